@@ -1,0 +1,208 @@
+"""CIFAR-10: the official python and binary batches, the JPEG archive, and the packaged samples.
+
+Every loader returns images as uint8 [N, 32, 32, 3] (RGB, row-major) and labels as int64 [N] in
+0..9, and says where they came from, because figures on the JPEG archive and on the original
+images are not the same figures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import tarfile
+import zipfile
+import zlib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from platformdirs import user_cache_dir
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+SPLITS = {"train": 50_000, "test": 10_000}
+PER_CLASS = {"train": 5_000, "test": 1_000}
+ORIGINAL = "CIFAR-10 (original)"
+JPEG = "CIFAR-10 (JPEG)"
+
+# MD5 sums as published on the CIFAR-10 page; the SHA-256 is the JPEG archive's own.
+KNOWN_ARCHIVES = {
+    "cifar-10-python.tar.gz": ("md5", "c58f30108f718f92721af3b95e74349a"),
+    "cifar-10-binary.tar.gz": ("md5", "c32a1d4ab5d03f1284b67883e8d87530"),
+    "cifar10-jpeg.tar.xz": ("sha256", "e82212b8f8580e3e79f41a32c7db0e6a5b8fb10188d1723b706e150379c98be9"),
+}
+FORMATS = (
+    "cifar-10-batches-py/, cifar-10-batches-bin/, cifar-10-python.tar.gz, cifar-10-binary.tar.gz, "
+    "cifar10-jpeg.tar.xz, or a folder train/<class>/*.jpg, test/<class>/*.jpg"
+)
+
+
+class DataError(Exception):
+    """The data set is missing or damaged; the message says what to give instead."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images uint8 [N, 32, 32, 3], labels int64 [N], and the name of their source."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def first(self, count: int) -> ImageSet:
+        return ImageSet(self.images[:count], self.labels[:count], self.source)
+
+
+def load_cifar10(path: str | Path, split: str) -> ImageSet:
+    """Loads ``split`` ("train" or "test") from ``path``, a file or folder in any known format.
+
+    A folder may hold the format's own folder or archive one level down. Archives are
+    checksummed before they are read; decoded splits are cached in the user's cache folder.
+
+    Raises:
+        DataError: nothing known is there, a checksum differs, or an image set is incomplete.
+    """
+    path = Path(path).expanduser()
+    if split not in SPLITS:
+        raise DataError(f"split {split!r} is unknown: use train or test")
+    if not path.exists():
+        raise DataError(f"no data set at {path}: give {FORMATS}")
+    for candidate in (path, *(sorted(path.iterdir()) if path.is_dir() else ())):
+        loader = _loader_for(candidate)
+        if loader:
+            try:
+                images = loader(candidate, split)
+            except (OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError, tarfile.TarError,
+                    zlib.error) as error:
+                raise DataError(f"{candidate} is damaged ({error}): fetch it again") from error
+            return _checked(images, split, candidate)
+    raise DataError(f"{path} holds no known data set: give {FORMATS}")
+
+
+def load_samples() -> ImageSet:
+    """The real test images that ship inside the package (512, balanced over the classes)."""
+    blob = resources.files(__package__).joinpath("samples.npz").read_bytes()
+    with np.load(io.BytesIO(blob)) as stored:
+        return ImageSet(stored["images"], stored["labels"].astype(np.int64), f"{JPEG}, packaged samples")
+
+
+def _loader_for(path: Path):
+    if path.is_dir():
+        if (path / "data_batch_1").exists() or (path / "test_batch").exists():
+            return lambda p, split: _python_batches(lambda name: (p / name).read_bytes(), split)
+        if (path / "data_batch_1.bin").exists() or (path / "test_batch.bin").exists():
+            return lambda p, split: _binary_batches(lambda name: (p / name).read_bytes(), split)
+        if (path / "train" / CLASSES[0]).is_dir() or (path / "test" / CLASSES[0]).is_dir():
+            return _jpeg_folder
+    elif path.name in KNOWN_ARCHIVES:
+        return _cached_archive
+    return None
+
+
+def _batch_names(split: str) -> list[str]:
+    return [f"data_batch_{i}" for i in range(1, 6)] if split == "train" else ["test_batch"]
+
+
+class _NumpyOnlyUnpickler(pickle.Unpickler):
+    """CIFAR-10's batches are pickles of numpy arrays: nothing else is allowed to load."""
+
+    def find_class(self, module, name):
+        if module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype", "scalar"):
+            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        if (module, name) == ("_codecs", "encode"):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"{module}.{name} does not belong into a CIFAR-10 batch")
+
+
+def _python_batches(read, split: str) -> ImageSet:
+    images, labels = [], []
+    for name in _batch_names(split):
+        batch = _NumpyOnlyUnpickler(io.BytesIO(read(name)), encoding="bytes").load()
+        images.append(np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32))
+        labels.append(np.asarray(batch[b"labels"], np.int64))
+    return _planar(np.concatenate(images), np.concatenate(labels))
+
+
+def _binary_batches(read, split: str) -> ImageSet:
+    rows = [np.frombuffer(read(f"{name}.bin"), np.uint8).reshape(-1, 3073) for name in _batch_names(split)]
+    rows = np.concatenate(rows)
+    return _planar(rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0].astype(np.int64))
+
+
+def _planar(images: np.ndarray, labels: np.ndarray) -> ImageSet:
+    return ImageSet(np.ascontiguousarray(images.transpose(0, 2, 3, 1)), labels, ORIGINAL)
+
+
+def _decode_jpegs(files_by_class: dict[str, list]) -> ImageSet:
+    from PIL import Image
+
+    images, labels = [], []
+    for label, name in enumerate(CLASSES):
+        for blob in files_by_class.get(name, []):
+            images.append(np.asarray(Image.open(io.BytesIO(blob)).convert("RGB"), np.uint8))
+            labels.append(label)
+    if not images:
+        raise ValueError("no image in it")
+    return ImageSet(np.stack(images), np.asarray(labels, np.int64), JPEG)
+
+
+def _jpeg_folder(path: Path, split: str) -> ImageSet:
+    return _decode_jpegs(
+        {name: [file.read_bytes() for file in sorted((path / split / name).glob("*.jpg"))] for name in CLASSES}
+    )
+
+
+def _cached_archive(path: Path, split: str) -> ImageSet:
+    kind, expected = KNOWN_ARCHIVES[path.name]
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, kind).hexdigest()
+    if found != expected:
+        raise DataError(f"{path} has {kind} {found}, expected {expected}: fetch it again")
+    cache = Path(user_cache_dir("flow")) / f"cifar10-{expected[:16]}-{split}.npz"
+    try:
+        with np.load(cache) as stored:
+            return ImageSet(stored["images"], stored["labels"], str(stored["source"]))
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        images = _read_archive(path, split)
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        partial = cache.with_name(f"{cache.name}.{os.getpid()}.part")
+        with partial.open("wb") as file:
+            np.savez(file, images=images.images, labels=images.labels, source=images.source)
+        os.replace(partial, cache)
+    except OSError:  # a cache that cannot be written only costs the next call some seconds
+        partial.unlink(missing_ok=True)
+    return images
+
+
+def _read_archive(path: Path, split: str) -> ImageSet:
+    files: dict[str, bytes] = {}
+    with tarfile.open(path) as tar:
+        for member in tar:
+            if member.isfile():
+                files[member.name] = tar.extractfile(member).read()
+    if path.name.endswith("python.tar.gz"):
+        return _python_batches(lambda name: files[f"cifar-10-batches-py/{name}"], split)
+    if path.name.endswith("binary.tar.gz"):
+        return _binary_batches(lambda name: files[f"cifar-10-batches-bin/{name}"], split)
+    grouped: dict[str, list] = {name: [] for name in CLASSES}
+    for name in sorted(files):
+        parts = name.split("/")
+        if len(parts) >= 3 and parts[-3] == split and parts[-2] in grouped:
+            grouped[parts[-2]].append(files[name])
+    return _decode_jpegs(grouped)
+
+
+def _checked(found: ImageSet, split: str, path: Path) -> ImageSet:
+    counts = np.bincount(found.labels, minlength=len(CLASSES))
+    if found.images.shape != (SPLITS[split], 32, 32, 3) or (counts != PER_CLASS[split]).any():
+        raise DataError(
+            f"{path} has {len(found)} {split} images ({', '.join(map(str, counts))} by class) instead of "
+            f"{SPLITS[split]}: fetch it again"
+        )
+    return found

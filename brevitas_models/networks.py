@@ -1,0 +1,70 @@
+"""Networks: ResNet-18 on 32x32 images with binary 3x3 convolutions."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from brevitas.nn import QuantIdentity
+from torch import Tensor, nn
+
+from .blocks import (
+    IMAGE_FRACTION,
+    BinaryBlock,
+    FoldedConv2d,
+    classifier,
+    dense,
+    fixed_point,
+)
+from .config import NetworkConfig
+from .quantizers import FixedPointActivation
+
+BLOCKS_PER_STAGE = 4
+
+
+class BiReal18(nn.Module):
+    """Bi-Real Net with 16 one-convolution blocks (Liu et al., ECCV 2018) and PopBin votes.
+
+    Takes pixels, float [N, 3, H, W] of value 0..255, and returns logits [N, classes], each an
+    integer times a power of two. 8-bit stem without pooling, four stages of ``width`` times
+    1, 2, 4, 8 channels, global average pool, 8-bit classifier.
+    """
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.config = config
+        self.image_quant = QuantIdentity(
+            act_quant=FixedPointActivation, bits=8, fraction=IMAGE_FRACTION, bit_width=8
+        )
+        self.stem = FoldedConv2d(3, config.width, 3, IMAGE_FRACTION)
+        self.stem_quant = fixed_point(config, truncate=True)
+        blocks, inputs = [], config.width
+        for stage in range(4):
+            outputs = config.width << stage
+            for index in range(BLOCKS_PER_STAGE):
+                stride = 2 if stage > 0 and index == 0 else 1
+                blocks.append(BinaryBlock(inputs, outputs, stride, config))
+                inputs = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.pool_quant = fixed_point(config, truncate=True)
+        self.classifier = classifier(inputs, config)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = self.image_quant((pixels - 128.0) * 2.0**-IMAGE_FRACTION)
+        x = self.stem_quant(self.stem(x))
+        x = self.blocks(x)
+        x = self.pool_quant(F.adaptive_avg_pool2d(x, 1)).flatten(1)
+        return dense(self.classifier, x, self.config.residual_fraction)
+
+    @torch.no_grad()
+    def clip_latent_weights(self) -> None:
+        """Keeps the float weights behind the signs in [-1, 1], where their gradient lives."""
+        for block in self.blocks:
+            block.conv.weight.clamp_(-1.0, 1.0)
+
+
+NETWORKS = {"bireal18": BiReal18}
+
+
+def build_network(config: NetworkConfig) -> nn.Module:
+    """A freshly initialised network."""
+    return NETWORKS[config.model](config)

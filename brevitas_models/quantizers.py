@@ -1,0 +1,233 @@
+"""Quantizers of PopBin networks, as Brevitas injectors.
+
+Each injector names a ``tensor_quant`` module that returns Brevitas' four values
+(quantized value in real units, scale, zero point, bit width), so the ordinary Brevitas
+layers use it and its QONNX export writes a standard ``BipolarQuant`` or ``Quant`` node.
+
+All scales are powers of two: a rescale in hardware is then a shift, and every value below
+is an integer times its scale, held exactly by float32.
+"""
+
+from __future__ import annotations
+
+import torch
+from brevitas.inject import ExtendedInjector
+from brevitas.inject.enum import FloatToIntImplType, QuantType
+from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInjector
+from torch import Tensor, nn
+
+DIVISIONS = ("c+alpha", "c*k2+alpha", "c*alpha", "c*k2*alpha", "minmax")
+
+
+def bipolar(x: Tensor) -> Tensor:
+    """+1 where x >= 0, else -1. ``x + 0.0`` turns -0.0 into +0.0, so a tie is +1 as in QONNX."""
+    return torch.copysign(torch.ones((), dtype=x.dtype, device=x.device), x + 0.0)
+
+
+class ApproxSign(torch.autograd.Function):
+    """sign(u) with the gradient of Bi-Real Net's piecewise quadratic: 2 - 2|u| for |u| < 1.
+
+    Source: Liu et al., Bi-Real Net (ECCV 2018), section 3.3.
+    """
+
+    @staticmethod
+    def forward(ctx, u):
+        ctx.save_for_backward(u)
+        return bipolar(u)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (u,) = ctx.saved_tensors
+        return grad * (2.0 - 2.0 * u.abs()).clamp_min(0.0)
+
+
+class ClippedSign(torch.autograd.Function):
+    """sign(w) with gradient 1 for |w| <= 1, else 0 (Courbariaux et al., 2016)."""
+
+    @staticmethod
+    def forward(ctx, w):
+        ctx.save_for_backward(w)
+        return bipolar(w)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (w,) = ctx.saved_tensors
+        return grad * (w.abs() <= 1.0).to(grad.dtype)
+
+
+class StraightThrough(torch.autograd.Function):
+    """round (half to even) or floor, with the gradient of the identity."""
+
+    @staticmethod
+    def forward(ctx, x, floor: bool):
+        return torch.floor(x) if floor else torch.round(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad, None
+
+
+class _TensorQuant(nn.Module):
+    """Holds the constants that every ``tensor_quant`` returns beside its value."""
+
+    def __init__(self, bit_width: int):
+        super().__init__()
+        self.register_buffer("zero_point", torch.tensor(0.0), persistent=False)
+        self.register_buffer("bit_width", torch.tensor(float(bit_width)), persistent=False)
+        self.register_buffer("one", torch.tensor(1.0), persistent=False)
+
+
+class BipolarSign(_TensorQuant):
+    """Activation sign: x -> {-1, +1}, any shape, gradient of ApproxSign."""
+
+    def __init__(self):
+        super().__init__(bit_width=1)
+
+    def forward(self, x: Tensor):
+        return ApproxSign.apply(x), self.one, self.zero_point, self.bit_width
+
+
+class BinaryWeight(_TensorQuant):
+    """Weight sign: w -> {-1, +1}. XNOR-Net's scale mean|W| is applied behind the vote instead."""
+
+    def __init__(self):
+        super().__init__(bit_width=1)
+
+    def forward(self, w: Tensor):
+        return ClippedSign.apply(w), self.one, self.zero_point, self.bit_width
+
+
+class PopBinVote(_TensorQuant):
+    """The majority vote of PopBin: s = 2p - n -> +1 if s >= 0 else -1.
+
+    The forward pass does not depend on the division number D; the gradient is that of
+    ``ApproxSign(s / D)``. ``alpha = exp(log_alpha)`` stays positive and starts at 1; with
+    ``train_alpha=False`` it stays there, which is the control experiment.
+
+    Args:
+        channels: c, input channels of the convolution.
+        kernel: k, its kernel size.
+        division: one of ``DIVISIONS``, or "one" for D = 1 (strategy simple-qat).
+    """
+
+    def __init__(self, channels: int, kernel: int, division: str, train_alpha: bool = True):
+        super().__init__(bit_width=1)
+        if division not in (*DIVISIONS, "one"):
+            raise ValueError(f"division {division!r} is unknown: use one of {', '.join(DIVISIONS)}")
+        self.division = division
+        self.span = float(channels * (kernel * kernel if "k2" in division or division == "minmax" else 1))
+        if "alpha" in division:
+            self.log_alpha = nn.Parameter(torch.zeros(()), requires_grad=train_alpha)
+
+    def divisor(self) -> Tensor | float:
+        """D, a positive scalar."""
+        if self.division == "one":
+            return 1.0
+        if self.division == "minmax":
+            return self.span
+        alpha = self.log_alpha.exp()
+        return self.span + alpha if self.division.endswith("+alpha") else self.span * alpha
+
+    def forward(self, s: Tensor):
+        vote = ApproxSign.apply(s / self.divisor()) if self.training else bipolar(s)
+        return vote, self.one, self.zero_point, self.bit_width
+
+
+class FixedPoint(_TensorQuant):
+    """Signed fixed point: x -> clamp(round(x / scale)) * scale, saturation with zero gradient.
+
+    Args:
+        bits: width including the sign; the range is [-2^(bits-1), 2^(bits-1) - 1] * scale.
+        fraction: scale = 2^-fraction.
+        floor: truncate towards minus infinity, as an arithmetic right shift does.
+    """
+
+    def __init__(self, bits: int, fraction: int, floor: bool = False):
+        super().__init__(bit_width=bits)
+        self.low, self.high = float(-(2 ** (bits - 1))), float(2 ** (bits - 1) - 1)
+        self.steps = 2.0**fraction
+        self.floor = floor
+        self.register_buffer("scale", torch.tensor(2.0**-fraction), persistent=False)
+
+    def forward(self, x: Tensor):
+        grid = (x * self.steps).clamp(self.low, self.high)
+        value = StraightThrough.apply(grid, self.floor) * (1.0 / self.steps)
+        return value, self.scale, self.zero_point, self.bit_width
+
+
+class PowerOfTwoWeight(_TensorQuant):
+    """Weights on the finest power-of-two grid that holds their largest magnitude in ``bits``."""
+
+    def __init__(self, bits: int):
+        super().__init__(bit_width=bits)
+        self.high = float(2 ** (bits - 1) - 1)
+
+    def forward(self, w: Tensor):
+        peak = w.detach().abs().amax().clamp_min(2.0**-20)
+        scale = torch.exp2(torch.ceil(torch.log2(peak / self.high)))
+        value = StraightThrough.apply((w / scale).clamp(-self.high, self.high), False) * scale
+        return value, scale, self.zero_point, self.bit_width
+
+
+class _Activation(ExtendedInjector):
+    proxy_class = ActQuantProxyFromInjector
+    signed = True
+    narrow_range = False
+    float_to_int_impl_type = FloatToIntImplType.ROUND
+
+
+class _Weight(ExtendedInjector):
+    proxy_class = WeightQuantProxyFromInjector
+    signed = True
+    narrow_range = True
+    float_to_int_impl_type = FloatToIntImplType.ROUND
+
+
+class BipolarActivation(_Activation):
+    """``QuantIdentity(act_quant=BipolarActivation)``: the sign in front of a binary layer."""
+
+    quant_type = QuantType.BINARY
+    bit_width = 1
+    tensor_quant = BipolarSign
+
+
+class BinaryWeightQuant(_Weight):
+    """1-bit weights of value -1 and +1."""
+
+    quant_type = QuantType.BINARY
+    bit_width = 1
+    tensor_quant = BinaryWeight
+
+
+class Int8WeightQuant(_Weight):
+    """8-bit weights, one power-of-two scale a tensor, range -127..127."""
+
+    quant_type = QuantType.INT
+    bit_width = 8
+    bits = 8
+    tensor_quant = PowerOfTwoWeight
+
+
+class MajorityVote(_Activation):
+    """PopBin's quantizer of a popcount; pass ``channels``, ``kernel`` and ``division``."""
+
+    quant_type = QuantType.BINARY
+    bit_width = 1
+    division = "c*alpha"
+    train_alpha = True
+    tensor_quant = PopBinVote
+
+
+class FixedPointActivation(_Activation):
+    """Signed fixed point; pass ``bits`` and ``fraction``."""
+
+    quant_type = QuantType.INT
+    floor = False
+    tensor_quant = FixedPoint
+
+
+class TruncatedActivation(FixedPointActivation):
+    """Signed fixed point reached by an arithmetic right shift."""
+
+    float_to_int_impl_type = FloatToIntImplType.FLOOR
+    floor = True
