@@ -52,6 +52,18 @@ class ChannelAffine(nn.BatchNorm2d):
         return x * scale.view(1, -1, 1, 1) + bias.view(1, -1, 1, 1)
 
 
+class FixedAffine(nn.Module):
+    """``ChannelAffine`` with its constants as they are at evaluation."""
+
+    def __init__(self, scale: Tensor, bias: Tensor):
+        super().__init__()
+        self.register_buffer("scale", scale.view(1, -1, 1, 1))
+        self.register_buffer("bias", bias.view(1, -1, 1, 1))
+
+    def forward(self, x: Tensor, gamma: Tensor) -> Tensor:
+        return x * self.scale + self.bias
+
+
 class FoldedConv2d(nn.Module):
     """8-bit convolution whose BatchNorm is folded into the weights before they are quantized.
 
@@ -144,12 +156,20 @@ class BinaryBlock(nn.Module):
         self.shortcut = StageShortcut(inputs, outputs, config) if stride == 2 else nn.Identity()
         self.join_quant = fixed_point(config)
 
+    def gamma(self) -> Tensor:
+        """XNOR-Net's scale of the layer: the mean magnitude of its float weights."""
+        return self.conv.weight.detach().abs().mean()
+
     def forward(self, x: Tensor) -> Tensor:
         bits = F.pad(self.sign(x), (1, 1, 1, 1), value=-1.0)
-        sums = self.conv(bits)
-        gamma = self.conv.weight.detach().abs().mean()
-        branch = self.branch_quant(self.norm(self.vote(sums), gamma))
+        votes = self.vote(self.conv(bits))
+        branch = self.branch_quant(self.norm(votes, self.gamma()))
         return self.join_quant(self.shortcut(x) + branch)
+
+    def freeze(self) -> None:
+        """Turns BatchNorm into its two constants per channel, for export."""
+        with torch.no_grad():
+            self.norm = FixedAffine(*self.norm.constants(self.gamma()))
 
 
 def vote(inputs: int, kernel: int, config: NetworkConfig) -> nn.Module:
@@ -165,14 +185,29 @@ def vote(inputs: int, kernel: int, config: NetworkConfig) -> nn.Module:
     )
 
 
-def classifier(inputs: int, config: NetworkConfig) -> QuantLinear:
-    """8-bit dense layer; its bias is put on the accumulator grid by ``round_bias``."""
-    return QuantLinear(inputs, config.classes, bias=True, weight_quant=Int8WeightQuant)
+class Classifier(QuantLinear):
+    """8-bit dense layer with its bias rounded to the accumulator grid.
 
+    Input [N, C] on the grid ``2^-input_fraction``; logits [N, classes] are exact integers times
+    ``2^-input_fraction * weight scale``.
+    """
 
-def dense(layer: QuantLinear, x: Tensor, input_fraction: int) -> Tensor:
-    """``layer`` with its bias rounded to the accumulator grid: logits are exact integers times a step."""
-    weight = layer.quant_weight()
-    step = weight.scale * 2.0**-input_fraction
-    bias = StraightThrough.apply(layer.bias / step, False) * step
-    return F.linear(x, weight.value, bias)
+    def __init__(self, inputs: int, classes: int, input_fraction: int):
+        super().__init__(inputs, classes, bias=True, weight_quant=Int8WeightQuant)
+        self.input_fraction = input_fraction
+
+    def rounded_bias(self, scale: Tensor) -> Tensor:
+        step = scale * 2.0**-self.input_fraction
+        return StraightThrough.apply(self.bias / step, False) * step
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.quant_weight()
+        return F.linear(x, weight.value, self.rounded_bias(weight.scale))
+
+    def fused(self) -> QuantLinear:
+        """The same evaluation as one plain Brevitas layer, which is what is exported."""
+        layer = QuantLinear(self.in_features, self.out_features, bias=True, weight_quant=Int8WeightQuant)
+        with torch.no_grad():
+            layer.weight.copy_(self.weight)
+            layer.bias.copy_(self.rounded_bias(self.quant_weight().scale))
+        return layer.eval()

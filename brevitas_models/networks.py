@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from brevitas.nn import QuantIdentity
@@ -10,9 +12,8 @@ from torch import Tensor, nn
 from .blocks import (
     IMAGE_FRACTION,
     BinaryBlock,
+    Classifier,
     FoldedConv2d,
-    classifier,
-    dense,
     fixed_point,
 )
 from .config import NetworkConfig
@@ -46,20 +47,32 @@ class BiReal18(nn.Module):
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.pool_quant = fixed_point(config, truncate=True)
-        self.classifier = classifier(inputs, config)
+        self.classifier = Classifier(inputs, config.classes, config.residual_fraction)
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.image_quant((pixels - 128.0) * 2.0**-IMAGE_FRACTION)
         x = self.stem_quant(self.stem(x))
         x = self.blocks(x)
         x = self.pool_quant(F.adaptive_avg_pool2d(x, 1)).flatten(1)
-        return dense(self.classifier, x, self.config.residual_fraction)
+        return self.classifier(x)
 
     @torch.no_grad()
     def clip_latent_weights(self) -> None:
         """Keeps the float weights behind the signs in [-1, 1], where their gradient lives."""
         for block in self.blocks:
             block.conv.weight.clamp_(-1.0, 1.0)
+
+
+def deployed(network: nn.Module) -> nn.Module:
+    """A copy for evaluation and export, made of plain Brevitas layers: BatchNorms folded or frozen."""
+    network = copy.deepcopy(network).eval()
+    for module in list(network.modules()):
+        if hasattr(module, "freeze"):
+            module.freeze()
+        for name, child in list(module.named_children()):
+            if hasattr(child, "fused"):
+                setattr(module, name, child.fused())
+    return network
 
 
 NETWORKS = {"bireal18": BiReal18}
