@@ -157,8 +157,12 @@ class BinaryBlock(nn.Module):
         self.join_quant = fixed_point(config)
 
     def gamma(self) -> Tensor:
-        """XNOR-Net's scale of the layer: the mean magnitude of its float weights."""
-        return self.conv.weight.detach().abs().mean()
+        """XNOR-Net's scale of the layer: the mean magnitude of its float weights.
+
+        Summed in float64, where a sum of equal float32 numbers is exact: a checkpoint that keeps only
+        the signs and this scale gives the same scale back, bit for bit.
+        """
+        return self.conv.weight.detach().abs().mean(dtype=torch.float64).float()
 
     def forward(self, x: Tensor) -> Tensor:
         bits = F.pad(self.sign(x), (1, 1, 1, 1), value=-1.0)

@@ -1,10 +1,11 @@
-"""What a network is: everything that its graph and its hardware depend on."""
+"""What a network is, everything that its graph and its hardware depend on; and how it is trained."""
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Model = Literal["bireal18"]
 Strategy = Literal["none", "qat"]
@@ -29,3 +30,41 @@ class NetworkConfig(BaseModel):
     train_alpha: bool = True
     residual_bits: int = Field(8, ge=4, le=12)
     residual_fraction: int = Field(4, ge=0, le=8)
+
+
+class TrainConfig(BaseModel):
+    """How a network is trained.
+
+    ``resolutions`` lists (fraction of the steps, image size): the size holds from that
+    fraction on. Small images first cost a quarter of the time; the network pools globally,
+    so it takes any size.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(8, ge=1)
+    batch: int = Field(128, ge=2)
+    lr: float = Field(2e-3, gt=0)
+    warmup: float = Field(0.05, ge=0, lt=1)
+    seed: int = 1
+    resolutions: tuple[tuple[float, int], ...] = ((0.0, 32),)
+    bf16: bool = False
+    compile: bool = True
+
+    @field_validator("resolutions")
+    @classmethod
+    def _ordered(cls, value):
+        starts = [start for start, _ in value]
+        if not value or starts[0] != 0.0 or starts != sorted(starts) or any(size not in (16, 24, 32) for _, size in value):
+            raise ValueError("resolutions are (fraction, size) pairs from fraction 0 on, sizes 16, 24 or 32")
+        return value
+
+    def resolution(self, progress: float) -> int:
+        """Image size at ``progress`` in 0..1."""
+        return [size for start, size in self.resolutions if start <= progress][-1]
+
+    def rate(self, progress: float) -> float:
+        """Learning rate at ``progress``: linear warm-up, then a cosine to zero."""
+        if progress < self.warmup:
+            return self.lr * max(progress / self.warmup, 0.02)
+        return self.lr * 0.5 * (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup)))

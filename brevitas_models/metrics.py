@@ -1,0 +1,21 @@
+"""Accuracy from logits, the same whatever computed them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def ranks(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Place of the true class among the logits [N, C], 0 for the best; int [N].
+
+    Integer logits tie now and then: of equal classes the lower number comes first, as in argmax.
+    """
+    own = np.take_along_axis(logits, labels[:, None], axis=1)
+    earlier = np.arange(logits.shape[1])[None] < labels[:, None]
+    return ((logits > own) | ((logits == own) & earlier)).sum(1)
+
+
+def top1_top5(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Top-1 and top-5 in percent."""
+    places = ranks(logits, labels)
+    return 100.0 * float((places < 1).mean()), 100.0 * float((places < 5).mean())

@@ -1,0 +1,1 @@
+"""An open flow for 1-bit neural networks on FPGAs."""

@@ -1,0 +1,12 @@
+"""The exceptions that a user is meant to see, as one message without a traceback."""
+
+
+class FlowError(Exception):
+    """Something the user can mend; the message names the thing, the value and the way out."""
+
+
+class UnknownNameError(FlowError):
+    """A name that is not in a table; the message lists the table."""
+
+    def __init__(self, kind: str, name: str, known):
+        super().__init__(f"{kind} {name!r} is unknown: use {' or '.join(sorted(known))}")

@@ -1,0 +1,54 @@
+import numpy as np
+
+from .base import Cost, HardwareOp, Stream, memory_cost, saturate
+
+
+class IntConv(HardwareOp):
+    """y = saturate((sum(w * x) + bias) >> shift): 8-bit convolution of windows, or the classifier.
+
+    Inputs: window [N, OH, OW, n] signed (``channels`` = n), weights [O, n], bias [O] on the
+    accumulator's grid. The shift is arithmetic, so it floors.
+    """
+
+    attributes = {
+        "features": ("i", True, 0),
+        "weight_bits": ("i", True, 8),
+        "acc_bits": ("i", True, 32),
+        "out_bits": ("i", True, 8),
+        "shift": ("i", True, 0),
+        "pe": ("i", False, 1),
+        "simd": ("i", False, 1),
+        "memory": ("s", False, "block"),
+    }
+
+    def evaluate(self, window, weights, bias):
+        sums = window.astype(np.float64) @ weights.astype(np.float64).T  # exact: far below 2^53
+        return saturate((sums.astype(np.int64) + bias) >> self.shift, self.out_bits)
+
+    @property
+    def synapse_fold(self):
+        return self.channels // self.simd
+
+    @property
+    def neuron_fold(self):
+        return self.features // self.pe
+
+    def inputs(self):
+        return [Stream(self.height, self.width, self.channels, self.simd, self.bits)]
+
+    def outputs(self):
+        return [Stream(self.height, self.width, self.features, self.pe, self.out_bits)]
+
+    def cycles(self):
+        return self.pixels * self.neuron_fold * self.synapse_fold
+
+    def cost(self):
+        multipliers = self.pe * self.simd
+        replay = memory_cost(self.synapse_fold, self.simd * self.bits, "distributed") if self.neuron_fold > 1 else Cost()
+        weights = memory_cost(self.neuron_fold * self.synapse_fold, multipliers * self.weight_bits, self.memory)
+        bias = memory_cost(self.neuron_fold, self.pe * self.acc_bits, "distributed")
+        engine = Cost(lut=self.pe * (self.acc_bits * 2 + self.out_bits) + 60, ff=multipliers * 16 + self.pe * self.acc_bits * 3 + 60, dsp=multipliers)
+        return engine + replay + weights + bias
+
+    def operations(self):
+        return {"int8_mac": self.pixels * self.channels * self.features}

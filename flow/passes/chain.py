@@ -1,0 +1,75 @@
+"""Chains of per-channel elementwise nodes, evaluated on every value that can enter them."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime as ort
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp, is_custom_op
+
+from flow.graph import consumers
+
+ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "BatchNormalization", "Neg", "Identity", "PRelu", "Relu", "Clip")
+QUANTIZERS = ("Quant", "BipolarQuant")
+
+
+def chain_to_quantizer(model: ModelWrapper, start: NodeProto) -> list[NodeProto] | None:
+    """``start`` and the elementwise nodes behind it up to the first quantizer; None if there is no such chain.
+
+    Every tensor inside has one consumer, and every other operand is a constant.
+    """
+    chain = [start]
+    while chain[-1].op_type not in QUANTIZERS:
+        node = chain[-1]
+        if node.op_type not in ELEMENTWISE or not _one_variable(model, node):
+            return None
+        following = consumers(model, node.output[0])
+        if len(following) != 1:
+            return None
+        chain.append(following[0])
+    return chain if _one_variable(model, chain[-1]) else None
+
+
+def chain_input(model: ModelWrapper, chain: list[NodeProto]) -> str:
+    """The tensor that enters the chain."""
+    return next(name for name in chain[0].input if name and model.get_initializer(name) is None)
+
+
+def _one_variable(model: ModelWrapper, node: NodeProto) -> bool:
+    return sum(bool(name) and model.get_initializer(name) is None for name in node.input) == 1
+
+
+def evaluate_chain(model: ModelWrapper, chain: list[NodeProto], values: np.ndarray, channels: int) -> np.ndarray:
+    """Outputs [len(values), channels] of the chain for each value in every channel.
+
+    Runs the nodes as the graph would (onnxruntime, or QONNX for its own), on float32.
+    """
+    tensor = np.broadcast_to(values.astype(np.float32)[:, None, None, None], (len(values), channels, 1, 1)).copy()
+    entering = chain_input(model, chain)
+    for node in chain:
+        context = {name: model.get_initializer(name) for name in node.input if name and name != entering}
+        context[entering] = tensor
+        if is_custom_op(node.domain):
+            getCustomOp(node).execute_node(context, model.graph)
+            tensor = context[node.output[0]]
+        else:
+            tensor = _run(node, context, model)
+        entering = node.output[0]
+    return tensor[:, :, 0, 0]
+
+
+def _run(node: NodeProto, context: dict[str, np.ndarray], model: ModelWrapper) -> np.ndarray:
+    variable = [name for name in node.input if context[name] is not None and model.get_initializer(name) is None]
+    constants = [numpy_helper.from_array(context[n], n) for n in node.input if n not in variable]
+    graph = helper.make_graph(
+        [node], "chain",
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in variable],
+        [helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, None)],
+        constants,
+    )  # fmt: skip
+    proto = helper.make_model(graph, opset_imports=model.model.opset_import, ir_version=model.model.ir_version)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, {name: context[name] for name in variable})[0]

@@ -1,0 +1,85 @@
+"""Replacing a part of a QONNX graph by hardware nodes between ToStream and FromStream."""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import NodeProto, TensorProto, helper
+from qonnx.core.modelwrapper import ModelWrapper
+
+from flow.errors import FlowError
+from flow.ops import DOMAIN, HardwareOp, custom_op
+from flow.ops.base import stream_datatype
+
+
+class PassError(FlowError):
+    """A part of the graph has no integer form; the message names node, type and reason."""
+
+
+def refuse(node: NodeProto, reason: str) -> PassError:
+    return PassError(f"{node.name or node.output[0]} ({node.op_type}): {reason}")
+
+
+def stream_shape(model: ModelWrapper, tensor: str) -> list[int]:
+    """[N, H, W, C] of the stream that carries the NCHW (or [N, C]) tensor."""
+    shape = model.get_tensor_shape(tensor)
+    if len(shape) == 2:
+        return [shape[0], 1, 1, shape[1]]
+    return [shape[0], shape[2], shape[3], shape[1]]
+
+
+class Rewriter:
+    """Collects the nodes of one replacement and then puts them where the old ones stood."""
+
+    def __init__(self, model: ModelWrapper):
+        self.model = model
+        self.new: list[NodeProto] = []
+
+    def _tensor(self, shape: list[int]) -> str:
+        name = self.model.make_new_valueinfo_name()
+        self.model.set_tensor_shape(name, shape, dtype=TensorProto.FLOAT)
+        return name
+
+    def to_stream(self, tensor: str, scale: float) -> str:
+        shape = stream_shape(self.model, tensor)
+        output = self._tensor(shape)
+        self.new.append(helper.make_node("ToStream", [tensor], [output], domain=DOMAIN, scale=scale))
+        return output
+
+    def from_stream(self, stream: str, scale: float, tensor: str) -> None:
+        """Gives ``tensor``, an existing name, its values back."""
+        flat = int(len(self.model.get_tensor_shape(tensor)) == 2)
+        self.new.append(helper.make_node("FromStream", [stream], [tensor], domain=DOMAIN, scale=scale, flat=flat))
+
+    def constant(self, array: np.ndarray) -> str:
+        name = self.model.make_new_valueinfo_name()
+        self.model.set_initializer(name, np.asarray(array, np.float32))
+        return name
+
+    def node(self, kind: str, stream: str | list[str], constants=(), **attributes) -> str:
+        """Adds a hardware node behind ``stream``; returns its output stream."""
+        streams = [stream] if isinstance(stream, str) else stream
+        batch, height, width, channels = self.model.get_tensor_shape(streams[0])
+        node = helper.make_node(
+            kind, [*streams, *(self.constant(c) for c in constants)], ["?"],
+            domain=DOMAIN, height=height, width=width, channels=channels, **attributes,
+        )  # fmt: skip
+        op: HardwareOp = custom_op[kind](node)
+        outputs = []
+        for out in op.outputs():
+            outputs.append(self._tensor([batch, out.height, out.width, out.channels]))
+            self.model.set_tensor_datatype(outputs[-1], stream_datatype(out))
+        del node.output[:]
+        node.output.extend(outputs)
+        self.new.append(node)
+        return outputs[0]
+
+    def replace(self, old: list[NodeProto]) -> None:
+        """Removes ``old`` and inserts the new nodes in their place."""
+        graph = self.model.graph
+        index = min(list(graph.node).index(node) for node in old)
+        for node in old:
+            graph.node.remove(node)
+        for offset, node in enumerate(self.new):
+            node.name = node.name or f"{node.op_type}_{node.output[0]}"
+            graph.node.insert(index + offset, node)
+        self.new = []

@@ -1,0 +1,239 @@
+"""Verilator and g++: from SystemVerilog to a shared library, cached by content.
+
+`run_verilator` translates a `Design` to C++ and returns its ports, `build_library` does that once per content and
+links it with a C++ wrapper written from those ports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import platformdirs
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+RTL_FOLDER = next(folder for folder in (_PACKAGE / "rtl", _PACKAGE.parent / "rtl") if folder.is_dir())  # installed, checkout
+CPP_FOLDER = Path(__file__).parent / "cpp"
+
+VERILATOR_FLAGS = (
+    "--cc", "-O3", "--x-assign", "fast", "--no-timing", "-Wall",
+    "-Wno-UNUSEDPARAM",  # MemoryStyle is used only in attributes, which Verilator skips
+)  # fmt: skip
+CXX_FLAGS = (
+    "-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden",
+    "-fno-gnu-unique",  # several models live in one process
+    "-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH", "-DVL_USER_WARN",  # harness.cpp turns them into exceptions
+    "-Wno-psabi",
+)  # fmt: skip
+RUNTIME_SOURCES = ("verilated.cpp", "verilated_threads.cpp")
+MERGED_BYTES = 1_000_000  # generated C++ below this size is compiled as one unit: the headers cost more than the code
+
+
+class RtlError(RuntimeError):
+    """A module does not build, breaks the stream protocol, stalls, or gives too many or too few beats."""
+
+
+@dataclass(frozen=True)
+class Port:
+    name: str
+    width: int
+    output: bool
+
+
+@dataclass(frozen=True)
+class Design:
+    """A top module with its parameters: numbers of 32 bits, strings, and sized literals written as "70'h0123" for wider ones.
+
+    `sources` are read as they are; modules they instantiate are looked up by name as `<folder>/<module>.sv`,
+    first in the folders of the sources, then in `rtl/`.
+    """
+
+    top: str
+    parameters: dict[str, int | str] = field(default_factory=dict)
+    sources: tuple[Path, ...] = ()
+
+    def __post_init__(self):
+        if not self.sources:
+            object.__setattr__(self, "sources", (RTL_FOLDER / f"{self.top}.sv",))
+        for source in self.sources:
+            if not source.is_file():
+                raise RtlError(f"{self.top}: no source file {source}")
+
+    @property
+    def folders(self) -> list[Path]:
+        return list(dict.fromkeys([*(source.parent for source in self.sources), RTL_FOLDER]))
+
+    def files(self) -> list[Path]:
+        """The sources and every file of the folders that they name, directly or not. May name too many, never too few."""
+        library = {path.stem: path for folder in reversed(self.folders) for path in folder.glob("*.sv")}
+        library |= {source.stem: source for source in self.sources}
+        files, pending = [], list(self.sources)
+        while pending:
+            path = pending.pop()
+            if path not in files:
+                files.append(path)
+                words = set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
+                pending += [library[word] for word in sorted(words & library.keys())]
+        return files
+
+
+def cache_folder() -> Path:
+    folder = Path(platformdirs.user_cache_dir("flow")) / "rtl"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _tool(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise RtlError(f"RTL simulation needs {name}, which is not on PATH: apt install verilator g++")
+    return path
+
+
+def _run(command: Sequence[str | Path], what: str) -> str:
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if result.returncode:
+        raise RtlError(f"{what} failed:\n{(result.stderr + result.stdout).strip()[-6000:]}")
+    return result.stdout
+
+
+@functools.cache
+def tool_versions() -> str:
+    return _run([_tool("verilator"), "--version"], "verilator") + _run([_tool("g++"), "-dumpfullversion"], "g++")
+
+
+@functools.cache
+def _include_folder() -> Path:
+    return Path(_run([_tool("verilator"), "--getenv", "VERILATOR_ROOT"], "verilator").strip()) / "include"
+
+
+def _include_flags() -> list[str | Path]:
+    return ["-I", _include_folder(), "-I", _include_folder() / "vltstd"]
+
+
+def _parameter_flag(name: str, value: int | str) -> str:
+    if isinstance(value, str):
+        literal = re.fullmatch(r"\d+'h[0-9a-fA-F]+", value)
+        return f"-G{name}={value}" if literal else f'-G{name}="{value}"'
+    if not -(2**31) <= value < 2**32:
+        raise RtlError(f"parameter {name} = {value} does not fit 32 bits: write it as a sized literal, such as \"64'h{abs(value):x}\"")
+    return f"-G{name}={value}" if 0 <= value < 2**31 else f"-G{name}=32'h{value % 2**32:x}"
+
+
+def run_verilator(design: Design, folder: Path, flags: Sequence[str] = ()) -> dict[str, Port]:
+    """Writes `V<top>.h` and its C++ files to `folder`; returns the ports of the top by name. Warnings are errors."""
+    command = [
+        _tool("verilator"), *VERILATOR_FLAGS, *flags,
+        "--top-module", design.top, "--prefix", f"V{design.top}", "--Mdir", folder,
+        *(_parameter_flag(*item) for item in design.parameters.items()),
+        *(word for path in design.folders for word in ("-y", path)), *design.sources,
+    ]  # fmt: skip
+    _run(command, f"verilator {design.top}")
+    return read_ports(folder / f"V{design.top}.h")
+
+
+def read_ports(header: Path) -> dict[str, Port]:
+    """The ports in a header written by Verilator: `VL_INW(&in_data_i,95,0,3);` is a 96-bit input."""
+    found = re.findall(r"VL_(IN|OUT)\w*\(&(\w+),(\d+),(\d+)", header.read_text(encoding="utf-8"))
+    return {name: Port(name, int(msb) - int(lsb) + 1, way == "OUT") for way, name, msb, lsb in found}
+
+
+def _digest(*parts: str | bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        part = part.encode() if isinstance(part, str) else part
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()[:24]
+
+
+@contextlib.contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    """Holds the lock file `path`: of several pytest workers that want the same build, one builds."""
+    with open(path, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _cached(key: str, build: Callable[[Path], None]) -> Path:
+    """The cache entry `key`, a folder that `build` fills; it appears whole or not at all."""
+    cache = cache_folder()
+    entry = cache / key
+    if not entry.exists():
+        with _exclusive(cache / f"{key}.lock"):
+            if not entry.exists():
+                with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as scratch:
+                    content = Path(scratch) / "content"
+                    content.mkdir()
+                    build(content)
+                    content.rename(entry)
+    return entry
+
+
+def _compile(source: Path, to: Path, *flags: str | Path) -> Path:
+    _run([_tool("g++"), *CXX_FLAGS, *flags, "-c", source, "-o", to], f"g++ {source.name}")
+    return to
+
+
+def _cpp_sources() -> list[Path]:
+    return sorted(CPP_FOLDER.glob("*.?pp"))
+
+
+def runtime() -> Path:
+    """A cached folder with what all models share: the objects `*.o` and the precompiled `verilated_all.hpp`."""
+
+    def build(folder: Path) -> None:
+        header = Path(shutil.copy(CPP_FOLDER / "verilated_all.hpp", folder))
+        _compile(header, header.with_suffix(".hpp.gch"), "-x", "c++-header", *_include_flags())
+        for source in [*(_include_folder() / name for name in RUNTIME_SOURCES), CPP_FOLDER / "harness.cpp"]:
+            _compile(source, folder / f"{source.stem}.o", "-include", header, *_include_flags())
+
+    texts = [path.read_bytes() for path in _cpp_sources()]
+    return _cached(f"runtime-{_digest(tool_versions(), ' '.join(CXX_FLAGS), *texts)}", build)
+
+
+def _merge(sources: list[Path], folder: Path) -> list[Path]:
+    if sum(source.stat().st_size for source in sources) > MERGED_BYTES:
+        return sources
+    merged = folder / "merged.cpp"
+    merged.write_text("".join(f'#include "{source}"\n' for source in sources), encoding="utf-8")
+    return [merged]
+
+
+def build_library(
+    design: Design, wrapper: Callable[[dict[str, Port]], str], flags: Sequence[str] = (), key: str = ""
+) -> Path:
+    """A shared library of the verilated design, `flow/sim/cpp/harness.cpp` and a wrapper.
+
+    `wrapper(ports)` returns C++ that includes `V<top>.h`; it may raise RtlError about the ports. `key` says what the wrapper
+    depends on besides the design.
+    """
+
+    def build(folder: Path) -> None:
+        shared = runtime()
+        with tempfile.TemporaryDirectory() as scratch:
+            generated = Path(scratch)
+            ports = run_verilator(design, generated, flags)
+            (generated / "wrapper.cpp").write_text(wrapper(ports), encoding="utf-8")
+            sources = _merge(sorted(generated.glob("*.cpp")), generated)
+            options = ["-include", shared / "verilated_all.hpp", "-I", generated, "-I", CPP_FOLDER, *_include_flags()]
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                objects = list(pool.map(lambda source: _compile(source, source.with_suffix(".o"), *options), sources))
+            objects += sorted(shared.glob("*.o"))
+            link = [_tool("g++"), "-shared", "-Wl,-Bsymbolic", *objects, "-pthread", "-o", folder / "model.so"]
+            _run(link, f"linking {design.top}")
+
+    texts = [text for path in design.files() for text in (path.name, path.read_bytes())]
+    texts += [path.read_bytes() for path in _cpp_sources()]
+    settings = repr((design.top, sorted(design.parameters.items()), tuple(flags), VERILATOR_FLAGS, CXX_FLAGS, key))
+    return _cached(f"{design.top}-{_digest(tool_versions(), settings, *texts)}", build) / "model.so"

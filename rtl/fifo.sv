@@ -1,0 +1,60 @@
+/// First in, first out. The memory is read into a register, so it maps to block RAM as well as to LUTs; that register makes the
+/// capacity Depth + 1. A beat comes out two cycles after it went in, and beats pass at one a cycle.
+module fifo #(
+    parameter int unsigned Width       = 8,      // bits of a beat
+    parameter int unsigned Depth       = 2,      // beats in the memory, at least 2
+    parameter              MemoryStyle = "auto"  // ram_style: auto, block, distributed, registers
+) (
+    input  logic             clk_i,
+    input  logic             rst_ni,       // empties the FIFO
+    input  logic [Width-1:0] in_data_i,
+    input  logic             in_valid_i,
+    output logic             in_ready_o,   // not full, from a register
+    output logic [Width-1:0] out_data_o,
+    output logic             out_valid_o,
+    input  logic             out_ready_i
+);
+  localparam int unsigned AddressBits = Depth > 2 ? $clog2(Depth) : 1;
+  localparam int unsigned CountBits = $clog2(Depth + 1);
+  localparam logic [AddressBits-1:0] Last = AddressBits'(Depth - 1);
+
+  // synthesis translate_off
+  initial if (Depth < 2) $fatal(1, "fifo: Depth is %0d, must be at least 2", Depth);
+  // synthesis translate_on
+
+  (* ram_style = MemoryStyle *) logic [Width-1:0] memory[Depth];
+  logic [AddressBits-1:0] write_q, read_q;
+  logic [CountBits-1:0] count_q, count_d;  // beats in the memory
+  logic full_q, valid_q;
+  logic [Width-1:0] data_q;
+  logic write, read;
+
+  assign in_ready_o  = !full_q;
+  assign out_data_o  = data_q;
+  assign out_valid_o = valid_q;
+
+  assign write = in_valid_i && !full_q;
+  assign read  = count_q != CountBits'(0) && (!valid_q || out_ready_i);
+  assign count_d = count_q + CountBits'(write) - CountBits'(read);
+
+  always_ff @(posedge clk_i) begin
+    if (write) memory[write_q] <= in_data_i;
+    if (read) data_q <= memory[read_q];
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      write_q <= AddressBits'(0);
+      read_q  <= AddressBits'(0);
+      count_q <= CountBits'(0);
+      full_q  <= 1'b0;
+      valid_q <= 1'b0;
+    end else begin
+      if (write) write_q <= write_q == Last ? AddressBits'(0) : write_q + AddressBits'(1);
+      if (read) read_q <= read_q == Last ? AddressBits'(0) : read_q + AddressBits'(1);
+      count_q <= count_d;
+      full_q  <= count_d == CountBits'(Depth);
+      valid_q <= read || (valid_q && !out_ready_i);
+    end
+  end
+endmodule

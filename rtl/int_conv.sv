@@ -1,0 +1,163 @@
+/// Integer matrix-vector engine: for every window x, `out[o] = saturate((sum over i of w[o][i] * x[i] + bias[o]) >>> Shift)`.
+///
+/// The shift rounds down, the saturation is to OutBits signed bits (with OutBits >= AccBits - Shift it is a sign
+/// extension). A window comes as SF = Inputs/Simd beats and is used for NF = Outputs/Pe passes (window_replay). Stages:
+/// fetch, multiply, add the Simd products, accumulate from the bias on, shift and saturate (the output register). A window
+/// takes NF*SF cycles, with no gap between passes, windows or frames; where a frame ends makes no difference here, so the
+/// number of pixels is no parameter. AccBits must hold the exact sums: the accumulator wraps.
+///
+/// WeightFile has NF*SF words of Pe*Simd weights; word nf*SF + sf holds, as element e*Simd + i, the weight of output
+/// nf*Pe + e and input sf*Simd + i. BiasFile has NF words of Pe biases of AccBits, element e of word nf for output nf*Pe + e.
+///
+/// Ports: stream `in` (Simd signed elements of InBits), stream `out` (Pe signed elements of OutBits, outputs in order).
+module int_conv #(
+    parameter int unsigned Inputs      = 64,     // elements a window (kernel * kernel * channels)
+    parameter int unsigned Outputs     = 128,    // output channels
+    parameter int unsigned Pe          = 1,      // outputs at a time, divides Outputs
+    parameter int unsigned Simd        = 4,      // inputs at a time, divides Inputs
+    parameter int unsigned InBits      = 8,      // of an input
+    parameter int unsigned WeightBits  = 8,      // of a weight
+    parameter int unsigned OutBits     = 8,      // of an output
+    parameter int unsigned AccBits     = 24,     // of the accumulator and a bias
+    parameter int unsigned Shift       = 0,      // right shift before the saturation, less than AccBits
+    parameter              WeightFile  = "",     // for $readmemh
+    parameter              BiasFile    = "",     // for $readmemh
+    parameter              MemoryStyle = "auto"  // of the weights: "block", "distributed" or "auto"
+) (
+    input  logic                   clk_i,
+    input  logic                   rst_ni,
+    input  logic [Simd*InBits-1:0] in_data_i,
+    input  logic                   in_valid_i,
+    output logic                   in_ready_o,
+    output logic [ Pe*OutBits-1:0] out_data_o,
+    output logic                   out_valid_o,
+    input  logic                   out_ready_i
+);
+
+  localparam int unsigned SF          = Inputs / Simd;
+  localparam int unsigned NF          = Outputs / Pe;
+  localparam int unsigned AddressBits = SF * NF > 1 ? $clog2(SF * NF) : 1;
+  localparam int unsigned PassBits    = NF > 1 ? $clog2(NF) : 1;
+  localparam int unsigned ProductBits = InBits + WeightBits;
+  localparam int unsigned DotBits     = ProductBits + $clog2(Simd);
+  localparam int unsigned ShiftedBits = AccBits - Shift;
+
+  // synthesis translate_off
+  initial begin
+    if (SF * Simd != Inputs) $fatal(1, "int_conv: Simd %0d does not divide Inputs %0d", Simd, Inputs);
+    if (NF * Pe != Outputs) $fatal(1, "int_conv: Pe %0d does not divide Outputs %0d", Pe, Outputs);
+    if (Shift >= AccBits) $fatal(1, "int_conv: Shift %0d is not less than AccBits %0d", Shift, AccBits);
+    if (MemoryStyle != "block" && MemoryStyle != "distributed" && MemoryStyle != "auto")
+      $fatal(1, "int_conv: MemoryStyle %s is none of block, distributed, auto", MemoryStyle);
+  end
+  // synthesis translate_on
+
+  logic                          stall, out_free;
+  logic [       AddressBits-1:0] address;
+  logic [          PassBits-1:0] pass_q;
+  logic [       Simd*InBits-1:0] window;
+  logic [Pe*Simd*WeightBits-1:0] weight_q;
+  logic [        Pe*AccBits-1:0] bias_q;
+  logic                          window_valid, window_first, window_last;
+  logic                          product_valid_q, product_first_q, product_last_q;
+  logic                          dot_valid_q, dot_first_q, dot_last_q;
+  logic                          sum_valid_q, out_valid_q;
+
+  assign out_free = !out_valid_q || out_ready_i;
+  assign stall    = sum_valid_q && !out_free;
+
+  window_replay #(
+      .Width (Simd * InBits),
+      .Beats (SF),
+      .Passes(NF)
+  ) i_window (
+      .clk_i,
+      .rst_ni,
+      .in_data_i,
+      .in_valid_i,
+      .in_ready_o,
+      .stall_i  (stall),
+      .address_o(address),
+      .data_o   (window),
+      .valid_o  (window_valid),
+      .first_o  (window_first),
+      .last_o   (window_last)
+  );
+
+  (* rom_style = MemoryStyle *) logic [Pe*Simd*WeightBits-1:0] weights[SF*NF];
+  initial $readmemh(WeightFile, weights);
+  always_ff @(posedge clk_i) if (!stall) weight_q <= weights[address];
+
+  // Read beside the products' sum, so that it is there when the pass starts to accumulate.
+  (* rom_style = "distributed" *) logic [Pe*AccBits-1:0] biases[NF];
+  initial $readmemh(BiasFile, biases);
+  always_ff @(posedge clk_i) if (!stall) bias_q <= biases[pass_q];
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      product_valid_q <= 1'b0;
+      dot_valid_q     <= 1'b0;
+      sum_valid_q     <= 1'b0;
+      pass_q          <= PassBits'(0);
+    end else if (!stall) begin
+      product_valid_q <= window_valid;
+      dot_valid_q     <= product_valid_q;
+      sum_valid_q     <= dot_valid_q && dot_last_q;
+      if (product_valid_q && product_last_q)
+        pass_q <= pass_q == PassBits'(NF - 1) ? PassBits'(0) : pass_q + PassBits'(1);
+    end
+    if (!stall) begin
+      product_first_q <= window_first;
+      product_last_q  <= window_last;
+      dot_first_q     <= product_first_q;
+      dot_last_q      <= product_last_q;
+    end
+  end
+
+  for (genvar e = 0; e < Pe; e++) begin : gen_pe
+    logic signed [DotBits-1:0] dot_d, dot_q;
+    logic signed [AccBits-1:0] sum_q;
+    logic [Simd*ProductBits-1:0] product_q;
+
+    for (genvar i = 0; i < Simd; i++) begin : gen_product
+      logic signed [ InBits-1:0]     x;
+      logic signed [ WeightBits-1:0] w;
+      logic signed [ProductBits-1:0] xw_q;
+      assign x = window[i*InBits+:InBits];
+      assign w = weight_q[(e*Simd+i)*WeightBits+:WeightBits];
+      always_ff @(posedge clk_i) if (!stall) xw_q <= x * w;
+      assign product_q[i*ProductBits+:ProductBits] = xw_q;
+    end
+
+    always_comb begin
+      dot_d = DotBits'(0);
+      for (int i = 0; i < Simd; i++) dot_d = dot_d + DotBits'($signed(product_q[i*ProductBits+:ProductBits]));
+    end
+
+    always_ff @(posedge clk_i) begin
+      if (!stall) dot_q <= dot_d;
+      if (!stall && dot_valid_q) sum_q <= (dot_first_q ? $signed(bias_q[e*AccBits+:AccBits]) : sum_q) + AccBits'(dot_q);
+    end
+
+    logic [ShiftedBits-1:0] shifted;
+    logic [    OutBits-1:0] out_d, out_q;
+    assign shifted = sum_q[AccBits-1:Shift];
+    if (OutBits < ShiftedBits) begin : gen_saturate
+      logic sign, fits;
+      assign sign  = shifted[ShiftedBits-1];
+      assign fits  = shifted[ShiftedBits-1:OutBits-1] == {(ShiftedBits - OutBits + 1) {sign}};
+      assign out_d = fits ? shifted[OutBits-1:0] : {sign, {(OutBits - 1) {!sign}}};
+    end else begin : gen_extend
+      assign out_d = OutBits'($signed(shifted));
+    end
+    always_ff @(posedge clk_i) if (out_free) out_q <= out_d;
+    assign out_data_o[e*OutBits+:OutBits] = out_q;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) out_valid_q <= 1'b0;
+    else if (out_free) out_valid_q <= sum_valid_q;
+  end
+  assign out_valid_o = out_valid_q;
+
+endmodule

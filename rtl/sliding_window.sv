@@ -1,0 +1,269 @@
+/// Im2col: turns a feature map into its convolution windows.
+///
+/// For each output pixel in raster order it gives Kernel*Kernel*Channels/P beats: the taps (kh, kw) in raster order, the
+/// channels of a tap in order. Outside the map every element is PadValue. The output has
+/// OH = (Height + 2*Padding - Kernel)/Stride + 1 rows, and OW columns likewise.
+///
+/// A circular buffer of `Rows` rows, counted modulo Rows over the frames, lies between a writer and a reader. `base` is the first
+/// row that the reader still needs; `ahead_q` is how many rows the writer has finished from there on. The writer stops at
+/// ahead_q = Rows; the reader stops at a word that is not written yet. After a row of windows the base moves on by Stride, after
+/// a frame to row 0 of the next, also past rows that no window needs (ahead_q may then be negative until they have come).
+///
+/// Rate: a beat out every cycle across windows, rows and frames, while the input keeps up; a beat in every cycle until the buffer is
+/// full. A frame takes max(Height*Width, OH*OW*Kernel*Kernel) * Channels/P cycles. Latency: 3 cycles from the word that
+/// completes a tap to its beat. Nothing of a frame comes out, padding included, before its first word is in.
+/// Kernel 1, Stride 1, Padding 0 is a wire.
+///
+/// Parameters
+///   Height, Width, Channels: the input map
+///   Kernel, Stride, Padding: the convolution, the same both ways; Padding < Kernel
+///   P:           elements a beat; divides Channels
+///   Bits:        bits an element
+///   PadValue:    the element outside the map (its low Bits bits)
+///   MemoryStyle: ram_style of the buffer: "auto", "block" or "distributed"
+/// Ports
+///   clk_i, rst_ni: clock; synchronous reset, active low
+///   in_*:  the map, P elements a beat, NHWC
+///   out_*: the windows, P elements a beat
+module sliding_window #(
+    parameter int unsigned Height = 32,
+    parameter int unsigned Width = 32,
+    parameter int unsigned Channels = 64,
+    parameter int unsigned Kernel = 3,
+    parameter int unsigned Stride = 1,
+    parameter int unsigned Padding = 1,
+    parameter int unsigned P = 32,
+    parameter int unsigned Bits = 1,
+    parameter int unsigned PadValue = 0,
+    parameter MemoryStyle = "auto"
+) (
+    input  logic              clk_i,
+    input  logic              rst_ni,
+    input  logic [P*Bits-1:0] in_data_i,
+    input  logic              in_valid_i,
+    output logic              in_ready_o,
+    output logic [P*Bits-1:0] out_data_o,
+    output logic              out_valid_o,
+    input  logic              out_ready_i
+);
+
+  // synthesis translate_off
+  initial begin
+    if (P == 0 || Channels % P != 0)
+      $fatal(1, "sliding_window: P (%0d) must divide Channels (%0d)", P, Channels);
+    if (Bits == 0 || Bits > 32)
+      $fatal(1, "sliding_window: Bits is %0d, must be 1 to 32", Bits);
+    if (Kernel == 0 || Stride == 0)
+      $fatal(1, "sliding_window: Kernel (%0d) and Stride (%0d) must be at least 1", Kernel, Stride);
+    if (Padding >= Kernel)
+      $fatal(1, "sliding_window: Padding (%0d) must be below Kernel (%0d)", Padding, Kernel);
+    if (Height + 2 * Padding < Kernel || Width + 2 * Padding < Kernel)
+      $fatal(1, "sliding_window: Kernel %0d is larger than the padded map %0dx%0d", Kernel,
+             Height + 2 * Padding, Width + 2 * Padding);
+  end
+  // synthesis translate_on
+
+  if (Kernel == 1 && Stride == 1 && Padding == 0) begin : gen_wire
+    assign out_data_o  = in_data_i;
+    assign out_valid_o = in_valid_i;
+    assign in_ready_o  = out_ready_i;
+
+    logic unused;
+    assign unused = &{1'b0, clk_i, rst_ni};
+  end else begin : gen_buffer
+    localparam int MapRows = Height;
+    localparam int Pad = Padding;
+    localparam int Step = Stride;
+    localparam int Taps = Kernel;
+    localparam int OutRows = (MapRows + 2 * Pad - Taps) / Step + 1;
+    localparam int OutCols = (Width + 2 * Pad - Taps) / Step + 1;
+
+    // Columns are counted in words of the map row; a kernel row is TapWords neighbours there.
+    localparam int PixelWords = Channels / P;
+    localparam int RowWords = Width * PixelWords;
+    localparam int TapWords = Taps * PixelWords;
+    localparam int LastTop = (OutRows - 1) * Step - Pad;
+    localparam int LastLeft = ((OutCols - 1) * Step - Pad) * PixelWords;
+
+    // Rows let go after the last row of windows of a frame, and after the one before the first that starts
+    // inside the map (0: that one starts at row 0).
+    localparam int LastRelease = MapRows - (LastTop > 0 ? LastTop : 0);
+    localparam int EntryRelease = (Step - Pad % Step) % Step;
+
+    // Room for Stride rows to come while Kernel rows are read, and for the rows of the first windows of the
+    // next frame beside those of the last ones of this frame.
+    localparam int RowsInFrame = Taps + Step;
+    localparam int RowsAtBorder = LastRelease + Taps - Pad;
+    localparam int Rows = RowsInFrame > RowsAtBorder ? RowsInFrame : RowsAtBorder;
+    localparam int Depth = Rows * RowWords;
+
+    localparam int AddrWidth = $clog2(Depth);
+    localparam int TapWidth = $clog2(TapWords + 1);
+    localparam int AheadWidth = $clog2(Rows + 1) + 1;                                  // signed
+    localparam int RowWidth = $clog2(MapRows + Pad + Taps + Step + 1) + 1;             // signed
+    localparam int WordWidth = $clog2(RowWords + (Pad + Taps + Step) * PixelWords + 1) + 1;  // signed
+
+    // ---- writer ----
+
+    logic [AddrWidth-1:0] wr_addr_q;
+    logic signed [WordWidth-1:0] wr_word_q;  // words of the row that are written
+    logic signed [AheadWidth-1:0] ahead_q;
+    logic write, row_written;
+
+    assign in_ready_o  = ahead_q < AheadWidth'(Rows);
+    assign write       = in_valid_i && in_ready_o;
+    assign row_written = write && wr_word_q == WordWidth'(RowWords - 1);
+
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) begin
+        wr_addr_q <= '0;
+        wr_word_q <= '0;
+      end else if (write) begin
+        wr_addr_q <= wr_addr_q == AddrWidth'(Depth - 1) ? '0 : wr_addr_q + 1'b1;
+        wr_word_q <= row_written ? '0 : wr_word_q + WordWidth'(1);
+      end
+    end
+
+    // ---- reader: position of the next word ----
+
+    logic signed [RowWidth-1:0] top_q, row_q;      // rows of the window's first tap and of this word
+    logic signed [WordWidth-1:0] left_q, word_q;   // columns of the same
+    logic [TapWidth-1:0] tap_q;                    // words done of this kernel row
+    logic signed [AheadWidth-1:0] above_q;         // rows from base to this one
+    logic [AddrWidth-1:0] base_addr_q, row_addr_q; // where rows base and base + above_q start
+    logic issue, tap_row_end, window_end, row_end, frame_end;
+
+    assign tap_row_end = issue && tap_q == TapWidth'(TapWords - 1);
+    assign window_end  = tap_row_end && row_q == top_q + RowWidth'(Taps - 1);
+    assign row_end     = window_end && left_q == WordWidth'(LastLeft);
+    assign frame_end   = row_end && top_q == RowWidth'(LastTop);
+
+    // Rows to let go at row_end, and base after that.
+    logic signed [AheadWidth-1:0] release_rows;
+    logic [AddrWidth:0] release_words, base_addr_raw, row_addr_raw;
+    logic [AddrWidth-1:0] base_addr_d, row_addr_d;
+
+    always_comb begin
+      if (top_q == RowWidth'(LastTop)) begin
+        release_rows  = AheadWidth'(LastRelease);
+        release_words = (AddrWidth + 1)'(LastRelease * RowWords);
+      end else if (top_q >= 0) begin
+        release_rows  = AheadWidth'(Step);
+        release_words = (AddrWidth + 1)'(Step * RowWords);
+      end else if (top_q + RowWidth'(Step) > 0) begin
+        release_rows  = AheadWidth'(EntryRelease);
+        release_words = (AddrWidth + 1)'(EntryRelease * RowWords);
+      end else begin
+        release_rows  = '0;
+        release_words = '0;
+      end
+    end
+
+    assign base_addr_raw = {1'b0, base_addr_q} + release_words;
+    assign row_addr_raw  = {1'b0, row_addr_q} + (AddrWidth + 1)'(RowWords);
+
+    assign base_addr_d = AddrWidth'(base_addr_raw >= (AddrWidth + 1)'(Depth)
+                                    ? base_addr_raw - (AddrWidth + 1)'(Depth) : base_addr_raw);
+    assign row_addr_d  = AddrWidth'(row_addr_raw >= (AddrWidth + 1)'(Depth)
+                                    ? row_addr_raw - (AddrWidth + 1)'(Depth) : row_addr_raw);
+
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) begin
+        ahead_q <= '0;
+      end else begin
+        ahead_q <= ahead_q + (row_written ? AheadWidth'(1) : AheadWidth'(0))
+                   - (row_end ? release_rows : AheadWidth'(0));
+      end
+    end
+
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) begin
+        tap_q       <= '0;
+        word_q      <= WordWidth'(-Pad * PixelWords);
+        left_q      <= WordWidth'(-Pad * PixelWords);
+        row_q       <= RowWidth'(-Pad);
+        top_q       <= RowWidth'(-Pad);
+        above_q     <= '0;
+        row_addr_q  <= '0;
+        base_addr_q <= '0;
+      end else if (frame_end) begin
+        tap_q       <= '0;
+        word_q      <= WordWidth'(-Pad * PixelWords);
+        left_q      <= WordWidth'(-Pad * PixelWords);
+        row_q       <= RowWidth'(-Pad);
+        top_q       <= RowWidth'(-Pad);
+        above_q     <= '0;
+        row_addr_q  <= base_addr_d;
+        base_addr_q <= base_addr_d;
+      end else if (row_end) begin
+        tap_q       <= '0;
+        word_q      <= WordWidth'(-Pad * PixelWords);
+        left_q      <= WordWidth'(-Pad * PixelWords);
+        row_q       <= top_q + RowWidth'(Step);
+        top_q       <= top_q + RowWidth'(Step);
+        above_q     <= '0;
+        row_addr_q  <= base_addr_d;
+        base_addr_q <= base_addr_d;
+      end else if (window_end) begin
+        tap_q      <= '0;
+        word_q     <= left_q + WordWidth'(Step * PixelWords);
+        left_q     <= left_q + WordWidth'(Step * PixelWords);
+        row_q      <= top_q;
+        above_q    <= '0;
+        row_addr_q <= base_addr_q;
+      end else if (tap_row_end) begin
+        tap_q  <= '0;
+        word_q <= left_q;
+        row_q  <= row_q + RowWidth'(1);
+        if (row_q >= 0) begin
+          above_q    <= above_q + AheadWidth'(1);
+          row_addr_q <= row_addr_d;
+        end
+      end else if (issue) begin
+        tap_q  <= tap_q + TapWidth'(1);
+        word_q <= word_q + WordWidth'(1);
+      end
+    end
+
+    // ---- reader: memory word, then the choice of word or padding ----
+
+    logic pad, started, written;
+    logic [AddrWidth-1:0] rd_addr;
+    logic read_step, out_step;
+    logic read_valid_q, read_pad_q, out_valid_q;
+    logic [P*Bits-1:0] read_word_q, out_data_q;
+
+    assign pad     = row_q < 0 || row_q >= RowWidth'(MapRows) || word_q < 0 || word_q >= WordWidth'(RowWords);
+    assign written = above_q < ahead_q || (above_q == ahead_q && word_q < wr_word_q);
+    assign started = ahead_q > 0 || (ahead_q == 0 && wr_word_q != 0);  // row base: no padding before its frame comes
+    assign rd_addr = row_addr_q + AddrWidth'(word_q);
+
+    assign out_step  = !out_valid_q || out_ready_i;
+    assign read_step = !read_valid_q || out_step;
+    assign issue     = read_step && (pad ? started : written);
+
+    (* ram_style = MemoryStyle *)
+    logic [P*Bits-1:0] rows[Depth];
+
+    always_ff @(posedge clk_i) begin
+      if (write) rows[wr_addr_q] <= in_data_i;
+      if (issue) read_word_q <= rows[rd_addr];
+    end
+
+    always_ff @(posedge clk_i) begin
+      if (issue) read_pad_q <= pad;
+      if (out_step) out_data_q <= read_pad_q ? {P{Bits'(PadValue)}} : read_word_q;
+      if (!rst_ni) begin
+        read_valid_q <= 1'b0;
+        out_valid_q  <= 1'b0;
+      end else begin
+        if (read_step) read_valid_q <= issue;
+        if (out_step) out_valid_q <= read_valid_q;
+      end
+    end
+
+    assign out_data_o  = out_data_q;
+    assign out_valid_o = out_valid_q;
+  end
+
+endmodule

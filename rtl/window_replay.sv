@@ -1,0 +1,84 @@
+/// The front of a folded engine: gives each window of Beats input beats Passes times, with the address of its weights.
+///
+/// Pass 0 takes the beats from the stream as they come and keeps them in a buffer of Beats words; the later passes replay
+/// the buffer while the input waits. A beat leaves every cycle that is neither stalled nor, in pass 0, without input, so
+/// passes and windows follow each other without a gap. With one pass there is no buffer.
+///
+/// `address_o` belongs to the beat being fetched: a memory that reads it under `!stall_i` gives its word together with
+/// `data_o`. Everything named `data_o, valid_o, first_o, last_o` is one register stage behind.
+///
+/// Ports: stream `in` (Width bits), `stall_i` holds the stage, `address_o` = pass * Beats + beat, `data_o` the beat,
+/// `valid_o` it is one (0 for a bubble), `first_o`/`last_o` it is the first/last of its pass.
+module window_replay #(
+    parameter  int unsigned Width       = 32,  // bits a beat
+    parameter  int unsigned Beats       = 18,  // beats a window
+    parameter  int unsigned Passes      = 1,   // times each window is given
+    localparam int unsigned AddressBits = Beats * Passes > 1 ? $clog2(Beats * Passes) : 1
+) (
+    input  logic                   clk_i,
+    input  logic                   rst_ni,
+    input  logic [      Width-1:0] in_data_i,
+    input  logic                   in_valid_i,
+    output logic                   in_ready_o,
+    input  logic                   stall_i,
+    output logic [AddressBits-1:0] address_o,
+    output logic [      Width-1:0] data_o,
+    output logic                   valid_o,
+    output logic                   first_o,
+    output logic                   last_o
+);
+
+  localparam int unsigned BeatBits = Beats > 1 ? $clog2(Beats) : 1;
+
+  logic [AddressBits-1:0] address_q;
+  logic [   BeatBits-1:0] beat_q;
+  logic                   first_pass_q;
+  logic                   fetch, first_beat, last_beat, last_address;
+  logic [      Width-1:0] data_d, data_q;
+  logic                   valid_q, first_q, last_q;
+
+  assign fetch        = !stall_i && (!first_pass_q || in_valid_i);
+  assign first_beat   = beat_q == BeatBits'(0);
+  assign last_beat    = beat_q == BeatBits'(Beats - 1);
+  assign last_address = address_q == AddressBits'(Beats * Passes - 1);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      address_q    <= AddressBits'(0);
+      beat_q       <= BeatBits'(0);
+      first_pass_q <= 1'b1;
+    end else if (fetch) begin
+      address_q <= last_address ? AddressBits'(0) : address_q + AddressBits'(1);
+      beat_q    <= last_beat ? BeatBits'(0) : beat_q + BeatBits'(1);
+      if (last_beat) first_pass_q <= last_address;
+    end
+  end
+
+  if (Passes == 1) begin : gen_stream
+    assign data_d = in_data_i;
+  end else if (Beats == 1) begin : gen_hold
+    assign data_d = first_pass_q ? in_data_i : data_q;
+  end else begin : gen_buffer
+    (* ram_style = "distributed" *) logic [Width-1:0] buffer[Beats];
+    always_ff @(posedge clk_i) if (fetch && first_pass_q) buffer[beat_q] <= in_data_i;
+    assign data_d = first_pass_q ? in_data_i : buffer[beat_q];
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) valid_q <= 1'b0;
+    else if (!stall_i) valid_q <= fetch;
+    if (fetch) begin
+      data_q  <= data_d;
+      first_q <= first_beat;
+      last_q  <= last_beat;
+    end
+  end
+
+  assign in_ready_o = first_pass_q && !stall_i;
+  assign address_o  = address_q;
+  assign data_o     = data_q;
+  assign valid_o    = valid_q;
+  assign first_o    = first_q;
+  assign last_o     = last_q;
+
+endmodule

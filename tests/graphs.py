@@ -1,0 +1,163 @@
+"""Small hardware graphs with random weights, for the tests of the emitters and of the backends.
+
+`GraphBuilder` keeps the shape and the beat of every stream, so a graph is a list of calls and cannot be ill-formed:
+each method adds one node (and the WidthConverter its input needs) and returns the name of its output tensor.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+from onnx import TensorProto, helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+
+from flow.ops import DOMAIN, Stream
+
+
+class GraphBuilder:
+    """Nodes are named `<prefix>.<kind>`; a prefix is the name of a block, such as "block1"."""
+
+    def __init__(self, height: int, width: int, p: int = 8, seed: int = 0):
+        self.rng = np.random.default_rng(seed)
+        self.nodes, self.initializers = [], []
+        self.streams = {"image": Stream(height, width, 3, p, 8, signed=False)}
+        self.image = [1, height, width, 3]
+
+    def node(self, kind: str, name: str, inputs, constants=None, outputs=("out",), **attributes):
+        """Adds a node; height, width, channels and, where not given, bits and p are those of its first input."""
+        stream = self.streams[inputs[0]]
+        attributes = {
+            "height": stream.height, "width": stream.width, "channels": stream.channels,
+            "bits": stream.bits, "p": stream.parallel, **attributes,
+        }  # fmt: skip
+        names = [f"{name}.{suffix}" for suffix in constants or {}]
+        for initializer, value in zip(names, (constants or {}).values()):
+            value = np.asarray(value, np.float32)
+            self.initializers.append(helper.make_tensor(initializer, TensorProto.FLOAT, value.shape, value.ravel()))
+        results = [f"{name}.{output}" for output in outputs]
+        proto = helper.make_node(kind, [*inputs, *names], results, name=name, domain=DOMAIN, **attributes)
+        op = getCustomOp(proto)
+        for tensor, given in zip(inputs, op.inputs()):
+            if given != self.streams[tensor]:
+                raise ValueError(f"{name}: takes {given}, but {tensor} is {self.streams[tensor]}")
+        self.nodes.append(proto)
+        self.streams.update(zip(results, op.outputs()))
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def beats_of(self, x: str, p: int, name: str) -> str:
+        """x with p elements a beat, through up to two WidthConverters."""
+        current = self.streams[x].parallel
+        if current == p:
+            return x
+        if max(current, p) % min(current, p):
+            return self.beats_of(self.beats_of(x, int(np.gcd(current, p)), f"{name}_narrow"), p, name)
+        return self.node("WidthConverter", name, [x], out_p=p)
+
+    # pieces of a network
+
+    def pixels(self, p: int) -> str:
+        """PixelOffset on the image, then p elements a beat."""
+        return self.beats_of(self.node("PixelOffset", "pixels", ["image"]), p, "pixels_width")
+
+    def window(self, x: str, prefix: str, kernel=3, stride=1, padding=1) -> str:
+        pad = -1 if self.streams[x].bipolar else 0
+        return self.node("SlidingWindow", f"{prefix}.window", [x], kernel=kernel, stride=stride, padding=padding, pad_value=pad)
+
+    def conv(self, x: str, prefix: str, features: int, pe: int, simd: int, out_bits=9, shift=6, **window) -> str:
+        """8-bit convolution: SlidingWindow and IntConv."""
+        x = self.window(self.beats_of(x, simd, f"{prefix}.in_width"), prefix, **window)
+        return self.int_conv(x, f"{prefix}.conv", features, pe, out_bits, shift)
+
+    def int_conv(self, x: str, name: str, features: int, pe: int, out_bits: int, shift: int, memory="block") -> str:
+        n, simd = self.streams[x].channels, self.streams[x].parallel
+        constants = {
+            "weights": self.rng.integers(-128, 128, (features, n)),
+            "bias": self.rng.integers(-1000, 1000, features),
+        }
+        return self.node("IntConv", name, [x], constants, features=features, weight_bits=8, acc_bits=28,
+                         out_bits=out_bits, shift=shift, pe=pe, simd=simd, memory=memory)  # fmt: skip
+
+    def sign(self, x: str, prefix: str) -> str:
+        thresholds = self.rng.integers(-20, 20, self.streams[x].channels)
+        return self.node("SignThreshold", f"{prefix}.sign", [x], {"threshold": thresholds})
+
+    def vote(self, x: str, prefix: str, features: int, pe: int, simd: int, stride=1, memory="block") -> str:
+        """Binary 3x3 convolution with its majority vote: SlidingWindow and XnorPopcount."""
+        x = self.window(self.beats_of(x, simd, f"{prefix}.in_width"), prefix, stride=stride)
+        return self.xnor(x, f"{prefix}.xnor", features, pe, memory)
+
+    def xnor(self, x: str, name: str, features: int, pe: int, memory="block") -> str:
+        n, simd = self.streams[x].channels, self.streams[x].parallel
+        return self.node("XnorPopcount", name, [x], {"weights": self.signs(features, n)}, features=features,
+                         activation="majority_vote", threshold=ceil(n / 2), pe=pe, simd=simd, memory=memory)  # fmt: skip
+
+    def stationary_vote(self, x: str, prefix: str, features: int, pe: int, simd: int, stride=1) -> str:
+        """The same as `vote` in one WeightStationary, weights from DDR."""
+        x = self.beats_of(x, simd, f"{prefix}.in_width")
+        n = 9 * self.streams[x].channels
+        return self.node("WeightStationary", f"{prefix}.stationary", [x], {"weights": self.signs(features, n)}, features=features,
+                         kernel=3, stride=stride, padding=1, threshold=ceil(n / 2), pe=pe, simd=simd)  # fmt: skip
+
+    def select(self, x: str, prefix: str, bits: int) -> str:
+        low, high = np.sort(self.rng.integers(-60, 60, (2, self.streams[x].channels)), axis=0)
+        return self.node("VoteSelect", f"{prefix}.select", [x], {"low": low, "high": high}, bits=bits)
+
+    def fork(self, x: str, prefix: str) -> tuple[str, str]:
+        return self.node("Duplicate", f"{prefix}.fork", [x], outputs=("out0", "out1"))
+
+    def fifo(self, x: str, prefix: str, depth: int, memory="distributed") -> str:
+        return self.node("Fifo", f"{prefix}.fifo", [x], depth=depth, memory=memory)
+
+    def add(self, a: str, b: str, prefix: str) -> str:
+        b = self.beats_of(b, self.streams[a].parallel, f"{prefix}.add_width")
+        return self.node("AddStreams", f"{prefix}.add", [a, b])
+
+    def signs(self, *shape: int) -> np.ndarray:
+        return self.rng.choice([-1, 1], shape)
+
+    def model(self, output: str) -> ModelWrapper:
+        """The graph, ended by the tensor ``output``."""
+        inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, self.image)]
+        last = self.streams[output]
+        shape = [1, last.height, last.width, last.channels]
+        outputs = [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)]
+        graph = helper.make_graph(self.nodes, "hardware", inputs, outputs, self.initializers)
+        imports = [helper.make_opsetid(DOMAIN, 1), helper.make_opsetid("", 13)]
+        return ModelWrapper(helper.make_model(graph, opset_imports=imports))
+
+
+def small_network(seed: int = 0, size: int = 8, stem: int = 8) -> ModelWrapper:
+    """Every hardware node once at least, on size x size images.
+
+    An 8-bit stem of ``stem`` channels; a binary block of stride 1 with an identity shortcut; a block of stride 2 whose
+    weights come from DDR and whose shortcut is AvgPool and a 1x1 IntConv; GlobalPool; a classifier of 10.
+    """
+    g = GraphBuilder(size, size, seed=seed)
+    wide, bits = 2 * stem, 9
+    x = g.conv(g.pixels(p=3), "stem", stem, pe=2, simd=3)
+
+    main, shortcut = g.fork(x, "block1")
+    main = g.vote(g.sign(main, "block1"), "block1", stem, pe=2, simd=stem, memory="distributed")
+    main = g.select(main, "block1", bits)
+    x = g.add(main, g.fifo(shortcut, "block1", depth=size * stem), "block1")
+
+    main, shortcut = g.fork(x, "block2")
+    main = g.stationary_vote(g.sign(main, "block2"), "block2", wide, pe=4, simd=stem, stride=2)
+    main = g.select(main, "block2", bits)
+    shortcut = g.node("AvgPool", "block2.pool", [g.fifo(shortcut, "block2", depth=size * size * stem // 2, memory="block")])
+    shortcut = g.conv(shortcut, "block2.shortcut", wide, pe=1, simd=2, shift=7, kernel=1, padding=0)
+    x = g.add(main, shortcut, "block2")
+
+    main, shortcut = g.fork(x, "block3")
+    main = g.select(g.stationary_vote(g.sign(main, "block3"), "block3", wide, pe=8, simd=wide), "block3", bits)
+    x = g.add(g.beats_of(main, 4, "block3.out_width"), g.fifo(shortcut, "block3", depth=300), "block3")
+
+    x = g.node("GlobalPool", "pool", [x])
+    return g.model(g.int_conv(x, "classifier", 10, pe=2, out_bits=32, shift=0, memory="distributed"))
+
+
+def random_images(count: int, size: int = 8, seed: int = 1) -> np.ndarray:
+    """uint8 [count, size, size, 3]."""
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), np.uint8)
