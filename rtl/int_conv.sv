@@ -20,7 +20,7 @@ module int_conv #(
     parameter int unsigned OutBits     = 8,      // of an output
     parameter int unsigned AccBits     = 24,     // of the accumulator and a bias
     parameter int unsigned Shift       = 0,      // right shift before the saturation, less than AccBits
-    parameter              WeightFile  = "",     // for $readmemh
+    parameter              WeightFile  = "",     // for $readmemh; untyped, as Yosys 0.23 knows no string parameters
     parameter              BiasFile    = "",     // for $readmemh
     parameter              MemoryStyle = "auto"  // of the weights: "block", "distributed" or "auto"
 ) (
@@ -47,8 +47,6 @@ module int_conv #(
     if (SF * Simd != Inputs) $fatal(1, "int_conv: Simd %0d does not divide Inputs %0d", Simd, Inputs);
     if (NF * Pe != Outputs) $fatal(1, "int_conv: Pe %0d does not divide Outputs %0d", Pe, Outputs);
     if (Shift >= AccBits) $fatal(1, "int_conv: Shift %0d is not less than AccBits %0d", Shift, AccBits);
-    if (MemoryStyle != "block" && MemoryStyle != "distributed" && MemoryStyle != "auto")
-      $fatal(1, "int_conv: MemoryStyle %s is none of block, distributed, auto", MemoryStyle);
   end
   // synthesis translate_on
 

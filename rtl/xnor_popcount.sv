@@ -15,7 +15,7 @@ module xnor_popcount #(
     parameter int unsigned Pe          = 1,                 // outputs at a time, divides Outputs
     parameter int unsigned Simd        = 32,                // inputs at a time, divides Inputs
     parameter int unsigned Threshold   = (Inputs + 1) / 2,  // the least popcount that votes +1; default: the majority
-    parameter              WeightFile  = "",                // for $readmemh
+    parameter              WeightFile  = "",                // for $readmemh; untyped, as Yosys 0.23 knows no string parameters
     parameter              MemoryStyle = "auto"             // of the weights: "block", "distributed" or "auto"
 ) (
     input  logic            clk_i,
@@ -38,8 +38,6 @@ module xnor_popcount #(
   initial begin
     if (SF * Simd != Inputs) $fatal(1, "xnor_popcount: Simd %0d does not divide Inputs %0d", Simd, Inputs);
     if (NF * Pe != Outputs) $fatal(1, "xnor_popcount: Pe %0d does not divide Outputs %0d", Pe, Outputs);
-    if (MemoryStyle != "block" && MemoryStyle != "distributed" && MemoryStyle != "auto")
-      $fatal(1, "xnor_popcount: MemoryStyle %s is none of block, distributed, auto", MemoryStyle);
   end
   // synthesis translate_on
 

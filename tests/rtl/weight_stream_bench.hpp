@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <memory>
 
 #include "harness.hpp"
@@ -29,7 +30,7 @@ struct Bench {
     char violations[2048];
 };
 
-extern "C" __attribute__((visibility("default"))) void bench_run(Bench* bench) {
+static void run(Bench* bench) {
     axi::MemoryConfig config;
     config.latency = bench->latency;
     config.jitter = bench->jitter;
@@ -94,4 +95,12 @@ extern "C" __attribute__((visibility("default"))) void bench_run(Bench* bench) {
     std::string text = stream_errors;
     for (const auto& violation : memory.violations()) text += violation + "\n";
     std::snprintf(bench->violations, sizeof bench->violations, "%s", text.c_str());
+}
+
+extern "C" __attribute__((visibility("default"))) void bench_run(Bench* bench) {
+    try {
+        run(bench);
+    } catch (const std::exception& error) {
+        std::snprintf(bench->violations, sizeof bench->violations, "%s", error.what());
+    }
 }

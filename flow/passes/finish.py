@@ -1,0 +1,65 @@
+"""The end of the pass list: dead nodes go, names come, and nothing float may be left."""
+
+from __future__ import annotations
+
+from qonnx.transformation.base import Transformation
+
+from flow.graph import consumers, is_hardware
+
+from .rewrite import PassError
+
+HINTS = {
+    "ToStream": "its source has no integer form",
+    "FromStream": "its consumer has no integer form",
+    "Conv": "input or weights are not quantized with one scale a tensor",
+    "Gemm": "input or weights are not quantized with one scale a tensor",
+    "Quant": "what stands in front of it is no chain of constants from a quantized tensor",
+    "BipolarQuant": "what stands in front of it is no chain of constants from a quantized tensor",
+    "BatchNormalization": "it is not followed by a quantizer",
+}
+
+
+class RemoveDeadNodes(Transformation):
+    """Removes nodes whose outputs nobody reads (the quantizers of weights that were folded)."""
+
+    def apply(self, model):
+        results = {output.name for output in model.graph.output}
+        for node in list(model.graph.node):
+            if not any(consumers(model, name) or name in results for name in node.output):
+                model.graph.node.remove(node)
+                return model, True
+        return model, False
+
+
+class NameStreams(Transformation):
+    """Names nodes ``<Kind>_<index>`` in topological order and streams after their producer."""
+
+    def apply(self, model):
+        counts: dict[str, int] = {}
+        for node in model.graph.node:
+            index = counts.get(node.op_type, 0)
+            counts[node.op_type] = index + 1
+            node.name = f"{node.op_type}_{index}"
+        renamed = {model.graph.input[0].name: "pixels"}
+        for node in model.graph.node:
+            for position, name in enumerate(node.output):
+                renamed[name] = f"{node.name}_out{position if len(node.output) > 1 else ''}"
+            constants = [name for name in node.input if model.get_initializer(name) is not None]
+            for position, name in enumerate(constants):
+                renamed[name] = f"{node.name}_constant{position}"
+        renamed[model.graph.output[0].name] = "logits"
+        for old, new in renamed.items():
+            if old != new:
+                model.rename_tensor(old, new)
+        return model, False
+
+
+class RequireIntegers(Transformation):
+    """Raises PassError with every node that is no hardware node: name, type and reason."""
+
+    def apply(self, model):
+        left = [node for node in model.graph.node if not is_hardware(node)]
+        if left:
+            lines = [f"  {n.name or n.output[0]} ({n.op_type}): {HINTS.get(n.op_type, 'no hardware node does this')}" for n in left]
+            raise PassError("these nodes have no integer form:\n" + "\n".join(lines))
+        return model, False
