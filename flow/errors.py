@@ -10,3 +10,7 @@ class UnknownNameError(FlowError):
 
     def __init__(self, kind: str, name: str, known):
         super().__init__(f"{kind} {name!r} is unknown: use {' or '.join(sorted(known))}")
+
+
+class VerificationError(FlowError):
+    """Something built is not what it must be: a file was changed, or a simulation differs; names the layer or stream."""

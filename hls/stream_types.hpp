@@ -72,22 +72,18 @@ template <unsigned Width> struct chunks {
     explicit chunks(const ap_uint<Width>& data) {
 #pragma HLS INLINE
         chunk[Count] = 0;
-        if (Count == 1) {
-            chunk[0] = data.to_uint64();
-            return;
-        }
         for (unsigned k = 0; k < Count; ++k) {
 #pragma HLS UNROLL
-            chunk[k] = data.range((k + 1 < Count ? 64 * (k + 1) : Width) - 1, 64 * k).to_uint64();
+            chunk[k] = k == 0 ? data.to_uint64() : (data >> 64 * k).to_uint64();
         }
     }
 
     ap_uint<Width> joined() const {
 #pragma HLS INLINE
-        ap_uint<Width> data = chunk[0];
+        ap_uint<Width> data = chunk[Count - 1];
         for (unsigned k = 1; k < Count; ++k) {
 #pragma HLS UNROLL
-            data.range((k + 1 < Count ? 64 * (k + 1) : Width) - 1, 64 * k) = chunk[k];
+            data = (data << 64) | ap_uint<Width>(chunk[Count - 1 - k]);
         }
         return data;
     }
@@ -97,7 +93,7 @@ template <unsigned Width> struct chunks {
 #pragma HLS INLINE
         const unsigned low = i * Bits % 64;
         uint64_t bits = chunk[i * Bits / 64] >> low;
-        if (low + Bits > 64) bits |= chunk[i * Bits / 64 + 1] << (64 - low);
+        if (low + Bits > 64) bits |= chunk[i * Bits / 64 + 1] << (64 - low) % 64;
         return bits & mask<Bits>();
     }
 
@@ -106,7 +102,7 @@ template <unsigned Width> struct chunks {
 #pragma HLS INLINE
         const unsigned low = i * Bits % 64;
         chunk[i * Bits / 64] |= (bits & mask<Bits>()) << low;
-        if (low + Bits > 64) chunk[i * Bits / 64 + 1] |= (bits & mask<Bits>()) >> (64 - low);
+        if (low + Bits > 64) chunk[i * Bits / 64 + 1] |= (bits & mask<Bits>()) >> (64 - low) % 64;
     }
 };
 

@@ -2,7 +2,8 @@
 ///
 /// Registers (32 bits; r/w where said, else read-only; unknown addresses read 0, every response is OKAY)
 ///   0x00 CTRL               r/w  bit 0 enable: while 0 the core is held in reset; bit 1 soft reset: write 1 to hold the core in
-///                                reset for 16 cycles; bit 2 clear: write 1 to clear all counters. Bits 1 and 2 read 1 until done
+///                                reset for 16 cycles; bit 2 clear: write 1 to clear all counters, which takes up to 2*Layers cycles
+///                                in which nothing is counted (also after rst_ni). Bits 1 and 2 read 1 until done
 ///   0x04 STATUS                  bit 0 idle: no frame is in the core, not even in part; bit 1 AXI error (weights)
 ///   0x08 FRAMES_IN               frames whose last input beat was taken
 ///   0x0C FRAMES_OUT              frames whose last logit was taken

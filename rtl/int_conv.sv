@@ -40,7 +40,7 @@ module int_conv #(
   localparam int unsigned PassBits    = NF > 1 ? $clog2(NF) : 1;
   localparam int unsigned ProductBits = InBits + WeightBits;
   localparam int unsigned DotBits     = ProductBits + $clog2(Simd);
-  localparam int unsigned ShiftedBits = AccBits - Shift;
+  localparam int unsigned ShiftedBits = AccBits > Shift ? AccBits - Shift : 1;
 
   // synthesis translate_off
   initial begin
@@ -139,7 +139,7 @@ module int_conv #(
 
     logic [ShiftedBits-1:0] shifted;
     logic [    OutBits-1:0] out_d, out_q;
-    assign shifted = sum_q[AccBits-1:Shift];
+    assign shifted = ShiftedBits'(sum_q >>> Shift);
     if (OutBits < ShiftedBits) begin : gen_saturate
       logic sign, fits;
       assign sign  = shifted[ShiftedBits-1];

@@ -7,7 +7,7 @@
 module majority_vote #(
     parameter int unsigned Pe        = 1,  // counts a beat
     parameter int unsigned CountBits = 7,  // width of a count
-    parameter int unsigned Threshold = 32  // the least count that votes +1, 0 to 2**CountBits - 1
+    parameter int unsigned Threshold = 32  // the least count that votes +1, 1 to 2**CountBits - 1
 ) (
     input  logic                    clk_i,
     input  logic                    rst_ni,
@@ -20,8 +20,8 @@ module majority_vote #(
 );
 
   // synthesis translate_off
-  initial if (Threshold >= 2 ** CountBits)
-    $fatal(1, "majority_vote: Threshold %0d does not fit CountBits %0d", Threshold, CountBits);
+  initial if (Threshold < 1 || Threshold >= 2 ** CountBits)
+    $fatal(1, "majority_vote: Threshold %0d is not within 1 and 2**CountBits - 1 (CountBits %0d)", Threshold, CountBits);
   // synthesis translate_on
 
   logic [Pe-1:0] vote_d, vote_q;

@@ -6,7 +6,7 @@
 /// so `m_axi_rready` is always 1. Up to 8 are in flight.
 ///
 /// Run and stop: a run starts at word 0 of every region, once `enable_i` is high and nothing is in flight. When `enable_i` falls,
-/// the run ends: FIFOs are flushed two cycles later (out_valid_o falls, so the consumers must be reset too), no new address
+/// the run ends: in the next cycle the FIFOs are flushed and out_valid_o is low (so the consumers must be reset too), no new address
 /// is offered, an address already offered stays until it is accepted, and beats of bursts in flight are taken and dropped.
 /// Raising `enable_i` before the last of them only makes the next run wait. `rst_ni` is the reset of the AXI bus: it also forgets
 /// what is in flight. Beats that still come from before it are dropped while no burst is in flight, so keep `enable_i` low until they have.
@@ -89,12 +89,13 @@ module weight_stream #(
     logic [IndexBits-1:0] index_q;  // burst of the frame
     logic [         24:0] block_q;
     logic [ RoomBits-1:0] room_q;   // words neither stored nor on their way
-    logic last, pop, fifo_ready;
+    logic last, pop, fifo_ready, fifo_valid;
 
     assign last            = index_q == IndexBits'(FrameBursts - 1);
     assign request[i]      = room_q >= RoomBits'(Beats);
     assign block[i*25+:25] = block_q;
     assign length[i*4+:4]  = last ? 4'(LastBeats - 1) : 4'(Beats - 1);
+    assign out_valid_o[i]  = fifo_valid && run_q;
     assign pop             = out_valid_o[i] && out_ready_i[i];
 
     always_ff @(posedge clk_i) begin
@@ -121,7 +122,7 @@ module weight_stream #(
         .in_valid_i (push[i]),
         .in_ready_o (fifo_ready),
         .out_data_o (out_data_o[i*64+:64]),
-        .out_valid_o(out_valid_o[i]),
+        .out_valid_o(fifo_valid),
         .out_ready_i(out_ready_i[i])
     );
 

@@ -24,7 +24,7 @@ import platformdirs
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 RTL_FOLDER = next(folder for folder in (_PACKAGE / "rtl", _PACKAGE.parent / "rtl") if folder.is_dir())  # installed, checkout
-CPP_FOLDER = Path(__file__).parent / "cpp"
+CPP_FOLDER = Path(__file__).parent / "verilator"
 
 VERILATOR_FLAGS = (
     "--cc", "-O3", "--x-assign", "fast", "--no-timing", "-Wall",
@@ -213,7 +213,7 @@ def _merge(sources: list[Path], folder: Path) -> list[Path]:
 def build_library(
     design: Design, wrapper: Callable[[dict[str, Port]], str], flags: Sequence[str] = (), key: str = ""
 ) -> Path:
-    """A shared library of the verilated design, `flow/sim/cpp/harness.cpp` and a wrapper.
+    """A shared library of the verilated design, `flow/sim/verilator/harness.cpp` and a wrapper.
 
     `wrapper(ports)` returns C++ that includes `V<top>.h`; it may raise RtlError about the ports. `key` says what the wrapper
     depends on besides the design.

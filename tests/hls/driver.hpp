@@ -10,25 +10,15 @@
 
 template <int Width> void load(const std::string& path, hls::stream<ap_uint<Width>>& stream) {
     std::ifstream file(path, std::ios::binary);
-    uint64_t part;
-    for (;;) {
-        ap_uint<Width> data = 0;
-        for (int low = 0; low < Width; low += 64) {
-            if (!file.read(reinterpret_cast<char*>(&part), sizeof part)) return;
-            data.range(low + 63 < Width ? low + 63 : Width - 1, low) = part;
-        }
-        stream.write(data);
-    }
+    flow::chunks<Width> parts;
+    while (file.read(reinterpret_cast<char*>(parts.chunk), 8 * parts.Count)) stream.write(parts.joined());
 }
 
 template <int Width> void store(const std::string& path, hls::stream<ap_uint<Width>>& stream) {
     std::ofstream file(path, std::ios::binary);
     while (!stream.empty()) {
-        const ap_uint<Width> data = stream.read();
-        for (int low = 0; low < Width; low += 64) {
-            const uint64_t part = data.range(low + 63 < Width ? low + 63 : Width - 1, low).to_uint64();
-            file.write(reinterpret_cast<const char*>(&part), sizeof part);
-        }
+        const flow::chunks<Width> parts(stream.read());
+        file.write(reinterpret_cast<const char*>(parts.chunk), 8 * parts.Count);
     }
 }
 

@@ -44,11 +44,11 @@ def instance(node, *parameters):
     return f"flow::{node}<{', '.join(map(str, parameters))}>"
 
 
-def run_cases(header, cases, folder, definitions=""):
+def run_cases(header, cases, folder, definitions="", prelude=""):
     """Compiles and runs all cases; returns {name: Result}. Fails on reads of an empty stream and on leftover beats.
-    `definitions` is C++ in front of the cases, for a header whose function is not on streams."""
+    `definitions` is C++ in front of the cases, for a header whose function is not on streams; `prelude` comes before everything."""
     source = folder / "driver.cpp"
-    source.write_text(_program(header, cases, definitions))
+    source.write_text(_program(header, cases, definitions, prelude))
     program = compile_cpp([source], folder / "driver", ["-I", str(HERE)])
     for case in cases:
         for name, (elements, bits) in case.inputs.items():
@@ -109,9 +109,9 @@ def im2col(maps, kernel, stride, padding, pad_value):
     return windows.reshape(*windows.shape[:3], -1)
 
 
-def _program(header, cases, definitions):
+def _program(header, cases, definitions, prelude):
     blocks = "\n".join(_block(case) for case in cases)
-    return f'#include "driver.hpp"\n#include "{header}.hpp"\n{definitions}\n{blocks}\nint main() {{\n' + \
+    return f'{prelude}#include "driver.hpp"\n#include "{header}.hpp"\n{definitions}\n{blocks}\nint main() {{\n' + \
         "".join(f"    {case.name}();\n" for case in cases) + "}\n"
 
 

@@ -25,7 +25,7 @@ class Bench(ctypes.Structure):
         ("words", ctypes.c_void_p), ("capacity", ctypes.c_int64), ("taken", ctypes.c_void_p),
         ("beats", ctypes.c_int64), ("bursts", ctypes.c_int64), ("most_outstanding", ctypes.c_int64),
         ("in_flight_at_disable", ctypes.c_int64), ("error_before", ctypes.c_int64), ("error", ctypes.c_int64),
-        ("busy_from", ctypes.c_int64), ("busy_to", ctypes.c_int64), ("violations", ctypes.c_char * 2048),
+        ("violations", ctypes.c_char * 2048),
     ]  # fmt: skip
 
 
@@ -63,7 +63,7 @@ class WeightStream:
         for port, (start, end) in enumerate(self.regions // 8):
             got = words[port, : taken[port]]
             np.testing.assert_array_equal(got, np.resize(self.memory[start:end], len(got)), err_msg=f"port {port}")
-        fields = {name: getattr(bench, name) for name, _ in Bench._fields_[-9:-1]}
+        fields = {name: getattr(bench, name) for name, _ in Bench._fields_[-7:-1]}
         return SimpleNamespace(taken=taken, frames=taken / self.words, **fields)
 
 
@@ -138,6 +138,16 @@ def test_error_response(three):
     assert run.error == 1
     assert three.run(500, errors=(start + 800, start + 808), disable=(300, 400)).error == 0  # cleared by the new run
     assert three.run(3_000, errors=(0, 128)).error == 0  # nobody reads there
+
+
+def test_the_memory_sees_violations():
+    stream = WeightStream(500)
+    stream.regions[0, 1] -= 8
+    with pytest.raises(AssertionError, match="burst lies in no region"):
+        stream.run(3_000)
+    stream.regions[0] += 64  # the low 7 bits of a base count as 0: the first burst begins too early
+    with pytest.raises(AssertionError, match="cycle [0-9]: burst lies in no region"):
+        stream.run(100)
 
 
 def test_parameters_are_checked():

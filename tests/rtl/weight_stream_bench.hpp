@@ -26,7 +26,7 @@ struct Bench {
     std::uint64_t* words;           // [PORTS][capacity]
     std::int64_t capacity;
     std::int64_t* taken;            // words of each port
-    std::int64_t beats, bursts, most_outstanding, in_flight_at_disable, error_before, error, busy_from, busy_to;
+    std::int64_t beats, bursts, most_outstanding, in_flight_at_disable, error_before, error;
     char violations[2048];
 };
 
@@ -90,8 +90,6 @@ static void run(Bench* bench) {
     bench->beats = memory.counts().beats;
     bench->bursts = memory.counts().bursts;
     bench->most_outstanding = memory.counts().most_outstanding;
-    bench->busy_from = memory.counts().first_beat;
-    bench->busy_to = memory.counts().last_beat;
     std::string text = stream_errors;
     for (const auto& violation : memory.violations()) text += violation + "\n";
     std::snprintf(bench->violations, sizeof bench->violations, "%s", text.c_str());

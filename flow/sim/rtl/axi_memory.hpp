@@ -22,7 +22,7 @@ struct Region {
 };
 
 struct MemoryConfig {
-    unsigned latency = 30;       // cycles from the handshake of an address to its first data beat, at least
+    unsigned latency = 30;       // cycles from the handshake of an address to its first data beat, at least; 1 or more
     unsigned jitter = 0;         // up to so many cycles more, drawn for each burst
     double bandwidth = 1.0;      // data beats a cycle, at most 1, in the long run
     unsigned outstanding = 16;   // bursts accepted and not finished, at most
@@ -35,7 +35,6 @@ struct MemoryConfig {
 struct MemoryCounts {
     std::uint64_t cycles = 0, bursts = 0, beats = 0, bytes = 0;
     std::uint64_t most_outstanding = 0;
-    std::uint64_t first_beat = 0, last_beat = 0;  // cycles
 };
 
 class ReadMemory {
@@ -121,8 +120,6 @@ class ReadMemory {
 
     void take() {
         rvalid_ = false;
-        if (!counts_.beats) counts_.first_beat = counts_.cycles;
-        counts_.last_beat = counts_.cycles;
         ++counts_.beats;
         counts_.bytes += 8;
         Burst& burst = bursts_.front();

@@ -1,0 +1,78 @@
+/// The accelerator's AXI streams: 64-bit words of eight uint8 pixels in, 32-bit logits out.
+#pragma once
+
+#include "stream_types.hpp"
+
+#if defined(__SYNTHESIS__) || defined(__VITIS_HLS__)
+#include <ap_axi_sdata.h>
+
+namespace flow {
+template <unsigned Width> using axis_word = ap_axiu<Width, 0, 0, 0>;
+}
+#else
+namespace flow {
+
+/// The members of ap_axiu that are used here, for compilers that have no ap_axi_sdata.h.
+template <unsigned Width> struct axis_word {
+    ap_uint<Width> data;
+    ap_uint<Width / 8> keep;
+    ap_uint<Width / 8> strb;
+    ap_uint<1> last;
+};
+
+}  // namespace flow
+#endif
+
+namespace flow {
+
+using pixel_word = axis_word<64>;
+using logit_word = axis_word<32>;
+
+template <unsigned Width> axis_word<Width> make_axis_word(ap_uint<Width> data, bool last) {
+#pragma HLS INLINE
+    axis_word<Width> word;
+    word.data = data;
+    word.keep = ~ap_uint<Width / 8>(0);
+    word.strb = ~ap_uint<Width / 8>(0);
+    word.last = last;
+    return word;
+}
+
+/// A frame's pixel words to beats of P elements.
+///
+///   P         uint8 elements a beat, at most 64
+///   Elements  elements of a frame: whole words and whole beats
+///
+/// Each cycle either takes a word or gives a beat, so P need not divide 8.
+template <unsigned P, unsigned Elements>
+void read_pixels(hls::stream<pixel_word>& in, hls::stream<beat<P, 8>>& out) {
+    static_assert(Elements % 8 == 0 && Elements % P == 0, "read_pixels: a frame must be whole words and whole beats");
+    ap_uint<8 * (P + 8)> held = 0;
+    unsigned count = 0;
+    for (unsigned cycle = 0; cycle < Elements / 8 + Elements / P; ++cycle) {
+#pragma HLS PIPELINE II=1
+        if (count < P) {
+            held |= ap_uint<8 * (P + 8)>(in.read().data) << 8 * count;
+            count += 8;
+        } else {
+            out.write(beat<P, 8>(held));
+            held >>= 8 * P;
+            count -= P;
+        }
+    }
+}
+
+/// A frame's logits, one a word, sign-extended to 32 bits; `last_frame` sets TLAST with the last of them.
+template <unsigned Classes, unsigned P, unsigned Bits>
+void write_logits(hls::stream<beat<P, Bits>>& in, hls::stream<logit_word>& out, bool last_frame) {
+    static_assert(Classes % P == 0, "write_logits: P must divide Classes");
+    int32_t logits[P];
+#pragma HLS ARRAY_PARTITION variable=logits complete dim=1
+    for (unsigned c = 0; c < Classes; ++c) {
+#pragma HLS PIPELINE II=1
+        if (c % P == 0) unpack_signed<P, Bits>(in.read(), logits);
+        out.write(make_axis_word<32>(ap_uint<32>(static_cast<uint32_t>(logits[c % P])), last_frame && c == Classes - 1));
+    }
+}
+
+}  // namespace flow

@@ -1,0 +1,135 @@
+"""Turns an unfolded hardware graph and a plan into the graph that is emitted."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+from onnx import NodeProto, TensorProto, helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+from qonnx.transformation.general import SortGraph
+
+from flow.errors import FlowError
+from flow.graph import consumers, hardware_nodes, stream_of
+from flow.ops import DOMAIN, HardwareOp, custom_op
+from flow.ops.base import stream_datatype
+
+from .plan import Plan
+
+ENGINES = ("XnorPopcount", "IntConv", "WeightStationary")
+HLS_SIMD_LIMIT = 64
+
+
+def variant(node: NodeProto, **attributes) -> HardwareOp:
+    """The op of a copy of ``node`` with other attributes."""
+    op = custom_op[node.op_type](copy.deepcopy(node))
+    for name, value in attributes.items():
+        op.set_nodeattr(name, value)
+    return op
+
+
+def stationary_node(window: NodeProto, engine: NodeProto, pe: int, simd: int) -> NodeProto:
+    """The WeightStationary node that does the work of a SlidingWindow and its XnorPopcount."""
+    w, e = getCustomOp(window), getCustomOp(engine)
+    return helper.make_node(
+        "WeightStationary", [window.input[0], engine.input[1]], [engine.output[0]],
+        name=engine.name.replace("XnorPopcount", "WeightStationary"), domain=DOMAIN,
+        height=w.height, width=w.width, channels=w.channels, kernel=w.kernel, stride=w.stride, padding=w.padding,
+        features=e.features, threshold=e.threshold, bits=1, pe=pe, simd=simd,
+    )  # fmt: skip
+
+
+def apply_plan(model: ModelWrapper, plan: Plan) -> ModelWrapper:
+    """A copy of ``model`` with the plan's folding, DDR engines, width converters and FIFOs.
+
+    Raises:
+        FlowError: a node is missing in the plan, or a folding does not divide its channels.
+    """
+    model = copy.deepcopy(model)
+    names = {node.name for node in hardware_nodes(model)}
+    for missing in names - plan.nodes.keys():
+        raise FlowError(f"the plan has no entry for node {missing}")
+    for surplus in plan.nodes.keys() - names:
+        raise FlowError(f"the plan has a node {surplus} that the network has not")
+    for node in list(model.graph.node):
+        _fold(model, node, plan)
+    for node in list(model.graph.node):
+        if node.op_type == "XnorPopcount" and plan.nodes[node.name].memory == "ddr":
+            _stream_weights(model, node, plan)
+    for tensor in [name for node in hardware_nodes(model) for name in node.outputs]:
+        _connect(model, tensor, plan)
+    model = model.transform(SortGraph())
+    for node in hardware_nodes(model):
+        for tensor, stream in node.output_streams().items():
+            model.set_tensor_datatype(tensor, stream_datatype(stream))
+    return model
+
+
+def _fold(model: ModelWrapper, node: NodeProto, plan: Plan) -> None:
+    op, chosen = getCustomOp(node), plan.nodes[node.name]
+    if node.op_type in ("XnorPopcount", "IntConv"):
+        window = getCustomOp(model.find_producer(node.input[0]))
+        pe, simd = chosen.pe or 1, chosen.simd or 1
+        if op.features % pe or window.channels % simd or simd > HLS_SIMD_LIMIT:
+            raise FlowError(
+                f"{node.name}: pe {pe} must divide {op.features}, simd {simd} must divide {window.channels} and be "
+                f"at most {HLS_SIMD_LIMIT}"
+            )
+        op.set_nodeattr("pe", pe)
+        op.set_nodeattr("simd", simd)
+        window.set_nodeattr("p", simd)
+        if chosen.memory != "ddr":
+            op.set_nodeattr("memory", chosen.memory or "block")
+        elif node.op_type == "IntConv":
+            raise FlowError(f"{node.name}: memory ddr is for binary convolutions: use block or distributed")
+    elif node.op_type != "SlidingWindow":
+        p = chosen.p or 1
+        if op.channels % p:
+            raise FlowError(f"{node.name}: p {p} must divide its {op.channels} channels")
+        op.set_nodeattr("p", p)
+
+
+def _stream_weights(model: ModelWrapper, engine: NodeProto, plan: Plan) -> None:
+    window = model.find_producer(engine.input[0])
+    op = getCustomOp(engine)
+    if op.pixels < 4 or op.activation != "majority_vote":
+        raise FlowError(f"{engine.name}: memory ddr needs at least 4 output pixels and a majority vote")
+    word = op.pe * op.simd
+    if max(word, 64) % min(word, 64) or op.weight_bits % 64:
+        raise FlowError(f"{engine.name}: memory ddr needs pe * simd to divide 64 or be a multiple of it, not {word}")
+    node = stationary_node(window, engine, op.pe, op.simd)
+    index = list(model.graph.node).index(engine)
+    model.graph.node.remove(engine)
+    model.graph.node.insert(index, node)
+    model.graph.node.remove(window)
+
+
+def _connect(model: ModelWrapper, tensor: str, plan: Plan) -> None:
+    users = consumers(model, tensor)
+    if not users:
+        return  # the logits
+    (user,) = users
+    produced, consumed = stream_of(model, tensor), None
+    position = list(user.input).index(tensor)
+    consumed = getCustomOp(user).inputs()[position]
+    steps = []
+    p, q = produced.parallel, consumed.parallel
+    if p != q:
+        middle = math.gcd(p, q)
+        steps = [(p, q)] if middle in (p, q) else [(p, middle), (middle, q)]
+    common = {"height": produced.height, "width": produced.width, "channels": produced.channels, "bits": produced.bits}
+    new = [("WidthConverter", {"p": a, "out_p": b}) for a, b in steps]
+    if tensor in plan.fifos:
+        fifo = plan.fifos[tensor]
+        new.append(("Fifo", {"p": q, "depth": fifo.depth, "memory": fifo.memory}))
+    source, shape = tensor, model.get_tensor_shape(tensor)
+    for index, (kind, attributes) in enumerate(new):
+        name = f"{kind}_{tensor}" + (f"_{index}" if len(steps) == 2 and kind == "WidthConverter" else "")
+        output = f"{name}_out"
+        model.set_tensor_shape(output, shape, dtype=TensorProto.FLOAT)
+        model.graph.node.append(helper.make_node(kind, [source], [output], name=name, domain=DOMAIN, **common, **attributes))
+        source = output
+    user.input[position] = source
+
+

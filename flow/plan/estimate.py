@@ -1,0 +1,77 @@
+"""What a planned graph takes and gives: resources, cycles, latency, DDR traffic. Estimates, but for the cycles' formula."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from qonnx.core.modelwrapper import ModelWrapper
+
+from flow.graph import hardware_nodes
+from flow.ops import Cost
+
+from .plan import Plan
+from .target import Target
+
+CONTROL = Cost(lut=900, ff=1800)  # registers, counters and the AXI adapters of the top
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """``resources`` include the platform's share; ``fits`` compares them with the usable part of the board."""
+
+    fps: float
+    cycles_per_frame: int
+    latency_cycles: int
+    resources: dict[str, float]
+    ddr_bytes_per_frame: int
+    ddr_gb_per_s: float
+    fits: bool
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+def node_costs(model: ModelWrapper) -> dict[str, Cost]:
+    """Every node's estimated resources."""
+    return {node.name: node.op.cost() for node in hardware_nodes(model)}
+
+
+def estimate(model: ModelWrapper, plan: Plan, target: Target) -> Estimate:
+    """Sums up a planned graph."""
+    nodes = list(hardware_nodes(model))
+    cycles = max(node.op.cycles() for node in nodes)
+    fps = plan.clock_mhz * 1e6 / cycles
+    total = CONTROL + target.platform.cost()
+    for cost in node_costs(model).values():
+        total = total + cost
+    ddr = sum(node.op.ddr_words * 8 for node in nodes if node.kind == "WeightStationary")
+    used = {k: round(v, 1) for k, v in asdict(total).items()}
+    limits = {k: getattr(target.resources, k) * getattr(target.usable, k) for k in used}
+    bandwidth = ddr * fps / 1e9
+    fits = all(used[k] <= limits[k] for k in used) and bandwidth <= target.ddr_gb_per_s
+    return Estimate(round(fps, 2), cycles, _latency(nodes, cycles), used, ddr, round(bandwidth, 4), fits)
+
+
+def _latency(nodes, period: int) -> int:
+    """Cycles from a frame's first pixel to its last logit: the longest path of fill times.
+
+    A frame enters over one period. A window delays by the rows it waits for, a weight-stationary
+    engine by the frame it collects (less what came in meanwhile) and the frame it computes.
+    """
+    ready: dict[str, float] = {}
+    for node in nodes:
+        start = max((ready.get(name, 0.0) for name in node.inputs), default=0.0)
+        op, delay = node.op, 4.0
+        if node.kind == "SlidingWindow" and not op.passes_through:
+            delay = period * ((op.kernel - op.padding - 1) * op.width + op.kernel - op.padding) / op.pixels
+        elif node.kind == "WeightStationary":
+            delay = period + op.cycles() - period * (op.out_pixels - 1) / op.out_pixels
+        elif node.kind == "XnorPopcount":
+            delay = op.cycles() / op.pixels
+        elif node.kind == "IntConv":
+            delay = op.cycles() / op.pixels
+        elif node.kind == "GlobalPool":
+            delay = op.channels / op.p
+        for name in node.outputs:
+            ready[name] = start + delay
+    return round(period + max(ready.values()))

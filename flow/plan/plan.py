@@ -1,0 +1,86 @@
+"""The plan: folding, memory and FIFO depth of every node, as a YAML file that a person can edit."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from qonnx.core.modelwrapper import ModelWrapper
+
+from flow.errors import FlowError
+from flow.graph import hardware_nodes
+
+FOLDINGS = ("p", "pe", "simd", "memory")
+HEADER = """\
+# What every node of the accelerator is given. Edit it and build again with --plan FILE.
+#   p: elements a beat.  pe: outputs computed in parallel.  simd: inputs in parallel.
+#   memory: where weights are kept: distributed (LUTs), block (BRAM) or ddr.
+#   fifos: beats held in front of a node, by the tensor that it reads.
+"""
+
+
+class NodePlan(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    p: int | None = Field(None, ge=1)
+    pe: int | None = Field(None, ge=1)
+    simd: int | None = Field(None, ge=1)
+    memory: Literal["distributed", "block", "ddr"] | None = None
+
+
+class FifoPlan(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    depth: int = Field(ge=2)
+    memory: Literal["distributed", "block"] = "distributed"
+
+
+class Plan(BaseModel):
+    """Folding of the graph whose ``network`` fingerprint it carries, for one target."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    network: str
+    target: str
+    clock_mhz: float = Field(gt=0)
+    requested_fps: float = Field(gt=0)
+    nodes: dict[str, NodePlan]
+    fifos: dict[str, FifoPlan]
+
+    def save(self, path: Path) -> None:
+        path.write_text(HEADER + yaml.safe_dump(self.model_dump(exclude_none=True), sort_keys=False))
+
+    @classmethod
+    def load(cls, path: Path, model: ModelWrapper, target: str) -> Plan:
+        """Reads a plan for ``model`` on ``target``.
+
+        Raises:
+            FlowError: the file is missing or damaged, or the plan is one of another network or target.
+        """
+        try:
+            plan = cls(**yaml.safe_load(path.read_text()))
+        except OSError as error:
+            raise FlowError(f"plan {path} cannot be read: {error.strerror}") from error
+        except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
+            raise FlowError(f"plan {path} is no plan: {str(error).splitlines()[0]}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise FlowError(f"plan {path}: {where}: {first['msg']}") from error
+        if plan.network != fingerprint(model):
+            raise FlowError(f"plan {path} belongs to another network: build without --plan to get one for this network")
+        if plan.target != target:
+            raise FlowError(f"plan {path} is for {plan.target}, not {target}: build without --plan, or use --target {plan.target}")
+        return plan
+
+
+def fingerprint(model: ModelWrapper) -> str:
+    """16 hex digits of the graph's structure (kinds, shapes, connections), whatever its weights."""
+    digest = hashlib.sha256()
+    for node in hardware_nodes(model):
+        shapes = [(s.height, s.width, s.channels) for s in (*node.op.inputs(), *node.op.outputs())]
+        digest.update(repr((node.kind, node.inputs, node.outputs, shapes, [c.shape for c in node.constants])).encode())
+    return digest.hexdigest()[:16]
