@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import os
 import pickle
 import tarfile
 import zipfile
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 from platformdirs import user_cache_dir
+
+from .errors import ModelError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SPLITS = {"train": 50_000, "test": 10_000}
@@ -39,7 +43,7 @@ FORMATS = (
 )
 
 
-class DataError(Exception):
+class DataError(ModelError):
     """The data set is missing or damaged; the message says what to give instead."""
 
 
@@ -54,8 +58,10 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def first(self, count: int) -> ImageSet:
-        return ImageSet(self.images[:count], self.labels[:count], self.source)
+    def spread(self, count: int) -> ImageSet:
+        """``count`` images at even distances, or all: the JPEG archive is sorted by class, so its first ones are all alike."""
+        chosen = np.arange(count) * len(self) // count if count < len(self) else slice(None)
+        return ImageSet(self.images[chosen], self.labels[chosen], self.source)
 
 
 def load_cifar10(path: str | Path, split: str) -> ImageSet:
@@ -72,16 +78,27 @@ def load_cifar10(path: str | Path, split: str) -> ImageSet:
         raise DataError(f"split {split!r} is unknown: use train or test")
     if not path.exists():
         raise DataError(f"no data set at {path}: give {FORMATS}")
-    for candidate in (path, *(sorted(path.iterdir()) if path.is_dir() else ())):
-        loader = _loader_for(candidate)
-        if loader:
-            try:
-                images = loader(candidate, split)
-            except (OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError, tarfile.TarError,
-                    zlib.error) as error:
-                raise DataError(f"{candidate} is damaged ({error}): fetch it again") from error
-            return _checked(images, split, candidate)
-    raise DataError(f"{path} holds no known data set: give {FORMATS}")
+    found = find_cifar10(path)
+    if found is None:
+        raise DataError(f"{path} holds no known data set: give {FORMATS}")
+    try:
+        images = _loader_for(found)(found, split)
+    except (OSError, EOFError, KeyError, ValueError, TypeError, pickle.UnpicklingError, tarfile.TarError,
+            zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{found} is damaged ({_reason(error)}): fetch it again") from error
+    return _checked(images, split, found)
+
+
+def find_cifar10(path: Path) -> Path | None:
+    """``path`` or what lies directly in it, if it looks like a known format; nothing is read."""
+    inside = sorted(path.iterdir()) if path.is_dir() else []
+    return next((candidate for candidate in (path, *inside) if _loader_for(candidate)), None)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error} is not in it"
+    return (error.strerror if isinstance(error, OSError) else str(error)) or str(error) or type(error).__name__
 
 
 def load_samples() -> ImageSet:
@@ -119,10 +136,19 @@ class _NumpyOnlyUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} does not belong into a CIFAR-10 batch")
 
 
+def _unpickled(blob: bytes):
+    try:
+        return _NumpyOnlyUnpickler(io.BytesIO(blob), encoding="bytes").load()
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged pickle can raise anything
+        raise pickle.UnpicklingError(str(error) or type(error).__name__) from error
+
+
 def _python_batches(read, split: str) -> ImageSet:
     images, labels = [], []
     for name in _batch_names(split):
-        batch = _NumpyOnlyUnpickler(io.BytesIO(read(name)), encoding="bytes").load()
+        batch = _unpickled(read(name))
         images.append(np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32))
         labels.append(np.asarray(batch[b"labels"], np.int64))
     return _planar(np.concatenate(images), np.concatenate(labels))
@@ -169,14 +195,15 @@ def _cached_archive(path: Path, split: str) -> ImageSet:
             return ImageSet(stored["images"], stored["labels"], str(stored["source"]))
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
         images = _read_archive(path, split)
+    partial = cache.with_name(f"{cache.name}.{os.getpid()}.part")
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        partial = cache.with_name(f"{cache.name}.{os.getpid()}.part")
         with partial.open("wb") as file:
             np.savez(file, images=images.images, labels=images.labels, source=images.source)
         os.replace(partial, cache)
     except OSError:  # a cache that cannot be written only costs the next call some seconds
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return images
 
 
@@ -199,6 +226,8 @@ def _read_archive(path: Path, split: str) -> ImageSet:
 
 
 def _checked(found: ImageSet, split: str, path: Path) -> ImageSet:
+    if len(found) and (found.labels.min() < 0 or found.labels.max() >= len(CLASSES)):
+        raise DataError(f"{path} has labels outside of 0..{len(CLASSES) - 1}: fetch it again")
     counts = np.bincount(found.labels, minlength=len(CLASSES))
     if found.images.shape != (SPLITS[split], 32, 32, 3) or (counts != PER_CLASS[split]).any():
         raise DataError(

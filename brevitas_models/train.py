@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
+import shlex
+import signal
+import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .config import NetworkConfig, TrainConfig
 from .data import ImageSet
+from .errors import ModelError
+from .metrics import top1_top5
 from .networks import build_network
 
 MIDDLE = 128  # a pixel of value 128 is the network's zero; crops are padded with it
 
 
-class TrainError(Exception):
+class TrainError(ModelError):
     """Training cannot go on; the message says why and what is kept."""
 
 
@@ -53,18 +60,50 @@ def resized(pixels: torch.Tensor, size: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def accuracy(model: torch.nn.Module, images: ImageSet, batch: int = 250) -> tuple[float, float]:
-    """Top-1 and top-5 in percent, on whole images at full resolution."""
+def logits_of(model: torch.nn.Module, images: np.ndarray, batch: int = 250) -> np.ndarray:
+    """Logits [N, classes] of whole images, uint8 [N, 32, 32, 3]; the model is put into evaluation mode."""
     device = next(model.parameters()).device
     model.eval()
-    top1 = top5 = 0
+    found = []
     for start in range(0, len(images), batch):
-        pixels = torch.from_numpy(images.images[start : start + batch]).to(device).permute(0, 3, 1, 2).float()
-        labels = torch.from_numpy(images.labels[start : start + batch]).to(device)
-        best = model(pixels.contiguous(memory_format=torch.channels_last)).topk(5).indices == labels[:, None]
-        top1 += best[:, 0].sum().item()
-        top5 += best.any(1).sum().item()
-    return 100.0 * top1 / len(images), 100.0 * top5 / len(images)
+        pixels = torch.from_numpy(images[start : start + batch]).to(device).permute(0, 3, 1, 2).float()
+        found.append(model(pixels.contiguous(memory_format=torch.channels_last)).cpu().numpy())
+    return np.concatenate(found)
+
+
+def accuracy(model: torch.nn.Module, images: ImageSet) -> tuple[float, float]:
+    """Top-1 and top-5 in percent, on whole images at full resolution."""
+    return top1_top5(logits_of(model, images.images), images.labels)
+
+
+def command_line(network: NetworkConfig, config: TrainConfig, init: str | None = None) -> str:
+    """The ``flow train`` call with these settings, whatever started the run."""
+    sizes = ",".join(f"{start:g}:{size}" for start, size in config.resolutions)
+    words = ["flow", "train", "--model", network.model, "--strategy", network.strategy, "--width", str(network.width),
+             "--epochs", str(config.epochs), "--batch", str(config.batch), "--lr", f"{config.lr:g}",
+             "--seed", str(config.seed), "--resolutions", sizes]
+    words += ["--bf16"] * config.bf16 + ["--no-compile"] * (not config.compile)
+    return shlex.join(words + (["--init", init] if init else []))
+
+
+@contextmanager
+def deferred_interrupt():
+    """Yields a function that tells whether Ctrl-C was pressed; a second Ctrl-C interrupts at once."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed.is_set
+        return
+
+    def note(number, frame):
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Trainer:
@@ -73,6 +112,7 @@ class Trainer:
     ``folder/state.pt`` is replaced atomically about every ``save_seconds`` and at every epoch's end; the
     order and the augmentation of every batch follow from (seed, step), so a resumed run
     sees the same data as an uninterrupted one. ``folder/history.jsonl`` gets a line an epoch.
+    Ctrl-C ends the step, saves, and raises KeyboardInterrupt.
     """
 
     def __init__(
@@ -97,7 +137,9 @@ class Trainer:
         self.data = Augment(train, self.device)
         self.steps_per_epoch = len(train) // config.batch
         self.steps = self.steps_per_epoch * config.epochs
-        self.step, self.seconds, self.history = 0, 0.0, []
+        self.step, self.seconds, self.history, self.init = 0, 0.0, [], None
+        if not self.steps:
+            raise TrainError(f"{len(train)} images are less than one batch of {config.batch}: lower --batch")
         self.folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -108,31 +150,62 @@ class Trainer:
         """Continues from ``folder/state.pt`` if it is there; True if so."""
         if not self.state_file.exists():
             return False
-        try:
-            state = torch.load(self.state_file, map_location=self.device, weights_only=True)
-        except Exception as error:
-            raise TrainError(f"{self.state_file} is damaged ({error}): remove it to start again") from error
+        state = read_state(self.state_file, self.device)
         if state["network"] != self.network.model_dump() or state["config"] != self.config.model_dump():
             raise TrainError(f"{self.state_file} belongs to another network or recipe: use another --output")
+        if (state["source"], state.get("steps", self.steps)) != (self.source, self.steps):
+            raise TrainError(f"{self.state_file} was trained on other data ({state['source']}): use another --output")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
+        self.init = state.get("init")
         return True
 
+    def start_from(self, network: torch.nn.Module, name: str) -> None:
+        """Takes the weights of another network of the same shape; ``name`` says which, for the record.
+
+        The strategies differ only in the division numbers, which stay at their start when ``network`` has none.
+        """
+        try:
+            missing, unexpected = self.model.load_state_dict(network.state_dict(), strict=False)
+        except RuntimeError as error:
+            raise TrainError(f"{name} has other shapes than this network: give the same --width") from error
+        strangers = [key for key in (*missing, *unexpected) if not key.endswith("log_alpha")]
+        if strangers:
+            raise TrainError(f"{name} is another network ({strangers[0]} does not match)")
+        self.init = name
+
     def save(self) -> None:
+        """Replaces ``state_file``; it is whole or the old one at any time.
+
+        Raises:
+            TrainError: a parameter is not a finite number, so this state is not worth keeping.
+            OSError: the disk is full, say.
+        """
+        for name, parameter in self.model.named_parameters():
+            if not parameter.isfinite().all():
+                raise TrainError(f"{name} is not finite at step {self.step}: lower --lr; the last good state is in {self.folder}")
         state = {
             "network": self.network.model_dump(),
             "config": self.config.model_dump(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
+            "steps": self.steps,
             "seconds": self.seconds,
             "history": self.history,
             "source": self.source,
+            "init": self.init,
         }
+        content = io.BytesIO()  # torch.save on a full disk would raise something other than OSError
+        torch.save(state, content)
         partial = self.state_file.with_suffix(".part")
-        torch.save(state, partial)
-        os.replace(partial, self.state_file)
+        try:
+            partial.write_bytes(content.getbuffer())
+            os.replace(partial, self.state_file)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
 
     def _loss(self, forward, size: int) -> torch.Tensor:
         config = self.config
@@ -158,22 +231,12 @@ class Trainer:
         forward = torch.compile(self.model, dynamic=False) if self.config.compile else self.model
         self._order_epoch, running, saved = -1, 0.0, time.monotonic()
         last, last_step = time.monotonic(), self.step
-        try:
+        with deferred_interrupt() as interrupted:
             while self.step < self.steps:
-                self.model.train()
-                progress = self.step / self.steps
-                for group in self.optimizer.param_groups:
-                    group["lr"] = self.config.rate(progress)
-                size = self.config.resolution(progress)
-                self.optimizer.zero_grad(set_to_none=True)
-                loss = self._loss(forward, size)
-                loss.backward()
-                self.optimizer.step()
-                self.model.clip_latent_weights()
-                self.step += 1
-                running += loss.detach()
+                size = self.config.resolution(self.step / self.steps)
+                running += self._train_step(forward, size)
                 ends_epoch = self.step % self.steps_per_epoch == 0
-                if self.step % report_every == 0 or ends_epoch:
+                if self.step % report_every == 0 or ends_epoch or interrupted():
                     now, count = time.monotonic(), self.step - last_step
                     self.seconds += now - last
                     mean_loss = float(running) / count
@@ -182,25 +245,36 @@ class Trainer:
                             f"the loss is {mean_loss} at step {self.step}: lower --lr; the last good state is in "
                             f"{self.folder}"
                         )
-                    rate = count * self.config.batch / (now - last)
+                    rate = count * self.config.batch / max(now - last, 1e-9)
                     report({"step": self.step, "steps": self.steps, "epoch": self.step / self.steps_per_epoch,
                             "size": size, "loss": mean_loss, "images_per_s": rate, "seconds": self.seconds})
                     running, last, last_step = 0.0, now, self.step
                 if ends_epoch:
                     self._end_epoch(size, mean_loss, test_images, report)
                     saved = last = time.monotonic()
-                elif time.monotonic() - saved > self.save_seconds and self.step == last_step:
+                elif interrupted() or (time.monotonic() - saved > self.save_seconds and self.step == last_step):
                     self.save()
                     saved = last = time.monotonic()
-        except KeyboardInterrupt:
-            if self.step == last_step:
-                self.save()
-            raise
+                if interrupted():
+                    raise KeyboardInterrupt
+
+    def _train_step(self, forward, size: int) -> torch.Tensor:
+        """One optimizer step; returns its loss."""
+        self.model.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.rate(self.step / self.steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._loss(forward, size)
+        loss.backward()
+        self.optimizer.step()
+        self.model.clip_latent_weights()
+        self.step += 1
+        return loss.detach()
 
     def _end_epoch(self, size: int, loss: float, test_images: int, report) -> None:
         epoch = self.step // self.steps_per_epoch
         final = self.step == self.steps
-        images = self.test if final else self.test.first(test_images)
+        images = self.test if final else self.test.spread(test_images)
         top1, top5 = accuracy(self.model, images)
         line = {"epoch": epoch, "size": size, "loss": round(loss, 4), "top1": round(top1, 2), "top5": round(top5, 2),
                 "test_images": len(images), "seconds": round(self.seconds, 1)}
@@ -209,3 +283,22 @@ class Trainer:
         with (self.folder / "history.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
         report(line)
+
+
+def read_state(path: Path, device: torch.device | str = "cpu") -> dict:
+    """The content of a ``state.pt``.
+
+    Raises:
+        TrainError: it is missing, damaged or something else.
+    """
+    if not path.is_file():
+        raise TrainError(f"no training state at {path}: give the folder of a training run")
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch.load raises half a dozen kinds
+        reason = str(error).split("\n")[0]
+        raise TrainError(f"{path} is damaged ({reason}): remove it to start again") from error
+    needed = {"network", "config", "model", "optimizer", "step", "seconds", "history", "source"}
+    if not isinstance(state, dict) or not needed <= state.keys():
+        raise TrainError(f"{path} is no training state of flow: remove it to start again")
+    return state

@@ -54,7 +54,7 @@ def hardware_nodes(model: ModelWrapper) -> Iterator[Node]:
                 op=getCustomOp(proto),
                 inputs=tuple(name for name, value in constants.items() if value is None),
                 outputs=tuple(proto.output),
-                constants=tuple(np.rint(v).astype(np.int64) for v in constants.values() if v is not None),
+                constants=tuple(v.astype(np.int64) for v in constants.values() if v is not None),
             )
 
 

@@ -5,11 +5,12 @@
 /// crosses 4 KiB. Round robin over the ports whose FIFO has room for 16 words; room is reserved when the address goes out,
 /// so `m_axi_rready` is always 1. Up to 8 are in flight.
 ///
-/// Run and stop: a run starts at word 0 of every region, once `enable_i` is high and nothing is in flight. When `enable_i` falls,
-/// the run ends: in the next cycle the FIFOs are flushed and out_valid_o is low (so the consumers must be reset too), no new address
-/// is offered, an address already offered stays until it is accepted, and beats of bursts in flight are taken and dropped.
-/// Raising `enable_i` before the last of them only makes the next run wait. `rst_ni` is the reset of the AXI bus: it also forgets
-/// what is in flight. Beats that still come from before it are dropped while no burst is in flight, so keep `enable_i` low until they have.
+/// Run and stop: a run starts at word 0 of every region, once `enable_i` is high and nothing is in flight. When `enable_i`
+/// falls, the run ends: in the next cycle the FIFOs are flushed and out_valid_o is low (so the consumers must be reset too),
+/// no new address is offered, an address already offered stays until it is accepted, and beats of bursts in flight are taken and
+/// dropped. Raising `enable_i` before the last of them only makes the next run wait. `rst_ni` is the reset of the AXI bus: it
+/// also forgets what is in flight. Beats that still come from before it are dropped while no burst is in flight, so keep
+/// `enable_i` low until they have.
 ///
 /// Parameters
 ///   Ports:         regions, 1 to 8

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import ceil
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
@@ -35,7 +35,7 @@ class GraphBuilder:
         names = [f"{name}.{suffix}" for suffix in constants or {}]
         for initializer, value in zip(names, (constants or {}).values()):
             value = np.asarray(value, np.float32)
-            self.initializers.append(helper.make_tensor(initializer, TensorProto.FLOAT, value.shape, value.ravel()))
+            self.initializers.append(numpy_helper.from_array(value, initializer))
         results = [f"{name}.{output}" for output in outputs]
         proto = helper.make_node(kind, [*inputs, *names], results, name=name, domain=DOMAIN, **attributes)
         op = getCustomOp(proto)

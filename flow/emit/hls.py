@@ -61,7 +61,7 @@ class Wire:
 
 @dataclass(frozen=True)
 class Region:
-    """The weights of a layer in ddr_weights.bin."""
+    """The weights of a layer in ddr_weights.bin, filled up to the start of the next."""
 
     layer: str
     argument: str
@@ -85,11 +85,13 @@ def emit_hls(
     part: str,
     clock_mhz: float,
     images: np.ndarray | None = None,
+    expected: np.ndarray | None = None,
 ) -> Path:
     """Writes the HLS project of a planned hardware graph into ``folder``, which is emptied first; returns it.
 
     Args:
         images: uint8 [N, H, W, 3] for the testbench; two random images unless given.
+        expected: their logits [N, classes]; those of the golden model unless given.
 
     Raises:
         FlowError: a node has no HLS header, or attributes that its header does not take.
@@ -97,10 +99,10 @@ def emit_hls(
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()) and not (folder / "manifest.json").is_file():
         raise FlowError(f"{folder} is not empty and no HLS project: remove it or name another folder")
-    shutil.rmtree(folder, ignore_errors=True)
     project = _Project(model)
+    shutil.rmtree(folder, ignore_errors=True)
     layers = project.write_sources(folder / "src")
-    project.write_testbench(folder, images)
+    project.write_testbench(folder, images, expected)
     (folder / "run_hls.tcl").write_text(
         _render("run_hls.tcl.j2", build_id=build_id, part=part, period=f"{1000 / clock_mhz:g}",
                 sources=["src/accelerator.cpp"], testbench=[str(path) for path in project.testbench_files()]),
@@ -166,17 +168,17 @@ class _Project:
         (folder / "accelerator.cpp").write_text(source)
         return layers
 
-    def write_testbench(self, folder: Path, images: np.ndarray | None) -> None:
+    def write_testbench(self, folder: Path, images: np.ndarray | None, expected: np.ndarray | None) -> None:
         """Writes tb/ and data/."""
         if images is None:
             shape = (2, self.frame.height, self.frame.width, self.frame.channels)
             images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         (folder / "tb").mkdir()
         (folder / "tb" / "images.bin").write_bytes(np.ascontiguousarray(images, np.uint8).tobytes())
-        logits = self.golden.execute(images)
+        logits = self.golden.execute(images) if expected is None else np.asarray(expected)
         (folder / "tb" / "expected_logits.bin").write_bytes(logits.astype("<i4").tobytes())
         source = _render("testbench.cpp.j2", frame_words=self.frame_elements // 8, classes=self.classes, regions=self.regions,
-                         ddr_words=self._ddr_size() // 8)  # fmt: skip
+                         ddr_words=len(self._ddr_image()) // 8)  # fmt: skip
         (folder / "tb" / "testbench.cpp").write_text(source)
         if self.regions:
             (folder / "data").mkdir()
@@ -201,14 +203,8 @@ class _Project:
             ],
         }
 
-    def _ddr_size(self) -> int:
-        return self.regions[-1].offset + len(self.regions[-1].data) if self.regions else 0
-
     def _ddr_image(self) -> bytes:
-        image = bytearray(self._ddr_size())
-        for region in self.regions:
-            image[region.offset : region.offset + len(region.data)] = region.data
-        return bytes(image)
+        return b"".join(region.data for region in self.regions)
 
     def _table(self, node: Node, table) -> str:
         return f"{self.functions[node.name]}_{table.suffix}"
@@ -287,8 +283,9 @@ def _regions(nodes: list[Node], used: set[str]) -> list[Region]:
     for node in nodes:
         if node.kind == "WeightStationary":
             data = ddr_bytes(node.constants[0], node.op.pe, node.op.simd)
+            data += bytes(-len(data) % DDR_ALIGNMENT)
             regions.append(Region(node.name, _identifier(f"{node.name}.weights", used), offset, data))
-            offset += len(data) + -len(data) % DDR_ALIGNMENT
+            offset += len(data)
     return regions
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 
 from .base import Cost, HardwareOp, Stream, memory_cost, saturate
+from .dot import dot
 
 
 class IntConv(HardwareOp):
@@ -22,8 +23,8 @@ class IntConv(HardwareOp):
     }
 
     def evaluate(self, window, weights, bias):
-        sums = window.astype(np.float64) @ weights.astype(np.float64).T  # exact: far below 2^53
-        return saturate((sums.astype(np.int64) + bias) >> self.shift, self.out_bits)
+        sums = dot(window, weights, np.float64)  # exact: far below 2^53
+        return saturate((sums + bias) >> self.shift, self.out_bits)
 
     @property
     def synapse_fold(self):

@@ -3,6 +3,7 @@ import math
 import numpy as np
 
 from .base import Cost, HardwareOp, Stream, memory_cost
+from .dot import dot
 from .sliding_window import SlidingWindow
 
 DDR_WORD = 64
@@ -59,8 +60,7 @@ class WeightStationary(HardwareOp):
         x = np.pad(x, ((0, 0), (p, p), (p, p), (0, 0)), constant_values=-1)
         windows = np.lib.stride_tricks.sliding_window_view(x, (k, k), axis=(1, 2))[:, ::s, ::s]
         windows = windows.transpose(0, 1, 2, 4, 5, 3).reshape(len(x), self.out_height, self.out_width, self.window)
-        sums = windows.astype(np.float32) @ weights.astype(np.float32).T
-        matches = (sums.astype(np.int32) + self.window) >> 1
+        matches = (dot(windows, weights) + self.window) >> 1
         return np.where(matches >= self.threshold, 1, -1).astype(np.int8)
 
     def inputs(self):

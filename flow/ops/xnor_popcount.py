@@ -1,6 +1,7 @@
 import numpy as np
 
 from .base import Cost, HardwareOp, Stream, memory_cost, saturate
+from .dot import dot
 
 ACTIVATIONS = ("majority_vote", "popcount_scale")
 
@@ -30,15 +31,14 @@ class XnorPopcount(HardwareOp):
     }
 
     def matches(self, window, weights):
-        """p, int32 [N, OH, OW, O]. float32 products of +-1 are exact here: n < 2^24."""
-        sums = window.astype(np.float32) @ weights.astype(np.float32).T
-        return (sums.astype(np.int32) + self.channels) >> 1
+        """p [N, OH, OW, O]. float32 products of +-1 are exact here: n < 2^24."""
+        return (dot(window, weights) + self.channels) >> 1
 
     def evaluate(self, window, weights, multiplier=None, offset=None):
         matches = self.matches(window, weights)
         if self.activation == "majority_vote":
             return np.where(matches >= self.threshold, 1, -1).astype(np.int8)
-        sums = 2 * matches.astype(np.int64) - self.channels
+        sums = 2 * matches - self.channels
         return saturate((sums * multiplier + offset) >> self.shift, self.out_bits)
 
     @property

@@ -20,7 +20,7 @@ HINTS = {
 
 
 class RemoveDeadNodes(Transformation):
-    """Removes nodes whose outputs nobody reads (the quantizers of weights that were folded)."""
+    """Removes nodes and constants that nobody reads (the quantizers of weights that were folded)."""
 
     def apply(self, model):
         results = {output.name for output in model.graph.output}
@@ -28,6 +28,9 @@ class RemoveDeadNodes(Transformation):
             if not any(consumers(model, name) or name in results for name in node.output):
                 model.graph.node.remove(node)
                 return model, True
+        read = {name for node in model.graph.node for name in node.input}
+        for tensor in [t for t in model.graph.initializer if t.name not in read]:
+            model.graph.initializer.remove(tensor)
         return model, False
 
 

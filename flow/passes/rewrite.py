@@ -52,7 +52,9 @@ class Rewriter:
 
     def constant(self, array: np.ndarray) -> str:
         name = self.model.make_new_valueinfo_name()
-        self.model.set_initializer(name, np.asarray(array, np.float32))
+        integers = np.rint(array).astype(np.int64)
+        kind = next(t for t in (np.int8, np.int16, np.int32, np.int64) if np.array_equal(integers, integers.astype(t)))
+        self.model.set_initializer(name, integers.astype(kind))
         return name
 
     def node(self, kind: str, stream: str | list[str], constants=(), **attributes) -> str:

@@ -122,7 +122,9 @@ def _connect(model: ModelWrapper, tensor: str, plan: Plan) -> None:
     new = [("WidthConverter", {"p": a, "out_p": b}) for a, b in steps]
     if tensor in plan.fifos:
         fifo = plan.fifos[tensor]
-        new.append(("Fifo", {"p": q, "depth": fifo.depth, "memory": fifo.memory}))
+        narrow = min(p, q)
+        stage = ("Fifo", {"p": narrow, "depth": max(2, math.ceil(fifo.elements / narrow)), "memory": fifo.memory})
+        new.insert(0 if p == narrow else len(new), stage)
     source, shape = tensor, model.get_tensor_shape(tensor)
     for index, (kind, attributes) in enumerate(new):
         name = f"{kind}_{tensor}" + (f"_{index}" if len(steps) == 2 and kind == "WidthConverter" else "")

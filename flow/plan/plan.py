@@ -18,7 +18,7 @@ HEADER = """\
 # What every node of the accelerator is given. Edit it and build again with --plan FILE.
 #   p: elements a beat.  pe: outputs computed in parallel.  simd: inputs in parallel.
 #   memory: where weights are kept: distributed (LUTs), block (BRAM) or ddr.
-#   fifos: beats held in front of a node, by the tensor that it reads.
+#   fifos: elements held between two nodes, by the tensor that the first one writes.
 """
 
 
@@ -34,7 +34,7 @@ class NodePlan(BaseModel):
 class FifoPlan(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    depth: int = Field(ge=2)
+    elements: int = Field(ge=2)
     memory: Literal["distributed", "block"] = "distributed"
 
 

@@ -20,13 +20,14 @@ from flow.ops import Cost
 from flow.ops.base import memory_cost
 
 from .apply import HLS_SIMD_LIMIT, stationary_node, variant
+from .estimate import CONTROL
 from .fifos import branch, fork_fifos
 from .plan import FifoPlan, NodePlan, Plan, fingerprint
 from .target import Target
 
-RESOURCES = ("lut", "ff", "bram36", "dsp")
-WEIGHTS = {"lut": 1.0, "ff": 0.2, "bram36": 1.0, "dsp": 0.5, "ddr": 0.3}  # of the used fraction, in the objective
-SCALE = 1000  # CP-SAT counts in thousandths
+WEIGHTS = {"lut": 10, "ff": 2, "bram36": 10, "dsp": 5, "ddr_gb_per_s": 3}  # of the used fraction, in the objective
+OVERDRAFT = 10_000  # the same for what is above the budget
+PARTS = 100_000  # a budget counts as so many parts
 STATIONARY_PIXELS = 16  # beyond this, accumulators and two frames of residuals cost more than the weights
 STATIONARY_PORTS = 8
 DISTRIBUTED_FIFO_BITS = 2048
@@ -100,7 +101,7 @@ def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tup
     for node in hardware_nodes(model):
         proto = node.op.onnx_node
         if node.kind in ("XnorPopcount", "IntConv"):
-            engines[node.name] = _options(model, proto, cycles, joins.get(node.name), parallel)
+            engines[node.name] = _options(model, proto, cycles, joins.get(node.name))
             if not engines[node.name]:
                 return None, {}
         elif node.kind == "SlidingWindow":
@@ -111,14 +112,12 @@ def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tup
                 return None, {}
             nodes[node.name] = NodePlan(p=p)
             fixed = fixed + variant(proto, p=p).cost() + Cost(lut=12 * p, ff=16 * p)  # its width converter
-    chosen, needed = _choose(engines, fixed, target, fps)
-    if chosen is None:
-        return None, {}
+    chosen, needed = _choose(engines, fixed + CONTROL, target, fps)
     for name, option in chosen.items():
         nodes[name] = NodePlan(pe=option.pe, simd=option.simd, memory=option.memory)
     for join in (n for n in model.graph.node if n.op_type == "AddStreams"):
         ddr = any(chosen[name].memory == "ddr" for name in _engines_of(model, join) if name in chosen)
-        fifos.update(_fifo_plans(model, join, ddr, parallel))
+        fifos.update(_fifo_plans(model, join, ddr))
     order = [n.name for n in hardware_nodes(model)]
     plan = Plan(
         network=fingerprint(model), target=target.name, clock_mhz=clock, requested_fps=fps,
@@ -141,26 +140,24 @@ def _engines_of(model: ModelWrapper, join: NodeProto) -> list[str]:
     return [n.name for name in join.input[:2] for n in branch(model, name) if n.op_type == "XnorPopcount"]
 
 
-def _fifo_plans(model: ModelWrapper, join: NodeProto, ddr: bool, parallel: dict[str, int]) -> dict[str, FifoPlan]:
+def _fifo_plans(model: ModelWrapper, join: NodeProto, ddr: bool) -> dict[str, FifoPlan]:
     plans = {}
     for tensor, elements in fork_fifos(model, join, ddr).items():
-        (user,) = (n for n in model.graph.node if tensor in n.input)
-        p = parallel.get(user.name) or 1
         bits = model.get_tensor_datatype(tensor).bitwidth()
         memory = "distributed" if elements * bits <= DISTRIBUTED_FIFO_BITS else "block"
-        plans[tensor] = FifoPlan(depth=max(2, elements // p), memory=memory)
+        plans[tensor] = FifoPlan(elements=max(2, elements), memory=memory)
     return plans
 
 
-def _fifo_cost(model, join, ddr, parallel) -> Cost:
+def _fifo_cost(model, join, ddr) -> Cost:
     total = Cost()
-    for tensor, fifo in _fifo_plans(model, join, ddr, parallel).items():
+    for tensor, fifo in _fifo_plans(model, join, ddr).items():
         bits = model.get_tensor_datatype(tensor).bitwidth()
-        total = total + Cost(lut=24, ff=20 + bits) + memory_cost(fifo.depth, bits, fifo.memory)
+        total = total + Cost(lut=24, ff=20 + bits) + memory_cost(fifo.elements, bits, fifo.memory)
     return total
 
 
-def _options(model, engine: NodeProto, cycles: int, join: NodeProto | None, parallel) -> list[Option]:
+def _options(model, engine: NodeProto, cycles: int, join: NodeProto | None) -> list[Option]:
     window_node = model.find_producer(engine.input[0])
     window, op = getCustomOp(window_node), getCustomOp(engine)
     pairs = [
@@ -177,14 +174,14 @@ def _options(model, engine: NodeProto, cycles: int, join: NodeProto | None, para
         if pe * simd > 2 * least:
             continue
         window_cost = variant(window_node, p=simd).cost()
-        onchip_fifo = _fifo_cost(model, join, False, parallel) if join is not None else Cost()
+        onchip_fifo = _fifo_cost(model, join, False) if join is not None else Cost()
         for memory in ("distributed", "block"):
             cost = variant(engine, pe=pe, simd=simd, memory=memory).cost() + window_cost + onchip_fifo
             options.append(Option(pe, simd, memory, cost, 0))
         if _may_stream(op, pe * simd):
             stationary = getCustomOp(stationary_node(window_node, engine, pe, simd))
             if stationary.cycles() <= cycles:
-                cost = stationary.cost() + (_fifo_cost(model, join, True, parallel) if join is not None else Cost())
+                cost = stationary.cost() + (_fifo_cost(model, join, True) if join is not None else Cost())
                 options.append(Option(pe, simd, "ddr", cost, stationary.ddr_words * 8))
     return options
 
@@ -200,39 +197,38 @@ def _may_stream(op, word: int) -> bool:
 
 
 def _choose(engines: dict[str, list[Option]], fixed: Cost, target: Target, fps: float):
-    budget = target.budget()
+    """An option for every engine, and what is needed of each resource that even the best choice overdraws."""
+    limits = {**target.budget(), "ddr_gb_per_s": target.ddr_gb_per_s}
     problem = cp_model.CpModel()
     picks = {n: [problem.new_bool_var(f"{n}_{i}") for i in range(len(o))] for n, o in engines.items()}
+    objective = []
+    for resource, limit in limits.items():
+        used = round(_use(fixed, resource) / limit * PARTS)
+        for name, options in engines.items():
+            problem_terms = [p * round(_option_use(o, resource, fps) / limit * PARTS) for p, o in zip(picks[name], options)]
+            used = used + sum(problem_terms)
+        over = problem.new_int_var(0, 10_000 * PARTS, f"over_{resource}")
+        problem.add(over >= used - PARTS)
+        objective += [used * WEIGHTS[resource], over * OVERDRAFT]
     for name in engines:
         problem.add_exactly_one(picks[name])
-
-    def total(measure, start=0.0):
-        terms = [pick * round(measure(o) * SCALE) for n, os in engines.items() for pick, o in zip(picks[n], os)]
-        return sum(terms) + round(start * SCALE)
-
-    used = {r: total(lambda o, r=r: getattr(o.cost, r), getattr(fixed, r)) for r in RESOURCES}
-    used["ddr_gb_per_s"] = total(lambda o: o.ddr_bytes * fps / 1e9)
-    limits = {**budget, "ddr_gb_per_s": target.ddr_gb_per_s}
-    objective = []
-    for name, expression in used.items():
-        over = problem.new_int_var(0, 1 << 40, f"over_{name}")
-        problem.add(over >= expression - math.floor(limits[name] * SCALE))
-        unit = max(limits[name], 1e-9)
-        objective.append(expression * round(1e6 * WEIGHTS.get(name, WEIGHTS["ddr"]) / unit / SCALE * 1000))
-        objective.append(over * round(1e6 * 1e4 / unit / SCALE * 1000))
-    ports = sum(p for n, os in engines.items() for p, o in zip(picks[n], os) if o.memory == "ddr")
-    problem.add(ports <= STATIONARY_PORTS)
+    streamed = [p for n, options in engines.items() for p, o in zip(picks[n], options) if o.memory == "ddr"]
+    problem.add(sum(streamed) <= STATIONARY_PORTS)
     problem.minimize(sum(objective))
     solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds = 10
+    solver.parameters.max_deterministic_time = 5
     solver.parameters.num_workers = 1
-    solver.parameters.random_seed = 1
-    if solver.solve(problem) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return None, {}
+    status = solver.solve(problem)
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        raise PlanError(f"the planner's integer program ended as {solver.status_name(status)}")
     chosen = {n: o[[solver.value(p) for p in picks[n]].index(1)] for n, o in engines.items()}
-    needed = {}
-    for name, expression in used.items():
-        value = solver.value(expression) / SCALE
-        if value > limits[name] + 1e-6:
-            needed[name] = value
-    return chosen, needed
+    totals = {r: _use(fixed, r) + sum(_option_use(o, r, fps) for o in chosen.values()) for r in limits}
+    return chosen, {r: value for r, value in totals.items() if value > limits[r]}
+
+
+def _use(cost: Cost, resource: str) -> float:
+    return getattr(cost, resource, 0.0)
+
+
+def _option_use(option: Option, resource: str, fps: float) -> float:
+    return option.ddr_bytes * fps / 1e9 if resource == "ddr_gb_per_s" else _use(option.cost, resource)

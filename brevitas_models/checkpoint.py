@@ -1,0 +1,225 @@
+"""The checkpoint file: what evaluation needs, no more, so that it fits into a git repository.
+
+Layout of a ``.popbin`` file:
+
+    8 bytes   "POPBIN\\r\\n"
+    32 bytes  SHA-256 of all that follows
+    the rest  an .npz container: "header" (JSON as bytes) and one member per array
+
+A binary layer keeps the signs of its weights, packed eight a byte (bit 1 is +1, most significant
+first, padded with 0), and its scale gamma = mean|W|. Loading gives every weight the value
+``sign * gamma``; signs and gamma are all that evaluation uses of it, so logits do not change.
+All else is float32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .config import NetworkConfig, TrainConfig
+from .data import SPLITS
+from .errors import ModelError
+from .networks import build_network
+from .train import TrainError, command_line, read_state
+
+MAGIC = b"POPBIN\r\n"
+DIGEST_BYTES = 32
+FORMAT = 1
+SUFFIX = ".popbin"
+BINARY_WEIGHT = ".conv.weight"  # of blocks.N, not of its shortcut
+UNUSED = "num_batches_tracked"  # BatchNorm's counter plays no part in evaluation
+
+
+class CheckpointError(ModelError):
+    """A checkpoint cannot be read or does not fit; the message says which and why."""
+
+
+class Accuracy(BaseModel):
+    """Top-1 and top-5 in percent on ``images`` images of ``data``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    top1: float
+    top5: float
+    images: int = Field(ge=1)
+    data: str
+
+
+class Metadata(BaseModel):
+    """Where a checkpoint comes from and how good it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    network: NetworkConfig
+    data: str = Field(description="what it was trained on")
+    command: str = Field(description="a command that trains the same")
+    epochs: float = Field(ge=0, description="epochs reached")
+    epochs_planned: int = Field(ge=1)
+    seed: int
+    seconds: float = Field(ge=0, description="wall time of the training")
+    accuracy: Accuracy | None = None
+    weights_sha256: str | None = Field(None, description="of names, shapes and values of all arrays; set by save_checkpoint")
+
+    @property
+    def finished(self) -> bool:
+        return self.epochs >= self.epochs_planned
+
+
+def save_checkpoint(path: Path, network: torch.nn.Module, metadata: Metadata) -> Metadata:
+    """Writes ``path``, whole or not at all; returns the metadata as stored.
+
+    Raises:
+        CheckpointError: a value is not finite, or the metadata describes another network.
+    """
+    if network.config != metadata.network:
+        raise CheckpointError(f"{path}: the metadata describes another network than the one given")
+    arrays = _pack(network)
+    metadata = metadata.model_copy(update={"weights_sha256": _digest(arrays)})
+    header = json.dumps({"format": FORMAT, **metadata.model_dump(mode="json")}, indent=1).encode()
+    container = io.BytesIO()
+    np.savez_compressed(container, header=np.frombuffer(header, np.uint8), **arrays)
+    content = container.getvalue()
+    partial = Path(path).with_name(f"{Path(path).name}.part")
+    try:
+        partial.write_bytes(MAGIC + hashlib.sha256(content).digest() + content)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return metadata
+
+
+def load_checkpoint(path: Path, **expected: Any) -> tuple[torch.nn.Module, Metadata]:
+    """The network, in evaluation mode, and its metadata.
+
+    Args:
+        expected: fields of NetworkConfig that must have these values, such as ``model="bireal18"``.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, of another version, or holds another network.
+    """
+    header, arrays = _read(Path(path))
+    if header.pop("format", None) != FORMAT:
+        raise CheckpointError(f"{path} is not of checkpoint format {FORMAT}: it needs another version of flow")
+    try:
+        metadata = Metadata.model_validate(header)
+    except ValidationError as error:
+        raise CheckpointError(f"{path} describes no network that this version of flow knows ({error.error_count()} errors)") from error
+    if metadata.weights_sha256 != _digest(arrays):
+        raise CheckpointError(f"{path} is damaged (its weights have another checksum): fetch it again")
+    for name, value in expected.items():
+        found = getattr(metadata.network, name)
+        if found != value:
+            raise CheckpointError(f"{path} holds another network: its {name} is {found}, not {value}")
+    network = build_network(metadata.network)
+    try:
+        _unpack(network, arrays)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} does not hold the arrays of {metadata.network.model} ({error})".replace("\n", " ")) from error
+    return network.eval(), metadata
+
+
+def from_training_state(path: Path) -> tuple[torch.nn.Module, Metadata]:
+    """The network as it is in a run's ``state.pt``, finished or not, and its metadata without accuracy.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or of another network.
+    """
+    try:
+        state = read_state(Path(path))
+        network_config = NetworkConfig.model_validate(state["network"])
+        config = TrainConfig.model_validate(state["config"])
+        network = build_network(network_config)
+        network.load_state_dict(state["model"])
+    except (TrainError, ValidationError, RuntimeError) as error:
+        reason = str(error).split("\n")[0]
+        raise CheckpointError(f"{path} cannot be packed: {reason}") from error
+    steps = state.get("steps", SPLITS["train"] // config.batch * config.epochs)
+    metadata = Metadata(
+        network=network_config,
+        data=state["source"],
+        command=command_line(network_config, config, state.get("init")),
+        epochs=round(state["step"] * config.epochs / steps, 3),
+        epochs_planned=config.epochs,
+        seed=config.seed,
+        seconds=round(state["seconds"], 1),
+    )
+    return network.eval(), metadata
+
+
+def _is_binary(name: str) -> bool:
+    return name.startswith("blocks.") and name.count(".") == 3 and name.endswith(BINARY_WEIGHT)
+
+
+def _pack(network: torch.nn.Module) -> dict[str, np.ndarray]:
+    gammas = {f"blocks.{i}{BINARY_WEIGHT}": block.gamma() for i, block in enumerate(network.blocks)}
+    arrays = {}
+    for name, tensor in network.state_dict().items():
+        if name.endswith(UNUSED):
+            continue
+        value = np.ascontiguousarray(tensor.detach().cpu().numpy())
+        if not np.isfinite(value).all():
+            raise CheckpointError(f"{name} is not finite: this network cannot be stored")
+        if _is_binary(name):
+            arrays[f"{name}.signs"] = np.packbits(value.ravel() >= 0)
+            arrays[f"{name}.gamma"] = gammas[name].cpu().numpy()
+        else:
+            arrays[name] = value.astype(np.float32)
+    return arrays
+
+
+def _unpack(network: torch.nn.Module, arrays: dict[str, np.ndarray]) -> None:
+    arrays, state = dict(arrays), {}
+    for name, tensor in network.state_dict().items():
+        if name.endswith(UNUSED):
+            continue
+        if _is_binary(name):
+            signs, gamma = arrays.pop(f"{name}.signs"), arrays.pop(f"{name}.gamma")
+            if len(signs) != -(-tensor.numel() // 8):
+                raise ValueError(f"{name} has {len(signs)} bytes of signs")
+            bits = np.unpackbits(signs, count=tensor.numel()).reshape(tuple(tensor.shape))
+            state[name] = torch.from_numpy(np.where(bits, gamma, -gamma).astype(np.float32))
+        else:
+            state[name] = torch.from_numpy(arrays.pop(name))
+    if arrays:
+        raise ValueError(f"{next(iter(arrays))} is too many")
+    network.load_state_dict(state, strict=False)
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        value = arrays[name]
+        digest.update(f"{name} {value.dtype.str} {value.shape}\n".encode() + value.tobytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    try:
+        blob = path.read_bytes()
+    except FileNotFoundError:
+        raise CheckpointError(f"no checkpoint at {path}: train one with flow train") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    if not blob.startswith(MAGIC):
+        raise CheckpointError(f"{path} is no {SUFFIX} checkpoint, or its first bytes are damaged")
+    start = len(MAGIC) + DIGEST_BYTES
+    if hashlib.sha256(blob[start:]).digest() != blob[len(MAGIC) : start]:
+        raise CheckpointError(f"{path} is damaged (its checksum differs): fetch it again")
+    try:
+        with np.load(io.BytesIO(blob[start:]), allow_pickle=False) as stored:
+            arrays = dict(stored)
+        header = json.loads(arrays.pop("header").tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path} is no {SUFFIX} checkpoint ({error})") from error
+    return header, arrays

@@ -1,0 +1,89 @@
+"""The command line. Commands import what they need when they run, so that help and mistakes are answered at once."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+
+import typer
+
+from brevitas_models.errors import ModelError
+from flow.errors import FlowError
+
+COMMANDS = {  # command: (module, function)
+    "build": ("flow.cli.build", "build"),
+    "train": ("flow.cli.train", "train"),
+    "pack": ("flow.cli.pack", "pack"),
+    "eval": ("flow.cli.evaluate", "evaluate"),
+    "doctor": ("flow.cli.doctor", "doctor"),
+}
+INTERRUPTED = 130  # as shells report SIGINT
+
+
+def application() -> typer.Typer:
+    """The typer application with every command that exists."""
+    app = typer.Typer(
+        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+        help="An open flow for 1-bit neural networks on FPGAs.",
+    )  # fmt: skip
+
+    @app.callback()
+    def common(debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error.")) -> None:
+        pass  # main takes --debug wherever it stands
+
+    for command, (module, function) in COMMANDS.items():
+        if find_spec(module):
+            app.command(command)(getattr(import_module(module), function))
+    return app
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command and exits: 0, 1 after a message, 2 for a wrong call, 130 after Ctrl-C."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [word for word in arguments if word != "--debug"]
+    try:
+        sys.exit(application()(arguments, prog_name="flow", standalone_mode=False) or 0)
+    except (Exception, KeyboardInterrupt) as error:
+        text, code = explain(error)
+        if debug or text is None:
+            raise
+        complain(text)
+        sys.exit(code)
+
+
+def explain(error: BaseException) -> tuple[str | None, int]:
+    """(message, exit code) of an error that a user may meet; the message of any other is None."""
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        return "interrupted; what was finished is kept", INTERRUPTED
+    if isinstance(error, (FlowError, ModelError)):
+        return str(error), 1
+    if hasattr(error, "format_message"):  # typer's own: a wrong option, a missing argument
+        return error.format_message(), getattr(error, "exit_code", 2)
+    if isinstance(error, OSError):
+        return _explain_os(error), 1
+    if type(error).__name__ == "ValidationError" and hasattr(error, "errors"):  # pydantic's
+        return "; ".join(_explain_field(field) for field in error.errors()), 1
+    return None, 1
+
+
+def complain(text: str) -> None:
+    """One message on stderr, red on a terminal."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(text)}")
+
+
+def _explain_os(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full{where}: free some space and call again; what was finished is kept"
+    return f"{error.strerror or error}{where}"
+
+
+def _explain_field(field: dict) -> str:
+    name = ".".join(map(str, field["loc"])) or field["type"]
+    return f"{name} is {field['input']!r}: {field['msg'][:1].lower()}{field['msg'][1:]}"

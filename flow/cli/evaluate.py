@@ -1,0 +1,85 @@
+"""``flow eval``: accuracy of a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flow.cli.common import DEFAULT_DATA, DataOption, ModelOption, StrategyOption, known, network_config
+from flow.errors import FlowError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from brevitas_models.data import ImageSet
+
+Execute = Callable[["np.ndarray"], "np.ndarray"]
+"""Images uint8 [N, 32, 32, 3] to logits [N, classes]."""
+
+
+def torch_backend(network: nn.Module) -> Execute:
+    from brevitas_models.train import logits_of
+
+    return lambda images: logits_of(network, images)
+
+
+BACKENDS: dict[str, Callable[[nn.Module], Execute]] = {"torch": torch_backend}
+BATCH = 250
+
+
+def evaluate(
+    checkpoint: Annotated[Path | None, typer.Option(help="File to evaluate instead of the bundled one.")] = None,
+    model: ModelOption = "bireal18",
+    strategy: StrategyOption = "qat",
+    data: DataOption = DEFAULT_DATA,
+    images: Annotated[int, typer.Option(min=1, help="Test images, taken at even distances.")] = 10_000,
+    backend: Annotated[str, typer.Option(help=f"What computes the logits: {', '.join(BACKENDS)}.")] = "torch",
+) -> None:
+    """Measure top-1 and top-5 of a checkpoint. Without a data set, on the images that ship with the package."""
+    known("backend", backend, BACKENDS)
+    if checkpoint is None:
+        network_config(model, strategy)
+        from brevitas_models.zoo import bundled
+
+        checkpoint = bundled(model, strategy)
+    elif not checkpoint.is_file():
+        raise FlowError(f"no checkpoint at {checkpoint}")
+
+    from brevitas_models.checkpoint import load_checkpoint
+    from brevitas_models.metrics import top1_top5
+
+    network, metadata = load_checkpoint(checkpoint)
+    test = test_images(data).spread(images)
+    top1, top5 = top1_top5(logits_in_batches(BACKENDS[backend](network), test.images), test.labels)
+    config = metadata.network
+    typer.echo(f"{config.model} {config.strategy} width {config.width}, {checkpoint}, backend {backend}")
+    typer.echo(f"top-1 {top1:.2f} %, top-5 {top5:.2f} % on {len(test)} test images, {test.source}")
+
+
+def test_images(data: Path) -> ImageSet:
+    """The test set at ``data``; the packaged samples when ``data`` is the default and not there."""
+    from brevitas_models.data import load_cifar10, load_samples
+
+    if data == DEFAULT_DATA and not data.exists():
+        return load_samples()
+    return load_cifar10(data, "test")
+
+
+def logits_in_batches(execute: Execute, images: np.ndarray) -> np.ndarray:
+    """Logits of all images, with a progress bar on a terminal."""
+    import numpy as np
+    from rich.progress import track
+
+    starts = range(0, len(images), BATCH)
+    parts = track(starts, "images", transient=True, disable=len(starts) < 2 or not _on_terminal())
+    return np.concatenate([execute(images[start : start + BATCH]) for start in parts])
+
+
+def _on_terminal() -> bool:
+    from rich.console import Console
+
+    return Console().is_terminal

@@ -1,0 +1,73 @@
+"""``flow train``: trains a network on CIFAR-10, and goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brevitas_models.config import NetworkConfig, TrainConfig
+from flow.cli.common import DEFAULT_DATA, DataOption, ModelOption, StrategyOption, network_config, torch_device, write_checkpoint
+from flow.errors import FlowError
+
+DEFAULTS = TrainConfig()
+
+
+def train(
+    model: ModelOption = "bireal18",
+    strategy: StrategyOption = "qat",
+    width: Annotated[int, typer.Option(help="Channels of the first stage.")] = NetworkConfig().width,
+    data: DataOption = DEFAULT_DATA,
+    epochs: int = DEFAULTS.epochs,
+    batch: int = DEFAULTS.batch,
+    lr: Annotated[float, typer.Option(help="Peak learning rate of the one-cycle schedule.")] = DEFAULTS.lr,
+    seed: int = DEFAULTS.seed,
+    resolutions: Annotated[
+        str, typer.Option(help='Image sizes as "start:size,...", start being a fraction of the run: "0:16,0.4:24,0.7:32".')
+    ] = "0:32",
+    compile: Annotated[bool, typer.Option(help="torch.compile: slow to start, then twice as fast.")] = DEFAULTS.compile,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16: fast where the processor has it.")] = DEFAULTS.bf16,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/<model>-<strategy>]", show_default=False)] = None,
+    init: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
+) -> None:
+    """Train a network. A run that was stopped goes on where it was when called again with the same --output."""
+    network = network_config(model, strategy, width=width)
+    config = TrainConfig(
+        epochs=epochs, batch=batch, lr=lr, seed=seed, resolutions=parse_resolutions(resolutions), compile=compile, bf16=bf16
+    )
+    folder = output or Path("runs") / f"{model}-{strategy}"
+
+    from brevitas_models.checkpoint import Accuracy, from_training_state, load_checkpoint
+    from brevitas_models.data import load_cifar10
+    from brevitas_models.train import Trainer, accuracy
+    from flow.cli.progress import TrainingProgress
+
+    start = load_checkpoint(init)[0] if init else None
+    target = torch_device(device)
+    training, test = load_cifar10(data, "train"), load_cifar10(data, "test")
+    trainer = Trainer(network, config, training, test, folder, target)
+    with TrainingProgress(trainer.steps) as progress:
+        if trainer.resume():
+            progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
+        elif start is not None:
+            trainer.start_from(start, str(init))
+        if config.compile and trainer.step < trainer.steps:
+            progress.say("compiling: the first step takes a minute or two")
+        trainer.run(progress.report)
+    packed, metadata = from_training_state(trainer.state_file)
+    top1, top5 = accuracy(trainer.model, test)
+    measured = Accuracy(top1=top1, top5=top5, images=len(test), data=test.source)
+    path = write_checkpoint(folder, packed, metadata.model_copy(update={"accuracy": measured}))
+    typer.echo(f"top-1 {top1:.2f} %, top-5 {top5:.2f} % on {len(test)} test images, {test.source}")
+    typer.echo(f"wrote {path}")
+
+
+def parse_resolutions(text: str) -> tuple[tuple[float, int], ...]:
+    """"0:16,0.5:32" to ((0.0, 16), (0.5, 32))."""
+    try:
+        pairs = [part.split(":") for part in text.split(",")]
+        return tuple((float(start), int(size)) for start, size in pairs)
+    except ValueError:
+        raise FlowError(f'--resolutions {text!r} is not of the form "0:16,0.4:24,0.7:32"') from None

@@ -1,0 +1,133 @@
+"""One simulated accelerator as software sees it: registers, a stream of pixels in, a stream of logits out."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+from pathlib import Path
+
+import numpy as np
+
+from flow.sim.build import RtlError
+
+CHUNK = 20_000  # cycles between looks at Ctrl-C
+
+
+class _Tap(ctypes.Structure):
+    _fields_ = [("words", ctypes.c_void_p), ("count", ctypes.c_int64), ("done", ctypes.c_int64)]
+
+
+class _State(ctypes.Structure):
+    _fields_ = [("valid", ctypes.c_int32), ("ready", ctypes.c_int32)]
+
+
+class _Settings(ctypes.Structure):
+    _fields_ = [
+        ("seed", ctypes.c_uint64), ("p_valid", ctypes.c_double), ("p_ready", ctypes.c_double), ("latency", ctypes.c_uint64),
+        ("bandwidth", ctypes.c_double), ("memory", ctypes.c_void_p), ("memory_bytes", ctypes.c_uint64),
+    ]  # fmt: skip
+
+
+class _Traffic(ctypes.Structure):
+    _fields_ = [
+        ("pixels", ctypes.c_void_p), ("pixel_count", ctypes.c_int64), ("pixels_done", ctypes.c_int64),
+        ("logits", ctypes.c_void_p), ("lasts", ctypes.c_void_p), ("logit_count", ctypes.c_int64), ("logits_done", ctypes.c_int64),
+        ("cycles", ctypes.c_int64), ("ddr_bytes", ctypes.c_int64), ("error", ctypes.c_char * 2048),
+    ]  # fmt: skip
+
+
+class Device:
+    """A verilated accelerator_top after power-up and reset.
+
+    Args:
+        library: from `build_accelerator`.
+        data: folder with the $readmemh files, which are read now.
+        memory: contents of the DDR.
+        latency, bandwidth: of the DDR, in cycles and in 64-bit words a cycle.
+        streams: number of streams that the top taps.
+
+    Raises:
+        RtlError: from any method: a bus protocol was broken, a register access got no answer, or $fatal in a module.
+    """
+
+    def __init__(self, library: Path, data: Path, memory: bytes, *, streams: int, latency: int = 60, bandwidth: float = 0.75, seed: int = 0):
+        self._handle = None
+        self._library = ctypes.CDLL(str(library))
+        self._library.accelerator_new.restype = ctypes.c_void_p
+        self._traffic = _Traffic()
+        self._taps, self._states = (_Tap * streams)(), (_State * streams)()
+        self.words: list[np.ndarray] = []  # recorded, by stream
+        settings = _Settings(seed, 1.0, 1.0, latency, bandwidth, ctypes.cast(ctypes.c_char_p(memory), ctypes.c_void_p), len(memory))
+        with contextlib.chdir(data):
+            handle = self._library.accelerator_new(ctypes.byref(settings), ctypes.byref(self._traffic), self._taps, self._states, streams)
+        self._check(handle is None)
+        self._handle = ctypes.c_void_p(handle)
+
+    def __del__(self):
+        if self._handle is not None:
+            self._library.accelerator_delete(self._handle)
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since power-up."""
+        return self._traffic.cycles
+
+    @property
+    def ddr_bytes(self) -> int:
+        """Read over m_axi since power-up."""
+        return self._traffic.ddr_bytes
+
+    @property
+    def beats(self) -> tuple[int, int]:
+        """Pixel words taken and logits given since `send`."""
+        return self._traffic.pixels_done, self._traffic.logits_done
+
+    def write(self, address: int, data: int) -> None:
+        self._check(self._library.accelerator_write(self._handle, ctypes.byref(self._traffic), address, data))
+
+    def read(self, address: int) -> int:
+        data = ctypes.c_uint32()
+        self._check(self._library.accelerator_read(self._handle, ctypes.byref(self._traffic), address, ctypes.byref(data)))
+        return data.value
+
+    def send(self, images: np.ndarray, logits: int, *, input_gaps: float = 0.0, output_stalls: float = 0.0, seed: int = 0) -> None:
+        """Queues images uint8 and room for so many logits; drops what was queued and not taken, which is right in reset only.
+
+        A pixel word waits with probability `input_gaps` each cycle before it is offered, m_axis is not ready with `output_stalls`.
+        """
+        self._library.accelerator_restart_input(self._handle)
+        self._pixels = np.frombuffer(np.ascontiguousarray(images, np.uint8).tobytes(), "<u8")
+        self.logits, self.lasts = np.zeros(logits, np.int32), np.zeros(logits, np.uint8)
+        traffic = self._traffic
+        traffic.pixels, traffic.pixel_count, traffic.pixels_done = self._pixels.ctypes.data, len(self._pixels), 0
+        traffic.logits, traffic.lasts = self.logits.ctypes.data, self.lasts.ctypes.data
+        traffic.logit_count, traffic.logits_done = logits, 0
+        gaps = ctypes.c_double(1 - input_gaps), ctypes.c_double(1 - output_stalls)
+        self._library.accelerator_randomize(self._handle, ctypes.c_uint64(seed), *gaps)
+
+    def tap(self, counts: list[int]) -> None:
+        """Records the next counts[i] 64-bit words of stream i into `words[i]`; 0 records nothing."""
+        self.words = [np.zeros(count, np.uint64) for count in counts]
+        for tap, words in zip(self._taps, self.words):
+            tap.words, tap.count, tap.done = words.ctypes.data, len(words), 0
+        self._library.accelerator_open_taps(self._handle)
+
+    def tapped(self) -> list[int]:
+        """Words recorded of each stream."""
+        return [tap.done for tap in self._taps]
+
+    def run(self, cycles: int) -> None:
+        """Runs the clock until all logits are there, at most so many cycles. Ctrl-C ends it between two cycles."""
+        end = self.cycles + cycles
+        while self.cycles < end and self._traffic.logits_done < self._traffic.logit_count:
+            chunk = min(CHUNK, end - self.cycles)
+            self._check(self._library.accelerator_run(self._handle, ctypes.byref(self._traffic), ctypes.c_int64(chunk)))
+
+    def states(self) -> list[tuple[bool, bool]]:
+        """(valid, ready) of each stream now; runs one cycle."""
+        self._check(self._library.accelerator_snapshot(self._handle, ctypes.byref(self._traffic)))
+        return [(bool(state.valid), bool(state.ready)) for state in self._states]
+
+    def _check(self, failed: bool) -> None:
+        if failed:
+            raise RtlError(f"accelerator, cycle {self.cycles}: {self._traffic.error.decode(errors='replace').strip()}")

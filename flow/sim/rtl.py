@@ -1,0 +1,291 @@
+"""Runs an emitted RTL project on images: every cycle and every bit of the accelerator, driven over its buses as by software."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from flow.emit.rtl import sha256
+from flow.errors import FlowError, VerificationError
+from flow.sim.accelerator_build import build_accelerator
+from flow.sim.build import RtlError
+from flow.sim.device import Device
+
+ENABLE, SOFT_RESET, CLEAR = 1, 2, 4  # CTRL
+IDLE, AXI_ERROR = 1, 2  # STATUS
+LAYER_COUNTERS = ("frames", "busy", "stall", "starve")
+LAYER_BYTES = 16
+QUIET_CYCLES = 200_000  # without any transfer: a deadlock
+
+Progress = Callable[[int, int, int], None]  # frames done, of, cycles
+
+
+class DeadlockError(VerificationError):
+    """The accelerator stands still; names the streams that wait."""
+
+
+@dataclass(frozen=True)
+class RtlResult:
+    """What a run gave.
+
+    logits: int32 [N, classes]. streams: the tapped frames, tensor -> [frames, H, W, C] (bipolar as -1 and +1).
+    cycles_per_frame, latency_cycles: control's INTERVAL (0 with one frame) and LATENCY after the last frame.
+    total_cycles: from enable to the last logit. layers: frames, busy, stall, starve of each layer, by node name.
+    seconds: of simulation.
+    """
+
+    logits: np.ndarray
+    streams: dict[str, np.ndarray]
+    frames: int
+    cycles_per_frame: int
+    latency_cycles: int
+    total_cycles: int
+    ddr_bytes: int
+    axi_errors: int
+    layers: dict[str, dict[str, int]]
+    seconds: float
+
+    @property
+    def cycles_per_second(self) -> float:
+        return self.total_cycles / self.seconds
+
+
+class RtlAccelerator:
+    """The RTL project in ``project`` as a simulated device, built on construction or taken from the cache.
+
+    The device keeps its state between calls of `execute`, as a board does; after an exception the next call starts a fresh one.
+
+    Args:
+        ddr_latency, ddr_bandwidth: of the memory model, in cycles and in 64-bit words a cycle.
+
+    Raises:
+        VerificationError: a file is not what the emitter wrote; names its layer.
+        FlowError: no project there.
+        RtlError: no Verilator or g++, or the project does not build.
+    """
+
+    def __init__(self, project: Path, *, ddr_latency: int = 60, ddr_bandwidth: float = 0.75):
+        self.project = Path(project)
+        self.manifest = check_project(self.project)
+        self.registers = self.manifest["registers"]
+        self.regions = self.manifest["regions"]
+        self.order = {stream["tensor"]: stream["layer"] for stream in self.manifest["streams"]}  # topological: tensor -> layer
+        self._ddr = {"latency": ddr_latency, "bandwidth": ddr_bandwidth}
+        started = time.monotonic()
+        self.library = build_accelerator(self.project.resolve(), ddr=bool(self.regions))
+        self.build_seconds = time.monotonic() - started
+        self._device: Device | None = None
+
+    @property
+    def device(self) -> Device:
+        """The simulated device; powered up on first use, when it reads its memories."""
+        if self._device is None:
+            memory = (self.project / "data" / "ddr_weights.bin").read_bytes() if self.regions else b""
+            self._device = Device(self.library, self.project / "data", memory, streams=len(self.manifest["streams"]), **self._ddr)
+            self._configure(self._device)
+        return self._device
+
+    def execute(
+        self,
+        images: np.ndarray,
+        taps: bool | int = False,
+        *,
+        input_gaps: float = 0.0,
+        output_stalls: float = 0.0,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> RtlResult:
+        """Runs images uint8 [N, H, W, C] as one packet.
+
+        Args:
+            taps: streams of so many first frames are recorded (True: of all).
+            input_gaps, output_stalls: chance a cycle that a pixel word waits, that m_axis is not ready.
+            progress: called a few times a second.
+
+        Raises:
+            DeadlockError: nothing moves any more, or a frame takes far too long; names the streams that wait.
+            VerificationError: another build id, TLAST in the wrong place, or a count of frames that is wrong.
+            RtlError: a bus protocol was broken.
+        """
+        images = np.ascontiguousarray(images)
+        shape = tuple(self.manifest["image"])
+        if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):
+            raise FlowError(f"rtl takes uint8 images [N, {', '.join(map(str, shape))}], not {images.dtype} {list(images.shape)}")
+        frames = len(images)
+        tapped = frames if taps is True else min(int(taps), frames)
+        try:
+            return self._execute(images, tapped, {"input_gaps": input_gaps, "output_stalls": output_stalls, "seed": seed}, progress)
+        except BaseException:
+            self._device = None
+            raise
+
+    def reset(self) -> None:
+        """Soft reset: the frames inside are dropped."""
+        self.device.write(self.registers["CTRL"], ENABLE | SOFT_RESET)
+
+    def read_layers(self) -> dict[str, dict[str, int]]:
+        """Counters of each layer, by node name."""
+        base = self.registers["LAYER"]
+        return {
+            layer["layer"]: {name: self.device.read(base + LAYER_BYTES * i + 4 * k) for k, name in enumerate(LAYER_COUNTERS)}
+            for i, layer in enumerate(self.manifest["layers"])
+        }
+
+    def waiting_streams(self) -> str:
+        """Which streams offer a beat that is not taken, and which wait for one, in words."""
+        states = dict(zip(self.order, self.device.states()))
+        offered = [tensor for tensor, (valid, ready) in states.items() if valid and not ready]
+        wanted = [tensor for tensor, (valid, ready) in states.items() if ready and not valid]
+        return f"valid but not ready: {', '.join(offered) or 'none'}; ready but not valid: {', '.join(wanted) or 'none'}"
+
+    def _configure(self, device: Device) -> None:
+        found = sum(device.read(self.registers["BUILD_ID"] + 4 * i) << 32 * i for i in range(4))
+        if found != int(self.manifest["build_id"], 16):
+            raise VerificationError(
+                f"{self.project}: the accelerator has build id {found:032x}, the manifest {self.manifest['build_id']}: emit the RTL project again"
+            )
+        for i, region in enumerate(self.regions):
+            device.write(self.registers["WEIGHT_BASE"] + 4 * i, region["offset"])
+
+    def _execute(self, images: np.ndarray, tapped: int, traffic: dict, progress: Progress | None) -> RtlResult:
+        device, registers, classes = self.device, self.registers, self.manifest["classes"]
+        started, first_cycle, first_bytes = time.monotonic(), device.cycles, device.ddr_bytes
+        device.send(images, classes * len(images), **traffic)
+        device.tap([tapped * _words(stream) for stream in self.manifest["streams"]])
+        device.write(registers["FRAMES_PER_PACKET"], len(images))
+        device.write(registers["CTRL"], ENABLE | CLEAR)
+        while device.read(registers["CTRL"]) & CLEAR:
+            pass
+        self._run(len(images), traffic, started, progress)
+        total, latency, interval = device.cycles - first_cycle, *(device.read(registers[name]) for name in ("LATENCY", "INTERVAL"))
+        self._check_packet(len(images))
+        return RtlResult(
+            logits=device.logits.reshape(len(images), classes),
+            streams=self._streams(tapped) if tapped else {},
+            frames=device.read(registers["FRAMES_OUT"]),
+            cycles_per_frame=interval,
+            latency_cycles=latency,
+            total_cycles=total,
+            ddr_bytes=device.ddr_bytes - first_bytes,
+            axi_errors=device.read(registers["STATUS"]) // AXI_ERROR & 1,
+            layers=self.read_layers(),
+            seconds=time.monotonic() - started,
+        )
+
+    def _run(self, frames: int, traffic: dict, started: float, progress: Progress | None) -> None:
+        """Runs until the last logit."""
+        device, classes = self.device, self.manifest["classes"]
+        slowness = 1 / max(1e-3, 1 - traffic["input_gaps"]) / max(1e-3, 1 - traffic["output_stalls"])
+        frame_limit = QUIET_CYCLES + round(4 * (4 + 2 * len(self.regions)) * slowness * self.manifest["cycles_per_frame"])
+        moved = done = device.beats
+        moved_at = done_at = device.cycles
+        busy, shown = None, started
+        while done[1] < classes * frames:
+            device.run(50_000)
+            done = device.beats
+            if done[1] != moved[1]:
+                done_at = device.cycles
+            if done != moved:
+                moved, moved_at, busy = done, device.cycles, None
+            elif device.cycles - moved_at >= QUIET_CYCLES:
+                counts = [layer["busy"] for layer in self.read_layers().values()]
+                if counts == busy:
+                    raise self._deadlock(f"no beat moved for {QUIET_CYCLES} cycles")
+                busy, moved_at = counts, device.cycles
+            if device.cycles - done_at > frame_limit:
+                raise self._deadlock(f"no logit came for {frame_limit} cycles")
+            if progress and time.monotonic() - shown > 0.2:
+                shown = time.monotonic()
+                progress(done[1] // classes, frames, device.cycles)
+        if progress:
+            progress(frames, frames, device.cycles)
+
+    def _deadlock(self, what: str) -> DeadlockError:
+        pixels, logits = self.device.beats
+        where = f"after {pixels} pixel words and {logits} logits"
+        return DeadlockError(f"{self.project}: {what} {where}, at cycle {self.device.cycles}. {self.waiting_streams()}")
+
+    def _check_packet(self, frames: int) -> None:
+        device = self.device
+        lasts = np.flatnonzero(device.lasts).tolist()
+        if lasts != [len(device.lasts) - 1]:
+            raise VerificationError(f"{self.project}: TLAST came with logits {lasts} of {len(device.lasts)}, not with the last")
+        counted = device.read(self.registers["FRAMES_IN"]), device.read(self.registers["FRAMES_OUT"])
+        if counted != (frames, frames):
+            raise VerificationError(f"{self.project}: FRAMES_IN, FRAMES_OUT are {counted} after {frames} frames")
+        if not device.read(self.registers["STATUS"]) & IDLE:
+            raise VerificationError(f"{self.project}: not idle after {frames} frames")
+
+    def _streams(self, frames: int) -> dict[str, np.ndarray]:
+        streams = {}
+        for stream, words, done in zip(self.manifest["streams"], self.device.words, self.device.tapped()):
+            if done != len(words):
+                raise VerificationError(f"stream {stream['tensor']} of layer {stream['layer']}: {done} words instead of {len(words)} came")
+            streams[stream["tensor"]] = decode_words(words, stream, frames)
+        return streams
+
+
+def check_project(project: Path) -> dict:
+    """The project's manifest, after a look at every file that it lists.
+
+    Raises:
+        VerificationError: a file is missing or differs from its SHA-256; names its layer.
+        FlowError: there is no readable manifest.
+    """
+    path = project / "manifest.json"
+    try:
+        manifest = json.loads(path.read_bytes())
+        files, regions = manifest["files"], manifest["regions"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FlowError(f"{path} cannot be read ({error}): emit the RTL project again") from error
+    for name, entry in files.items():
+        data = (project / name).read_bytes() if (project / name).is_file() else None
+        if data is None or sha256(data) != entry["sha256"]:
+            layer = entry["layer"] or (_damaged_region(data, regions) if name.endswith("ddr_weights.bin") else None)
+            whose = f"layer {layer}: " if layer else ""
+            what = "is missing" if data is None else "is not what was emitted (SHA-256 differs)"
+            raise VerificationError(f"{whose}{project / name} {what}: emit the RTL project again")
+    return manifest
+
+
+def _damaged_region(data: bytes | None, regions: list[dict]) -> str | None:
+    for region in regions:
+        if data is not None and sha256(data[region["offset"] : region["offset"] + region["bytes"]]) != region["sha256"]:
+            return region["layer"]
+    return None
+
+
+def _beat_words(stream: dict) -> int:
+    return -(-stream["parallel"] * stream["bits"] // 64)
+
+
+def _words(stream: dict) -> int:
+    """64-bit words of a frame."""
+    return stream["height"] * stream["width"] * stream["channels"] // stream["parallel"] * _beat_words(stream)
+
+
+def decode_words(words: np.ndarray, stream: dict, frames: int) -> np.ndarray:
+    """64-bit words of a stream's beats as integers [frames, H, W, C]: int8 -1 and +1 if bipolar, else int32.
+
+    As `flow.sim.streams.from_beats`, for millions of beats.
+    """
+    parallel, bits = stream["parallel"], stream["bits"]
+    beats = words.reshape(-1, _beat_words(stream))
+    flat = np.unpackbits(beats.view(np.uint8), axis=1, count=parallel * bits, bitorder="little")
+    flat = flat.reshape(-1, parallel, bits)
+    if bits == 1:
+        values = flat[:, :, 0].astype(np.int8) * 2 - 1
+    else:
+        weights = 1 << np.arange(bits, dtype=np.int64)
+        if stream["signed"]:
+            weights[-1] = -weights[-1]
+        values = sum(flat[:, :, bit] * weights[bit] for bit in range(bits)).astype(np.int32)
+    return values.reshape(frames, stream["height"], stream["width"], stream["channels"])
+
+
+__all__ = ["DeadlockError", "RtlAccelerator", "RtlError", "RtlResult", "check_project", "decode_words"]
