@@ -45,7 +45,10 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments
     arguments = [word for word in arguments if word != "--debug"]
     try:
-        sys.exit(application()(arguments, prog_name="flow", standalone_mode=False) or 0)
+        code = application()(arguments, prog_name="flow", standalone_mode=False) or 0
+        if code == INTERRUPTED:  # typer swallows KeyboardInterrupt
+            raise KeyboardInterrupt
+        sys.exit(code)
     except (Exception, KeyboardInterrupt) as error:
         text, code = explain(error)
         if debug or text is None:

@@ -54,10 +54,10 @@ def tool(name: str, option: str) -> Callable[[], str | None]:
 
 
 def ap_types() -> str | None:
-    from flow.sim.cpp import CompileError, ap_types_dir
+    from flow.sim.cpp import CompileError, ap_types_folder
 
     try:
-        return f"hls4ml {metadata.version('hls4ml')}" if ap_types_dir() else None
+        return f"hls4ml {metadata.version('hls4ml')}" if ap_types_folder() else None
     except CompileError:
         return None
 

@@ -13,7 +13,7 @@ import math
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jinja2
@@ -39,13 +39,13 @@ REGISTERS = {
     "INTERVAL": 0x18, "LATENCY": 0x1C, "FRAMES_PER_PACKET": 0x20, "LAYERS": 0x24, "CLOCK_KHZ": 0x28, "BUILD_ID": 0x30,
     "WEIGHT_BASE": 0x40, "LAYER": 0x80,
 }  # fmt: skip
-KEYWORDS = """alias always always_comb always_ff always_latch and assert assign assume automatic before begin bind bins bit break buf byte
-    case cell chandle class clocking config const constraint context continue cover cross deassign default defparam design disable
+KEYWORDS = """alias always always_comb always_ff always_latch and assert assign assume automatic before begin bind bins bit break
+    buf byte case cell chandle class clocking config const constraint context continue cover cross deassign default defparam design disable
     dist do edge else end endcase endmodule enum event expect export extends extern final for force foreach forever fork forkjoin
     function generate genvar global highz if iff import include initial inout input inside instance int integer interface join large
-    library local localparam logic longint matches medium modport module nand negedge new nor not null or output package packed
-    parameter posedge primitive priority program property protected pull pure rand real ref reg release repeat return sequence shortint
-    shortreal signed small solve specify static string strong struct super supply table tagged task this throughout time tran tri type
+    library local localparam logic longint matches medium modport module nand negedge new nor not null or output package
+    packed parameter posedge primitive priority program property protected pull pure rand real ref reg release repeat return sequence
+    shortint shortreal signed small solve specify static string strong struct super supply table tagged task this throughout time tran tri type
     typedef union unique unsigned use uwire var vectored virtual void wait wand weak while wildcard wire with within wor xnor
     xor""".split()  # fmt: skip
 TOP_NAMES = """clk_i rst_ni taps_i enable core_rst_n axi_error packet_last frame_in_start frame_in_done frame_out_done weight_base
@@ -175,7 +175,8 @@ class _Project:
 
     def _check(self) -> None:
         if self.frame.bits != 8 or self.frame_bytes % BUS_BYTES:
-            raise FlowError(f"{self.image}: a frame must be whole 64-bit words of bytes, not {self.frame_bytes} x {self.frame.bits} bits")
+            size = f"{self.frame_bytes} x {self.frame.bits} bits"
+            raise FlowError(f"{self.image}: a frame must be whole 64-bit words of bytes, not {size}")
         if self.result.bits > LOGIT_BITS:
             raise FlowError(f"{self.output}: logits of {self.result.bits} bits do not fit the {LOGIT_BITS} of m_axis")
         if len(self.layers) > MAX_LAYERS:
@@ -218,10 +219,11 @@ class _Project:
             steps.insert(0, math.gcd(p, BUS_BYTES))
         instances, source = [], bus
         for step in steps:
-            sink = target if step is steps[-1] else self._wire("pixel_bytes", Stream(frame.height, frame.width, frame.channels, step, 8, signed=False))
-            if sink is not target:
+            last = len(instances) == len(steps) - 1
+            sink = target if last else self._wire("pixel_bytes", replace(frame, parallel=step))
+            if not last:
                 self.extra_wires.append(sink)
-            instances.append(self._converter("i_pixels" if sink is target else "i_pixel_bytes", source, sink))
+            instances.append(self._converter("i_pixels" if last else "i_pixel_bytes", source, sink))
             source = sink
         return instances
 
@@ -236,13 +238,15 @@ class _Project:
         sink = self._wire("logit_queue", Stream(1, 1, self.classes, 1, self.result.bits), note="m_axis")
         self.extra_wires.append(sink)
         cell = Cell("fifo", {"Width": self.result.bits, "Depth": 2, "MemoryStyle": "distributed"})
-        instances.append(Instance("fifo", self._name("i_logit_queue"), _parameters(cell), _ports("in", source, "io") + _ports("out", sink, "oi")))
+        ports = _ports("in", source, "io") + _ports("out", sink, "oi")
+        instances.append(Instance("fifo", self._name("i_logit_queue"), _parameters(cell), ports))
         self.logits = sink.variable
         return instances
 
     def _converter(self, name: str, source: Wire, sink: Wire) -> Instance:
         cell = Cell("width_converter", {"InElements": source.parallel, "OutElements": sink.parallel, "Bits": source.bits})
-        return Instance("width_converter", self._name(name), _parameters(cell), _ports("in", source, "io") + _ports("out", sink, "oi"))
+        ports = _ports("in", source, "io") + _ports("out", sink, "oi")
+        return Instance("width_converter", self._name(name), _parameters(cell), ports)
 
     def _node_instances(self) -> Iterator[Instance]:
         if self.regions:
@@ -284,13 +288,14 @@ class _Project:
     def top(self, build_id: str, clock_mhz: float) -> str:
         """The text of the top module."""
         graph_wires = list(self.wires.values())
-        sign = self.result.bits - 1
-        word = f"{self.logits}_data" if self.result.bits == LOGIT_BITS else f"{{{{{LOGIT_BITS - 1 - sign}{{{self.logits}_data[{sign}]}}}}, {self.logits}_data}}"
+        layers = [
+            {"name": node.name, "beats": node.op.outputs()[0].beats, "stream": self.wires[node.outputs[0]].variable}
+            for node in self.layers
+        ]
         return _render(
             "accelerator_top.sv.j2", build_id=build_id, frame_bytes=self.frame_bytes, classes=self.classes, regions=self.regions,
             ports=max(1, len(self.regions)), clock_khz=round(clock_mhz * 1000), streams=graph_wires + self.extra_wires,
-            layers=[{"name": node.name, "beats": node.op.outputs()[0].beats, "stream": self.wires[node.outputs[0]].variable} for node in self.layers],
-            instances=self.instances, pixels=self.pixels, logits=self.logits, logits_word=word,
+            layers=layers, instances=self.instances, pixels=self.pixels, logits=self.logits, logit_bits=LOGIT_BITS,
             taps=[{"id": index, "variable": wire.variable, "words": _tap_words(wire)} for index, wire in enumerate(graph_wires)],
         )  # fmt: skip
 
@@ -305,7 +310,10 @@ class _Project:
             if node.kind == "WeightStationary":
                 op, word = node.op, node.op.pe * node.op.simd
                 if op.weight_bits % 64 or max(word, 64) % min(word, 64):
-                    raise FlowError(f"{node.name}: weights from DDR need pe * simd to divide 64 or be a multiple of it, not {word}, and whole 64-bit words")
+                    raise FlowError(
+                        f"{node.name}: weights from DDR need pe * simd to divide 64 or be a multiple of it, not {word}, and be "
+                        f"whole 64-bit words, not {op.weight_bits} bits"
+                    )
                 regions.append(Region(node.name, offset, ddr_bytes(node.constants[0], op.pe, op.simd), word))
                 offset += -(-len(regions[-1].data) // REGION_ALIGNMENT) * REGION_ALIGNMENT
         return regions

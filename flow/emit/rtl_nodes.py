@@ -137,7 +137,8 @@ def _xnor_popcount(node):
     if op.activation != "majority_vote":
         raise FlowError(f"{node.name}: RTL has no activation {op.activation}, only majority_vote")
     parameters = {
-        "Inputs": op.channels, "Outputs": op.features, "Pe": op.pe, "Simd": op.simd, "Threshold": op.threshold, "MemoryStyle": op.memory,
+        "Inputs": op.channels, "Outputs": op.features, "Pe": op.pe, "Simd": op.simd, "Threshold": op.threshold,
+        "MemoryStyle": op.memory,
     }  # fmt: skip
     words = popcount_weight_words(node.constants[0], op.pe, op.simd)
     return Cell("xnor_popcount", parameters, (Memory("WeightFile", "weights", words, op.pe * op.simd),))

@@ -1,7 +1,7 @@
 """From an RTL project to a simulator of its accelerator as a shared library, cached by content.
 
-As `flow.sim.build.build_library`, but for a design of 100,000 lines of C++: what runs once is compiled without optimisation, what runs
-every cycle with the machine's population count, and headers once.
+As `flow.sim.build.build_library`, but for a design of 100,000 lines of C++: what runs once is compiled without optimisation,
+what runs every cycle with the machine's population count, and headers once.
 """
 
 from __future__ import annotations

@@ -50,16 +50,20 @@ class Device:
         RtlError: from any method: a bus protocol was broken, a register access got no answer, or $fatal in a module.
     """
 
-    def __init__(self, library: Path, data: Path, memory: bytes, *, streams: int, latency: int = 60, bandwidth: float = 0.75, seed: int = 0):
+    def __init__(
+        self, library: Path, data: Path, memory: bytes, *, streams: int, latency: int = 60, bandwidth: float = 0.75, seed: int = 0
+    ):
         self._handle = None
         self._library = ctypes.CDLL(str(library))
         self._library.accelerator_new.restype = ctypes.c_void_p
         self._traffic = _Traffic()
         self._taps, self._states = (_Tap * streams)(), (_State * streams)()
         self.words: list[np.ndarray] = []  # recorded, by stream
-        settings = _Settings(seed, 1.0, 1.0, latency, bandwidth, ctypes.cast(ctypes.c_char_p(memory), ctypes.c_void_p), len(memory))
+        content = ctypes.cast(ctypes.c_char_p(memory), ctypes.c_void_p)
+        settings = _Settings(seed, 1.0, 1.0, latency, bandwidth, content, len(memory))
+        arguments = ctypes.byref(settings), ctypes.byref(self._traffic), self._taps, self._states, streams
         with contextlib.chdir(data):
-            handle = self._library.accelerator_new(ctypes.byref(settings), ctypes.byref(self._traffic), self._taps, self._states, streams)
+            handle = self._library.accelerator_new(*arguments)
         self._check(handle is None)
         self._handle = ctypes.c_void_p(handle)
 
@@ -91,11 +95,10 @@ class Device:
         return data.value
 
     def send(self, images: np.ndarray, logits: int, *, input_gaps: float = 0.0, output_stalls: float = 0.0, seed: int = 0) -> None:
-        """Queues images uint8 and room for so many logits; drops what was queued and not taken, which is right in reset only.
+        """Queues images uint8, and room for so many logits, behind a run that came to its end or was dropped.
 
         A pixel word waits with probability `input_gaps` each cycle before it is offered, m_axis is not ready with `output_stalls`.
         """
-        self._library.accelerator_restart_input(self._handle)
         self._pixels = np.frombuffer(np.ascontiguousarray(images, np.uint8).tobytes(), "<u8")
         self.logits, self.lasts = np.zeros(logits, np.int32), np.zeros(logits, np.uint8)
         traffic = self._traffic
@@ -104,6 +107,11 @@ class Device:
         traffic.logit_count, traffic.logits_done = logits, 0
         gaps = ctypes.c_double(1 - input_gaps), ctypes.c_double(1 - output_stalls)
         self._library.accelerator_randomize(self._handle, ctypes.c_uint64(seed), *gaps)
+
+    def drop(self) -> None:
+        """Forgets what is queued, a word that is offered included: while the core is in reset, or the bus would see valid fall."""
+        self._traffic.pixel_count, self._traffic.logit_count = self.beats
+        self._library.accelerator_restart_input(self._handle)
 
     def tap(self, counts: list[int]) -> None:
         """Records the next counts[i] 64-bit words of stream i into `words[i]`; 0 records nothing."""

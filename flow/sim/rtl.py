@@ -20,7 +20,9 @@ ENABLE, SOFT_RESET, CLEAR = 1, 2, 4  # CTRL
 IDLE, AXI_ERROR = 1, 2  # STATUS
 LAYER_COUNTERS = ("frames", "busy", "stall", "starve")
 LAYER_BYTES = 16
-QUIET_CYCLES = 200_000  # without any transfer: a deadlock
+QUIET_CYCLES = 200_000  # at least, without any transfer: a deadlock
+LOOK_CYCLES = 50_000  # between looks at the progress
+NAMED_STREAMS = 20  # at most, in a message
 
 Progress = Callable[[int, int, int], None]  # frames done, of, cycles
 
@@ -35,8 +37,8 @@ class RtlResult:
 
     logits: int32 [N, classes]. streams: the tapped frames, tensor -> [frames, H, W, C] (bipolar as -1 and +1).
     cycles_per_frame, latency_cycles: control's INTERVAL (0 with one frame) and LATENCY after the last frame.
-    total_cycles: from enable to the last logit. layers: frames, busy, stall, starve of each layer, by node name.
-    seconds: of simulation.
+    total_cycles: from the first pixel word offered to the last logit. layers: frames, busy, stall, starve of each layer, by
+    node name. seconds: of simulation.
     """
 
     logits: np.ndarray
@@ -125,8 +127,9 @@ class RtlAccelerator:
             raise
 
     def reset(self) -> None:
-        """Soft reset: the frames inside are dropped."""
+        """Soft reset: the frames inside, and what was queued for them, are dropped."""
         self.device.write(self.registers["CTRL"], ENABLE | SOFT_RESET)
+        self.device.drop()
 
     def read_layers(self) -> dict[str, dict[str, int]]:
         """Counters of each layer, by node name."""
@@ -141,35 +144,37 @@ class RtlAccelerator:
         states = dict(zip(self.order, self.device.states()))
         offered = [tensor for tensor, (valid, ready) in states.items() if valid and not ready]
         wanted = [tensor for tensor, (valid, ready) in states.items() if ready and not valid]
-        return f"valid but not ready: {', '.join(offered) or 'none'}; ready but not valid: {', '.join(wanted) or 'none'}"
+        return f"valid but not ready: {_listing(offered)}; ready but not valid: {_listing(wanted)}"
 
     def _configure(self, device: Device) -> None:
         found = sum(device.read(self.registers["BUILD_ID"] + 4 * i) << 32 * i for i in range(4))
         if found != int(self.manifest["build_id"], 16):
+            expected = self.manifest["build_id"]
             raise VerificationError(
-                f"{self.project}: the accelerator has build id {found:032x}, the manifest {self.manifest['build_id']}: emit the RTL project again"
+                f"{self.project}: the accelerator has build id {found:032x}, the manifest {expected}: emit the RTL project again"
             )
         for i, region in enumerate(self.regions):
             device.write(self.registers["WEIGHT_BASE"] + 4 * i, region["offset"])
 
     def _execute(self, images: np.ndarray, tapped: int, traffic: dict, progress: Progress | None) -> RtlResult:
         device, registers, classes = self.device, self.registers, self.manifest["classes"]
-        started, first_cycle, first_bytes = time.monotonic(), device.cycles, device.ddr_bytes
-        device.send(images, classes * len(images), **traffic)
-        device.tap([tapped * _words(stream) for stream in self.manifest["streams"]])
+        started, first_bytes = time.monotonic(), device.ddr_bytes
         device.write(registers["FRAMES_PER_PACKET"], len(images))
         device.write(registers["CTRL"], ENABLE | CLEAR)
         while device.read(registers["CTRL"]) & CLEAR:
             pass
+        device.tap([tapped * _words(stream) for stream in self.manifest["streams"]])
+        device.send(images, classes * len(images), **traffic)
+        first_cycle = device.cycles
         self._run(len(images), traffic, started, progress)
-        total, latency, interval = device.cycles - first_cycle, *(device.read(registers[name]) for name in ("LATENCY", "INTERVAL"))
+        total = device.cycles - first_cycle
         self._check_packet(len(images))
         return RtlResult(
             logits=device.logits.reshape(len(images), classes),
             streams=self._streams(tapped) if tapped else {},
             frames=device.read(registers["FRAMES_OUT"]),
-            cycles_per_frame=interval,
-            latency_cycles=latency,
+            cycles_per_frame=device.read(registers["INTERVAL"]),
+            latency_cycles=device.read(registers["LATENCY"]),
             total_cycles=total,
             ddr_bytes=device.ddr_bytes - first_bytes,
             axi_errors=device.read(registers["STATUS"]) // AXI_ERROR & 1,
@@ -181,29 +186,33 @@ class RtlAccelerator:
         """Runs until the last logit."""
         device, classes = self.device, self.manifest["classes"]
         slowness = 1 / max(1e-3, 1 - traffic["input_gaps"]) / max(1e-3, 1 - traffic["output_stalls"])
-        frame_limit = QUIET_CYCLES + round(4 * (4 + 2 * len(self.regions)) * slowness * self.manifest["cycles_per_frame"])
-        moved = done = device.beats
-        moved_at = done_at = device.cycles
-        busy, shown = None, started
-        while done[1] < classes * frames:
-            device.run(50_000)
-            done = device.beats
-            if done[1] != moved[1]:
-                done_at = device.cycles
-            if done != moved:
-                moved, moved_at, busy = done, device.cycles, None
-            elif device.cycles - moved_at >= QUIET_CYCLES:
-                counts = [layer["busy"] for layer in self.read_layers().values()]
-                if counts == busy:
-                    raise self._deadlock(f"no beat moved for {QUIET_CYCLES} cycles")
-                busy, moved_at = counts, device.cycles
-            if device.cycles - done_at > frame_limit:
+        period = round(slowness * self.manifest["cycles_per_frame"])
+        quiet = max(QUIET_CYCLES, 2 * period)
+        frame_limit = QUIET_CYCLES + 4 * (4 + 2 * len(self.regions)) * period  # a layer with weights in DDR holds two frames
+        progress_at, logit_at = [device.cycles] * 2  # cycles at which something moved, at which a logit came
+        before, shown = self._moved(), started
+        device.run(LOOK_CYCLES)
+        while device.beats[1] < classes * frames:
+            now = self._moved()
+            progress_at = device.cycles if now != before else progress_at
+            logit_at = device.cycles if now[1] != before[1] else logit_at
+            before = now
+            if device.cycles - progress_at > quiet:
+                raise self._deadlock(f"no beat moved for {quiet} cycles")
+            if device.cycles - logit_at > frame_limit:
                 raise self._deadlock(f"no logit came for {frame_limit} cycles")
             if progress and time.monotonic() - shown > 0.2:
                 shown = time.monotonic()
-                progress(done[1] // classes, frames, device.cycles)
+                progress(now[1] // classes, frames, device.cycles)
+            device.run(LOOK_CYCLES)
         if progress:
             progress(frames, frames, device.cycles)
+
+    def _moved(self) -> tuple[int, ...]:
+        """Grows with every pixel, logit and weight word on the buses, and with every beat that leaves a layer."""
+        device, base = self.device, self.registers["LAYER"]
+        busy = [device.read(base + LAYER_BYTES * i + 4 * LAYER_COUNTERS.index("busy")) for i in range(len(self.manifest["layers"]))]
+        return (*device.beats, device.ddr_bytes, *busy)
 
     def _deadlock(self, what: str) -> DeadlockError:
         pixels, logits = self.device.beats
@@ -225,9 +234,15 @@ class RtlAccelerator:
         streams = {}
         for stream, words, done in zip(self.manifest["streams"], self.device.words, self.device.tapped()):
             if done != len(words):
-                raise VerificationError(f"stream {stream['tensor']} of layer {stream['layer']}: {done} words instead of {len(words)} came")
+                name, layer = stream["tensor"], stream["layer"]
+                raise VerificationError(f"layer {layer}: its stream {name} had {done} words instead of {len(words)}")
             streams[stream["tensor"]] = decode_words(words, stream, frames)
         return streams
+
+
+def _listing(names: list[str]) -> str:
+    more = len(names) - NAMED_STREAMS
+    return (", ".join(names[:NAMED_STREAMS]) or "none") + (f" and {more} more" if more > 0 else "")
 
 
 def check_project(project: Path) -> dict:

@@ -1,0 +1,162 @@
+"""The main job as ordered, named steps: from a checkpoint to a verified accelerator."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from qonnx.core.modelwrapper import ModelWrapper
+
+from flow.errors import FlowError, VerificationError
+from flow.plan.target import Target, load_target
+from flow.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``flow build`` was asked for. Counts are images; ``layer_images`` are compared on every stream."""
+
+    model: str
+    strategy: str
+    target: str
+    width: int | None = None
+    checkpoint: Path | None = None
+    plan: Path | None = None
+    fps: float = 300.0
+    data: Path | None = None
+    output: Path | None = None
+    pass_images: int = 4
+    golden_images: int = 256
+    csim_images: int = 64
+    rtl_images: int = 4
+    layer_images: int = 2
+    accuracy_images: int = 512
+
+    @property
+    def folder(self) -> Path:
+        return self.output or Path("build") / f"{self.model}-{self.strategy}-{self.target}"
+
+
+@dataclass
+class Comparison:
+    """One line of ``verification``: how many values of ``stage`` were compared and how many differ."""
+
+    stage: str
+    against: str
+    what: str
+    images: int
+    values: int
+    mismatches: int
+
+    def as_dict(self) -> dict:
+        return self.__dict__
+
+
+@dataclass
+class Build:
+    """State of one run: options, folder and what the finished steps have reported."""
+
+    options: Options
+    workspace: Workspace
+    say: Callable[[str], None] = print
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def target(self) -> Target:
+        return load_target(self.options.target)
+
+    @cached_property
+    def network(self):
+        """(PyTorch network, metadata) of the checkpoint."""
+        from brevitas_models.checkpoint import load_checkpoint
+        from brevitas_models.zoo import bundled
+
+        path = self.options.checkpoint or bundled(self.options.model, self.options.strategy)
+        network, metadata = load_checkpoint(path)
+        found = metadata.network
+        wanted = {"model": self.options.model, "strategy": self.options.strategy, "width": self.options.width or found.width}
+        for key, value in wanted.items():
+            if getattr(found, key) != value:
+                raise FlowError(f"{path} holds a network with {key} {getattr(found, key)}, not {value}: give another --checkpoint")
+        return network, metadata
+
+    @cached_property
+    def samples(self):
+        from brevitas_models.data import load_samples
+
+        return load_samples()
+
+    def images(self, count: int) -> np.ndarray:
+        """The first ``count`` packaged images, uint8 [count, 32, 32, 3]."""
+        if count > len(self.samples):
+            raise FlowError(f"{count} images asked for, {len(self.samples)} are packaged: ask for fewer")
+        return self.samples.images[:count]
+
+    def graph(self, name: str) -> ModelWrapper:
+        return self.workspace.load_graph(name)
+
+    def report(self, step: str, content: dict) -> None:
+        """Stores what a finished step found; ``summary.json`` is put together from these."""
+        self.workspace.save_json(step, content)
+
+    def require_equal(self, comparisons: list[Comparison], step: str, first: str | None = None) -> None:
+        """Stores the comparisons and stops the build if one of them has a mismatch."""
+        self.report(step, {**self._previous(step), "verification": [c.as_dict() for c in comparisons]})
+        for c in comparisons:
+            self.say(f"{c.stage} = {c.against}: {c.what} of {c.images} images, {c.values} values, {c.mismatches} mismatches")
+        for c in comparisons:
+            if c.mismatches or not c.values:
+                where = f"; the first tensor that differs is {first}" if first else ""
+                raise VerificationError(f"{c.stage} differs from {c.against} in {c.mismatches} of {c.values} {c.what}{where}")
+
+    def _previous(self, step: str) -> dict:
+        path = self.workspace.reports / f"{step}.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def build_id(self) -> str:
+        """32 hex digits over the planned graph and the target."""
+        content = (self.workspace.graphs / "hardware.onnx").read_bytes() + self.options.target.encode()
+        return hashlib.sha256(content).hexdigest()[:32]
+
+
+def run(options: Options, first: str | None = None, last: str | None = None, say: Callable[[str], None] = print) -> Build:
+    """Runs the steps ``first``..``last`` (all by default) and returns the build.
+
+    Raises:
+        FlowError: a step cannot be done; what earlier steps wrote stays.
+    """
+    from flow.steps import STEPS
+
+    names = [step.__name__ for step in STEPS]
+    for name in (first, last):
+        if name is not None and name not in names:
+            raise FlowError(f"step {name!r} is unknown: use one of {', '.join(names)}")
+    start, end = names.index(first or names[0]), names.index(last or names[-1])
+    if start > end:
+        raise FlowError(f"--from-step {first} comes after --to-step {last}")
+    load_target(options.target)
+    build = Build(options, Workspace(options.folder), say)
+    with build.workspace.locked():
+        build.seconds = _stored_seconds(build.workspace) if start else {}
+        for step in STEPS[start : end + 1]:
+            say(f"[{step.__name__}] {step.__doc__.splitlines()[0]}")
+            begin = time.monotonic()
+            try:
+                step(build)
+            except KeyboardInterrupt:
+                say(f"stopped in step {step.__name__}: go on with --from-step {step.__name__}")
+                raise
+            build.seconds[step.__name__] = round(time.monotonic() - begin, 2)
+            build.workspace.save_json("seconds", build.seconds)
+    return build
+
+
+def _stored_seconds(workspace: Workspace) -> dict[str, float]:
+    path = workspace.reports / "seconds.json"
+    return json.loads(path.read_text()) if path.exists() else {}

@@ -1,0 +1,116 @@
+"""summary.json and the console summary, put together from what the steps reported."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from flow.build import Build
+from flow.graph import hardware_nodes
+
+
+def baseline_operations(config, build: Build) -> dict[str, int]:
+    """Operations of the same network with strategy ``none``, counted from its own integer graph.
+
+    Operations do not depend on weights, so a fresh network stands for a trained one.
+    """
+    import torch
+    from brevitas_models.export import export
+    from brevitas_models.networks import build_network
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.util.cleanup import cleanup_model
+
+    from flow.passes import INTEGER_PASSES, REAL_PASSES
+    from flow.steps.streamline import operations
+
+    torch.manual_seed(0)
+    network = build_network(config.model_copy(update={"strategy": "none"})).train()
+    with torch.no_grad():
+        network(torch.from_numpy(build.images(16)).permute(0, 3, 1, 2).float())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "baseline.onnx"
+        export(network, path)
+        model = cleanup_model(ModelWrapper(str(path)))
+    for rewrite in (*REAL_PASSES, *INTEGER_PASSES):
+        model = model.transform(rewrite())
+    build.workspace.save_graph(model, "baseline")
+    return operations(model)
+
+
+def binary_layers(model) -> list[dict]:
+    """Per binary layer what the sources' tables list: XNOR and popcount units, and what they do a frame."""
+    rows = []
+    for node in hardware_nodes(model):
+        if node.kind not in ("XnorPopcount", "WeightStationary"):
+            continue
+        op, out = node.op, node.op.outputs()[0]
+        inputs = op.window if node.kind == "WeightStationary" else op.channels
+        rows.append(
+            {
+                "layer": node.name,
+                "inputs": inputs,
+                "outputs": out.channels,
+                "height": out.height,
+                "width": out.width,
+                "binary_mac": op.operations()["binary_mac"],
+                "popcount_mul": op.operations().get("popcount_mul", 0),
+                "xnor_units": op.pe * op.simd,
+                "popcount_units": op.pe,
+                "memory": "ddr" if node.kind == "WeightStationary" else op.memory,
+                "cycles": op.cycles(),
+            }
+        )
+    return rows
+
+
+def put_together(build: Build) -> dict:
+    """The content of summary.json; ``seconds`` of the report itself are not known yet."""
+    options, load = build.options, build.workspace.load_json
+    final, streamlined, planned, simulated = load("report"), load("streamline"), load("plan"), load("simulate")
+    stages = (load("export"), streamlined, load("csim"), simulated)
+    return {
+        "model": options.model,
+        "strategy": options.strategy,
+        "voter": "exact",
+        "target": options.target,
+        "clock_mhz": build.target.clock_mhz,
+        "build_id": build.build_id(),
+        "accuracy": final["accuracy"],
+        "operations": streamlined["operations"],
+        "baseline_operations": final["baseline_operations"],
+        "layers": final["layers"],
+        "plan": planned["plan"],
+        "simulated": simulated["simulated"],
+        "verification": [line for stage in stages for line in stage["verification"]],
+        "seconds": build.seconds,
+    }
+
+
+def show(summary: dict, console: Console) -> None:
+    """Prints the summary."""
+    plan, simulated, accuracy = summary["plan"], summary["simulated"], summary["accuracy"]
+    console.print(
+        f"\n[bold]{summary['model']} {summary['strategy']}[/] on {summary['target']} at {summary['clock_mhz']:g} MHz, "
+        f"voter {summary['voter']}, build {summary['build_id'][:8]}"
+    )
+    console.print(
+        f"accuracy   top-1 {accuracy['top1']:.2f} %, top-5 {accuracy['top5']:.2f} % of {accuracy['images']} images "
+        f"({accuracy['data']}; {accuracy['backend']} integers)"
+    )
+    table = Table("operations a frame", "PopBin", "popcount kept", box=None)
+    for kind, count in summary["operations"].items():
+        table.add_row(kind, f"{count:,}", f"{summary['baseline_operations'][kind]:,}")
+    console.print(table)
+    used = ", ".join(f"{value:,.0f} {kind}" for kind, value in plan["resources"].items())
+    console.print(f"plan       {plan['fps']:g} fps, {plan['cycles_per_frame']:,} cycles a frame; estimate: {used}; "
+                  f"DDR {plan['ddr_gb_per_s']:g} GB/s; {'fits' if plan['fits'] else 'DOES NOT FIT'}")  # fmt: skip
+    console.print(f"simulated  {simulated['fps']:g} fps, {simulated['cycles_per_frame']:,} cycles a frame, latency "
+                  f"{simulated['latency_cycles']:,} cycles (RTL counters, {simulated['frames']} frames)")  # fmt: skip
+    table = Table("stage", "against", "what", "images", "values", "mismatches", box=None)
+    for line in summary["verification"]:
+        table.add_row(line["stage"], line["against"], line["what"], *(f"{line[k]:,}" for k in ("images", "values", "mismatches")))
+    console.print(table)
+    console.print("seconds    " + ", ".join(f"{step} {value:g}" for step, value in summary["seconds"].items()))

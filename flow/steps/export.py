@@ -1,0 +1,37 @@
+"""Checkpoint to QONNX."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flow.build import Build, Comparison
+
+
+def export(build: Build) -> None:
+    """PyTorch to QONNX, compared on every logit."""
+    from brevitas_models.export import export as export_network
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.util.cleanup import cleanup_model
+
+    from flow.execute import execute_graph
+
+    network, metadata = build.network
+    path = build.workspace.graphs / "brevitas.onnx"
+    export_network(network, path)
+    model = cleanup_model(ModelWrapper(str(path)))
+    build.workspace.save_graph(model, "export")
+    images = build.images(build.options.golden_images)
+    exported = execute_graph(model, images)
+    reference = torch_logits(network, images)
+    build.report("export", {"checkpoint": metadata.model_dump(mode="json")})
+    differ = int((exported != reference).sum())
+    build.require_equal([Comparison("export", "pytorch", "logits", len(images), exported.size, differ)], "export")
+
+
+def torch_logits(network, images: np.ndarray, batch: int = 64) -> np.ndarray:
+    """Logits float32 [N, classes] of images uint8 [N, H, W, 3] from PyTorch."""
+    import torch
+
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    with torch.no_grad():
+        return torch.cat([network.eval()(part) for part in pixels.split(batch)]).numpy()

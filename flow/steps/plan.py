@@ -1,0 +1,38 @@
+"""Folding, memories and FIFOs for a board."""
+
+from __future__ import annotations
+
+from flow.build import Build
+from flow.errors import FlowError
+
+
+def plan(build: Build) -> None:
+    """Folding, memories and FIFO depths; the estimate is frozen here, before any simulation."""
+    from flow.graph import hardware_nodes
+    from flow.plan.apply import apply_plan
+    from flow.plan.estimate import estimate, node_costs
+    from flow.plan.plan import Plan
+    from flow.plan.planner import plan_network
+    from flow.sim.golden import Golden
+
+    options, model = build.options, build.graph("integer")
+    if options.plan:
+        chosen = Plan.load(options.plan, model, options.target)
+    else:
+        label = f"{options.model} {options.strategy}"
+        chosen = plan_network(model, build.target, options.fps, label=label)
+    hardware = apply_plan(model, chosen)
+    result = estimate(hardware, chosen, build.target)
+    images = build.images(options.pass_images)
+    if (Golden(model).execute(images) != Golden(hardware).execute(images)).any():
+        raise FlowError("the planned graph differs from the integer graph: please report this plan")
+    chosen.save(build.workspace.plan)
+    build.workspace.save_graph(hardware, "hardware")
+    nodes = {
+        node.name: {"kind": node.kind, "cycles": node.op.cycles(), **{k: round(v, 1) for k, v in cost.__dict__.items()}}
+        for node, cost in zip(hardware_nodes(hardware), node_costs(hardware).values(), strict=True)
+    }
+    build.report("plan", {"requested_fps": chosen.requested_fps, "plan": result.as_dict(), "nodes": nodes})
+    if not result.fits:
+        used = ", ".join(f"{value:g} {kind}" for kind, value in result.resources.items())
+        raise FlowError(f"the plan does not fit {options.target}: it needs {used}; edit it or lower --fps")

@@ -1,0 +1,40 @@
+"""Figures of the whole build."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flow.build import Build
+
+
+def report(build: Build) -> None:
+    """Accuracy of the integer graph, operations beside the baseline, and summary.json."""
+    from flow.report.summary import baseline_operations, binary_layers, put_together
+
+    network, _ = build.network
+    accuracy = integer_accuracy(build)
+    baseline = baseline_operations(network.config, build)
+    layers = binary_layers(build.graph("hardware"))
+    build.report("report", {"accuracy": accuracy, "baseline_operations": baseline, "layers": layers})
+    build.workspace.save_json("summary", put_together(build))
+
+
+def integer_accuracy(build: Build) -> dict:
+    """Top-1 and top-5 of the golden model on the packaged images, or on the data set that was given."""
+    from flow.sim.golden import Golden
+
+    if build.options.data:
+        from brevitas_models.data import load_cifar10
+
+        images = load_cifar10(build.options.data, "test")
+    else:
+        images = build.samples.first(build.options.accuracy_images)
+    logits = Golden(build.graph("integer")).execute(images.images)
+    order = np.argsort(-logits, axis=1, kind="stable")[:, :5] == images.labels[:, None]
+    return {
+        "top1": round(100 * float(order[:, 0].mean()), 2),
+        "top5": round(100 * float(order.any(1).mean()), 2),
+        "images": len(images),
+        "data": images.source,
+        "backend": "golden",
+    }

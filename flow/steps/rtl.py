@@ -1,0 +1,32 @@
+"""RTL project and its simulation by Verilator."""
+
+from __future__ import annotations
+
+from flow.build import Build
+
+from .compare import compare_backend
+
+
+def rtl(build: Build) -> None:
+    """SystemVerilog: modules, generated top, memory files and the DDR image."""
+    from flow.emit.rtl import emit_rtl
+
+    emit_rtl(build.graph("hardware"), build.workspace.rtl, build_id=build.build_id(), clock_mhz=build.target.clock_mhz)
+
+
+def simulate(build: Build) -> None:
+    """The whole accelerator in Verilator: logits, every stream, cycles and latency."""
+    from flow.sim.rtl import RtlAccelerator
+
+    accelerator = RtlAccelerator(build.workspace.rtl)
+    options = build.options
+    result = accelerator.execute(build.images(options.rtl_images), taps=options.layer_images)
+    clock = build.target.clock_mhz * 1e6
+    simulated = {
+        "frames": result.frames,
+        "cycles_per_frame": result.cycles_per_frame,
+        "latency_cycles": result.latency_cycles,
+        "fps": round(clock / result.cycles_per_frame, 2),
+    }
+    build.report("simulate", {"simulated": simulated, "total_cycles": result.total_cycles, "ddr_bytes": result.ddr_bytes})
+    compare_backend(build, "rtl", result, options.rtl_images, step="simulate")

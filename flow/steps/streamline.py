@@ -1,0 +1,53 @@
+"""QONNX to integer hardware nodes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flow.build import Build, Comparison
+from flow.errors import VerificationError
+
+
+def streamline(build: Build) -> None:
+    """Passes to hardware nodes, each executed before and after; then golden against the export."""
+    from flow.execute import execute_graph
+    from flow.passes import INTEGER_PASSES, REAL_PASSES
+    from flow.sim.golden import Golden
+
+    exported = build.graph("export")
+    images = build.images(build.options.pass_images)
+    model, reference, verified = exported, execute_graph(exported, images), []
+    for index, rewrite in enumerate(REAL_PASSES):
+        model = model.transform(rewrite())
+        build.workspace.save_graph(model, f"{index:02d}_{rewrite.__name__}")
+        result = execute_graph(model, images)
+        differ = int((result != reference).sum())
+        verified.append({"pass": rewrite.__name__, "images": len(images), "values": result.size, "mismatches": differ})
+        if differ:
+            raise VerificationError(f"pass {rewrite.__name__} changed {differ} of {result.size} logits: please report this network")
+    for rewrite in INTEGER_PASSES:
+        model = model.transform(rewrite())
+    build.workspace.save_graph(model, "integer")
+    build.report("streamline", {"passes": verified, "operations": operations(model), "layers": len(model.graph.node)})
+
+    images = build.images(build.options.golden_images)
+    logits = Golden(model).execute(images)
+    scale = float(model.get_metadata_prop("logit_scale"))
+    differ = int((logits * scale != execute_graph(exported, images).astype(np.float64)).sum())
+    build.require_equal([Comparison("golden", "export", "logits", len(images), logits.size, differ)], "streamline")
+
+
+def operations(model) -> dict[str, int]:
+    """Arithmetic a frame, counted from the nodes: ``stem_rescale`` is the rescale of the first convolution."""
+    from flow.graph import hardware_nodes
+
+    counts = {"binary_mac": 0, "int8_mac": 0, "popcount_mul": 0, "stem_rescale": 0}
+    stem = True
+    for node in hardware_nodes(model):
+        for kind, count in node.op.operations().items():
+            counts[kind] += count
+        if node.kind == "IntConv" and stem:
+            out = node.op.outputs()[0]
+            counts["stem_rescale"] += out.height * out.width * out.channels
+            stem = False
+    return counts

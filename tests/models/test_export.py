@@ -1,0 +1,59 @@
+"""The exported QONNX graph, executed by qonnx, against PyTorch."""
+
+import numpy as np
+import pytest
+import torch
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+from qonnx.util.cleanup import cleanup_model
+
+from brevitas_models.config import STRATEGIES
+from brevitas_models.export import export
+
+from .networks import lived_in
+
+BATCH = 64
+
+
+@pytest.fixture(scope="module", params=STRATEGIES)
+def exported(request, tmp_path_factory):
+    """(network, cleaned graph for 64 images)"""
+    path = tmp_path_factory.mktemp("export") / "network.onnx"
+    network = lived_in(request.param)
+    export(network, path, batch=BATCH)
+    return network, cleanup_model(ModelWrapper(str(path)))
+
+
+def test_every_logit_is_equal(exported, pixels):
+    network, graph = exported
+    found = execute_onnx(graph, {graph.graph.input[0].name: pixels.numpy()})[graph.graph.output[0].name]
+    with torch.no_grad():
+        expected = network(pixels).numpy()
+    np.testing.assert_array_equal(found, expected)
+    assert len(np.unique(expected)) > 100
+
+
+def test_only_standard_quantizers_are_exported(exported):
+    network, graph = exported
+    types = {node.op_type for node in graph.graph.node}
+    assert {"Quant", "BipolarQuant", "Conv"} <= types
+    assert {node.domain for node in graph.graph.node if "Quant" in node.op_type} == {"qonnx.custom_op.general"}
+    assert not types & {"BatchNormalization", "Div"}
+    # a sign a block and, with votes, a vote a block; its weight too, unless constants were folded
+    activations = [node for node in graph.graph.node if node.op_type == "BipolarQuant" and graph.get_initializer(node.input[0]) is None]
+    assert len(activations) == 16 * (2 if network.config.strategy == "qat" else 1)
+
+
+def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("brevitas_models.export.export_qonnx", fail)
+    with pytest.raises(RuntimeError):
+        export(lived_in(), tmp_path / "network.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_input_and_output_are_named(exported):
+    graph = exported[1].graph
+    assert ([i.name for i in graph.input], [o.name for o in graph.output]) == (["pixels"], ["logits"])
