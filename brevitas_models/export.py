@@ -6,8 +6,11 @@ import os
 import warnings
 from pathlib import Path
 
+import onnx
 import torch
 from brevitas.export import export_qonnx
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 from torch import nn
 
 from .networks import deployed
@@ -20,11 +23,35 @@ def export(network: nn.Module, path: Path, batch: int = 1) -> nn.Module:
     """
     model = deployed(network)
     partial = Path(path).with_suffix(".part")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        export_qonnx(
-            model, args=torch.zeros(batch, 3, 32, 32), export_path=str(partial),
-            input_names=["pixels"], output_names=["logits"], opset_version=13, dynamo=False,
-        )
-    os.replace(partial, path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            export_qonnx(
+                model, args=torch.zeros(batch, 3, 32, 32), export_path=str(partial),
+                input_names=["pixels"], output_names=["logits"], opset_version=13, dynamo=False,
+            )
+        proto = onnx.load(partial)
+        fold_constants(proto)
+        onnx.save(proto, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     return model
+
+
+def fold_constants(proto: onnx.ModelProto) -> None:
+    """Replaces every node whose inputs are all constants by its value, except quantizers.
+
+    torch spells each padding as seven nodes on constants. qonnx's cleanup would fold them one at a time, with
+    all shapes inferred again after each: minutes where this takes a moment.
+    """
+    graph, opsets = proto.graph, {"": proto.opset_import[0].version}
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for node in list(graph.node):
+        if node.domain or not all(name in known for name in node.input if name):
+            continue
+        values = ReferenceEvaluator(node, opsets=opsets).run(None, {name: known[name] for name in node.input if name})
+        for name, value in zip(node.output, values):
+            known[name] = value
+            graph.initializer.append(numpy_helper.from_array(value, name))
+        graph.node.remove(node)

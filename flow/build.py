@@ -145,7 +145,7 @@ def run(options: Options, first: str | None = None, last: str | None = None, say
     with build.workspace.locked():
         build.seconds = _stored_seconds(build.workspace) if start else {}
         for step in STEPS[start : end + 1]:
-            say(f"[{step.__name__}] {step.__doc__.splitlines()[0]}")
+            say(f"{step.__name__}: {step.__doc__.splitlines()[0]}")
             begin = time.monotonic()
             try:
                 step(build)

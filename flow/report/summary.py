@@ -24,6 +24,7 @@ def baseline_operations(config, build: Build) -> dict[str, int]:
     from qonnx.util.cleanup import cleanup_model
 
     from flow.passes import INTEGER_PASSES, REAL_PASSES
+    from flow.passes.fold_constants import FoldConstants
     from flow.steps.streamline import operations
 
     torch.manual_seed(0)
@@ -33,7 +34,7 @@ def baseline_operations(config, build: Build) -> dict[str, int]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "baseline.onnx"
         export(network, path)
-        model = cleanup_model(ModelWrapper(str(path)))
+        model = cleanup_model(ModelWrapper(str(path)).transform(FoldConstants()))
     for rewrite in (*REAL_PASSES, *INTEGER_PASSES):
         model = model.transform(rewrite())
     build.workspace.save_graph(model, "baseline")

@@ -22,6 +22,8 @@ from pathlib import Path
 
 import platformdirs
 
+from flow.errors import FlowError
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 RTL_FOLDER = next(folder for folder in (_PACKAGE / "rtl", _PACKAGE.parent / "rtl") if folder.is_dir())  # installed, checkout
 CPP_FOLDER = Path(__file__).parent / "verilator"
@@ -40,7 +42,7 @@ RUNTIME_SOURCES = ("verilated.cpp", "verilated_threads.cpp")
 MERGED_BYTES = 1_000_000  # generated C++ below this size is compiled as one unit: the headers cost more than the code
 
 
-class RtlError(RuntimeError):
+class RtlError(FlowError):
     """A module does not build, breaks the stream protocol, stalls, or gives too many or too few beats."""
 
 

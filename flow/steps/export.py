@@ -14,11 +14,12 @@ def export(build: Build) -> None:
     from qonnx.util.cleanup import cleanup_model
 
     from flow.execute import execute_graph
+    from flow.passes.fold_constants import FoldConstants
 
     network, metadata = build.network
     path = build.workspace.graphs / "brevitas.onnx"
     export_network(network, path)
-    model = cleanup_model(ModelWrapper(str(path)))
+    model = cleanup_model(ModelWrapper(str(path)).transform(FoldConstants()))
     build.workspace.save_graph(model, "export")
     images = build.images(build.options.golden_images)
     exported = execute_graph(model, images)
