@@ -14,7 +14,7 @@ demo: setup
 	$(VENV)/bin/flow build --model bireal18 --strategy qat --target pynq-z2
 
 test: setup
-	$(VENV)/bin/python -m pytest -q -m "not slow" -n 2
+	$(VENV)/bin/python -m pytest -q -m "not slow" -n 2 --dist loadfile --durations=15
 
 test-slow: setup
 	$(VENV)/bin/python -m pytest -q -m slow

@@ -124,6 +124,7 @@ def _weight_stationary(node):
     return Cell("weight_stationary", {
         "Height": op.height, "Width": op.width, "Channels": op.channels, "Outputs": op.features, "Kernel": op.kernel,
         "Stride": op.stride, "Padding": op.padding, "Pe": op.pe, "Simd": op.simd, "Threshold": op.threshold,
+        "MemoryStyle": "distributed",
     })  # fmt: skip
 
 

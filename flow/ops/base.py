@@ -55,11 +55,11 @@ class Stream:
 def memory_cost(depth: int, width: int, style: str) -> Cost:
     """A memory of ``depth`` words of ``width`` bits.
 
-    "distributed": 64 bits a LUT (RAM64X1 or LUT6 as ROM) and the multiplexer beyond 64 words.
+    "distributed": 51 bits a LUT (LUT6 as ROM or RAM, multiplexers included; Yosys estimate).
     "block": the cheapest of the RAMB36 shapes 512x72 to 32Kx1, in halves (RAMB18).
     """
     if style == "distributed":
-        return Cost(lut=width * math.ceil(depth / 64) * 1.1, ff=width)
+        return Cost(lut=width * math.ceil(depth / 64) * 1.25, ff=width)
     best = math.inf
     for words, bits in ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)):
         best = min(best, math.ceil(depth / words) * math.ceil(width / bits))

@@ -48,7 +48,8 @@ class IntConv(HardwareOp):
         replay = memory_cost(self.synapse_fold, self.simd * self.bits, "distributed") if self.neuron_fold > 1 else Cost()
         weights = memory_cost(self.neuron_fold * self.synapse_fold, multipliers * self.weight_bits, self.memory)
         bias = memory_cost(self.neuron_fold, self.pe * self.acc_bits, "distributed")
-        engine = Cost(lut=self.pe * (self.acc_bits * 2 + self.out_bits) + 60, ff=multipliers * 16 + self.pe * self.acc_bits * 3 + 60, dsp=multipliers)
+        # a line through Yosys 0.70 estimates of rtl/int_conv.sv
+        engine = Cost(lut=8 * multipliers + 300, ff=7 * multipliers + 110, dsp=multipliers)
         return engine + replay + weights + bias
 
     def operations(self):

@@ -74,10 +74,8 @@ class WeightStationary(HardwareOp):
 
     def cost(self):
         count_bits = int(self.window).bit_length()
-        engine = Cost(
-            lut=self.pe * (1.35 * self.simd + 2.2 * count_bits + 6) + 320,
-            ff=self.pe * (self.simd + 3 * count_bits) + 260,
-        )
+        # lines through Yosys estimates of rtl/weight_stationary.sv and one port of rtl/weight_stream.sv
+        engine = Cost(lut=2.7 * self.pe * self.simd + 60 + 180, ff=0.45 * self.pe * self.simd + 440 + 150)
         maps = memory_cost(2 * self.pixels * self.channels // self.simd, self.simd, "distributed")
         sums = memory_cost(self.out_pixels, self.pe * count_bits, "distributed")
         votes = memory_cost(2 * self.out_pixels * self.neuron_fold, self.pe, "distributed")

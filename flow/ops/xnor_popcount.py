@@ -65,11 +65,9 @@ class XnorPopcount(HardwareOp):
         return self.pixels * self.neuron_fold * self.synapse_fold
 
     def engine_cost(self):
-        """XNOR, popcount, accumulator and vote of one folded engine (Yosys points in docs/cost_model.md)."""
-        count_bits = int(self.channels).bit_length()
-        each = 1.35 * self.simd + 2.2 * count_bits + 6
+        """XNOR, popcount, accumulator and vote: a line through Yosys 0.70 estimates of rtl/xnor_popcount.sv."""
         dsp = 0 if self.activation == "majority_vote" else self.pe
-        return Cost(lut=self.pe * each + 60, ff=self.pe * (self.simd + 3 * count_bits) + 60, dsp=dsp)
+        return Cost(lut=2.7 * self.pe * self.simd + 40, ff=0.45 * self.pe * self.simd + 60, dsp=dsp)
 
     def cost(self):
         replay = memory_cost(self.synapse_fold, self.simd, "distributed") if self.neuron_fold > 1 else Cost()

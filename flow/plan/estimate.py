@@ -12,7 +12,7 @@ from flow.ops import Cost
 from .plan import Plan
 from .target import Target
 
-CONTROL = Cost(lut=900, ff=1800)  # registers, counters and the AXI adapters of the top
+CONTROL = Cost(lut=1900, ff=1600)  # registers, counters and stream adapters of the top: Yosys estimate
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def integer_accuracy(build: Build) -> dict:
 
         images = load_cifar10(build.options.data, "test")
     else:
-        images = build.samples.first(build.options.accuracy_images)
+        images = build.samples.spread(build.options.accuracy_images)
     logits = Golden(build.graph("integer")).execute(images.images)
     order = np.argsort(-logits, axis=1, kind="stable")[:, :5] == images.labels[:, None]
     return {

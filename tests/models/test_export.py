@@ -1,6 +1,7 @@
 """The exported QONNX graph, executed by qonnx, against PyTorch."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from qonnx.core.modelwrapper import ModelWrapper
@@ -54,6 +55,11 @@ def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_input_and_output_are_named(exported):
-    graph = exported[1].graph
+def test_raw_export_has_named_ends_and_no_constant_arithmetic(tmp_path):
+    export(lived_in(), tmp_path / "network.onnx")
+    graph = onnx.load(tmp_path / "network.onnx").graph
     assert ([i.name for i in graph.input], [o.name for o in graph.output]) == (["pixels"], ["logits"])
+    constants = {tensor.name for tensor in graph.initializer}
+    folded = [node.op_type for node in graph.node if not node.domain and constants.issuperset(node.input)]
+    assert folded == []
+    assert [path.name for path in tmp_path.iterdir()] == ["network.onnx"]

@@ -21,7 +21,7 @@ IMAGES = load_samples().images[:24]
 def test_passes_keep_every_logit(strategy, tmp_path):
     network = settled_network(strategy=strategy)
     reference = torch_logits(network, IMAGES)
-    assert len(np.unique(reference.argmax(1))) > 1
+    assert len(np.unique(reference, axis=0)) == len(IMAGES)  # no constant network
     model = exported_graph(network, tmp_path)
     np.testing.assert_array_equal(execute_graph(model, IMAGES), reference)
     for rewrite in REAL_PASSES:

@@ -1,0 +1,171 @@
+"""The trainer on a tiny network: it learns, it can be stopped, and it stops when it must."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from brevitas_models.checkpoint import from_training_state
+from brevitas_models.config import NetworkConfig, TrainConfig
+from brevitas_models.train import Trainer, TrainError, accuracy, command_line
+
+NETWORK = NetworkConfig(width=4)
+
+
+def config(**fields) -> TrainConfig:
+    return TrainConfig(**{"epochs": 2, "batch": 32, "compile": False, "resolutions": ((0.0, 16),), **fields})
+
+
+def trainer(samples, folder, network=NETWORK, **fields) -> Trainer:
+    return Trainer(network, config(**fields), samples.spread(256), samples.spread(64), folder)
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_at(step):
+    def report(line):
+        if line.get("step") == step:
+            raise Stop
+
+    return report
+
+
+def test_it_learns(samples, tmp_path):
+    lines = []
+    run = trainer(samples, tmp_path, epochs=10, lr=1e-2)
+    run.run(lines.append, report_every=8)
+    losses = [line["loss"] for line in lines if "step" in line]
+    assert losses[-1] < losses[0] - 0.2
+    assert accuracy(run.model, samples.spread(256))[0] > 20  # chance is 10
+    history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in history] == list(range(1, 11))
+    assert history == run.history
+
+
+def test_resumed_equals_uninterrupted(samples, tmp_path):
+    whole = trainer(samples, tmp_path / "whole")
+    whole.run(lambda line: None)
+
+    stopped = trainer(samples, tmp_path / "parts")
+    with pytest.raises(Stop):
+        stopped.run(stop_at(12), report_every=4)  # killed in the second epoch: the first one's end was saved
+    resumed = trainer(samples, tmp_path / "parts")
+    assert resumed.resume() and resumed.step == 8
+    resumed.run(lambda line: None)
+    equal_states(whole, resumed)
+    assert from_training_state(tmp_path / "parts" / "state.pt")[1].epochs == 2
+
+
+def equal_states(one: Trainer, other: Trainer):
+    for (name, a), b in zip(one.model.state_dict().items(), other.model.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    a, b = (run.optimizer.state_dict()["state"] for run in (one, other))
+    assert all(torch.equal(a[key][field], b[key][field]) for key in a for field in a[key])
+
+
+def test_ctrl_c_saves_the_step_it_is_in(samples, tmp_path):
+    def interrupt(line):
+        if line.get("step") == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    whole = trainer(samples, tmp_path / "whole")
+    whole.run(lambda line: None)
+    run = trainer(samples, tmp_path / "parts")
+    with pytest.raises(KeyboardInterrupt):
+        run.run(interrupt, report_every=4)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resumed = trainer(samples, tmp_path / "parts")
+    assert resumed.resume() and resumed.step in (4, 5)
+    resumed.run(lambda line: None)
+    equal_states(whole, resumed)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(samples, tmp_path):
+    run = trainer(samples, tmp_path)
+
+    def poison(line):
+        if line.get("step") == 12:
+            with torch.no_grad():
+                run.model.classifier.weight[0, 0] = float("nan")
+
+    with pytest.raises(TrainError, match="lower --lr"):
+        run.run(poison, report_every=4)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert state["step"] == 8
+    assert all(value.isfinite().all() for value in state["model"].values())
+
+
+def test_a_state_that_is_not_finite_is_not_saved(samples, tmp_path):
+    run = trainer(samples, tmp_path)
+    with torch.no_grad():
+        run.model.stem.conv.weight[0] = float("inf")
+    with pytest.raises(TrainError, match="stem.conv.weight"):
+        run.save()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_states_of_other_runs_are_refused(samples, tmp_path):
+    trainer(samples, tmp_path).save()
+    with pytest.raises(TrainError, match="another network or recipe"):
+        trainer(samples, tmp_path, seed=2).resume()
+    with pytest.raises(TrainError, match="another network or recipe"):
+        trainer(samples, tmp_path, network=NetworkConfig(width=8)).resume()
+    other = Trainer(NETWORK, config(), samples.spread(128), samples.spread(64), tmp_path)
+    with pytest.raises(TrainError, match="other data"):
+        other.resume()
+    (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:5000])
+    with pytest.raises(TrainError, match="damaged"):
+        trainer(samples, tmp_path).resume()
+
+
+def test_a_failed_save_keeps_the_old_state(samples, tmp_path, monkeypatch):
+    run = trainer(samples, tmp_path)
+    run.save()
+    before = (tmp_path / "state.pt").read_bytes()
+
+    def full(self, content):
+        raise OSError(28, "No space left on device", str(self))
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError):
+        run.save()
+    assert (tmp_path / "state.pt").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_start_from_another_strategy(samples, tmp_path):
+    kept = trainer(samples, tmp_path / "none", network=NetworkConfig(width=4, strategy="none"))
+    votes = trainer(samples, tmp_path / "qat")
+    votes.start_from(kept.model, "none.popbin")
+    assert torch.equal(votes.model.blocks[5].conv.weight, kept.model.blocks[5].conv.weight)
+    assert "--init none.popbin" in command_line(votes.network, votes.config, votes.init)
+    with pytest.raises(TrainError, match="--width"):
+        votes.start_from(trainer(samples, tmp_path / "w8", network=NetworkConfig(width=8)).model, "wide.popbin")
+
+
+def test_too_few_images_for_a_batch(samples, tmp_path):
+    with pytest.raises(TrainError, match="lower --batch"):
+        trainer(samples, tmp_path, batch=512)
+
+
+def test_schedule():
+    plan = config(resolutions=((0.0, 16), (0.4, 24), (0.7, 32)))
+    assert [plan.resolution(progress) for progress in (0, 0.39, 0.4, 0.7, 1)] == [16, 16, 24, 32, 32]
+    rates = [plan.rate(progress) for progress in np.linspace(0, 1, 101)]
+    assert max(rates) == pytest.approx(plan.lr, rel=0.01) and rates[-1] == pytest.approx(0, abs=1e-12) and rates[0] > 0
+    for wrong in ([(0.1, 32)], [(0.0, 32), (0.5, 31)], [(0.0, 16), (0.7, 24), (0.4, 32)], []):
+        with pytest.raises(ValueError, match="resolutions are"):
+            config(resolutions=wrong)
+
+
+def test_every_batch_follows_from_the_seed(samples, tmp_path):
+    runs = [trainer(samples, tmp_path / str(i)) for i in range(2)]
+    index = torch.arange(16)
+    batches = [run.data.batch(index, torch.Generator().manual_seed(3)) for run in runs]
+    assert torch.equal(batches[0][0], batches[1][0])
+    assert torch.equal(batches[0][1], torch.from_numpy(samples.spread(256).labels[:16]))
