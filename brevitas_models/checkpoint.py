@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .config import NetworkConfig, TrainConfig
 from .data import SPLITS
 from .errors import ModelError
-from .networks import build_network
+from .networks import build_network, load_weights
 from .train import TrainError, command_line, read_state
 
 MAGIC = b"POPBIN\r\n"
@@ -140,7 +140,7 @@ def from_training_state(path: Path) -> tuple[torch.nn.Module, Metadata]:
         network_config = NetworkConfig.model_validate(state["network"])
         config = TrainConfig.model_validate(state["config"])
         network = build_network(network_config)
-        network.load_state_dict(state["model"])
+        load_weights(network, state["model"])
     except (TrainError, ValidationError, RuntimeError) as error:
         reason = str(error).split("\n")[0]
         raise CheckpointError(f"{path} cannot be packed: {reason}") from error
@@ -193,7 +193,7 @@ def _unpack(network: torch.nn.Module, arrays: dict[str, np.ndarray]) -> None:
             state[name] = torch.from_numpy(arrays.pop(name))
     if arrays:
         raise ValueError(f"{next(iter(arrays))} is too many")
-    network.load_state_dict(state, strict=False)
+    load_weights(network, state, strict=False)
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> str:

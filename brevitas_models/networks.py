@@ -6,6 +6,7 @@ import copy
 
 import torch
 import torch.nn.functional as F
+from brevitas import config as brevitas_config
 from brevitas.nn import QuantIdentity
 from torch import Tensor, nn
 
@@ -61,6 +62,19 @@ class BiReal18(nn.Module):
         """Keeps the float weights behind the signs in [-1, 1], where their gradient lives."""
         for block in self.blocks:
             block.conv.weight.clamp_(-1.0, 1.0)
+
+
+def load_weights(network: nn.Module, state: dict[str, Tensor], strict: bool = True):
+    """``load_state_dict`` that fills the parameters in place, as an optimizer that holds them relies on.
+
+    Brevitas would build its quantizers anew, with new parameters, on the CPU.
+    """
+    before = brevitas_config.REINIT_ON_STATE_DICT_LOAD
+    brevitas_config.REINIT_ON_STATE_DICT_LOAD = False
+    try:
+        return network.load_state_dict(state, strict=strict)
+    finally:
+        brevitas_config.REINIT_ON_STATE_DICT_LOAD = before
 
 
 def deployed(network: nn.Module) -> nn.Module:

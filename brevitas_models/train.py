@@ -22,7 +22,7 @@ from .config import NetworkConfig, TrainConfig
 from .data import ImageSet
 from .errors import ModelError
 from .metrics import top1_top5
-from .networks import build_network
+from .networks import build_network, load_weights
 
 MIDDLE = 128  # a pixel of value 128 is the network's zero; crops are padded with it
 
@@ -155,7 +155,7 @@ class Trainer:
             raise TrainError(f"{self.state_file} belongs to another network or recipe: use another --output")
         if (state["source"], state.get("steps", self.steps)) != (self.source, self.steps):
             raise TrainError(f"{self.state_file} was trained on other data ({state['source']}): use another --output")
-        self.model.load_state_dict(state["model"])
+        load_weights(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
         self.init = state.get("init")
@@ -167,7 +167,7 @@ class Trainer:
         The strategies differ only in the division numbers, which stay at their start when ``network`` has none.
         """
         try:
-            missing, unexpected = self.model.load_state_dict(network.state_dict(), strict=False)
+            missing, unexpected = load_weights(self.model, network.state_dict(), strict=False)
         except RuntimeError as error:
             raise TrainError(f"{name} has other shapes than this network: give the same --width") from error
         strangers = [key for key in (*missing, *unexpected) if not key.endswith("log_alpha")]

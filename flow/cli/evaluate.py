@@ -27,7 +27,14 @@ def torch_backend(network: nn.Module) -> Execute:
     return lambda images: logits_of(network, images)
 
 
-BACKENDS: dict[str, Callable[[nn.Module], Execute]] = {"torch": torch_backend}
+def golden_backend(network: nn.Module) -> Execute:
+    from flow.compile import integer_graph
+    from flow.sim.golden import Golden
+
+    return Golden(integer_graph(network)).execute
+
+
+BACKENDS: dict[str, Callable[[nn.Module], Execute]] = {"torch": torch_backend, "golden": golden_backend}
 BATCH = 250
 
 

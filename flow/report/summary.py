@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from rich.console import Console
 from rich.table import Table
 
@@ -18,25 +15,16 @@ def baseline_operations(config, build: Build) -> dict[str, int]:
     Operations do not depend on weights, so a fresh network stands for a trained one.
     """
     import torch
-    from brevitas_models.export import export
     from brevitas_models.networks import build_network
-    from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.util.cleanup import cleanup_model
 
-    from flow.passes import INTEGER_PASSES, REAL_PASSES
-    from flow.passes.fold_constants import FoldConstants
+    from flow.compile import integer_graph
     from flow.steps.streamline import operations
 
     torch.manual_seed(0)
     network = build_network(config.model_copy(update={"strategy": "none"})).train()
     with torch.no_grad():
         network(torch.from_numpy(build.images(16)).permute(0, 3, 1, 2).float())
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "baseline.onnx"
-        export(network, path)
-        model = cleanup_model(ModelWrapper(str(path)).transform(FoldConstants()))
-    for rewrite in (*REAL_PASSES, *INTEGER_PASSES):
-        model = model.transform(rewrite())
+    model = integer_graph(network.eval())
     build.workspace.save_graph(model, "baseline")
     return operations(model)
 

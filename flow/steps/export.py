@@ -10,16 +10,14 @@ from flow.build import Build, Comparison
 def export(build: Build) -> None:
     """PyTorch to QONNX, compared on every logit."""
     from brevitas_models.export import export as export_network
-    from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.util.cleanup import cleanup_model
 
+    from flow.compile import load_export
     from flow.execute import execute_graph
-    from flow.passes.fold_constants import FoldConstants
 
     network, metadata = build.network
     path = build.workspace.graphs / "brevitas.onnx"
     export_network(network, path)
-    model = cleanup_model(ModelWrapper(str(path)).transform(FoldConstants()))
+    model = load_export(path)
     build.workspace.save_graph(model, "export")
     images = build.images(build.options.golden_images)
     exported = execute_graph(model, images)

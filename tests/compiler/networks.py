@@ -2,13 +2,12 @@
 
 import torch
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.util.cleanup import cleanup_model
 
 from brevitas_models.config import NetworkConfig
 from brevitas_models.data import load_samples
 from brevitas_models.export import export
 from brevitas_models.networks import build_network
-from flow.passes.fold_constants import FoldConstants
+from flow.compile import load_export
 
 
 def settled_network(seed: int = 0, **config):
@@ -28,4 +27,4 @@ def settled_network(seed: int = 0, **config):
 def exported_graph(network, folder) -> ModelWrapper:
     path = folder / "network.onnx"
     export(network, path)
-    return cleanup_model(ModelWrapper(str(path)).transform(FoldConstants()))
+    return load_export(path)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from brevitas_models.blocks import FoldedConv2d
 from brevitas_models.config import MODELS, STRATEGIES, NetworkConfig
-from brevitas_models.networks import build_network, deployed
+from brevitas_models.networks import build_network, deployed, load_weights
 
 from .networks import lived_in
 
@@ -92,6 +92,13 @@ def test_binary_blocks_see_minus_one_as_padding():
         branch = (vote * scale.view(1, -1, 1, 1) + bias.view(1, -1, 1, 1)) * 16
         expected = (x * 16 + branch.clamp(-128, 127).round()).clamp(-128, 127) / 16
         assert torch.equal(torch.as_tensor(block(x)), expected)
+
+
+def test_loading_weights_keeps_the_parameters():
+    network = build_network(NetworkConfig(width=4))
+    before = list(map(id, network.parameters()))
+    load_weights(network, lived_in(width=4, seed=3).state_dict())
+    assert list(map(id, network.parameters())) == before
 
 
 def test_width_is_checked():

@@ -1,0 +1,34 @@
+"""From a PyTorch network to its integer graph in one call, without a build folder."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.util.cleanup import cleanup_model
+
+from flow.passes import INTEGER_PASSES, REAL_PASSES
+from flow.passes.fold_constants import FoldConstants
+
+
+def load_export(path: Path) -> ModelWrapper:
+    """An exported QONNX file with its constants folded and its nodes named."""
+    return cleanup_model(ModelWrapper(str(path)).transform(FoldConstants()))
+
+
+def integer_graph(network) -> ModelWrapper:
+    """The hardware graph of ``network`` (an evaluation network of brevitas_models), before planning.
+
+    Raises:
+        PassError: a part of it has no integer form.
+    """
+    from brevitas_models.export import export
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        export(network, path)
+        model = load_export(path)
+    for rewrite in (*REAL_PASSES, *INTEGER_PASSES):
+        model = model.transform(rewrite())
+    return model
