@@ -10,6 +10,8 @@ from brevitas_models import checkpoint
 from brevitas_models.card import model_card
 from brevitas_models.checkpoint import Accuracy, CheckpointError, Metadata, from_training_state, load_checkpoint, save_checkpoint
 from brevitas_models.config import STRATEGIES
+from brevitas_models.errors import ModelError
+from brevitas_models.zoo import available, bundled
 
 from .networks import lived_in
 
@@ -140,3 +142,17 @@ def test_model_card_tells_all(small):
     for text in ("CIFAR-10 (JPEG)", "`flow train`", "3 of 10: **an unfinished run**", "1 h 12 min", "top-1 71.25 %", "10,000", read.weights_sha256):
         assert text in card
     assert "unfinished" not in model_card(read.model_copy(update={"epochs": 10}))
+
+
+@pytest.mark.parametrize("name", available())
+def test_bundled_checkpoints_load_and_have_their_card(name):
+    model, strategy = name.split("-", 1)
+    path = bundled(model, strategy)
+    read = load_checkpoint(path, model=model, strategy=strategy)[1]
+    assert path.stat().st_size < 6_000_000
+    assert path.with_suffix(".md").read_text(encoding="utf-8") == model_card(read)
+
+
+def test_a_checkpoint_that_is_not_bundled():
+    with pytest.raises(ModelError, match="no bundled checkpoint of bireal18 never"):
+        bundled("bireal18", "never")
