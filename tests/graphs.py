@@ -6,8 +6,6 @@ each method adds one node (and the WidthConverter its input needs) and returns t
 
 from __future__ import annotations
 
-from math import ceil
-
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
@@ -91,14 +89,14 @@ class GraphBuilder:
     def xnor(self, x: str, name: str, features: int, pe: int, memory="block") -> str:
         n, simd = self.streams[x].channels, self.streams[x].parallel
         return self.node("XnorPopcount", name, [x], {"weights": self.signs(features, n)}, features=features,
-                         activation="majority_vote", threshold=ceil(n / 2), pe=pe, simd=simd, memory=memory)  # fmt: skip
+                         activation="majority_vote", pe=pe, simd=simd, memory=memory)  # fmt: skip
 
     def stationary_vote(self, x: str, prefix: str, features: int, pe: int, simd: int, stride=1) -> str:
         """The same as `vote` in one WeightStationary, weights from DDR."""
         x = self.beats_of(x, simd, f"{prefix}.in_width")
-        n = 9 * self.streams[x].channels
-        return self.node("WeightStationary", f"{prefix}.stationary", [x], {"weights": self.signs(features, n)}, features=features,
-                         kernel=3, stride=stride, padding=1, threshold=ceil(n / 2), pe=pe, simd=simd)  # fmt: skip
+        weights = self.signs(features, 9 * self.streams[x].channels)
+        return self.node("WeightStationary", f"{prefix}.stationary", [x], {"weights": weights}, features=features,
+                         kernel=3, stride=stride, padding=1, pe=pe, simd=simd)  # fmt: skip
 
     def select(self, x: str, prefix: str, bits: int) -> str:
         low, high = np.sort(self.rng.integers(-60, 60, (2, self.streams[x].channels)), axis=0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from flow.emit.tables import Table, bipolar_words, fold_weights
 from flow.errors import FlowError
 from flow.graph import Node
+from flow.ops.votes import least_matches
 
 STORAGE = {"distributed": "lutram", "block": "bram"}  # memory attribute -> impl of BIND_STORAGE
 MAX_SIMD = 64  # bits of a native word
@@ -105,7 +106,8 @@ def _weight_stationary(node):
         raise FlowError(f"{node.name}: {op.weight_bits} weight bits are not whole 64-bit words: keep its weights on chip")
     return {
         "Height": op.height, "Width": op.width, "Channels": op.channels, "Outputs": op.features, "Kernel": op.kernel,
-        "Stride": op.stride, "Padding": op.padding, "Pe": op.pe, "Simd": op.simd, "Threshold": op.threshold,
+        "Stride": op.stride, "Padding": op.padding, "Pe": op.pe, "Simd": op.simd,
+        "Threshold": least_matches(op.window, op.threshold),
     }, ()  # fmt: skip
 
 
@@ -121,7 +123,7 @@ def _xnor_popcount(node):
         raise FlowError(f"{node.name}: HLS has no activation {op.activation}, only majority_vote")
     parameters = {
         "Inputs": op.channels, "Outputs": op.features, "Pixels": op.pixels, "Pe": op.pe, "Simd": op.simd,
-        "Threshold": op.threshold,
+        "Threshold": least_matches(op.channels, op.threshold),
     }  # fmt: skip
     ctype, words = bipolar_words(fold_weights(node.constants[0], op.pe, op.simd))
     return parameters, (Table("weights", ctype, words, WORDS_LAYOUT),)

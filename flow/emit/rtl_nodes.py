@@ -10,6 +10,7 @@ import numpy as np
 from flow.emit.memory_files import bias_words, int_weight_words, popcount_weight_words
 from flow.errors import FlowError
 from flow.graph import Node
+from flow.ops.votes import least_matches
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,8 @@ def _weight_stationary(node):
     op = node.op
     return Cell("weight_stationary", {
         "Height": op.height, "Width": op.width, "Channels": op.channels, "Outputs": op.features, "Kernel": op.kernel,
-        "Stride": op.stride, "Padding": op.padding, "Pe": op.pe, "Simd": op.simd, "Threshold": op.threshold,
-        "MemoryStyle": "distributed",
+        "Stride": op.stride, "Padding": op.padding, "Pe": op.pe, "Simd": op.simd,
+        "Threshold": least_matches(op.window, op.threshold), "MemoryStyle": "distributed",
     })  # fmt: skip
 
 
@@ -138,8 +139,8 @@ def _xnor_popcount(node):
     if op.activation != "majority_vote":
         raise FlowError(f"{node.name}: RTL has no activation {op.activation}, only majority_vote")
     parameters = {
-        "Inputs": op.channels, "Outputs": op.features, "Pe": op.pe, "Simd": op.simd, "Threshold": op.threshold,
-        "MemoryStyle": op.memory,
+        "Inputs": op.channels, "Outputs": op.features, "Pe": op.pe, "Simd": op.simd,
+        "Threshold": least_matches(op.channels, op.threshold), "MemoryStyle": op.memory,
     }  # fmt: skip
     words = popcount_weight_words(node.constants[0], op.pe, op.simd)
     return Cell("xnor_popcount", parameters, (Memory("WeightFile", "weights", words, op.pe * op.simd),))

@@ -8,7 +8,10 @@ from .duplicate import Duplicate
 from .fifo import Fifo
 from .global_pool import GlobalPool
 from .int_conv import IntConv
+from .max_pool import MaxPool
 from .pixel_offset import PixelOffset
+from .rprelu import RPReLU
+from .sample import Sample
 from .sign_threshold import SignThreshold
 from .sliding_window import SlidingWindow
 from .vote_select import VoteSelect
@@ -17,7 +20,7 @@ from .width_converter import WidthConverter
 from .xnor_popcount import XnorPopcount
 
 NODES = (
-    AddStreams, AvgPool, Duplicate, Fifo, GlobalPool, IntConv, PixelOffset, SignThreshold,
+    AddStreams, AvgPool, Duplicate, Fifo, GlobalPool, IntConv, MaxPool, PixelOffset, RPReLU, Sample, SignThreshold,
     SlidingWindow, VoteSelect, WeightStationary, WidthConverter, XnorPopcount,
 )  # fmt: skip
 custom_op = {node.__name__: node for node in (*NODES, FromStream, ToStream)}

@@ -29,7 +29,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Stream:
-    """A feature-map stream: NHWC shape without N, elements a beat, bits an element."""
+    """A feature-map stream: NHWC shape without N, elements a beat, bits an element.
+
+    ``masked``: one bit more a beat, the highest, says that all its elements are 0 (bipolar windows padded with 0).
+    """
 
     height: int
     width: int
@@ -37,6 +40,7 @@ class Stream:
     parallel: int
     bits: int
     signed: bool = True
+    masked: bool = False
 
     @property
     def beats(self) -> int:
@@ -45,11 +49,11 @@ class Stream:
 
     @property
     def beat_bits(self) -> int:
-        return self.parallel * self.bits
+        return self.parallel * self.bits + self.masked
 
     @property
     def bipolar(self) -> bool:
-        return self.bits == 1
+        return self.bits == 1 and not self.masked
 
 
 def memory_cost(depth: int, width: int, style: str) -> Cost:
@@ -155,6 +159,8 @@ class HardwareOp(CustomOp):
 
 
 def stream_datatype(stream: Stream) -> DataType:
+    if stream.masked:
+        return DataType["TERNARY"]
     if stream.bipolar:
         return DataType["BIPOLAR"]
     return DataType[f"{'INT' if stream.signed else 'UINT'}{stream.bits}"]

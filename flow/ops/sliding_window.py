@@ -1,12 +1,12 @@
-import numpy as np
-
 from .base import Cost, HardwareOp, Stream, memory_cost
+from .window import ORDERS, Window
 
 
-class SlidingWindow(HardwareOp):
-    """im2col: [N, H, W, C] -> [N, OH, OW, K*K*C], taps in raster order, channel fastest.
+class SlidingWindow(Window, HardwareOp):
+    """im2col: [N, H, W, C] -> [N, OH, OW, K*K*C], elements in ``order`` (see Window.windows).
 
-    Taps outside the map read ``pad_value`` in every channel (-1 for bipolar streams).
+    Taps outside the map read ``pad_value`` in every channel. A bipolar stream may be padded with -1, +1 or 0; with 0
+    the windows are masked: a beat carries one bit more, which says that it lies outside the map.
     """
 
     attributes = {
@@ -14,25 +14,35 @@ class SlidingWindow(HardwareOp):
         "stride": ("i", True, 1),
         "padding": ("i", True, 1),
         "pad_value": ("i", True, 0),
+        "order": ("s", False, "tap"),
         "memory": ("s", False, "distributed"),
     }
 
-    @property
-    def out_height(self):
-        return (self.height + 2 * self.padding - self.kernel) // self.stride + 1
-
-    @property
-    def out_width(self):
-        return (self.width + 2 * self.padding - self.kernel) // self.stride + 1
-
     def evaluate(self, x):
-        k, s, p = self.kernel, self.stride, self.padding
-        x = np.pad(x, ((0, 0), (p, p), (p, p), (0, 0)), constant_values=self.pad_value)
-        windows = np.lib.stride_tricks.sliding_window_view(x, (k, k), axis=(1, 2))[:, ::s, ::s]
-        return windows.transpose(0, 1, 2, 4, 5, 3).reshape(len(x), self.out_height, self.out_width, k * k * self.channels)
+        return self.windows(x, self.order)
+
+    @property
+    def masked(self) -> bool:
+        """Padded taps are 0, which is no bipolar value."""
+        return self.bits == 1 and self.padding > 0 and self.pad_value == 0
+
+    @property
+    def taps_together(self) -> int:
+        """Taps of a channel that stand side by side in a window, and so share a beat."""
+        if self.order not in ORDERS:
+            raise ValueError(f"{self.name}: order {self.order!r} is none of {', '.join(ORDERS)}")
+        return {"tap": 1, "row": self.kernel, "channel": self.kernel**2}[self.order]
+
+    def inputs(self):
+        return [Stream(self.height, self.width, self.channels, self.p // self.taps_together, self.bits)]
 
     def outputs(self):
-        return [Stream(self.out_height, self.out_width, self.kernel**2 * self.channels, self.p, self.bits)]
+        channels = self.kernel**2 * self.channels
+        return [Stream(self.out_height, self.out_width, channels, self.p, self.bits, masked=self.masked)]
+
+    def cycles(self):
+        """The buffer gives one tap a cycle."""
+        return max(self.inputs()[0].beats, self.outputs()[0].beats * self.taps_together)
 
     @property
     def passes_through(self):
@@ -42,6 +52,6 @@ class SlidingWindow(HardwareOp):
     def cost(self):
         if self.passes_through:
             return Cost()
-        rows = self.kernel + self.stride
-        buffer = memory_cost(rows * self.width * self.channels // self.p, self.p * self.bits, self.memory)
+        rows, width = self.kernel + self.stride, self.p // self.taps_together
+        buffer = memory_cost(rows * self.width * self.channels // width, width * self.bits, self.memory)
         return Cost(lut=170, ff=140 + self.p * self.bits) + buffer

@@ -1,18 +1,16 @@
 import math
 
-import numpy as np
-
 from .base import Cost, HardwareOp, Stream, memory_cost
-from .dot import dot
-from .sliding_window import SlidingWindow
+from .votes import ATTRIBUTES, activate, output_bits
+from .window import Window
 
 DDR_WORD = 64
 
 
-class WeightStationary(HardwareOp):
-    """SlidingWindow + XnorPopcount + majority vote whose weights come from DDR once a frame.
+class WeightStationary(Window, HardwareOp):
+    """SlidingWindow + XnorPopcount whose weights come from DDR once a frame.
 
-    Inputs: map [N, H, W, C] bipolar and weights [O, K*K*C] bipolar; output votes [N, OH, OW, O].
+    Inputs: map [N, H, W, C] bipolar, weights [O, K*K*C] bipolar and the activation's constants; output [N, OH, OW, O].
     Each weight word serves all output pixels, so DDR is read once a frame and not once a pixel.
     """
 
@@ -20,23 +18,17 @@ class WeightStationary(HardwareOp):
         "kernel": ("i", True, 3),
         "stride": ("i", True, 1),
         "padding": ("i", True, 1),
+        "pad_value": ("i", False, -1),
         "features": ("i", True, 0),
-        "threshold": ("i", False, 0),
+        **ATTRIBUTES,
         "pe": ("i", False, 1),
         "simd": ("i", False, 1),
     }
-
-    out_height = SlidingWindow.out_height
-    out_width = SlidingWindow.out_width
 
     @property
     def window(self):
         """n, inputs of one dot product."""
         return self.kernel**2 * self.channels
-
-    @property
-    def out_pixels(self):
-        return self.out_height * self.out_width
 
     @property
     def weight_bits(self):
@@ -55,19 +47,14 @@ class WeightStationary(HardwareOp):
     def synapse_fold(self):
         return self.window // self.simd
 
-    def evaluate(self, x, weights):
-        k, s, p = self.kernel, self.stride, self.padding
-        x = np.pad(x, ((0, 0), (p, p), (p, p), (0, 0)), constant_values=-1)
-        windows = np.lib.stride_tricks.sliding_window_view(x, (k, k), axis=(1, 2))[:, ::s, ::s]
-        windows = windows.transpose(0, 1, 2, 4, 5, 3).reshape(len(x), self.out_height, self.out_width, self.window)
-        matches = (dot(windows, weights) + self.window) >> 1
-        return np.where(matches >= self.threshold, 1, -1).astype(np.int8)
+    def evaluate(self, x, weights, *constants):
+        return activate(self, self.windows(x), weights, *constants)
 
     def inputs(self):
         return [Stream(self.height, self.width, self.channels, self.simd, 1)]
 
     def outputs(self):
-        return [Stream(self.out_height, self.out_width, self.features, self.pe, 1)]
+        return [Stream(self.out_height, self.out_width, self.features, self.pe, output_bits(self))]
 
     def cycles(self):
         return max(self.neuron_fold * self.synapse_fold * self.out_pixels, self.inputs()[0].beats)
@@ -78,10 +65,13 @@ class WeightStationary(HardwareOp):
         engine = Cost(lut=2.7 * self.pe * self.simd + 60 + 180, ff=0.45 * self.pe * self.simd + 440 + 150)
         maps = memory_cost(2 * self.pixels * self.channels // self.simd, self.simd, "distributed")
         sums = memory_cost(self.out_pixels, self.pe * count_bits, "distributed")
-        votes = memory_cost(2 * self.out_pixels * self.neuron_fold, self.pe, "distributed")
+        votes = memory_cost(2 * self.out_pixels * self.neuron_fold, self.pe * output_bits(self), "distributed")
         fifo = memory_cost(64, DDR_WORD, "distributed")
-        return engine + maps + sums + votes + fifo
-
+        multiply = Cost(dsp=self.pe if self.activation == "popcount_scale" else 0)
+        return engine + maps + sums + votes + fifo + multiply
 
     def operations(self):
-        return {"binary_mac": self.out_pixels * self.weight_bits}
+        counts = {"binary_mac": self.out_pixels * self.weight_bits}
+        if self.activation == "popcount_scale":
+            counts["popcount_mul"] = self.out_pixels * self.features
+        return counts

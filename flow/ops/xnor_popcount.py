@@ -1,45 +1,25 @@
-import numpy as np
-
-from .base import Cost, HardwareOp, Stream, memory_cost, saturate
-from .dot import dot
-
-ACTIVATIONS = ("majority_vote", "popcount_scale")
+from .base import Cost, HardwareOp, Stream, memory_cost
+from .votes import ATTRIBUTES, activate, output_bits
 
 
 class XnorPopcount(HardwareOp):
-    """Binary dot products of windows with their activation.
+    """Binary dot products of windows with their activation (see votes.activate).
 
-    Inputs: window [N, OH, OW, n] bipolar (``channels`` = n), weights [O, n] bipolar, and for
-    ``popcount_scale`` also multiplier [O] and offset [O].
-    With p the popcount of XNOR(window, weights) and s = 2p - n:
-
-    - ``majority_vote``: +1 if p >= threshold else -1. For an exact majority the threshold is
-      ceil(n / 2), as a tie (s = 0) votes +1.
-    - ``popcount_scale``: saturate((multiplier * s + offset) >> shift) on ``out_bits`` bits: the
-      integer multiply that PopBin removes.
+    Inputs: window [N, OH, OW, n] bipolar (``channels`` = n; 0 marks taps outside the map where ``masked``), weights [O, n]
+    bipolar, and the activation's constants.
     """
 
     attributes = {
         "features": ("i", True, 0),
-        "activation": ("s", True, "majority_vote"),
-        "threshold": ("i", False, 0),
-        "shift": ("i", False, 0),
-        "out_bits": ("i", False, 1),
+        **ATTRIBUTES,
+        "masked": ("i", False, 0),
         "pe": ("i", False, 1),
         "simd": ("i", False, 1),
         "memory": ("s", False, "block"),
     }
 
-    def matches(self, window, weights):
-        """p [N, OH, OW, O]. float32 products of +-1 are exact here: n < 2^24."""
-        return (dot(window, weights) + self.channels) >> 1
-
-    def evaluate(self, window, weights, multiplier=None, offset=None):
-        matches = self.matches(window, weights)
-        if self.activation == "majority_vote":
-            return np.where(matches >= self.threshold, 1, -1).astype(np.int8)
-        sums = 2 * matches - self.channels
-        return saturate((sums * multiplier + offset) >> self.shift, self.out_bits)
+    def evaluate(self, window, weights, *constants):
+        return activate(self, window, weights, *constants)
 
     @property
     def synapse_fold(self):
@@ -56,17 +36,17 @@ class XnorPopcount(HardwareOp):
         return self.channels * self.features
 
     def inputs(self):
-        return [Stream(self.height, self.width, self.channels, self.simd, 1)]
+        return [Stream(self.height, self.width, self.channels, self.simd, 1, masked=bool(self.masked))]
 
     def outputs(self):
-        return [Stream(self.height, self.width, self.features, self.pe, self.out_bits)]
+        return [Stream(self.height, self.width, self.features, self.pe, output_bits(self))]
 
     def cycles(self):
         return self.pixels * self.neuron_fold * self.synapse_fold
 
     def engine_cost(self):
         """XNOR, popcount, accumulator and vote: a line through Yosys 0.70 estimates of rtl/xnor_popcount.sv."""
-        dsp = 0 if self.activation == "majority_vote" else self.pe
+        dsp = self.pe if self.activation == "popcount_scale" else 0
         return Cost(lut=2.7 * self.pe * self.simd + 40, ff=0.45 * self.pe * self.simd + 60, dsp=dsp)
 
     def cost(self):
