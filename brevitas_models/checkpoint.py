@@ -30,6 +30,7 @@ from .config import NetworkConfig, TrainConfig
 from .data import SPLITS
 from .errors import ModelError
 from .networks import build_network, load_weights
+from .quantizers import mean_magnitude
 from .train import TrainError, command_line, read_state
 
 MAGIC = b"POPBIN\r\n"
@@ -162,17 +163,17 @@ def _is_binary(name: str) -> bool:
 
 
 def _pack(network: torch.nn.Module) -> dict[str, np.ndarray]:
-    gammas = {f"blocks.{i}{BINARY_WEIGHT}": block.gamma() for i, block in enumerate(network.blocks)}
     arrays = {}
     for name, tensor in network.state_dict().items():
         if name.endswith(UNUSED):
             continue
-        value = np.ascontiguousarray(tensor.detach().cpu().numpy())
+        tensor = tensor.detach().cpu()
+        value = np.ascontiguousarray(tensor.numpy())
         if not np.isfinite(value).all():
             raise CheckpointError(f"{name} is not finite: this network cannot be stored")
         if _is_binary(name):
             arrays[f"{name}.signs"] = np.packbits(value.ravel() >= 0)
-            arrays[f"{name}.gamma"] = gammas[name].cpu().numpy()
+            arrays[f"{name}.gamma"] = mean_magnitude(tensor).numpy()
         else:
             arrays[name] = value.astype(np.float32)
     return arrays

@@ -5,16 +5,27 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Model = Literal["bireal18"]
-Strategy = Literal["none", "qat"]
+from .voters import parse_voter
+
+Model = Literal["bireal18", "reactnet18", "bnn_cifar10"]
+Strategy = Literal["none", "ptq", "simple-qat", "qat"]
+Shortcut = Literal["conv8", "binary", "duplicate"]
+Padding = Literal["minus_one", "plus_one", "zero"]
+Division = Literal["c+alpha", "c*k2+alpha", "c*alpha", "c*k2*alpha", "minmax"]
 MODELS: tuple[str, ...] = Model.__args__
 STRATEGIES: tuple[str, ...] = Strategy.__args__
+SHORTCUTS: tuple[str, ...] = Shortcut.__args__
+PADDINGS: tuple[str, ...] = Padding.__args__
+DIVISIONS: tuple[str, ...] = Division.__args__
+FULL_WIDTH = {"bireal18": 64, "reactnet18": 64, "bnn_cifar10": 128}
+DEFAULT_STRATEGY = {"bireal18": "qat", "reactnet18": "qat", "bnn_cifar10": "none"}
+PAD_VALUES = {"minus_one": -1.0, "plus_one": 1.0, "zero": 0.0}
 
 
 class NetworkConfig(BaseModel):
-    """A network of the ResNet-18 family on 32x32 images.
+    """A 1-bit network on 32x32 images.
 
     ``residual_bits``/``residual_fraction`` fix the signed grid of the residual stream;
     8 bits at 1/16 hold +-8 and keep every sum of the network inside float32's exact range.
@@ -26,10 +37,31 @@ class NetworkConfig(BaseModel):
     strategy: Strategy = "qat"
     width: int = Field(64, ge=4, multiple_of=4, description="channels of the first stage")
     classes: int = Field(10, ge=2)
-    division: Literal["c+alpha", "c*k2+alpha", "c*alpha", "c*k2*alpha", "minmax"] = "c*alpha"
+    division: Division = "c*alpha"
     train_alpha: bool = True
+    voter: str = "exact"
+    shortcut: Shortcut = "conv8"
+    padding: Padding = "minus_one"
     residual_bits: int = Field(8, ge=4, le=12)
     residual_fraction: int = Field(4, ge=0, le=8)
+
+    @field_validator("voter")
+    @classmethod
+    def _known_voter(cls, value):
+        return parse_voter(value).text
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        voter = parse_voter(self.voter)
+        if self.padding == "zero" and not voter.exact:
+            raise ValueError(f"voter {self.voter} cannot be padded with zeros, a group of them has no majority: pad with minus_one")
+        if voter.text != "exact" and self.strategy == "none":
+            raise ValueError(f"strategy none keeps the popcount, there is no vote for voter {self.voter}")
+        if self.width % voter.sample:
+            raise ValueError(f"voter {self.voter} needs a width that {voter.sample} divides, not {self.width}")
+        if self.model == "bnn_cifar10" and (self.strategy != "none" or voter.text != "exact"):
+            raise ValueError("bnn_cifar10 compares its popcounts with thresholds: it has strategy none and voter exact only")
+        return self
 
 
 class TrainConfig(BaseModel):

@@ -7,18 +7,14 @@ import copy
 import torch
 import torch.nn.functional as F
 from brevitas import config as brevitas_config
-from brevitas.nn import QuantIdentity
 from torch import Tensor, nn
 
-from .blocks import (
-    IMAGE_FRACTION,
-    BinaryBlock,
-    Classifier,
-    FoldedConv2d,
-    fixed_point,
-)
+from .affine import fixed_point
+from .blocks import BinaryBlock, Classifier
+from .bnn import BnnCifar10
 from .config import NetworkConfig
-from .quantizers import FixedPointActivation
+from .convolutions import FoldedConv2d
+from .image import IMAGE_FRACTION, ImageQuant
 
 BLOCKS_PER_STAGE = 4
 
@@ -31,12 +27,12 @@ class BiReal18(nn.Module):
     1, 2, 4, 8 channels, global average pool, 8-bit classifier.
     """
 
+    activated = False
+
     def __init__(self, config: NetworkConfig):
         super().__init__()
         self.config = config
-        self.image_quant = QuantIdentity(
-            act_quant=FixedPointActivation, bits=8, fraction=IMAGE_FRACTION, bit_width=8
-        )
+        self.image_quant = ImageQuant()
         self.stem = FoldedConv2d(3, config.width, 3, IMAGE_FRACTION)
         self.stem_quant = fixed_point(config, truncate=True)
         blocks, inputs = [], config.width
@@ -44,14 +40,14 @@ class BiReal18(nn.Module):
             outputs = config.width << stage
             for index in range(BLOCKS_PER_STAGE):
                 stride = 2 if stage > 0 and index == 0 else 1
-                blocks.append(BinaryBlock(inputs, outputs, stride, config))
+                blocks.append(BinaryBlock(inputs, outputs, stride, config, self.activated))
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.pool_quant = fixed_point(config, truncate=True)
         self.classifier = Classifier(inputs, config.classes, config.residual_fraction)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = self.image_quant((pixels - 128.0) * 2.0**-IMAGE_FRACTION)
+        x = self.image_quant(pixels)
         x = self.stem_quant(self.stem(x))
         x = self.blocks(x)
         x = self.pool_quant(F.adaptive_avg_pool2d(x, 1)).flatten(1)
@@ -62,6 +58,12 @@ class BiReal18(nn.Module):
         """Keeps the float weights behind the signs in [-1, 1], where their gradient lives."""
         for block in self.blocks:
             block.conv.weight.clamp_(-1.0, 1.0)
+
+
+class ReActNet18(BiReal18):
+    """The same with learned shifts in front of the signs and RPReLU behind the additions (Liu et al., ECCV 2020)."""
+
+    activated = True
 
 
 def load_weights(network: nn.Module, state: dict[str, Tensor], strict: bool = True):
@@ -89,7 +91,7 @@ def deployed(network: nn.Module) -> nn.Module:
     return network
 
 
-NETWORKS = {"bireal18": BiReal18}
+NETWORKS = {"bireal18": BiReal18, "reactnet18": ReActNet18, "bnn_cifar10": BnnCifar10}
 
 
 def build_network(config: NetworkConfig) -> nn.Module:

@@ -16,12 +16,21 @@ from brevitas.inject.enum import FloatToIntImplType, QuantType
 from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInjector
 from torch import Tensor, nn
 
-DIVISIONS = ("c+alpha", "c*k2+alpha", "c*alpha", "c*k2*alpha", "minmax")
+from .config import DIVISIONS
 
 
 def bipolar(x: Tensor) -> Tensor:
     """+1 where x >= 0, else -1. ``x + 0.0`` turns -0.0 into +0.0, so a tie is +1 as in QONNX."""
     return torch.copysign(torch.ones((), dtype=x.dtype, device=x.device), x + 0.0)
+
+
+def mean_magnitude(weight: Tensor) -> Tensor:
+    """XNOR-Net's scale of a binary layer, mean|W| (Rastegari et al., ECCV 2016, section 3.1).
+
+    Summed in float64, where a sum of equal float32 numbers is exact: a checkpoint that keeps only
+    the signs and this scale gives the same scale back, bit for bit.
+    """
+    return weight.abs().mean(dtype=torch.float64).float()
 
 
 class ApproxSign(torch.autograd.Function):
@@ -105,16 +114,17 @@ class PopBinVote(_TensorQuant):
     ``train_alpha=False`` it stays there, which is the control experiment.
 
     Args:
-        channels: c, input channels of the convolution.
+        channels: c, input channels of the convolution (Voter.spread for voters that do not count all products).
         kernel: k, its kernel size.
         division: one of ``DIVISIONS``, or "one" for D = 1 (strategy simple-qat).
+        threshold: the least sum that votes +1.
     """
 
-    def __init__(self, channels: int, kernel: int, division: str, train_alpha: bool = True):
+    def __init__(self, channels: float, kernel: int, division: str, train_alpha: bool = True, threshold: int = 0):
         super().__init__(bit_width=1)
         if division not in (*DIVISIONS, "one"):
             raise ValueError(f"division {division!r} is unknown: use one of {', '.join(DIVISIONS)}")
-        self.division = division
+        self.division, self.threshold = division, threshold
         self.span = float(channels * (kernel * kernel if "k2" in division or division == "minmax" else 1))
         if "alpha" in division:
             self.log_alpha = nn.Parameter(torch.zeros(()), requires_grad=train_alpha)
@@ -129,6 +139,7 @@ class PopBinVote(_TensorQuant):
         return self.span + alpha if self.division.endswith("+alpha") else self.span * alpha
 
     def forward(self, s: Tensor):
+        s = s - self.threshold if self.threshold else s
         vote = ApproxSign.apply(s / self.divisor()) if self.training else bipolar(s)
         return vote, self.one, self.zero_point, self.bit_width
 
@@ -153,6 +164,11 @@ class FixedPoint(_TensorQuant):
         grid = (x * self.steps).clamp(self.low, self.high)
         value = StraightThrough.apply(grid, self.floor) * (1.0 / self.steps)
         return value, self.scale, self.zero_point, self.bit_width
+
+
+def power_of_two_slope(exponent: Tensor, largest: int) -> Tensor:
+    """2^-k for the whole number k in 0..largest next to ``exponent``, with the gradient as if it were not rounded."""
+    return torch.exp2(-StraightThrough.apply(exponent.clamp(0.0, float(largest)), False))
 
 
 class PowerOfTwoWeight(_TensorQuant):
@@ -215,6 +231,7 @@ class MajorityVote(_Activation):
     bit_width = 1
     division = "c*alpha"
     train_alpha = True
+    threshold = 0
     tensor_quant = PopBinVote
 
 

@@ -10,7 +10,9 @@ from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-from flow.ops import DOMAIN, HardwareOp, Stream
+from flow.ops import DOMAIN, NODES, HardwareOp, Stream
+
+HARDWARE = {node.__name__ for node in NODES}
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Node:
 
 
 def is_hardware(node: NodeProto) -> bool:
-    return node.domain == DOMAIN and node.op_type not in ("ToStream", "FromStream")
+    return node.domain == DOMAIN and node.op_type in HARDWARE
 
 
 def hardware_nodes(model: ModelWrapper) -> Iterator[Node]:

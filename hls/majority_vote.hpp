@@ -1,23 +1,22 @@
-/// vote[e] = counts[e] >= Threshold: the comparison at the end of xnor_popcount and weight_stationary, no node of its own.
+/// vote = s >= Threshold: an activation of xnor_popcount and weight_stationary.
 ///
-///   Pe         counts a call
-///   CountBits  bits of a count
-///   Threshold  ceil(n / 2) for the exact majority of n inputs: a tie votes +1
+///   Threshold  0 for the exact majority, which is the sign bit of s; a tie votes +1
+///
+/// Every activation has the bits of an output, OutBits, and a function of s and, for its constants, of the output
+/// pass * Pe + e; it is inlined into the engine.
 #pragma once
 
 #include "stream_types.hpp"
 
 namespace flow {
 
-template <unsigned Pe, unsigned CountBits, int Threshold>
-beat<Pe, 1> majority_vote(const count<CountBits> (&counts)[Pe]) {
+template <int Threshold> struct majority_vote {
+    static const unsigned OutBits = 1;
+
+    static int32_t apply(int32_t s, unsigned, unsigned) {
 #pragma HLS INLINE
-    bool vote[Pe];
-    for (unsigned e = 0; e < Pe; ++e) {
-#pragma HLS UNROLL
-        vote[e] = static_cast<int>(counts[e]) >= Threshold;
+        return s >= Threshold;
     }
-    return pack<Pe, 1>(vote);
-}
+};
 
 }  // namespace flow

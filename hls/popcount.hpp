@@ -1,8 +1,8 @@
-/// Ones count, and the agreement of two bipolar words.
+/// Ones count, and the matches of two bipolar words.
 ///
-///   popcount(w)        how many of the low Bits bits of w are 1; the bits above must be 0
-///   agreement(a, b)    popcount(XNOR(a, b)): in how many of the Simd elements a and b are equal; as +1/-1 vectors their
-///                      dot product is 2 * agreement - Simd
+///   popcount(w)      how many of the low Bits bits of w are 1; the bits above must be 0
+///   matches(a, b)    XNOR: bit i says that element i of a and b are equal; the bits above Simd are 0. As +1/-1 vectors the
+///                    dot product of a and b is 2 * popcount(matches(a, b)) - Simd
 #pragma once
 
 #include "stream_types.hpp"
@@ -23,9 +23,9 @@ template <unsigned Bits> unsigned popcount(word<Bits> bits) {
 #endif
 }
 
-template <unsigned Simd> unsigned agreement(word<Simd> a, word<Simd> b) {
+template <unsigned Simd> word<Simd> matches(word<Simd> a, word<Simd> b) {
 #pragma HLS INLINE
-    return popcount<Simd>(static_cast<word<Simd>>(~(a ^ b) & mask<Simd>()));
+    return static_cast<word<Simd>>(~(a ^ b) & mask<Simd>());
 }
 
 }  // namespace flow

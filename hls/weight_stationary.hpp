@@ -1,24 +1,24 @@
-/// Binary convolution whose weights come from DDR once a frame: sliding_window, xnor_popcount and vote in one, for maps
+/// Binary convolution whose weights come from DDR once a frame: sliding_window, xnor_popcount and activation in one, for maps
 /// that are small enough to keep. Each weight word is held for all output pixels, so it is fetched once.
 ///
 ///   Height, Width, Channels  the input map
 ///   Outputs                  output channels
-///   Kernel, Stride, Padding  square; outside the map every element is -1 (bit 0)
+///   Kernel, Stride, Padding  square
+///   PadValue                 -1 or +1 outside the map, or 0: no part in s
 ///   Pe, Simd                 outputs and inputs a cycle; Pe divides Outputs, Simd divides Channels, at most 64
-///   Threshold                ceil(n / 2), n = Kernel^2 * Channels, for the exact majority
+///   Group, GroupThreshold, Activation, tables  as in xnor_popcount (no groups with PadValue 0)
 ///   in                       the feature map, Simd elements a beat
 ///   ddr                      NF * SF words of Pe * Simd bits in the order and layout of xnor_popcount's weights, PE 0 in
 ///                            the low bits, cut into (or put together from) 64-bit words, low part first
-///   out                      votes, Pe a beat, in pixel order
+///   out                      Pe outputs a beat, in pixel order
 ///
-/// Four processes under DATAFLOW. The feature map and the vote map between them become ping-pong memories: one frame
+/// Four processes under DATAFLOW. The feature map and the output map between them become ping-pong memories: one frame
 /// loads while another computes and a third drains. A frame takes NF * SF * OH * OW cycles.
 #pragma once
 
-#include "majority_vote.hpp"
-#include "popcount.hpp"
 #include "stream_types.hpp"
 #include "width_converter.hpp"
+#include "window_sum.hpp"
 
 namespace flow {
 namespace weight_stationary_stages {
@@ -39,19 +39,21 @@ template <unsigned Words> void fetch_weights(const ap_uint<64>* ddr, hls::stream
 }
 
 template <unsigned Height, unsigned Width, unsigned Channels, unsigned Outputs, unsigned Kernel, unsigned Stride,
-          unsigned Padding, unsigned Pe, unsigned Simd, int Threshold, unsigned OutHeight, unsigned OutWidth>
-void compute_votes(const word<Simd> (&map)[Height * Width * (Channels / Simd)], hls::stream<beat<Pe * Simd, 1>>& weights,
-                   beat<Pe, 1> (&votes)[OutHeight * OutWidth][Outputs / Pe]) {
+          unsigned Padding, int PadValue, unsigned Pe, unsigned Simd, unsigned Group, int GroupThreshold, class Activation,
+          unsigned OutHeight, unsigned OutWidth, class... Tables>
+void compute(const word<Simd> (&map)[Height * Width * (Channels / Simd)], hls::stream<beat<Pe * Simd, 1>>& weights,
+             beat<Pe, Activation::OutBits> (&outputs)[OutHeight * OutWidth][Outputs / Pe], const Tables&... tables) {
     const unsigned PixelBeats = Channels / Simd;
     const unsigned OutPixels = OutHeight * OutWidth;
-    const unsigned CountBits = bits_for(Kernel * Kernel * Channels);
+    const unsigned Beats = Kernel * Kernel * PixelBeats;
+    using sum_of_pixel = window_sum<Kernel * Kernel * Channels, Simd, Group, GroupThreshold>;
 
     word<Simd> weight[Pe];
 #pragma HLS ARRAY_PARTITION variable=weight complete dim=1
-    count<CountBits> agreements[OutPixels][Pe];
-#pragma HLS ARRAY_PARTITION variable=agreements complete dim=2
+    sum_of_pixel sums[OutPixels][Pe];
+#pragma HLS ARRAY_PARTITION variable=sums complete dim=2
     // A pixel's sum is next needed when all the others had their turn.
-#pragma HLS DEPENDENCE variable=agreements inter RAW distance=OutPixels true
+#pragma HLS DEPENDENCE variable=sums inter RAW distance=OutPixels true
 
     for (unsigned pass = 0; pass < Outputs / Pe; ++pass) {
         for (unsigned tap_row = 0; tap_row < Kernel; ++tap_row) {
@@ -60,9 +62,7 @@ void compute_votes(const word<Simd> (&map)[Height * Width * (Channels / Simd)], 
                     for (unsigned row = 0; row < OutHeight; ++row) {
                         for (unsigned column = 0; column < OutWidth; ++column) {
 #pragma HLS PIPELINE II=1
-                            const bool first = tap_row == 0 && tap_column == 0 && channel == 0;
-                            const bool last =
-                                tap_row == Kernel - 1 && tap_column == Kernel - 1 && channel == PixelBeats - 1;
+                            const unsigned b = (tap_row * Kernel + tap_column) * PixelBeats + channel;
                             const unsigned pixel = row * OutWidth + column;
                             if (pixel == 0) unpack<Pe, Simd>(weights.read(), weight);
 
@@ -70,16 +70,23 @@ void compute_votes(const word<Simd> (&map)[Height * Width * (Channels / Simd)], 
                             const int x = int(column * Stride + tap_column) - int(Padding);
                             const bool inside = y >= 0 && y < int(Height) && x >= 0 && x < int(Width);
                             const unsigned address = (unsigned(y) * Width + unsigned(x)) * PixelBeats + channel;
-                            const word<Simd> input = inside ? map[address] : word<Simd>(0);
+                            const word<Simd> input = inside ? map[address] : word<Simd>(PadValue > 0 ? mask<Simd>() : 0);
 
-                            count<CountBits> sums[Pe];
+                            sum_of_pixel now[Pe];
                             for (unsigned e = 0; e < Pe; ++e) {
 #pragma HLS UNROLL
-                                sums[e] = first ? count<CountBits>(0) : agreements[pixel][e];
-                                sums[e] += agreement<Simd>(input, weight[e]);
-                                agreements[pixel][e] = sums[e];
+                                now[e] = sums[pixel][e];
+                                now[e].add(b, input, weight[e], PadValue == 0 && !inside);
+                                sums[pixel][e] = now[e];
                             }
-                            if (last) votes[pixel][pass] = majority_vote<Pe, CountBits, Threshold>(sums);
+                            if (b == Beats - 1) {
+                                int32_t result[Pe];
+                                for (unsigned e = 0; e < Pe; ++e) {
+#pragma HLS UNROLL
+                                    result[e] = Activation::apply(now[e].s, e, pass, tables...);
+                                }
+                                outputs[pixel][pass] = pack<Pe, Activation::OutBits>(result);
+                            }
                         }
                     }
                 }
@@ -88,12 +95,12 @@ void compute_votes(const word<Simd> (&map)[Height * Width * (Channels / Simd)], 
     }
 }
 
-template <unsigned OutPixels, unsigned Passes, unsigned Pe>
-void drain_votes(const beat<Pe, 1> (&votes)[OutPixels][Passes], hls::stream<beat<Pe, 1>>& out) {
+template <unsigned OutPixels, unsigned Passes, unsigned Pe, unsigned Bits>
+void drain(const beat<Pe, Bits> (&outputs)[OutPixels][Passes], hls::stream<beat<Pe, Bits>>& out) {
     for (unsigned pixel = 0; pixel < OutPixels; ++pixel) {
         for (unsigned pass = 0; pass < Passes; ++pass) {
 #pragma HLS PIPELINE II=1
-            out.write(votes[pixel][pass]);
+            out.write(outputs[pixel][pass]);
         }
     }
 }
@@ -101,11 +108,14 @@ void drain_votes(const beat<Pe, 1> (&votes)[OutPixels][Passes], hls::stream<beat
 }  // namespace weight_stationary_stages
 
 template <unsigned Height, unsigned Width, unsigned Channels, unsigned Outputs, unsigned Kernel, unsigned Stride,
-          unsigned Padding, unsigned Pe, unsigned Simd, int Threshold>
-void weight_stationary(hls::stream<beat<Simd, 1>>& in, const ap_uint<64>* ddr, hls::stream<beat<Pe, 1>>& out) {
+          unsigned Padding, int PadValue, unsigned Pe, unsigned Simd, unsigned Group, int GroupThreshold, class Activation,
+          class... Tables>
+void weight_stationary(hls::stream<beat<Simd, 1>>& in, const ap_uint<64>* ddr,
+                       hls::stream<beat<Pe, Activation::OutBits>>& out, const Tables&... tables) {
 #pragma HLS DATAFLOW
     static_assert(Simd <= 64 && Channels % Simd == 0, "weight_stationary: Simd must divide Channels, at most 64");
     static_assert(Outputs % Pe == 0, "weight_stationary: Pe must divide Outputs");
+    static_assert(PadValue != 0 || Padding == 0 || Group == 1, "weight_stationary: a group outside the map has no majority");
     const unsigned OutHeight = (Height + 2 * Padding - Kernel) / Stride + 1;
     const unsigned OutWidth = (Width + 2 * Padding - Kernel) / Stride + 1;
     const unsigned MapBeats = Height * Width * (Channels / Simd);
@@ -115,14 +125,14 @@ void weight_stationary(hls::stream<beat<Simd, 1>>& in, const ap_uint<64>* ddr, h
     word<Simd> map[MapBeats];
     hls::stream<ap_uint<64>> words("weight_stationary.words");
     hls::stream<beat<Pe * Simd, 1>> weights("weight_stationary.weights");
-    beat<Pe, 1> votes[OutHeight * OutWidth][Outputs / Pe];
+    beat<Pe, Activation::OutBits> outputs[OutHeight * OutWidth][Outputs / Pe];
 
     weight_stationary_stages::load_map<MapBeats, Simd>(in, map);
     weight_stationary_stages::fetch_weights<WeightBits / 64>(ddr, words);
     width_converter<64, Pe * Simd, 1, WeightBits>(words, weights);
-    weight_stationary_stages::compute_votes<Height, Width, Channels, Outputs, Kernel, Stride, Padding, Pe, Simd,
-                                            Threshold, OutHeight, OutWidth>(map, weights, votes);
-    weight_stationary_stages::drain_votes<OutHeight * OutWidth, Outputs / Pe, Pe>(votes, out);
+    weight_stationary_stages::compute<Height, Width, Channels, Outputs, Kernel, Stride, Padding, PadValue, Pe, Simd, Group,
+                                      GroupThreshold, Activation, OutHeight, OutWidth>(map, weights, outputs, tables...);
+    weight_stationary_stages::drain<OutHeight * OutWidth, Outputs / Pe, Pe, Activation::OutBits>(outputs, out);
 }
 
 }  // namespace flow

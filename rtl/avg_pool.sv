@@ -1,7 +1,6 @@
 /// Average pooling, 2x2 with stride 2: out = (sum of the four elements) >>> 2, rounded down; one sum per channel.
 ///
-/// The partial sums of one output row wait in a buffer of Width/2 * Channels/P words; the first element of a window starts its
-/// sum, the last one completes it and goes straight to the output register.
+/// The first element of a window starts its sum, the last one completes it; in between it waits in pool_buffer.
 ///
 /// Rate: an input beat every cycle while the output takes its beat (one in four); only a beat that completes a window ever waits.
 ///
@@ -40,50 +39,32 @@ module avg_pool #(
   end
   // synthesis translate_on
 
-  localparam int unsigned PixelWords = Channels / P;
-  localparam int unsigned Depth = Width / 2 * PixelWords;
   localparam int unsigned SumBits = Bits + 2;
 
-  localparam int unsigned AddrWidth = Depth > 1 ? $clog2(Depth) : 1;
-  localparam int unsigned WordWidth = PixelWords > 1 ? $clog2(PixelWords) : 1;
-
-  // Address = pair_q + word_q: the columns 2k and 2k + 1 share the words of output column k.
-  logic [WordWidth-1:0] word_q;
-  logic [AddrWidth-1:0] pair_q, addr;
-  logic odd_col_q, odd_row_q;
-  logic take, first, last, pixel_end, pair_end, row_end;
-
-  logic out_valid_q;
-  logic [P*Bits-1:0] mean, out_data_q;
+  logic first;
+  logic [P*Bits-1:0] mean;
   logic [P*SumBits-1:0] partial, sum;
 
-  assign first      = !odd_row_q && !odd_col_q;
-  assign last       = odd_row_q && odd_col_q;
-  assign in_ready_o = !last || !out_valid_q || out_ready_i;
-  assign take       = in_valid_i && in_ready_o;
-  assign pixel_end  = take && word_q == WordWidth'(PixelWords - 1);
-  assign pair_end   = pixel_end && odd_col_q;
-  assign row_end    = pair_end && pair_q == AddrWidth'(Depth - PixelWords);
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      word_q    <= '0;
-      odd_col_q <= 1'b0;
-      pair_q    <= '0;
-      odd_row_q <= 1'b0;
-    end else begin
-      if (take) word_q <= pixel_end ? '0 : word_q + 1'b1;
-      if (pixel_end) odd_col_q <= !odd_col_q;
-      if (pair_end) pair_q <= row_end ? '0 : pair_q + AddrWidth'(PixelWords);
-      if (row_end) odd_row_q <= !odd_row_q;
-    end
-  end
-
-  (* ram_style = "distributed" *)
-  logic [P*SumBits-1:0] sums[Depth];
-
-  assign addr    = pair_q + AddrWidth'(word_q);
-  assign partial = sums[addr];
+  pool_buffer #(
+      .Words        (Channels / P),
+      .Windows      (Width / 2),
+      .WindowRows   (2),
+      .WindowColumns(2),
+      .PartialWidth (P * SumBits),
+      .OutWidth     (P * Bits)
+  ) i_buffer (
+      .clk_i,
+      .rst_ni,
+      .in_valid_i,
+      .in_ready_o,
+      .first_o  (first),
+      .partial_o(partial),
+      .partial_i(sum),
+      .result_i (mean),
+      .out_data_o,
+      .out_valid_o,
+      .out_ready_i
+  );
 
   for (genvar i = 0; i < P; i++) begin : gen_sum
     logic signed [Bits-1:0] element;
@@ -95,19 +76,5 @@ module avg_pool #(
     assign sum[i*SumBits+:SumBits] = start + SumBits'(element);
     assign mean[i*Bits+:Bits]      = sum[i*SumBits+2+:Bits];
   end
-
-  always_ff @(posedge clk_i) begin
-    if (take) sums[addr] <= sum;
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (take && last) out_data_q <= mean;
-    if (!rst_ni) out_valid_q <= 1'b0;
-    else if (take && last) out_valid_q <= 1'b1;
-    else if (out_ready_i) out_valid_q <= 1'b0;
-  end
-
-  assign out_data_o  = out_data_q;
-  assign out_valid_o = out_valid_q;
 
 endmodule

@@ -1,7 +1,6 @@
 /// Global average pooling: out[c] = (sum over the Pixels pixels of channel c) >>> log2(Pixels), rounded down; one pixel out.
 ///
-/// The first pixel of a frame starts the sums, kept in a buffer of Channels/P words; the last one completes them and goes
-/// straight to the output register, so that the next frame can start at once.
+/// The map is a window of one row for pool_buffer: its first pixel starts the sums, the last one completes them.
 ///
 /// Rate: an input beat every cycle; only the beats of the last pixel, Channels/P of them, ever wait for the output.
 ///
@@ -39,30 +38,33 @@ module global_pool #(
   end
   // synthesis translate_on
 
-  localparam int unsigned Words = Channels / P;
   localparam int unsigned Shift = $clog2(Pixels);
   localparam int unsigned SumBits = Bits + Shift;
-  localparam int unsigned WordWidth = Words > 1 ? $clog2(Words) : 1;
-  localparam int unsigned PixelWidth = Pixels > 1 ? Shift : 1;
 
-  logic [WordWidth-1:0] word_q;
-  logic [PixelWidth-1:0] pixel_q;
-  logic first, last, take;
-
-  assign first = pixel_q == '0;
-  assign last  = pixel_q == PixelWidth'(Pixels - 1);
-
-  logic out_valid_q;
-  logic [P*Bits-1:0] mean, out_data_q;
+  logic first;
+  logic [P*Bits-1:0] mean;
   logic [P*SumBits-1:0] partial, sum;
 
-  assign in_ready_o = !last || !out_valid_q || out_ready_i;
-  assign take       = in_valid_i && in_ready_o;
-
-  (* ram_style = "distributed" *)
-  logic [P*SumBits-1:0] sums[Words];
-
-  assign partial = sums[word_q];
+  pool_buffer #(
+      .Words        (Channels / P),
+      .Windows      (1),
+      .WindowRows   (1),
+      .WindowColumns(Pixels),
+      .PartialWidth (P * SumBits),
+      .OutWidth     (P * Bits)
+  ) i_buffer (
+      .clk_i,
+      .rst_ni,
+      .in_valid_i,
+      .in_ready_o,
+      .first_o  (first),
+      .partial_o(partial),
+      .partial_i(sum),
+      .result_i (mean),
+      .out_data_o,
+      .out_valid_o,
+      .out_ready_i
+  );
 
   for (genvar i = 0; i < P; i++) begin : gen_sum
     logic signed [Bits-1:0] element;
@@ -74,33 +76,5 @@ module global_pool #(
     assign sum[i*SumBits+:SumBits] = start + SumBits'(element);
     assign mean[i*Bits+:Bits]      = sum[i*SumBits+Shift+:Bits];
   end
-
-  always_ff @(posedge clk_i) begin
-    if (take) sums[word_q] <= sum;
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      word_q  <= '0;
-      pixel_q <= '0;
-    end else if (take) begin
-      if (word_q == WordWidth'(Words - 1)) begin
-        word_q  <= '0;
-        pixel_q <= last ? '0 : pixel_q + 1'b1;
-      end else begin
-        word_q <= word_q + 1'b1;
-      end
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (take && last) out_data_q <= mean;
-    if (!rst_ni) out_valid_q <= 1'b0;
-    else if (take && last) out_valid_q <= 1'b1;
-    else if (out_ready_i) out_valid_q <= 1'b0;
-  end
-
-  assign out_data_o  = out_data_q;
-  assign out_valid_o = out_valid_q;
 
 endmodule

@@ -1,30 +1,37 @@
 /// Im2col: turns a feature map into its convolution windows.
 ///
-/// For each output pixel in raster order it gives Kernel*Kernel*Channels/P beats: the taps (kh, kw) in raster order, the
-/// channels of a tap in order. Outside the map every element is PadValue. The output has
-/// OH = (Height + 2*Padding - Kernel)/Stride + 1 rows, and OW columns likewise.
+/// For each output pixel in raster order it gives Kernel*Kernel*Channels/P beats. Outside the map every element is PadValue. The
+/// output has OH = (Height + 2*Padding - Kernel)/Stride + 1 rows, and OW columns likewise. TapsTogether chooses the order of a
+/// window's elements, the last index fastest:
+///   1                (kh, kw, channel): the taps one after the other
+///   Kernel           (kh, channel, kw): the taps of a kernel row together
+///   Kernel * Kernel  (channel, kh, kw): all taps of a channel together
+/// An input beat has P/TapsTogether elements, as the buffer gives one tap a cycle and tap_gather joins TapsTogether of them.
+/// With Masked an output beat has one bit more, the highest: 1 where its tap lies outside the map.
 ///
 /// A circular buffer of `Rows` rows, counted modulo Rows over the frames, lies between a writer and a reader. `base` is the first
 /// row that the reader still needs; `ahead_q` is how many rows the writer has finished from there on. The writer stops at
 /// ahead_q = Rows; the reader stops at a word that is not written yet. After a row of windows the base moves on by Stride, after
 /// a frame to row 0 of the next, also past rows that no window needs (ahead_q may then be negative until they have come).
 ///
-/// Rate: a beat out every cycle across windows, rows and frames, while the input keeps up; a beat in every cycle until the buffer is
-/// full. A frame takes max(Height*Width, OH*OW*Kernel*Kernel) * Channels/P cycles. Latency: 3 cycles from the word that
-/// completes a tap to its beat. Nothing of a frame comes out, padding included, before its first word is in.
+/// Rate: a tap every cycle across windows, rows and frames, while the input keeps up; a beat in every cycle until the buffer is
+/// full. A frame takes max(Height*Width, OH*OW*Kernel*Kernel) * Channels/P * TapsTogether cycles. Latency: 3 cycles from the word
+/// that completes a tap to its beat, 4 from the last of several taps. Nothing of a frame comes out, padding included, before its first word is in.
 /// Kernel 1, Stride 1, Padding 0 is a wire.
 ///
 /// Parameters
 ///   Height, Width, Channels: the input map
 ///   Kernel, Stride, Padding: the convolution, the same both ways; Padding < Kernel
-///   P:           elements a beat; divides Channels
+///   P:           elements an output beat; a multiple of TapsTogether, and P/TapsTogether divides Channels
 ///   Bits:        bits an element
 ///   PadValue:    the element outside the map (its low Bits bits)
+///   Masked:      1: an output beat carries a mask; for padded maps and one tap a beat, PadValue is 0
+///   TapsTogether: the order, see above
 ///   MemoryStyle: ram_style of the buffer: "auto", "block" or "distributed"
 /// Ports
 ///   clk_i, rst_ni: clock; synchronous reset, active low
-///   in_*:  the map, P elements a beat, NHWC
-///   out_*: the windows, P elements a beat
+///   in_*:  the map, P/TapsTogether elements a beat, NHWC
+///   out_*: the windows, P elements a beat, and the mask
 module sliding_window #(
     parameter int unsigned Height = 32,
     parameter int unsigned Width = 32,
@@ -35,22 +42,31 @@ module sliding_window #(
     parameter int unsigned P = 32,
     parameter int unsigned Bits = 1,
     parameter int unsigned PadValue = 0,
-    parameter MemoryStyle = "auto"
+    parameter int unsigned Masked = 0,
+    parameter int unsigned TapsTogether = 1,
+    parameter MemoryStyle = "auto",
+    localparam int unsigned InP = P / TapsTogether
 ) (
-    input  logic              clk_i,
-    input  logic              rst_ni,
-    input  logic [P*Bits-1:0] in_data_i,
-    input  logic              in_valid_i,
-    output logic              in_ready_o,
-    output logic [P*Bits-1:0] out_data_o,
-    output logic              out_valid_o,
-    input  logic              out_ready_i
+    input  logic                     clk_i,
+    input  logic                     rst_ni,
+    input  logic [     InP*Bits-1:0] in_data_i,
+    input  logic                     in_valid_i,
+    output logic                     in_ready_o,
+    output logic [P*Bits+Masked-1:0] out_data_o,
+    output logic                     out_valid_o,
+    input  logic                     out_ready_i
 );
 
   // synthesis translate_off
   initial begin
-    if (P == 0 || Channels % P != 0)
-      $fatal(1, "sliding_window: P (%0d) must divide Channels (%0d)", P, Channels);
+    if (TapsTogether != 1 && TapsTogether != Kernel && TapsTogether != Kernel * Kernel)
+      $fatal(1, "sliding_window: TapsTogether (%0d) is neither 1, Kernel nor its square (Kernel %0d)", TapsTogether, Kernel);
+    if (P == 0 || P % TapsTogether != 0)
+      $fatal(1, "sliding_window: P (%0d) must be a multiple of TapsTogether (%0d)", P, TapsTogether);
+    if (Channels % InP != 0)
+      $fatal(1, "sliding_window: P (%0d) must divide Channels * TapsTogether (%0d * %0d)", P, Channels, TapsTogether);
+    if (Masked > 1 || (Masked == 1 && (TapsTogether != 1 || Padding == 0 || PadValue != 0)))
+      $fatal(1, "sliding_window: Masked needs Padding, PadValue 0 and TapsTogether 1");
     if (Bits == 0 || Bits > 32)
       $fatal(1, "sliding_window: Bits is %0d, must be 1 to 32", Bits);
     if (Kernel == 0 || Stride == 0)
@@ -79,7 +95,7 @@ module sliding_window #(
     localparam int OutCols = (Width + 2 * Pad - Taps) / Step + 1;
 
     // Columns are counted in words of the map row; a kernel row is TapWords neighbours there.
-    localparam int PixelWords = Channels / P;
+    localparam int PixelWords = Channels / InP;
     localparam int RowWords = Width * PixelWords;
     localparam int TapWords = Taps * PixelWords;
     localparam int LastTop = (OutRows - 1) * Step - Pad;
@@ -128,15 +144,51 @@ module sliding_window #(
 
     logic signed [RowWidth-1:0] top_q, row_q;      // rows of the window's first tap and of this word
     logic signed [WordWidth-1:0] left_q, word_q;   // columns of the same
-    logic [TapWidth-1:0] tap_q;                    // words done of this kernel row
     logic signed [AheadWidth-1:0] above_q;         // rows from base to this one
     logic [AddrWidth-1:0] base_addr_q, row_addr_q; // where rows base and base + above_q start
-    logic issue, tap_row_end, window_end, row_end, frame_end;
+    logic issue, tap_row_end, round_end, window_end, row_end, frame_end;
 
-    assign tap_row_end = issue && tap_q == TapWidth'(TapWords - 1);
-    assign window_end  = tap_row_end && row_q == top_q + RowWidth'(Taps - 1);
+    // Each kernel row is read in one go up to tap_row_end; the next one starts at word tap_row_d. With all taps of a channel together
+    // a go is only the columns of one word of channels, and the round over the kernel rows starts again for the next such word. All
+    // other words come from column word_d, that of a new round too.
+    logic signed [WordWidth-1:0] word_d, tap_row_d;
+    logic tap_row_last, word_last;
+
+    assign tap_row_end = issue && tap_row_last;
+    assign round_end   = tap_row_end && row_q == top_q + RowWidth'(Taps - 1);
+    assign window_end  = round_end && word_last;
     assign row_end     = window_end && left_q == WordWidth'(LastLeft);
     assign frame_end   = row_end && top_q == RowWidth'(LastTop);
+
+    if (TapsTogether == 1) begin : gen_neighbours
+      logic [TapWidth-1:0] tap_q;  // words done of this kernel row
+
+      assign tap_row_last = tap_q == TapWidth'(TapWords - 1);
+      assign word_last    = 1'b1;
+      assign tap_row_d    = left_q;
+      assign word_d       = word_q + WordWidth'(1);
+
+      always_ff @(posedge clk_i) begin
+        if (!rst_ni || tap_row_end) tap_q <= '0;
+        else if (issue) tap_q <= tap_q + TapWidth'(1);
+      end
+    end else begin : gen_columns
+      localparam logic signed [WordWidth-1:0] Back = WordWidth'((Taps - 1) * PixelWords);  // from the last column to the first
+      localparam int ColumnWidth = $clog2(Taps + 1);
+      logic [ColumnWidth-1:0] column_q;
+      logic column_last;
+
+      assign column_last  = column_q == ColumnWidth'(Taps - 1);
+      assign word_last    = word_q == left_q + WordWidth'(TapWords - 1);
+      assign tap_row_last = column_last && (TapsTogether > Kernel || word_last);
+      assign tap_row_d    = TapsTogether > Kernel ? word_q - Back : left_q;
+      assign word_d       = column_last ? word_q - Back + WordWidth'(1) : word_q + WordWidth'(PixelWords);
+
+      always_ff @(posedge clk_i) begin
+        if (!rst_ni) column_q <= '0;
+        else if (issue) column_q <= column_last ? '0 : column_q + ColumnWidth'(1);
+      end
+    end
 
     // Rows to let go at row_end, and base after that.
     logic signed [AheadWidth-1:0] release_rows;
@@ -178,7 +230,6 @@ module sliding_window #(
 
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
-        tap_q       <= '0;
         word_q      <= WordWidth'(-Pad * PixelWords);
         left_q      <= WordWidth'(-Pad * PixelWords);
         row_q       <= RowWidth'(-Pad);
@@ -187,7 +238,6 @@ module sliding_window #(
         row_addr_q  <= '0;
         base_addr_q <= '0;
       end else if (frame_end) begin
-        tap_q       <= '0;
         word_q      <= WordWidth'(-Pad * PixelWords);
         left_q      <= WordWidth'(-Pad * PixelWords);
         row_q       <= RowWidth'(-Pad);
@@ -196,7 +246,6 @@ module sliding_window #(
         row_addr_q  <= base_addr_d;
         base_addr_q <= base_addr_d;
       end else if (row_end) begin
-        tap_q       <= '0;
         word_q      <= WordWidth'(-Pad * PixelWords);
         left_q      <= WordWidth'(-Pad * PixelWords);
         row_q       <= top_q + RowWidth'(Step);
@@ -205,23 +254,25 @@ module sliding_window #(
         row_addr_q  <= base_addr_d;
         base_addr_q <= base_addr_d;
       end else if (window_end) begin
-        tap_q      <= '0;
         word_q     <= left_q + WordWidth'(Step * PixelWords);
         left_q     <= left_q + WordWidth'(Step * PixelWords);
         row_q      <= top_q;
         above_q    <= '0;
         row_addr_q <= base_addr_q;
+      end else if (round_end) begin
+        word_q     <= word_d;
+        row_q      <= top_q;
+        above_q    <= '0;
+        row_addr_q <= base_addr_q;
       end else if (tap_row_end) begin
-        tap_q  <= '0;
-        word_q <= left_q;
+        word_q <= tap_row_d;
         row_q  <= row_q + RowWidth'(1);
         if (row_q >= 0) begin
           above_q    <= above_q + AheadWidth'(1);
           row_addr_q <= row_addr_d;
         end
       end else if (issue) begin
-        tap_q  <= tap_q + TapWidth'(1);
-        word_q <= word_q + WordWidth'(1);
+        word_q <= word_d;
       end
     end
 
@@ -229,41 +280,66 @@ module sliding_window #(
 
     logic pad, started, written;
     logic [AddrWidth-1:0] rd_addr;
-    logic read_step, out_step;
-    logic read_valid_q, read_pad_q, out_valid_q;
-    logic [P*Bits-1:0] read_word_q, out_data_q;
+    logic read_step, out_step, tap_ready;
+    logic read_valid_q, read_pad_q, tap_valid_q;
+    logic [InP*Bits-1:0] read_word_q;
+    logic [InP*Bits+Masked-1:0] tap_d, tap_q;
 
     assign pad     = row_q < 0 || row_q >= RowWidth'(MapRows) || word_q < 0 || word_q >= WordWidth'(RowWords);
     assign written = above_q < ahead_q || (above_q == ahead_q && word_q < wr_word_q);
     assign started = ahead_q > 0 || (ahead_q == 0 && wr_word_q != 0);  // row base: no padding before its frame comes
     assign rd_addr = row_addr_q + AddrWidth'(word_q);
 
-    assign out_step  = !out_valid_q || out_ready_i;
+    assign out_step  = !tap_valid_q || tap_ready;
     assign read_step = !read_valid_q || out_step;
     assign issue     = read_step && (pad ? started : written);
 
     (* ram_style = MemoryStyle *)
-    logic [P*Bits-1:0] rows[Depth];
+    logic [InP*Bits-1:0] rows[Depth];
 
     always_ff @(posedge clk_i) begin
       if (write) rows[wr_addr_q] <= in_data_i;
       if (issue) read_word_q <= rows[rd_addr];
     end
 
+    if (Masked != 0) begin : gen_mask
+      assign tap_d = read_pad_q ? {1'b1, {InP * Bits{1'b0}}} : {1'b0, read_word_q};
+    end else begin : gen_pad_value
+      assign tap_d = read_pad_q ? {InP{Bits'(PadValue)}} : read_word_q;
+    end
+
     always_ff @(posedge clk_i) begin
       if (issue) read_pad_q <= pad;
-      if (out_step) out_data_q <= read_pad_q ? {P{Bits'(PadValue)}} : read_word_q;
+      if (out_step) tap_q <= tap_d;
       if (!rst_ni) begin
         read_valid_q <= 1'b0;
-        out_valid_q  <= 1'b0;
+        tap_valid_q  <= 1'b0;
       end else begin
         if (read_step) read_valid_q <= issue;
-        if (out_step) out_valid_q <= read_valid_q;
+        if (out_step) tap_valid_q <= read_valid_q;
       end
     end
 
-    assign out_data_o  = out_data_q;
-    assign out_valid_o = out_valid_q;
+    if (TapsTogether == 1) begin : gen_tap
+      assign out_data_o  = tap_q;
+      assign out_valid_o = tap_valid_q;
+      assign tap_ready   = out_ready_i;
+    end else begin : gen_gather
+      tap_gather #(
+          .Taps    (TapsTogether),
+          .Channels(InP),
+          .Bits    (Bits)
+      ) i_gather (
+          .clk_i,
+          .rst_ni,
+          .in_data_i (tap_q),
+          .in_valid_i(tap_valid_q),
+          .in_ready_o(tap_ready),
+          .out_data_o,
+          .out_valid_o,
+          .out_ready_i
+      );
+    end
   end
 
 endmodule

@@ -1,58 +1,86 @@
-/// Binary matrix-vector engine with votes: for every window of Inputs signs, output o is 1 (+1) when
-/// `popcount(window XNOR weight[o]) >= Threshold`, that is when Threshold or more products are +1.
+/// Binary matrix-vector engine: for every window of Inputs signs, output o is the activation of what the window and weight[o] agree in.
+/// By default that is a vote: 1 (+1) when `popcount(window XNOR weight[o]) >= Threshold`, when Threshold or more products are +1.
 ///
 /// A window comes as SF = Inputs/Simd beats and is used for NF = Outputs/Pe passes (window_replay). Stages: fetch, XNOR and
-/// popcount, accumulate, vote (majority_vote, the output register). A window takes NF*SF cycles, with no gap between
-/// passes, windows or frames; where a frame ends makes no difference here, so the number of pixels is no parameter.
+/// popcount, accumulate (popcount_lane: matches, or votes of groups), activate (popcount_activation, the output register). A
+/// window takes NF*SF cycles, with no gap between passes, windows or frames; where a frame ends makes no difference here, so
+/// the number of pixels is no parameter.
+///
+/// With Masked a beat has one bit more, the highest: it lies outside the map and has no part in the sums. With a Group every Group
+/// neighbours vote first, and their votes are counted; Group is a multiple of Simd or divides it. Threshold is of what is counted
+/// (see popcount_lane): matches (2 for each if Masked), or votes of groups.
 ///
 /// WeightFile has NF*SF words of Pe*Simd bits; word nf*SF + sf holds, in bit e*Simd + i, the weight of output nf*Pe + e
-/// and input sf*Simd + i; 1 is +1.
+/// and input sf*Simd + i; 1 is +1. The files of the activations have NF words of Pe elements, element e of word nf for output
+/// nf*Pe + e: see popcount_threshold and popcount_scale.
 ///
-/// Ports: stream `in` (Simd signs, one bit each), stream `out` (Pe votes, outputs in order).
+/// Ports: stream `in` (Simd signs, one bit each, and the mask), stream `out` (Pe elements of OutBits, outputs in order).
 module xnor_popcount #(
-    parameter int unsigned Inputs      = 576,               // signs a window (kernel * kernel * channels)
-    parameter int unsigned Outputs     = 64,                // output channels
-    parameter int unsigned Pe          = 1,                 // outputs at a time, divides Outputs
-    parameter int unsigned Simd        = 32,                // inputs at a time, divides Inputs
-    parameter int unsigned Threshold   = (Inputs + 1) / 2,  // the least popcount that votes +1; default: the majority
-    parameter              WeightFile  = "",                // for $readmemh; untyped, as Yosys 0.23 knows no string parameters
-    parameter              MemoryStyle = "auto"             // of the weights: "block", "distributed" or "auto"
+    parameter int unsigned Inputs         = 576,               // signs a window (kernel * kernel * channels)
+    parameter int unsigned Outputs        = 64,                // output channels
+    parameter int unsigned Pe             = 1,                 // outputs at a time, divides Outputs
+    parameter int unsigned Simd           = 32,                // inputs at a time, divides Inputs
+    parameter int unsigned Masked         = 0,                 // 1: a beat carries a mask
+    parameter int unsigned Group          = 0,                 // signs that vote together; 0: no groups
+    parameter int          GroupThreshold = 0,                 // the least sum of a group that votes +1
+    parameter              Activation     = "majority_vote",   // see popcount_activation
+    parameter int unsigned Threshold      = (Inputs + 1) / 2,  // the least count that votes +1; default: the majority of all signs
+    parameter int unsigned OutBits        = 1,                 // of an output; a vote has 1
+    parameter int unsigned MultiplierBits = 8,                 // popcount_scale
+    parameter int unsigned OffsetBits     = 16,                // popcount_scale
+    parameter int unsigned Shift          = 0,                 // popcount_scale
+    parameter              WeightFile     = "",                // for $readmemh; untyped, as Yosys 0.23 knows no string parameters
+    parameter              ThresholdFile  = "",                // threshold
+    parameter              MultiplierFile = "",                // popcount_scale
+    parameter              OffsetFile     = "",                // popcount_scale
+    parameter              MemoryStyle    = "auto"             // of the weights: "block", "distributed" or "auto"
 ) (
-    input  logic            clk_i,
-    input  logic            rst_ni,
-    input  logic [Simd-1:0] in_data_i,
-    input  logic            in_valid_i,
-    output logic            in_ready_o,
-    output logic [  Pe-1:0] out_data_o,
-    output logic            out_valid_o,
-    input  logic            out_ready_i
+    input  logic                   clk_i,
+    input  logic                   rst_ni,
+    input  logic [Simd+Masked-1:0] in_data_i,
+    input  logic                   in_valid_i,
+    output logic                   in_ready_o,
+    output logic [ Pe*OutBits-1:0] out_data_o,
+    output logic                   out_valid_o,
+    input  logic                   out_ready_i
 );
 
   localparam int unsigned SF          = Inputs / Simd;
   localparam int unsigned NF          = Outputs / Pe;
   localparam int unsigned AddressBits = SF * NF > 1 ? $clog2(SF * NF) : 1;
-  localparam int unsigned CountBits   = $clog2(Simd + 1);    // of a beat
-  localparam int unsigned SumBits     = $clog2(Inputs + 1);  // of a window
+  localparam int unsigned Unit        = Masked != 0 ? 2 : 1;        // of a match
+  localparam int unsigned GroupSize   = Group == 0 ? 1 : Group;
+  localparam int unsigned GroupBeats  = Group > Simd ? Group / Simd : 1;
+  localparam int unsigned MaxCount    = Group == 0 ? Unit * Inputs : (Inputs + GroupSize - 1) / GroupSize;
+  localparam int unsigned SumBits     = $clog2(MaxCount + 1);       // of a window
+  localparam int unsigned StateBits   = SumBits + (Group > Simd ? $clog2(Unit * Group + 1) : 0);
 
   // synthesis translate_off
   initial begin
     if (SF * Simd != Inputs) $fatal(1, "xnor_popcount: Simd %0d does not divide Inputs %0d", Simd, Inputs);
     if (NF * Pe != Outputs) $fatal(1, "xnor_popcount: Pe %0d does not divide Outputs %0d", Pe, Outputs);
+    if (Masked > 1) $fatal(1, "xnor_popcount: Masked is %0d, must be 0 or 1", Masked);
+    if (Group != 0 && Simd % GroupSize != 0 && Group % Simd != 0)
+      $fatal(1, "xnor_popcount: Group %0d is neither a multiple of Simd %0d nor does it divide it", Group, Simd);
+    if (Group != 0 && 128'(Activation) != 128'("majority_vote"))
+      $fatal(1, "xnor_popcount: groups have only the activation majority_vote, not %0s", Activation);
   end
   // synthesis translate_on
 
   logic                    stall, sum_ready;
   logic [ AddressBits-1:0] address;
-  logic [        Simd-1:0] window;
+  logic [ Simd+Masked-1:0] window;
+  logic                    masked;
   logic [     Pe*Simd-1:0] weight_q;
   logic                    window_valid, window_first, window_last;
-  logic                    count_valid_q, count_first_q, count_last_q, sum_valid_q;
+  logic                    count_valid_q, count_first_q, count_last_q, group_first, group_last, sum_valid_q;
   logic [  Pe*SumBits-1:0] sum;
 
-  assign stall = sum_valid_q && !sum_ready;
+  assign stall  = sum_valid_q && !sum_ready;
+  assign masked = Masked != 0 && window[Simd+Masked-1];
 
   window_replay #(
-      .Width (Simd),
+      .Width (Simd + Masked),
       .Beats (SF),
       .Passes(NF)
   ) i_window (
@@ -87,30 +115,62 @@ module xnor_popcount #(
     end
   end
 
-  for (genvar e = 0; e < Pe; e++) begin : gen_pe
-    logic [CountBits-1:0] count, count_q;
-    logic [  SumBits-1:0] sum_q;
+  group_beats #(
+      .Beats(GroupBeats)
+  ) i_group (
+      .clk_i,
+      .rst_ni,
+      .step_i (!stall && count_valid_q),
+      .last_i (count_last_q),
+      .first_o(group_first),
+      .last_o (group_last)
+  );
 
-    popcount #(
-        .Bits(Simd)
-    ) i_popcount (
-        .bits_i (~(window ^ weight_q[e*Simd+:Simd])),
-        .count_o(count)
+  for (genvar e = 0; e < Pe; e++) begin : gen_pe
+    logic [StateBits-1:0] state_d, state_q;
+
+    popcount_lane #(
+        .Inputs        (Inputs),
+        .Simd          (Simd),
+        .Group         (Group),
+        .GroupThreshold(GroupThreshold),
+        .Masked        (Masked),
+        .SumBits       (SumBits),
+        .StateBits     (StateBits)
+    ) i_lane (
+        .clk_i,
+        .enable_i     (!stall),
+        .matches_i    (~(window[Simd-1:0] ^ weight_q[e*Simd+:Simd])),
+        .masked_i     (masked),
+        .first_i      (count_first_q),
+        .last_i       (count_last_q),
+        .group_first_i(group_first),
+        .group_last_i (group_last),
+        .state_i      (state_q),
+        .state_o      (state_d)
     );
 
-    always_ff @(posedge clk_i) begin
-      if (!stall) count_q <= count;
-      if (!stall && count_valid_q) sum_q <= (count_first_q ? SumBits'(0) : sum_q) + SumBits'(count_q);
-    end
+    always_ff @(posedge clk_i) if (!stall && count_valid_q) state_q <= state_d;
 
-    assign sum[e*SumBits+:SumBits] = sum_q;
+    assign sum[e*SumBits+:SumBits] = state_q[SumBits-1:0];
   end
 
-  majority_vote #(
-      .Pe       (Pe),
-      .CountBits(SumBits),
-      .Threshold(Threshold)
-  ) i_vote (
+  popcount_activation #(
+      .Activation    (Activation),
+      .Pe            (Pe),
+      .CountBits     (SumBits),
+      .OutBits       (OutBits),
+      .Inputs        (Inputs),
+      .Unit          (Unit),
+      .Words         (NF),
+      .Threshold     (Threshold),
+      .ThresholdFile (ThresholdFile),
+      .MultiplierBits(MultiplierBits),
+      .OffsetBits    (OffsetBits),
+      .Shift         (Shift),
+      .MultiplierFile(MultiplierFile),
+      .OffsetFile    (OffsetFile)
+  ) i_activation (
       .clk_i,
       .rst_ni,
       .in_data_i (sum),

@@ -147,7 +147,7 @@ class _Project:
     def write_sources(self, folder: Path) -> dict[Path, str]:
         """Writes src/; returns the layer of each table."""
         (folder / "tables").mkdir(parents=True)
-        headers = sorted({f"{call.function}.hpp" for call in self.calls.values()})
+        headers = sorted({header for call in self.calls.values() for header in call.headers})
         _copy_with_includes(["stream_types.hpp", *headers], folder)
         for name in ("axis.hpp", "tap.hpp"):
             shutil.copyfile(TEMPLATES / name, folder / name)
@@ -317,7 +317,7 @@ def _numbered(name: str, count: int) -> list[str]:
 
 
 def _beat(stream: Stream) -> str:
-    return f"flow::beat<{stream.parallel}, {stream.bits}>"
+    return f"flow::beat<{stream.parallel + stream.masked}, {stream.bits}>"
 
 
 def _shape(wire: Wire) -> str:
@@ -325,7 +325,7 @@ def _shape(wire: Wire) -> str:
 
 
 def _stream_fields(stream: Stream) -> dict:
-    names = ("height", "width", "channels", "parallel", "bits", "signed")
+    names = ("height", "width", "channels", "parallel", "bits", "signed", "masked")
     return {name: getattr(stream, name) for name in names}
 
 

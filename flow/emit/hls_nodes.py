@@ -8,23 +8,31 @@ from dataclasses import dataclass, field
 from flow.emit.tables import Table, bipolar_words, fold_weights
 from flow.errors import FlowError
 from flow.graph import Node
-from flow.ops.votes import least_matches
+from flow.ops.votes import ACTIVATIONS
 
 STORAGE = {"distributed": "lutram", "block": "bram"}  # memory attribute -> impl of BIND_STORAGE
 MAX_SIMD = 64  # bits of a native word
 
 WORDS_LAYOUT = "[e][nf * SF + sf], bit i: weight of input sf * Simd + i for output nf * Pe + e; 1 is +1"
+CHANNELS_LAYOUT = "[e][nf]: of output nf * Pe + e"
 WEIGHTS_LAYOUT = "[e][nf * SF + sf][i]: weight of input sf * Simd + i for output nf * Pe + e"
 
 
 @dataclass(frozen=True)
 class Call:
-    """The call of a header's function: its template parameters by name, its tables, and where the first table is kept."""
+    """The call of a header's function: its template parameters by name (numbers, or an activation's type), its tables, and
+    where the first table is kept."""
 
     function: str
-    parameters: dict[str, int]
+    parameters: dict[str, int | str]
     tables: tuple[Table, ...] = field(default=())
     storage: str | None = None
+
+    @property
+    def headers(self) -> set[str]:
+        """The function's header and those of the types among the parameters."""
+        types = (value.removeprefix("flow::").split("<")[0] for value in self.parameters.values() if isinstance(value, str))
+        return {f"{name}.hpp" for name in (self.function, *types)}
 
 
 def call_of(node: Node) -> Call:
@@ -84,9 +92,13 @@ def _sign_threshold(node):
 def _sliding_window(node):
     op = node.op
     pad = int(op.pad_value > 0) if op.bits == 1 else op.pad_value & ((1 << op.bits) - 1)
+    if op.p % op.taps_together:
+        raise FlowError(f"{node.name}: order {op.order} wants p a multiple of {op.taps_together}, not {op.p}: set simd to one in the plan")
+    if op.masked and op.taps_together > 1:
+        raise FlowError(f"{node.name}: HLS masks windows in order tap only, not {op.order}: pad with -1 or +1")
     return {
         "Height": op.height, "Width": op.width, "Channels": op.channels, "Kernel": op.kernel, "Stride": op.stride,
-        "Padding": op.padding, "P": op.p, "Bits": op.bits, "PadValue": pad,
+        "Padding": op.padding, "P": op.p, "Bits": op.bits, "PadValue": pad, "Masked": int(op.masked), "Taps": op.taps_together,
     }, ()  # fmt: skip
 
 
@@ -101,14 +113,16 @@ def _vote_select(node):
 
 def _weight_stationary(node):
     op = node.op
-    _check_simd(node)
     if op.weight_bits % 64:
         raise FlowError(f"{node.name}: {op.weight_bits} weight bits are not whole 64-bit words: keep its weights on chip")
+    if op.pad_value not in (-1, 0, 1):
+        raise FlowError(f"{node.name}: a bipolar map is padded with -1, 0 or +1, not {op.pad_value}")
+    activation, tables = _activation(node, op.window)
     return {
         "Height": op.height, "Width": op.width, "Channels": op.channels, "Outputs": op.features, "Kernel": op.kernel,
-        "Stride": op.stride, "Padding": op.padding, "Pe": op.pe, "Simd": op.simd,
-        "Threshold": least_matches(op.window, op.threshold),
-    }, ()  # fmt: skip
+        "Stride": op.stride, "Padding": op.padding, "PadValue": op.pad_value, "Pe": op.pe, "Simd": op.simd,
+        **_voters(node, masked=op.padding > 0 and op.pad_value == 0), "Activation": activation,
+    }, tables  # fmt: skip
 
 
 def _width_converter(node):
@@ -118,23 +132,60 @@ def _width_converter(node):
 
 def _xnor_popcount(node):
     op = node.op
-    _check_simd(node)
-    if op.activation != "majority_vote":
-        raise FlowError(f"{node.name}: HLS has no activation {op.activation}, only majority_vote")
+    activation, tables = _activation(node, op.channels)
     parameters = {
-        "Inputs": op.channels, "Outputs": op.features, "Pixels": op.pixels, "Pe": op.pe, "Simd": op.simd,
-        "Threshold": least_matches(op.channels, op.threshold),
+        "Inputs": op.channels, "Outputs": op.features, "Pixels": op.pixels, "Pe": op.pe, "Simd": op.simd, "Masked": op.masked,
+        **_voters(node, masked=op.masked), "Activation": activation,
     }  # fmt: skip
     ctype, words = bipolar_words(fold_weights(node.constants[0], op.pe, op.simd))
-    return parameters, (Table("weights", ctype, words, WORDS_LAYOUT),)
+    return parameters, (Table("weights", ctype, words, WORDS_LAYOUT), *tables)
 
 
-def _check_simd(node):
-    if node.op.simd > MAX_SIMD:
-        raise FlowError(f"{node.name}: SIMD {node.op.simd} is above the {MAX_SIMD} that HLS takes: lower simd in the plan")
+def _voters(node, masked):
+    """Who votes on the sum: the inputs themselves, or groups of them."""
+    op = node.op
+    if op.simd > MAX_SIMD:
+        raise FlowError(f"{node.name}: SIMD {op.simd} is above the {MAX_SIMD} that HLS takes: lower simd in the plan")
+    if not op.group:
+        return {"Group": 1, "GroupThreshold": 0}
+    if masked:
+        raise FlowError(f"{node.name}: groups of {op.group} have no majority outside the map: pad with -1 or +1, or set group to 0")
+    if op.simd % op.group and op.group % op.simd:
+        raise FlowError(f"{node.name}: groups of {op.group} do not fit SIMD {op.simd}: set simd to a multiple or a divisor of {op.group}")
+    return {"Group": op.group, "GroupThreshold": op.group_threshold}
 
 
-_CALLS: dict[str, Callable[[Node], tuple[dict[str, int], tuple[Table, ...]]]] = {
+def _activation(node, inputs):
+    """The C++ type of the activation behind sums of ``inputs`` signs, and its tables."""
+    op = node.op
+    constants = [values.reshape(-1, op.pe).T for values in node.constants[1:]]  # [e][nf]
+    if op.activation not in ACTIVATIONS:
+        raise FlowError(f"{node.name}: HLS has no activation {op.activation}: it has {', '.join(ACTIVATIONS)}")
+    if op.activation == "popcount_scale":
+        return _popcount_scale(node, inputs, *constants)
+    if op.activation == "sum":
+        if not inputs.bit_length() < op.out_bits <= 32:
+            raise FlowError(f"{node.name}: sums of {inputs} signs on {op.out_bits} bits: set out_bits to {inputs.bit_length() + 1}..32")
+        return f"flow::sum<{op.out_bits}>", ()
+    if constants:
+        return "flow::threshold", (Table("thresholds", "int32_t", constants[0], CHANNELS_LAYOUT),)
+    return f"flow::majority_vote<{op.threshold}>", ()
+
+
+def _popcount_scale(node, inputs, multipliers, offsets):
+    op = node.op
+    if op.out_bits > 32 or not 0 <= op.shift < 64:
+        raise FlowError(f"{node.name}: out_bits {op.out_bits}, shift {op.shift}: HLS takes at most 32 bits and shifts of 0..63")
+    largest = max(abs(m) * inputs + abs(b) for m, b in zip(multipliers.ravel().tolist(), offsets.ravel().tolist()))
+    if largest >= 1 << 63:
+        raise FlowError(f"{node.name}: multiplier * sum + offset reaches {largest}, beyond 64 bits: scale both down, and shift less")
+    return f"flow::popcount_scale<{op.out_bits}, {op.shift}>", (
+        Table("multipliers", "int32_t", multipliers, CHANNELS_LAYOUT),
+        Table("offsets", "int64_t", offsets, CHANNELS_LAYOUT),
+    )
+
+
+_CALLS: dict[str, Callable[[Node], tuple[dict[str, int | str], tuple[Table, ...]]]] = {
     "AddStreams": _add_streams,
     "AvgPool": _avg_pool,
     "Duplicate": _duplicate,

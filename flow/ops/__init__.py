@@ -7,9 +7,11 @@ from .boundary import FromStream, ToStream
 from .duplicate import Duplicate
 from .fifo import Fifo
 from .global_pool import GlobalPool
+from .group_vote import GroupVote
 from .int_conv import IntConv
 from .max_pool import MaxPool
 from .pixel_offset import PixelOffset
+from .repeat import Repeat
 from .rprelu import RPReLU
 from .sample import Sample
 from .sign_threshold import SignThreshold
@@ -20,9 +22,9 @@ from .width_converter import WidthConverter
 from .xnor_popcount import XnorPopcount
 
 NODES = (
-    AddStreams, AvgPool, Duplicate, Fifo, GlobalPool, IntConv, MaxPool, PixelOffset, RPReLU, Sample, SignThreshold,
+    AddStreams, AvgPool, Duplicate, Fifo, GlobalPool, IntConv, MaxPool, PixelOffset, Repeat, RPReLU, Sample, SignThreshold,
     SlidingWindow, VoteSelect, WeightStationary, WidthConverter, XnorPopcount,
 )  # fmt: skip
-custom_op = {node.__name__: node for node in (*NODES, FromStream, ToStream)}
+custom_op = {node.__name__: node for node in (*NODES, FromStream, GroupVote, ToStream)}
 
 __all__ = ["DOMAIN", "NODES", "Cost", "HardwareOp", "Stream", "custom_op", *custom_op]

@@ -5,10 +5,11 @@ from .dot import dot
 
 
 class IntConv(HardwareOp):
-    """y = saturate((sum(w * x) + bias) >> shift): 8-bit convolution of windows, or the classifier.
+    """y = saturate((multiplier[c] * sum(w * x) + bias[c]) >> shift): 8-bit convolution of windows, or the classifier.
 
-    Inputs: window [N, OH, OW, n] signed (``channels`` = n), weights [O, n], bias [O] on the
-    accumulator's grid. The shift is arithmetic, so it floors.
+    Inputs: window [N, OH, OW, n] signed (``channels`` = n), weights [O, n], bias [O] on the product's grid, and, where the
+    scales are no powers of two, multiplier [O] (1 without it). ``acc_bits`` hold every product plus bias. The shift is
+    arithmetic, so it floors.
     """
 
     attributes = {
@@ -22,9 +23,14 @@ class IntConv(HardwareOp):
         "memory": ("s", False, "block"),
     }
 
-    def evaluate(self, window, weights, bias):
+    def evaluate(self, window, weights, bias, multiplier=1):
         sums = dot(window, weights, np.float64)  # exact: far below 2^53
-        return saturate((sums + bias) >> self.shift, self.out_bits)
+        return saturate((multiplier * sums + bias) >> self.shift, self.out_bits)
+
+    @property
+    def scaled(self) -> bool:
+        """Has multipliers."""
+        return len(self.onnx_node.input) > 3
 
     @property
     def synapse_fold(self):
@@ -49,7 +55,7 @@ class IntConv(HardwareOp):
         weights = memory_cost(self.neuron_fold * self.synapse_fold, multipliers * self.weight_bits, self.memory)
         bias = memory_cost(self.neuron_fold, self.pe * self.acc_bits, "distributed")
         # a line through Yosys 0.70 estimates of rtl/int_conv.sv
-        engine = Cost(lut=8 * multipliers + 300, ff=7 * multipliers + 110, dsp=multipliers)
+        engine = Cost(lut=8 * multipliers + 300, ff=7 * multipliers + 110, dsp=multipliers + self.pe * self.scaled)
         return engine + replay + weights + bias
 
     def operations(self):

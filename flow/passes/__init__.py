@@ -4,9 +4,12 @@ from qonnx.transformation.general import SortGraph
 
 from .finish import NameStreams, RemoveDeadNodes, RequireIntegers
 from .infer_add_streams import InferAddStreams
+from .infer_channels import InferChannels
 from .infer_int_conv import InferIntConv
+from .infer_max_pool import InferMaxPool
 from .infer_pixel_offset import InferPixelOffset
 from .infer_pools import InferPools
+from .infer_rprelu import InferRPReLU
 from .infer_sign_threshold import InferSignThreshold
 from .infer_vote_select import InferVoteSelect
 from .infer_xnor_popcount import InferXnorPopcount
@@ -20,7 +23,10 @@ REAL_PASSES = (
     InferXnorPopcount,
     InferVoteSelect,
     InferAddStreams,
+    InferRPReLU,
     InferPools,
+    InferMaxPool,
+    InferChannels,
     InferIntConv,
     JoinStreams,
     RemoveDeadNodes,

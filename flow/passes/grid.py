@@ -9,7 +9,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.graph import stream_of
 
-TRANSPARENT = ("Flatten", "Pad", "Reshape", "Identity")
+TRANSPARENT = ("Flatten", "Pad", "Reshape", "Identity", "Slice", "Concat", "MaxPool")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ def grid_of(model: ModelWrapper, tensor: str) -> Grid | None:
         low = -(1 << (stream.bits - 1)) if stream.signed else 0
         high = (1 << (stream.bits - stream.signed)) - 1
         return Grid(scale, -1, 1, True) if stream.bipolar else Grid(scale, low, high)
+    if node.op_type == "GroupVote":
+        return Grid(1.0, -1, 1, bipolar=True)
     if node.op_type in TRANSPARENT:
         return grid_of(model, node.input[0])
     return None

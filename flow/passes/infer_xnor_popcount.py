@@ -13,12 +13,16 @@ from .window import convolution_of, weight_rows
 class InferXnorPopcount(Transformation):
     """A convolution of bipolar activations and weights, up to its quantizer, becomes XnorPopcount.
 
-    By evaluation of what follows on every sum s in {-n, -n+2, .., n}:
+    By evaluation of what follows on every sum s that can occur:
 
-    - into BipolarQuant: a majority vote, popcount >= threshold. sign(2p - n) = +1 exactly when
-      p >= n/2, whatever positive factor stands between.
+    - into BipolarQuant: the least sum that votes +1, per channel. One sum for all channels is a majority vote
+      (BatchNorm with positive scales and no bias keeps it at 0), else a Threshold. A channel whose vote falls with
+      s (a negative BatchNorm scale) gets the opposite weights, and then rises.
     - into Quant: PopcountScale, an integer multiplier, offset and shift per channel that give the
       quantizer's result for every sum.
+    - into the graph's output: the sums, times a constant at most, are the logits.
+
+    A GroupVote is a majority vote whose groups vote first.
     """
 
     def apply(self, model):
@@ -26,45 +30,94 @@ class InferXnorPopcount(Transformation):
             conv = convolution_of(model, node)
             if conv is None or not (conv.grid.bipolar and conv.weight_grid.bipolar):
                 continue
-            if conv.padding and conv.pad_value != -1:
-                raise refuse(node, f"padding with {conv.pad_value:g}: only -1 is mapped, pad explicitly with -1")
-            following = consumers(model, node.output[0])
-            chain = chain_to_quantizer(model, following[0]) if len(following) == 1 else None
-            if chain is None:
-                raise refuse(node, "its sums do not run through constants into one quantizer")
-            self._replace(model, conv, chain)
+            Layer(model, node, conv).replace()
             return model, True
         return model, False
 
-    def _replace(self, model, conv, chain):
-        weights = weight_rows(conv.weights / conv.weight_grid.scale)
-        features, n = weights.shape
-        sums = np.arange(-n, n + 1, 2)
-        results = evaluate_chain(model, chain, sums * conv.grid.scale * conv.weight_grid.scale, features)
-        grid = grid_of(model, chain[-1].output[0])
-        rewriter = Rewriter(model)
-        stream = rewriter.to_stream(conv.input, conv.grid.scale)
-        stream = rewriter.node("SlidingWindow", stream, bits=1, pad_value=-1, **conv.window)
-        if grid.bipolar:
-            threshold = self._threshold(chain[-1], results > 0)
-            stream = rewriter.node(
-                "XnorPopcount", stream, [weights], features=features, bits=1, activation="majority_vote", threshold=threshold
-            )
-        else:
-            integers = np.rint(results / grid.scale).astype(np.int64)
-            multiplier, offset, shift = fit_multiply_shift(sums, integers, grid.bits, chain[-1])
-            stream = rewriter.node(
-                "XnorPopcount", stream, [weights, multiplier, offset], features=features, bits=1,
-                activation="popcount_scale", shift=shift, out_bits=grid.bits,
-            )  # fmt: skip
-        rewriter.from_stream(stream, grid.scale, chain[-1].output[0])
-        rewriter.replace([*conv.nodes, *chain])
 
-    @staticmethod
-    def _threshold(node, votes):
-        if (np.diff(votes.astype(int), axis=0) < 0).any():
-            raise refuse(node, "the vote does not rise with the popcount in every channel")
-        thresholds = (~votes).sum(axis=0)
-        if (thresholds != thresholds[0]).any():
-            raise refuse(node, "its channels vote at different popcounts: per-channel thresholds are not mapped yet")
-        return int(thresholds[0])
+class Layer:
+    """One binary convolution and what stands behind it."""
+
+    def __init__(self, model, node, conv):
+        self.model, self.node, self.conv = model, node, conv
+        self.weights = weight_rows(conv.weights / conv.weight_grid.scale, conv.voter.get("order", "tap"))
+        self.features, self.n = self.weights.shape
+        self.step = conv.grid.scale * conv.weight_grid.scale  # of a sum
+        self.pad = self._pad()
+        # every product is odd, so a sum of n has n's parity; taps padded with 0 leave fewer products
+        masked = conv.padding and self.pad == 0
+        self.sums = np.arange(-self.n, self.n + 1, 1 if masked else 2)
+
+    def _pad(self) -> int:
+        pad = self.conv.pad_value / self.conv.grid.scale
+        if self.conv.padding and pad not in (-1, 0, 1):
+            raise refuse(self.node, f"padding with {self.conv.pad_value:g}: pad with 0 or with a value of the input, +-{self.conv.grid.scale:g}")
+        return int(pad) if self.conv.padding else -1
+
+    def replace(self):
+        if self.conv.voter:
+            self._emit([], 1.0, self.node.output[0], activation="majority_vote", **self.conv.voter)
+            return
+        following = consumers(self.model, self.node.output[0])
+        behind = self._output_chain()
+        if behind is not None:
+            nodes, factor, output = behind
+            self.model.set_metadata_prop("logit_scale", repr(float(self.step * factor)))
+            bits = int(self.n).bit_length() + 1
+            self._emit(nodes, self.step * factor, output, activation="sum", out_bits=bits)
+            return
+        chain = chain_to_quantizer(self.model, following[0]) if len(following) == 1 else None
+        if chain is None:
+            raise refuse(self.node, "its sums do not run through constants into one quantizer")
+        results = evaluate_chain(self.model, chain, self.sums * self.step, self.features)
+        grid = grid_of(self.model, chain[-1].output[0])
+        attributes, constants = self._votes(chain[-1], results > 0) if grid.bipolar else self._scales(chain[-1], results, grid)
+        self._emit(chain, grid.scale, chain[-1].output[0], constants, **attributes)
+
+    def _output_chain(self):
+        """(nodes, factor, output) where nothing but a constant factor and a Flatten stand before the graph's output."""
+        nodes, factor, tensor = [], 1.0, self.node.output[0]
+        while tensor != self.model.graph.output[0].name:
+            following = consumers(self.model, tensor)
+            if len(following) != 1 or following[0].op_type not in ("Mul", "Flatten", "Identity"):
+                return None
+            constants = [value for name in following[0].input if (value := self.model.get_initializer(name)) is not None]
+            if any(value.size != 1 for value in constants):
+                return None
+            factor *= float(np.prod(constants))
+            nodes.append(following[0])
+            tensor = following[0].output[0]
+        return nodes, factor, tensor
+
+    def _votes(self, node, votes):
+        steps = np.diff(votes.astype(int), axis=0)
+        falling = (steps < 0).any(axis=0)
+        if (falling & (steps > 0).any(axis=0)).any():
+            raise refuse(node, "the vote neither rises nor falls with the sum in every channel")
+        self.weights = np.where(falling[:, None], -self.weights, self.weights)
+        rising = np.where(falling, votes[::-1], votes)  # sums are symmetric
+        thresholds = np.append(self.sums, self.n + 1)[(~rising).sum(axis=0)]
+        if (thresholds == thresholds[0]).all():
+            return {"activation": "majority_vote", "threshold": int(thresholds[0])}, []
+        return {"activation": "threshold"}, [thresholds]
+
+    def _scales(self, node, results, grid):
+        integers = np.rint(results / grid.scale).astype(np.int64)
+        multiplier, offset, shift = fit_multiply_shift(self.sums, integers, grid.bits, node)
+        return {"activation": "popcount_scale", "shift": shift, "out_bits": grid.bits}, [multiplier, offset]
+
+    def _emit(self, chain, scale, output, constants=(), **attributes):
+        rewriter = Rewriter(self.model)
+        order = attributes.pop("order", "tap")
+        together = {"tap": 1, "row": self.conv.window["kernel"], "channel": self.conv.window["kernel"] ** 2}[order]
+        stream = rewriter.to_stream(self.conv.input, self.conv.grid.scale)
+        stream = rewriter.node(
+            "SlidingWindow", stream, bits=1, pad_value=self.pad, order=order, p=together, **self.conv.window
+        )
+        masked = int(self.conv.padding > 0 and self.pad == 0)
+        stream = rewriter.node(
+            "XnorPopcount", stream, [self.weights, *constants], features=self.features, bits=1, masked=masked,
+            simd=together, **attributes,
+        )
+        rewriter.from_stream(stream, scale, output)
+        rewriter.replace([*self.conv.nodes, *chain])

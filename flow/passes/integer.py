@@ -44,6 +44,41 @@ def fit_multiply_shift(sums: np.ndarray, targets: np.ndarray, bits: int, node) -
     raise refuse(node, f"no {MULTIPLIER_BITS}-bit multiplier and shift give its result on every popcount")
 
 
+def affine_constants(model, chain, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """gain, offset float64 [channels] of a chain of constants: y = gain * x + offset.
+
+    Raises:
+        PassError: a node of the chain is not affine.
+    """
+    gain, offset = np.ones(channels), np.zeros(channels)
+    for node in chain:
+        constants = [model.get_initializer(name) for name in node.input if name and model.get_initializer(name) is not None]
+        if node.op_type == "BatchNormalization":
+            scale, bias, mean, var = (value.astype(np.float64) for value in constants)
+            epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
+            slope = scale / np.sqrt(var + epsilon)
+            gain, offset = gain * slope, offset * slope + bias - mean * slope
+            continue
+        operand = np.broadcast_to(np.asarray(constants[0] if constants else 0.0, np.float64).ravel(), channels)
+        first = bool(constants) and model.get_initializer(node.input[0]) is not None
+        match node.op_type:
+            case "Mul":
+                gain, offset = gain * operand, offset * operand
+            case "Div" if not first:
+                gain, offset = gain / operand, offset / operand
+            case "Add":
+                offset = offset + operand
+            case "Sub":
+                gain, offset = (-gain, operand - offset) if first else (gain, offset - operand)
+            case "Neg":
+                gain, offset = -gain, -offset
+            case "Identity":
+                pass
+            case _:
+                raise refuse(node, "is no multiplication or addition of constants")
+    return gain, offset
+
+
 def _finite(bound: np.ndarray, value: np.ndarray, other: float) -> np.ndarray:
     return np.where(np.isinf(bound), other, value)
 

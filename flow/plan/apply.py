@@ -14,6 +14,7 @@ from flow.errors import FlowError
 from flow.graph import consumers, hardware_nodes, stream_of
 from flow.ops import DOMAIN, HardwareOp, custom_op
 from flow.ops.base import stream_datatype
+from flow.ops.votes import ATTRIBUTES
 
 from .plan import Plan
 
@@ -33,10 +34,11 @@ def stationary_node(window: NodeProto, engine: NodeProto, pe: int, simd: int) ->
     """The WeightStationary node that does the work of a SlidingWindow and its XnorPopcount."""
     w, e = getCustomOp(window), getCustomOp(engine)
     return helper.make_node(
-        "WeightStationary", [window.input[0], engine.input[1]], [engine.output[0]],
+        "WeightStationary", [window.input[0], *engine.input[1:]], [engine.output[0]],
         name=engine.name.replace("XnorPopcount", "WeightStationary"), domain=DOMAIN,
         height=w.height, width=w.width, channels=w.channels, kernel=w.kernel, stride=w.stride, padding=w.padding,
-        features=e.features, threshold=e.threshold, bits=1, pe=pe, simd=simd,
+        pad_value=w.pad_value, features=e.features, bits=1, pe=pe, simd=simd,
+        **{name: getattr(e, name) for name in ATTRIBUTES},
     )  # fmt: skip
 
 

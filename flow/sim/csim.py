@@ -182,8 +182,8 @@ def _decode(stream: dict, words: np.ndarray) -> np.ndarray:
     beats = words[:, 0].tolist() if size == 8 else [
         int.from_bytes(data[start : start + size], "little") for start in range(0, len(data), size)
     ]  # fmt: skip
-    bipolar = stream["bits"] == 1
-    values = from_beats(beats, stream["parallel"], stream["bits"], stream["signed"], bipolar=bipolar)
+    bipolar, masked = stream["bits"] == 1, stream["masked"]
+    values = from_beats(beats, stream["parallel"], stream["bits"], stream["signed"], bipolar=bipolar, masked=masked)
     return values.reshape(height, width, channels)
 
 

@@ -1,0 +1,88 @@
+import numpy as np
+from qonnx.transformation.base import Transformation
+
+from flow.graph import consumers
+
+from .chain import chain_input, chain_to_quantizer, evaluate_chain
+from .grid import grid_of
+from .rewrite import Rewriter, refuse
+
+
+class InferRPReLU(Transformation):
+    """Shift, PRelu, shift on a fixed-point tensor, up to the quantizer of the same grid, become RPReLU.
+
+    By evaluation: the chain is run on every value of the grid, and per channel the two shifts and the slope 2^-k are found
+    that give all of its results.
+    """
+
+    def apply(self, model):
+        for start in list(model.graph.node):
+            chain = self._chain(model, start)
+            if chain is None:
+                continue
+            tensor = chain_input(model, chain)
+            grid = grid_of(model, tensor)
+            channels = model.get_tensor_shape(tensor)[1]
+            results = evaluate_chain(model, chain, grid.integers * grid.scale, channels) / grid.scale
+            before, slope, after = fit_rprelu(np.rint(results).astype(np.int64), grid.bits, chain[-1])
+            rewriter = Rewriter(model)
+            stream = rewriter.to_stream(tensor, grid.scale)
+            stream = rewriter.node("RPReLU", stream, [before, slope, after], bits=grid.bits)
+            rewriter.from_stream(stream, grid.scale, chain[-1].output[0])
+            rewriter.replace(chain)
+            return model, True
+        return model, False
+
+    @staticmethod
+    def _chain(model, start):
+        """From a fixed-point tensor over a PRelu to a Quant on the tensor's own grid; None if there is none."""
+        chain = chain_to_quantizer(model, start)
+        if chain is None or chain[-1].op_type != "Quant" or not any(node.op_type == "PRelu" for node in chain):
+            return None
+        grid = grid_of(model, chain_input(model, chain))
+        if grid is None or grid.bipolar:
+            return None
+        while grid_of(model, chain[-1].output[0]) != grid:
+            following = consumers(model, chain[-1].output[0])
+            more = chain_to_quantizer(model, following[0]) if len(following) == 1 else None
+            if more is None or more[-1].op_type != "Quant":
+                raise refuse(chain[-1], "an activation must end on the grid of its input")
+            chain += more
+        return chain
+
+
+def fit_rprelu(table: np.ndarray, bits: int, node) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """before, slope, after [C] with which RPReLU has the results ``table`` [2^bits, C] on the values -2^(bits-1) .. .
+
+    Raises:
+        PassError: a channel is no such function.
+    """
+    found = [_fit(table[:, channel], bits) for channel in range(table.shape[1])]
+    if None in found:
+        raise refuse(node, f"channel {found.index(None)} is no shift, PReLU of slope 2^-k and shift")
+    return tuple(np.array(column, np.int64) for column in zip(*found))
+
+
+def _fit(results: np.ndarray, bits: int) -> tuple[int, int, int] | None:
+    """The upper part is x + rise; where it ends, u = x + before is 0 or -1."""
+    lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    x = np.arange(lowest, highest + 1)
+    unsaturated = np.flatnonzero(results < highest)
+    rise = int(results[unsaturated[-1]] - x[unsaturated[-1]]) if len(unsaturated) else highest - lowest
+    on_line = results == np.clip(x + rise, lowest, highest)
+    bend = int(x[np.flatnonzero(~on_line)[-1]]) + 1 if not on_line.all() else lowest
+    likely = [(before, rise - before) for before in (-bend, -bend - 1) if lowest <= before <= highest]
+    everything = ((before, None) for before in range(lowest, highest + 1))
+    for before, after in (*likely, *everything):
+        for slope in range(bits):
+            u = x + before
+            bent = np.where(u >= 0, u, u >> slope)
+            shift = after if after is not None else _shift(results, bent, lowest, highest)
+            if np.array_equal(np.clip(bent + shift, lowest, highest), results) and lowest <= shift <= highest:
+                return before, slope, shift
+    return None
+
+
+def _shift(results, bent, lowest, highest) -> int:
+    inside = np.flatnonzero((results > lowest) & (results < highest))
+    return int((results - bent)[inside[0] if len(inside) else 0])

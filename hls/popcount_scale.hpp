@@ -1,0 +1,28 @@
+/// out = saturate_Bits((multipliers[c] * s + offsets[c]) >> Shift), the shift arithmetic: an activation of xnor_popcount and
+/// weight_stationary (see majority_vote.hpp), and the integer multiplication that PopBin removes.
+///
+///   Bits         of an output, at most 32
+///   Shift        at most 63
+///   multipliers  [e][nf]: of output nf * Pe + e
+///   offsets      [e][nf]; multipliers * s + offsets must fit 64 bits
+#pragma once
+
+#include "stream_types.hpp"
+
+namespace flow {
+
+template <unsigned Bits, unsigned Shift> struct popcount_scale {
+    static_assert(Shift < 64, "popcount_scale: Shift is at most 63");
+    static const unsigned OutBits = Bits;
+
+    template <unsigned Pe, unsigned Passes>
+    static int32_t apply(int32_t s, unsigned e, unsigned pass, const int32_t (&multipliers)[Pe][Passes],
+                         const int64_t (&offsets)[Pe][Passes]) {
+#pragma HLS INLINE
+#pragma HLS ARRAY_PARTITION variable=multipliers complete dim=1
+#pragma HLS ARRAY_PARTITION variable=offsets complete dim=1
+        return saturate<Bits>((int64_t(multipliers[e][pass]) * s + offsets[e][pass]) >> Shift);
+    }
+};
+
+}  // namespace flow

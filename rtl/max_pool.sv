@@ -1,0 +1,77 @@
+/// Maximum pooling, 2x2 with stride 2: out = the largest of the four elements; of bipolar ones that is their OR.
+///
+/// The largest element of a window so far waits in pool_buffer.
+///
+/// Rate: an input beat every cycle while the output takes its beat (one in four); only a beat that completes a window ever waits.
+///
+/// Parameters
+///   Height, Width: the input map; both even
+///   Channels:      channels of the map
+///   P:             elements a beat; divides Channels
+///   Bits:          bits an element, in and out; signed, or bipolar where 1
+/// Ports
+///   clk_i, rst_ni: clock; synchronous reset, active low
+///   in_*:  the map, P elements a beat, NHWC
+///   out_*: the map of Height/2 x Width/2, P elements a beat, NHWC
+module max_pool #(
+    parameter int unsigned Height = 32,
+    parameter int unsigned Width = 32,
+    parameter int unsigned Channels = 64,
+    parameter int unsigned P = 4,
+    parameter int unsigned Bits = 10
+) (
+    input  logic              clk_i,
+    input  logic              rst_ni,
+    input  logic [P*Bits-1:0] in_data_i,
+    input  logic              in_valid_i,
+    output logic              in_ready_o,
+    output logic [P*Bits-1:0] out_data_o,
+    output logic              out_valid_o,
+    input  logic              out_ready_i
+);
+
+  // synthesis translate_off
+  initial begin
+    if (P == 0 || Channels % P != 0)
+      $fatal(1, "max_pool: P (%0d) must divide Channels (%0d)", P, Channels);
+    if (Height % 2 != 0 || Width % 2 != 0)
+      $fatal(1, "max_pool: the map is %0dx%0d, both sides must be even", Height, Width);
+  end
+  // synthesis translate_on
+
+  logic first;
+  logic [P*Bits-1:0] partial, largest;
+
+  pool_buffer #(
+      .Words        (Channels / P),
+      .Windows      (Width / 2),
+      .WindowRows   (2),
+      .WindowColumns(2),
+      .PartialWidth (P * Bits),
+      .OutWidth     (P * Bits)
+  ) i_buffer (
+      .clk_i,
+      .rst_ni,
+      .in_valid_i,
+      .in_ready_o,
+      .first_o  (first),
+      .partial_o(partial),
+      .partial_i(largest),
+      .result_i (largest),
+      .out_data_o,
+      .out_valid_o,
+      .out_ready_i
+  );
+
+  for (genvar i = 0; i < P; i++) begin : gen_element
+    logic [Bits-1:0] element, best;
+    logic larger;
+
+    assign element = in_data_i[i*Bits+:Bits];
+    assign best    = partial[i*Bits+:Bits];
+    assign larger  = Bits == 1 ? element > best : $signed(element) > $signed(best);
+
+    assign largest[i*Bits+:Bits] = first || larger ? element : best;
+  end
+
+endmodule

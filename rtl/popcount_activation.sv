@@ -1,0 +1,96 @@
+/// What stands behind the counts of a binary engine, by its name in flow/ops/votes.py:
+///
+///   "majority_vote"   one threshold for all channels (majority_vote)
+///   "threshold"       a threshold per channel (popcount_threshold)
+///   "popcount_scale"  multiplier, offset and shift per channel (popcount_scale)
+///   "sum"             the sum of the signs itself (popcount_sum)
+///
+/// Ports: stream `in` (Pe unsigned counts of CountBits), stream `out` (Pe elements of OutBits; a vote has one bit).
+module popcount_activation #(
+    parameter              Activation     = "majority_vote",
+    parameter int unsigned Pe             = 1,                // counts a beat
+    parameter int unsigned CountBits      = 7,                // width of a count
+    parameter int unsigned OutBits        = 1,                // width of a result
+    parameter int unsigned Inputs         = 64,               // signs of a sum
+    parameter int unsigned Unit           = 1,                // what a match counts as: 1 or 2
+    parameter int unsigned Words          = 1,                // groups of Pe channels
+    parameter int unsigned Beats          = 1,                // beats of a group that follow each other: 1 in pixel order
+    parameter int unsigned Threshold      = 32,               // majority_vote: the least count that votes +1
+    parameter              ThresholdFile  = "",               // threshold
+    parameter int unsigned MultiplierBits = 8,                // popcount_scale, and what follows
+    parameter int unsigned OffsetBits     = 16,
+    parameter int unsigned Shift          = 0,
+    parameter              MultiplierFile = "",
+    parameter              OffsetFile     = ""
+) (
+    input  logic                    clk_i,
+    input  logic                    rst_ni,
+    input  logic [Pe*CountBits-1:0] in_data_i,
+    input  logic                    in_valid_i,
+    output logic                    in_ready_o,
+    output logic [  Pe*OutBits-1:0] out_data_o,
+    output logic                    out_valid_o,
+    input  logic                    out_ready_i
+);
+
+  // Strings of one length: Verilator and Yosys compare no others without a word.
+  localparam logic [127:0] Name = 128'(Activation);
+  localparam logic Majority  = Name == 128'("majority_vote");
+  localparam logic PerOutput = Name == 128'("threshold");
+  localparam logic Scaled    = Name == 128'("popcount_scale");
+  localparam logic Plain     = Name == 128'("sum");
+
+  // synthesis translate_off
+  initial begin
+    if (!(Majority || PerOutput || Scaled || Plain))
+      $fatal(1, "popcount_activation: %0s is none of majority_vote, threshold, popcount_scale, sum", Activation);
+    if ((Majority || PerOutput) && OutBits != 1) $fatal(1, "popcount_activation: a vote has 1 bit, not %0d", OutBits);
+  end
+  // synthesis translate_on
+
+  if (PerOutput) begin : gen_threshold
+    popcount_threshold #(
+        .Pe           (Pe),
+        .CountBits    (CountBits),
+        .Words        (Words),
+        .Beats        (Beats),
+        .ThresholdFile(ThresholdFile)
+    ) i_threshold (
+        .*
+    );
+  end else if (Scaled) begin : gen_scale
+    popcount_scale #(
+        .Pe            (Pe),
+        .CountBits     (CountBits),
+        .MultiplierBits(MultiplierBits),
+        .OffsetBits    (OffsetBits),
+        .Shift         (Shift),
+        .OutBits       (OutBits),
+        .Words         (Words),
+        .Beats         (Beats),
+        .MultiplierFile(MultiplierFile),
+        .OffsetFile    (OffsetFile)
+    ) i_scale (
+        .*
+    );
+  end else if (Plain) begin : gen_sum
+    popcount_sum #(
+        .Pe       (Pe),
+        .CountBits(CountBits),
+        .Inputs   (Inputs),
+        .Unit     (Unit),
+        .OutBits  (OutBits)
+    ) i_sum (
+        .*
+    );
+  end else begin : gen_majority
+    majority_vote #(
+        .Pe       (Pe),
+        .CountBits(CountBits),
+        .Threshold(Threshold)
+    ) i_vote (
+        .*
+    );
+  end
+
+endmodule
