@@ -77,7 +77,8 @@ class GroupedVote(nn.Module):
         self.voter = voter
 
     def forward(self, bits: Tensor, weight: Tensor, stride: int) -> Tensor:
-        return GroupVote.apply(bits, weight, stride, self.voter)
+        voter = self.voter
+        return GroupVote.apply(bits, weight, stride, voter.group, voter.order, voter.group_threshold, voter.threshold)
 
 
 def vote(inputs: int, kernel: int, config: NetworkConfig) -> nn.Module:

@@ -20,7 +20,7 @@ def model_card(metadata: Metadata) -> str:
         "network": f"{network.model}, strategy {network.strategy}, width {network.width}",
         "training data": metadata.data,
         "licence of the data": LICENCES.get(metadata.data, "see its publisher"),
-        "command": f"`{metadata.command}`",
+        "command": f"`{metadata.command}`" + "".join(f", after {schedule}" for schedule in metadata.earlier),
         "epochs": progress if metadata.finished else f"{progress}: **an unfinished run**",
         "seed": metadata.seed,
         "wall time": _duration(metadata.seconds),

@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .config import NetworkConfig, TrainConfig
 from .data import SPLITS
 from .errors import ModelError
-from .networks import build_network, load_weights
+from .networks import build_network, is_binary_weight, load_weights
 from .quantizers import mean_magnitude
 from .train import TrainError, command_line, read_state
 
@@ -37,7 +37,6 @@ MAGIC = b"POPBIN\r\n"
 DIGEST_BYTES = 32
 FORMAT = 1
 SUFFIX = ".popbin"
-BINARY_WEIGHT = ".conv.weight"  # of blocks.N, not of its shortcut
 UNUSED = "num_batches_tracked"  # BatchNorm's counter plays no part in evaluation
 
 
@@ -64,6 +63,7 @@ class Metadata(BaseModel):
     network: NetworkConfig
     data: str = Field(description="what it was trained on")
     command: str = Field(description="a command that trains the same")
+    earlier: list[str] = Field([], description="schedules that the run was on before the command's")
     epochs: float = Field(ge=0, description="epochs reached")
     epochs_planned: int = Field(ge=1)
     seed: int
@@ -150,16 +150,13 @@ def from_training_state(path: Path) -> tuple[torch.nn.Module, Metadata]:
         network=network_config,
         data=state["source"],
         command=command_line(network_config, config, state.get("init")),
+        earlier=state.get("earlier", []),
         epochs=round(state["step"] * config.epochs / steps, 3),
         epochs_planned=config.epochs,
         seed=config.seed,
         seconds=round(state["seconds"], 1),
     )
     return network.eval(), metadata
-
-
-def _is_binary(name: str) -> bool:
-    return name.startswith("blocks.") and name.count(".") == 3 and name.endswith(BINARY_WEIGHT)
 
 
 def _pack(network: torch.nn.Module) -> dict[str, np.ndarray]:
@@ -171,7 +168,7 @@ def _pack(network: torch.nn.Module) -> dict[str, np.ndarray]:
         value = np.ascontiguousarray(tensor.numpy())
         if not np.isfinite(value).all():
             raise CheckpointError(f"{name} is not finite: this network cannot be stored")
-        if _is_binary(name):
+        if is_binary_weight(name):
             arrays[f"{name}.signs"] = np.packbits(value.ravel() >= 0)
             arrays[f"{name}.gamma"] = mean_magnitude(tensor).numpy()
         else:
@@ -184,7 +181,7 @@ def _unpack(network: torch.nn.Module, arrays: dict[str, np.ndarray]) -> None:
     for name, tensor in network.state_dict().items():
         if name.endswith(UNUSED):
             continue
-        if _is_binary(name):
+        if is_binary_weight(name):
             signs, gamma = arrays.pop(f"{name}.signs"), arrays.pop(f"{name}.gamma")
             if len(signs) != -(-tensor.numel() // 8):
                 raise ValueError(f"{name} has {len(signs)} bytes of signs")

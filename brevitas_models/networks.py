@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from brevitas import config as brevitas_config
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from .affine import fixed_point
@@ -14,7 +16,9 @@ from .blocks import BinaryBlock, Classifier
 from .bnn import BnnCifar10
 from .config import NetworkConfig
 from .convolutions import FoldedConv2d
+from .errors import ModelError
 from .image import IMAGE_FRACTION, ImageQuant
+from .voters import parse_voter
 
 BLOCKS_PER_STAGE = 4
 
@@ -97,3 +101,55 @@ NETWORKS = {"bireal18": BiReal18, "reactnet18": ReActNet18, "bnn_cifar10": BnnCi
 def build_network(config: NetworkConfig) -> nn.Module:
     """A freshly initialised network."""
     return NETWORKS[config.model](config)
+
+
+def converted(network: nn.Module, **changes) -> nn.Module:
+    """``network`` with other fields of its NetworkConfig and the same weights, in evaluation mode.
+
+    A strategy or a voter that was not trained: strategy ptq votes on the popcounts of a network trained with none.
+    Division numbers that ``network`` has not start at 1; a sampling voter takes every so many-th of its input channels.
+
+    Raises:
+        ModelError: the fields do not go together, or change what weights there are.
+    """
+    try:
+        config = NetworkConfig(**{**network.config.model_dump(), **changes})
+    except ValidationError as error:
+        raise ModelError("; ".join(e["msg"].removeprefix("Value error, ") for e in error.errors())) from error
+    result = build_network(config)
+    state = network.state_dict()
+    sample = parse_voter(config.voter).sample
+    if sample > 1 and parse_voter(network.config.voter).sample == 1:
+        state = {name: w[:, ::sample] if is_binary_weight(name) else w for name, w in state.items()}
+    try:
+        missing, unexpected = load_weights(result, state, strict=False)
+    except RuntimeError as error:
+        raise ModelError(f"weights of {network.config} do not fit {config}: train that network") from error
+    strangers = [key for key in (*missing, *unexpected) if not key.endswith("log_alpha")]
+    if strangers:
+        raise ModelError(f"{config.model} with {changes} has other weights ({strangers[0]}): train that network")
+    return result.eval()
+
+
+def is_binary_weight(name: str) -> bool:
+    """Is ``name``, in a state dict, the weight of a binary convolution (not of its shortcut)?"""
+    return name.startswith("blocks.") and name.count(".") == 3 and name.endswith(".conv.weight")
+
+
+@torch.no_grad()
+def settle_statistics(network: nn.Module, images: np.ndarray, batch: int = 250) -> None:
+    """Replaces the running statistics of all BatchNorms by their mean over ``images``, uint8 [N, H, W, 3].
+
+    As a whole pass in training mode does, layer behind layer; nothing else of the network changes.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    kept = [norm.momentum for norm in norms]
+    parts = [images[start : start + batch] for start in range(0, len(images) - len(images) % batch or len(images), batch)]
+    network.train()
+    for index, part in enumerate(parts):
+        for norm in norms:
+            norm.momentum = 1.0 / (index + 1)
+        network(torch.from_numpy(part).permute(0, 3, 1, 2).float())
+    for norm, momentum in zip(norms, kept):
+        norm.momentum = momentum
+    network.eval()

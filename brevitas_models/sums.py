@@ -73,13 +73,13 @@ class GroupVote(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, bits, weight, stride: int, voter: Voter):
-        sums = sums_of(voter)(bits, weight, stride)
-        return bipolar(sums - voter.threshold)
+    def forward(ctx, bits, weight, stride: int, group: int, order: str, group_threshold: int, threshold: int):
+        voter = Voter("", group, order, group_threshold, threshold)
+        return bipolar(GroupedSums(voter)(bits, weight, stride) - threshold)
 
     @staticmethod
-    def symbolic(g, bits, weight, stride: int, voter: Voter):
+    def symbolic(g, bits, weight, stride, group, order, group_threshold, threshold):
         return g.op(
-            "flow.ops::GroupVote", bits, weight, stride_i=stride, group_i=voter.group, order_s=voter.order,
-            group_threshold_i=voter.group_threshold, threshold_i=voter.threshold,
+            "flow.ops::GroupVote", bits, weight, stride_i=stride, group_i=group, order_s=order,
+            group_threshold_i=group_threshold, threshold_i=threshold,
         )  # fmt: skip

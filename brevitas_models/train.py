@@ -24,6 +24,7 @@ from .errors import ModelError
 from .metrics import top1_top5
 from .networks import build_network, load_weights
 
+SCHEDULE = ("epochs", "lr", "warmup", "resolutions")  # what may change in the middle of a run
 MIDDLE = 128  # a pixel of value 128 is the network's zero; crops are padded with it
 
 
@@ -82,6 +83,10 @@ def command_line(network: NetworkConfig, config: TrainConfig, init: str | None =
     words = ["flow", "train", "--model", network.model, "--strategy", network.strategy, "--width", str(network.width),
              "--epochs", str(config.epochs), "--batch", str(config.batch), "--lr", f"{config.lr:g}",
              "--seed", str(config.seed), "--resolutions", sizes]
+    for name in ("division", "voter", "shortcut", "padding"):
+        if getattr(network, name) != NetworkConfig.model_fields[name].default:
+            words += [f"--{name}", getattr(network, name)]
+    words += ["--no-train-alpha"] * (not network.train_alpha)
     words += ["--bf16"] * config.bf16 + ["--no-compile"] * (not config.compile)
     return shlex.join(words + (["--init", init] if init else []))
 
@@ -137,7 +142,8 @@ class Trainer:
         self.data = Augment(train, self.device)
         self.steps_per_epoch = len(train) // config.batch
         self.steps = self.steps_per_epoch * config.epochs
-        self.step, self.seconds, self.history, self.init = 0, 0.0, [], None
+        self.step, self.seconds, self.history = 0, 0.0, []
+        self.init, self.earlier = None, []
         if not self.steps:
             raise TrainError(f"{len(train)} images are less than one batch of {config.batch}: lower --batch")
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -146,20 +152,42 @@ class Trainer:
     def state_file(self) -> Path:
         return self.folder / "state.pt"
 
-    def resume(self) -> bool:
-        """Continues from ``folder/state.pt`` if it is there; True if so."""
+    def resume(self, reschedule: bool = False) -> bool:
+        """Continues from ``folder/state.pt`` if it is there; True if so.
+
+        Args:
+            reschedule: a run that was begun with another schedule goes on with this one from the step where it is.
+
+        Raises:
+            TrainError: the run is of another network, recipe or data set.
+        """
         if not self.state_file.exists():
             return False
         state = read_state(self.state_file, self.device)
-        if state["network"] != self.network.model_dump() or state["config"] != self.config.model_dump():
+        begun = TrainConfig(**state["config"])
+        fixed = {name: value for name, value in self.config if name not in SCHEDULE}
+        if NetworkConfig(**state["network"]) != self.network or begun.model_dump(include=set(fixed)) != fixed:
             raise TrainError(f"{self.state_file} belongs to another network or recipe: use another --output")
-        if (state["source"], state.get("steps", self.steps)) != (self.source, self.steps):
+        if (state["source"], state.get("steps", self.steps)) != (self.source, self.steps_per_epoch * begun.epochs):
             raise TrainError(f"{self.state_file} was trained on other data ({state['source']}): use another --output")
+        self.init, self.earlier = state.get("init"), list(state.get("earlier", []))
+        if begun != self.config:
+            self._reschedule(begun, state["step"], reschedule)
         load_weights(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
-        self.init = state.get("init")
         return True
+
+    def _reschedule(self, begun: TrainConfig, step: int, allowed: bool) -> None:
+        command = command_line(self.network, begun, self.init)
+        if not allowed:
+            raise TrainError(
+                f"{self.state_file} was begun with another schedule, {command}: give that, --reschedule to go on with this one from "
+                f"step {step}, or another --output"
+            )
+        if step >= self.steps:
+            raise TrainError(f"{self.state_file} is at step {step}, beyond the {self.steps} of {self.config.epochs} epochs: ask for more")
+        self.earlier.append(f"{step / self.steps_per_epoch:.2f} epochs of {command}")
 
     def start_from(self, network: torch.nn.Module, name: str) -> None:
         """Takes the weights of another network of the same shape; ``name`` says which, for the record.
@@ -196,6 +224,7 @@ class Trainer:
             "history": self.history,
             "source": self.source,
             "init": self.init,
+            "earlier": self.earlier,
         }
         content = io.BytesIO()  # torch.save on a full disk would raise something other than OSError
         torch.save(state, content)

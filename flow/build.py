@@ -26,6 +26,7 @@ class Options:
     strategy: str
     target: str
     width: int | None = None
+    voter: str | None = None
     checkpoint: Path | None = None
     plan: Path | None = None
     fps: float = 300.0
@@ -73,18 +74,28 @@ class Build:
 
     @cached_property
     def network(self):
-        """(PyTorch network, metadata) of the checkpoint."""
+        """(PyTorch network, metadata) of the checkpoint, with the strategy and the voter that were asked for."""
         from brevitas_models.checkpoint import load_checkpoint
-        from brevitas_models.zoo import bundled
+        from brevitas_models.networks import converted
 
-        path = self.options.checkpoint or bundled(self.options.model, self.options.strategy)
+        options, path = self.options, self._checkpoint()
         network, metadata = load_checkpoint(path)
         found = metadata.network
-        wanted = {"model": self.options.model, "strategy": self.options.strategy, "width": self.options.width or found.width}
+        wanted = {"model": options.model, "strategy": options.strategy, "width": options.width or found.width}
+        changes = {"strategy": "ptq"} if (found.strategy, options.strategy) == ("none", "ptq") else {}
         for key, value in wanted.items():
-            if getattr(found, key) != value:
+            if key not in changes and getattr(found, key) != value:
                 raise FlowError(f"{path} holds a network with {key} {getattr(found, key)}, not {value}: give another --checkpoint")
-        return network, metadata
+        if options.voter and options.voter != found.voter:
+            changes["voter"] = options.voter
+        return (converted(network, **changes) if changes else network), metadata
+
+    def _checkpoint(self) -> Path:
+        """The one that was given, or the bundled one; votes that were not trained start from the network with popcounts."""
+        from brevitas_models.zoo import bundled
+
+        trained = "none" if self.options.strategy == "ptq" else self.options.strategy
+        return self.options.checkpoint or bundled(self.options.model, trained)
 
     @cached_property
     def samples(self):

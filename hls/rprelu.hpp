@@ -1,4 +1,4 @@
-/// out = saturate_Bits(v + after[c]), where v is u = in + before[c], shifted right by slope[c] (rounded down) if it is negative.
+/// out = saturate_Bits(v + after[c]), where v is u = in + before[c], shifted right by slope[c] (rounded down) if negative.
 ///
 ///   Channels  channels of the map
 ///   P         elements a beat, P divides Channels

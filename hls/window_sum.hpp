@@ -41,17 +41,17 @@ struct window_sum<Inputs, Simd, Group, GroupThreshold, false> {
 template <unsigned Inputs, unsigned Simd, unsigned Group, int GroupThreshold>
 struct window_sum<Inputs, Simd, Group, GroupThreshold, true> {
     static_assert(Group % Simd == 0, "window_sum: Group must be a multiple or a divisor of Simd");
-    static const unsigned GroupBeats = Group / Simd;
     static const int Groups = (Inputs + Group - 1) / Group;
-    static const unsigned LastStart = (Groups - 1) * GroupBeats;    // beat
-    static const int Least = least_matches(Group, GroupThreshold);
-    static const int LastLeast = least_matches(Inputs - LastStart * Simd, GroupThreshold);
     using total = accumulator<bits_for(Groups) + 1>;
     total s;
     count<bits_for(Group)> counted;
 
     void add(unsigned b, word<Simd> x, word<Simd> w, bool) {
 #pragma HLS INLINE
+        const unsigned GroupBeats = Group / Simd;
+        const unsigned LastStart = (Groups - 1) * GroupBeats;                           // beat that opens the last group
+        const int Least = least_matches(Group, GroupThreshold);
+        const int LastLeast = least_matches(Inputs - LastStart * Simd, GroupThreshold);
         const bool first = b % GroupBeats == 0;
         const bool last = b % GroupBeats == GroupBeats - 1 || b == Inputs / Simd - 1;
         counted = (first ? count<bits_for(Group)>(0) : counted) + popcount<Simd>(matches<Simd>(x, w));

@@ -2,7 +2,7 @@
 ///
 /// The first element of a window starts its sum, the last one completes it; in between it waits in pool_buffer.
 ///
-/// Rate: an input beat every cycle while the output takes its beat (one in four); only a beat that completes a window ever waits.
+/// Rate: an input beat every cycle while the output takes its beats (one in four); only those that complete a window ever wait.
 ///
 /// Parameters
 ///   Height, Width: the input map; both even

@@ -1,28 +1,35 @@
-/// Integer matrix-vector engine: for every window x, `out[o] = saturate((sum over i of w[o][i] * x[i] + bias[o]) >>> Shift)`.
+/// Integer matrix-vector engine: for every window x, `out[o] = saturate((sum over i of w[o][i] * x[i] + bias[o]) >>> Shift)`;
+/// where Scaled, `out[o] = saturate((multiplier[o] * (sum over i of w[o][i] * x[i]) + bias[o]) >>> Shift)`.
 ///
 /// The shift rounds down, the saturation is to OutBits signed bits (with OutBits >= AccBits - Shift it is a sign
 /// extension). A window comes as SF = Inputs/Simd beats and is used for NF = Outputs/Pe passes (window_replay). Stages:
-/// fetch, multiply, add the Simd products, accumulate from the bias on, shift and saturate (the output register). A window
-/// takes NF*SF cycles, with no gap between passes, windows or frames; where a frame ends makes no difference here, so the
-/// number of pixels is no parameter. AccBits must hold the exact sums: the accumulator wraps.
+/// fetch, multiply, add the Simd products, accumulate from the bias on, shift and saturate (the output register). Where Scaled,
+/// they accumulate from 0 on, a further stage multiplies the sum (a register, as in a DSP slice), and the bias is added before
+/// the shift. A window takes NF*SF cycles, with no gap between passes, windows or frames; where a frame ends makes no
+/// difference here, so the number of pixels is no parameter. AccBits and SumBits must hold the exact values: both wrap.
 ///
 /// WeightFile has NF*SF words of Pe*Simd weights; word nf*SF + sf holds, as element e*Simd + i, the weight of output
-/// nf*Pe + e and input sf*Simd + i. BiasFile has NF words of Pe biases of AccBits, element e of word nf for output nf*Pe + e.
+/// nf*Pe + e and input sf*Simd + i. BiasFile has NF words of Pe biases of AccBits, element e of word nf for output nf*Pe + e;
+/// MultiplierFile has the multipliers in the same way.
 ///
 /// Ports: stream `in` (Simd signed elements of InBits), stream `out` (Pe signed elements of OutBits, outputs in order).
 module int_conv #(
-    parameter int unsigned Inputs      = 64,     // elements a window (kernel * kernel * channels)
-    parameter int unsigned Outputs     = 128,    // output channels
-    parameter int unsigned Pe          = 1,      // outputs at a time, divides Outputs
-    parameter int unsigned Simd        = 4,      // inputs at a time, divides Inputs
-    parameter int unsigned InBits      = 8,      // of an input
-    parameter int unsigned WeightBits  = 8,      // of a weight
-    parameter int unsigned OutBits     = 8,      // of an output
-    parameter int unsigned AccBits     = 24,     // of the accumulator and a bias
-    parameter int unsigned Shift       = 0,      // right shift before the saturation, less than AccBits
-    parameter              WeightFile  = "",     // for $readmemh; untyped, as Yosys 0.23 knows no string parameters
-    parameter              BiasFile    = "",     // for $readmemh
-    parameter              MemoryStyle = "auto"  // of the weights: "block", "distributed" or "auto"
+    parameter int unsigned Inputs         = 64,     // elements a window (kernel * kernel * channels)
+    parameter int unsigned Outputs        = 128,    // output channels
+    parameter int unsigned Pe             = 1,      // outputs at a time, divides Outputs
+    parameter int unsigned Simd           = 4,      // inputs at a time, divides Inputs
+    parameter int unsigned InBits         = 8,      // of an input
+    parameter int unsigned WeightBits     = 8,      // of a weight, at least 2
+    parameter int unsigned OutBits        = 8,      // of an output
+    parameter int unsigned AccBits        = 24,     // of a bias and of what is shifted
+    parameter int unsigned Shift          = 0,      // right shift before the saturation, less than AccBits
+    parameter int unsigned Scaled         = 0,      // 1: there are multipliers
+    parameter int unsigned SumBits        = InBits + WeightBits - 1 + $clog2(Inputs + 1),  // of a sum, where Scaled
+    parameter int unsigned MultiplierBits = 8,      // of a multiplier, signed
+    parameter              WeightFile     = "",     // for $readmemh; untyped, as Yosys 0.23 knows no string parameters
+    parameter              BiasFile       = "",     // for $readmemh
+    parameter              MultiplierFile = "",     // for $readmemh, where Scaled
+    parameter              MemoryStyle    = "auto"  // of the weights: "block", "distributed" or "auto"
 ) (
     input  logic                   clk_i,
     input  logic                   rst_ni,
@@ -40,6 +47,7 @@ module int_conv #(
   localparam int unsigned PassBits    = NF > 1 ? $clog2(NF) : 1;
   localparam int unsigned ProductBits = InBits + WeightBits;
   localparam int unsigned DotBits     = ProductBits + $clog2(Simd);
+  localparam int unsigned RunningBits = Scaled != 0 ? SumBits : AccBits;
   localparam int unsigned ShiftedBits = AccBits > Shift ? AccBits - Shift : 1;
 
   // synthesis translate_off
@@ -47,22 +55,24 @@ module int_conv #(
     if (SF * Simd != Inputs) $fatal(1, "int_conv: Simd %0d does not divide Inputs %0d", Simd, Inputs);
     if (NF * Pe != Outputs) $fatal(1, "int_conv: Pe %0d does not divide Outputs %0d", Pe, Outputs);
     if (Shift >= AccBits) $fatal(1, "int_conv: Shift %0d is not less than AccBits %0d", Shift, AccBits);
+    if (WeightBits < 2) $fatal(1, "int_conv: WeightBits is %0d, must be at least 2: weights are signed", WeightBits);
+    if (Scaled > 1) $fatal(1, "int_conv: Scaled is %0d, must be 0 or 1", Scaled);
   end
   // synthesis translate_on
 
   logic                          stall, out_free;
   logic [       AddressBits-1:0] address;
-  logic [          PassBits-1:0] pass_q;
   logic [       Simd*InBits-1:0] window;
   logic [Pe*Simd*WeightBits-1:0] weight_q;
-  logic [        Pe*AccBits-1:0] bias_q;
+  logic [    Pe*RunningBits-1:0] start, sums;
+  logic [        Pe*AccBits-1:0] results;
   logic                          window_valid, window_first, window_last;
   logic                          product_valid_q, product_first_q, product_last_q;
   logic                          dot_valid_q, dot_first_q, dot_last_q;
-  logic                          sum_valid_q, out_valid_q;
+  logic                          sum_valid_q, sum_taken, result_valid, out_valid_q;
 
   assign out_free = !out_valid_q || out_ready_i;
-  assign stall    = sum_valid_q && !out_free;
+  assign stall    = sum_valid_q && !sum_taken;
 
   window_replay #(
       .Width (Simd * InBits),
@@ -86,23 +96,83 @@ module int_conv #(
   initial $readmemh(WeightFile, weights);
   always_ff @(posedge clk_i) if (!stall) weight_q <= weights[address];
 
-  // Read beside the products' sum, so that it is there when the pass starts to accumulate.
-  (* rom_style = "distributed" *) logic [Pe*AccBits-1:0] biases[NF];
-  initial $readmemh(BiasFile, biases);
-  always_ff @(posedge clk_i) if (!stall) bias_q <= biases[pass_q];
+  if (Scaled != 0) begin : gen_scaled
+    logic [Pe*MultiplierBits-1:0] multipliers;
+    logic [       Pe*AccBits-1:0] biases;
+    logic                         scaled_valid_q;
+
+    assign start        = {Pe * RunningBits{1'b0}};
+    assign sum_taken    = !scaled_valid_q || out_free;
+    assign result_valid = scaled_valid_q;
+
+    channel_table #(
+        .Words      (NF),
+        .Width      (Pe * MultiplierBits),
+        .File       (MultiplierFile),
+        .MemoryStyle("distributed")
+    ) i_multipliers (
+        .clk_i,
+        .rst_ni,
+        .step_i(sum_valid_q && sum_taken),
+        .word_o(multipliers)
+    );
+
+    channel_table #(
+        .Words      (NF),
+        .Width      (Pe * AccBits),
+        .File       (BiasFile),
+        .MemoryStyle("distributed")
+    ) i_biases (
+        .clk_i,
+        .rst_ni,
+        .step_i(scaled_valid_q && out_free),
+        .word_o(biases)
+    );
+
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) scaled_valid_q <= 1'b0;
+      else if (sum_taken) scaled_valid_q <= sum_valid_q;
+    end
+
+    for (genvar e = 0; e < Pe; e++) begin : gen_product
+      logic signed [MultiplierBits-1:0] multiplier;
+      logic signed [       SumBits-1:0] sum;
+      logic signed [       AccBits-1:0] scaled_q;
+      assign multiplier = multipliers[e*MultiplierBits+:MultiplierBits];
+      assign sum        = sums[e*SumBits+:SumBits];
+      always_ff @(posedge clk_i) if (sum_taken) scaled_q <= AccBits'(multiplier) * AccBits'(sum);
+      assign results[e*AccBits+:AccBits] = scaled_q + biases[e*AccBits+:AccBits];
+    end
+  end else begin : gen_plain
+    logic [  PassBits-1:0] pass_q;
+    logic [Pe*AccBits-1:0] bias_q;
+
+    assign start        = bias_q;
+    assign sum_taken    = out_free;
+    assign results      = sums;
+    assign result_valid = sum_valid_q;
+
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) pass_q <= PassBits'(0);
+      else if (!stall && product_valid_q && product_last_q)
+        pass_q <= pass_q == PassBits'(NF - 1) ? PassBits'(0) : pass_q + PassBits'(1);
+    end
+
+    // Read beside the products' sum, so that it is there when the pass starts to accumulate.
+    (* rom_style = "distributed" *) logic [Pe*AccBits-1:0] biases[NF];
+    initial $readmemh(BiasFile, biases);
+    always_ff @(posedge clk_i) if (!stall) bias_q <= biases[pass_q];
+  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       product_valid_q <= 1'b0;
       dot_valid_q     <= 1'b0;
       sum_valid_q     <= 1'b0;
-      pass_q          <= PassBits'(0);
     end else if (!stall) begin
       product_valid_q <= window_valid;
       dot_valid_q     <= product_valid_q;
       sum_valid_q     <= dot_valid_q && dot_last_q;
-      if (product_valid_q && product_last_q)
-        pass_q <= pass_q == PassBits'(NF - 1) ? PassBits'(0) : pass_q + PassBits'(1);
     end
     if (!stall) begin
       product_first_q <= window_first;
@@ -114,7 +184,7 @@ module int_conv #(
 
   for (genvar e = 0; e < Pe; e++) begin : gen_pe
     logic signed [DotBits-1:0] dot_d, dot_q;
-    logic signed [AccBits-1:0] sum_q;
+    logic signed [RunningBits-1:0] sum_q;
     logic [Simd*ProductBits-1:0] product_q;
 
     for (genvar i = 0; i < Simd; i++) begin : gen_product
@@ -134,12 +204,19 @@ module int_conv #(
 
     always_ff @(posedge clk_i) begin
       if (!stall) dot_q <= dot_d;
-      if (!stall && dot_valid_q) sum_q <= (dot_first_q ? $signed(bias_q[e*AccBits+:AccBits]) : sum_q) + AccBits'(dot_q);
+      if (!stall && dot_valid_q)
+        sum_q <= (dot_first_q ? $signed(start[e*RunningBits+:RunningBits]) : sum_q) + RunningBits'(dot_q);
     end
+    assign sums[e*RunningBits+:RunningBits] = sum_q;
 
-    logic [ShiftedBits-1:0] shifted;
-    logic [    OutBits-1:0] out_d, out_q;
-    assign shifted = ShiftedBits'(sum_q >>> Shift);
+    logic unused;  // bits that only repeat the sign, where small weights leave the sums narrower than Simd products could be
+    assign unused = (&dot_q) & (&sum_q);
+
+    logic signed [    AccBits-1:0] result;
+    logic        [ShiftedBits-1:0] shifted;
+    logic        [    OutBits-1:0] out_d, out_q;
+    assign result  = results[e*AccBits+:AccBits];
+    assign shifted = ShiftedBits'(result >>> Shift);
     if (OutBits < ShiftedBits) begin : gen_saturate
       logic sign, fits;
       assign sign  = shifted[ShiftedBits-1];
@@ -154,7 +231,7 @@ module int_conv #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) out_valid_q <= 1'b0;
-    else if (out_free) out_valid_q <= sum_valid_q;
+    else if (out_free) out_valid_q <= result_valid;
   end
   assign out_valid_o = out_valid_q;
 

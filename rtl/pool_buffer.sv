@@ -1,8 +1,8 @@
 /// What pooling over windows that do not overlap has in common: the place of a beat in its window, and the partial results.
 ///
-/// Maps come in NHWC order, one behind the other. For each beat the module around reads `partial_o`, the result of its window so
-/// far, and gives back the result with this beat: `partial_i` waits in a memory of Windows * Words words for the next beat of the
-/// window; after the last one `result_i` goes straight to the output register, so that the next window can start at once.
+/// Maps come in NHWC order, one behind the other. For each beat the module around reads `partial_o`, the result of its window
+/// so far, and gives back the result with this beat: `partial_i` waits in a memory of Windows * Words words for the window's
+/// next beat; at its last one `result_i` goes straight to the output register, so that the next window can start at once.
 ///
 /// Rate: an input beat every cycle; only a beat that completes a window ever waits, for the output.
 ///

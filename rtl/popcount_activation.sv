@@ -1,9 +1,9 @@
 /// What stands behind the counts of a binary engine, by its name in flow/ops/votes.py:
 ///
-///   "majority_vote"   one threshold for all channels (majority_vote)
-///   "threshold"       a threshold per channel (popcount_threshold)
-///   "popcount_scale"  multiplier, offset and shift per channel (popcount_scale)
-///   "sum"             the sum of the signs itself (popcount_sum)
+///   "majority_vote"   one threshold for all channels
+///   "threshold"       a threshold per channel
+///   "popcount_scale"  multiplier and offset per channel, and a shift
+///   "sum"             the sum of the signs itself
 ///
 /// Ports: stream `in` (Pe unsigned counts of CountBits), stream `out` (Pe elements of OutBits; a vote has one bit).
 module popcount_activation #(
@@ -11,7 +11,7 @@ module popcount_activation #(
     parameter int unsigned Pe             = 1,                // counts a beat
     parameter int unsigned CountBits      = 7,                // width of a count
     parameter int unsigned OutBits        = 1,                // width of a result
-    parameter int unsigned Inputs         = 64,               // signs of a sum
+    parameter int unsigned Voters         = 64,               // signs of a sum, or groups of them
     parameter int unsigned Unit           = 1,                // what a match counts as: 1 or 2
     parameter int unsigned Words          = 1,                // groups of Pe channels
     parameter int unsigned Beats          = 1,                // beats of a group that follow each other: 1 in pixel order
@@ -49,7 +49,7 @@ module popcount_activation #(
   // synthesis translate_on
 
   if (PerOutput) begin : gen_threshold
-    popcount_threshold #(
+    threshold #(
         .Pe           (Pe),
         .CountBits    (CountBits),
         .Words        (Words),
@@ -74,10 +74,10 @@ module popcount_activation #(
         .*
     );
   end else if (Plain) begin : gen_sum
-    popcount_sum #(
+    sum #(
         .Pe       (Pe),
         .CountBits(CountBits),
-        .Inputs   (Inputs),
+        .Voters   (Voters),
         .Unit     (Unit),
         .OutBits  (OutBits)
     ) i_sum (

@@ -4,11 +4,10 @@
 /// pixel): `state_o` is `state_i` with the registered count, and its low SumBits are the sum at the window's last beat.
 ///
 /// What is counted:
-///   Group = 0                 matches. Masked: 2 a match, and Simd a masked beat (half of its signs), so that the count - Inputs is
-///                             exactly the sum of the signs inside the map
-///   Group divides Simd        votes +1 of groups of Group neighbouring signs; a masked beat's groups have the sum 0
-///   Simd divides Group        the same, with groups of several beats; the last group of a window may be shorter
-/// A group votes +1 when the sum of its signs is GroupThreshold or more.
+///   Group = 0           matches. Masked: 2 a match, and Simd a masked beat (half of its signs), so that the count - Inputs is
+///                       exactly the sum of the signs inside the map
+///   Group divides Simd  votes of groups of Group neighbouring signs: +1 when the sum of a group is GroupThreshold or more
+///   Simd divides Group  the same, with groups of several beats; the last group of a window may be shorter
 ///
 /// Ports: `matches_i, masked_i` the beat, 1 is a match; `first_i, last_i` the registered count is of the window's first/last beat;
 /// `group_first_i, group_last_i` the same of its group (group_beats; both 1 when no group spans beats).
@@ -17,9 +16,9 @@ module popcount_lane #(
     parameter int unsigned Simd           = 32,   // signs a beat
     parameter int unsigned Group          = 0,    // signs a group; 0: no groups
     parameter int          GroupThreshold = 0,    // the least sum of a group that votes +1
-    parameter int unsigned Masked         = 0,    // 1: beats may be masked
+    parameter int unsigned Masked         = 0,    // 1: beats may be masked; only without groups
     parameter int unsigned SumBits        = 10,   // of a window's count
-    parameter int unsigned StateBits      = 10    // SumBits, and more if a group spans beats: for 2 * Group if Masked, else for Group
+    parameter int unsigned StateBits      = 10    // SumBits, and if a group spans beats the bits of its matches
 ) (
     input  logic                 clk_i,
     input  logic                 enable_i,
@@ -33,42 +32,40 @@ module popcount_lane #(
     output logic [StateBits-1:0] state_o
 );
 
-  localparam int unsigned Unit        = Masked != 0 ? 2 : 1;  // of a match
-  localparam logic        BeatOfVotes = Group != 0 && Group <= Simd;
-  localparam int unsigned Votes       = BeatOfVotes ? Simd / Group : 1;  // a beat
-  localparam int unsigned CountBits   = $clog2((BeatOfVotes ? Votes : Unit * Simd) + 1);
+  localparam int unsigned Unit      = Masked != 0 ? 2 : 1;             // of a match
+  localparam logic        Grouped   = Group != 0 && Group <= Simd;     // a beat holds whole groups
+  localparam int unsigned Votes     = Grouped ? Simd / Group : 1;      // of a beat
+  localparam int unsigned CountBits = $clog2((Grouped ? Votes : Unit * Simd) + 1);
 
   // synthesis translate_off
   initial if (Group != 0 && (GroupThreshold > int'(Group) || GroupThreshold <= -int'(Group)))
     $fatal(1, "popcount_lane: with GroupThreshold %0d all groups of %0d vote the same", GroupThreshold, Group);
   // synthesis translate_on
 
-  // The fewest matches, in units, of a group of `size` signs that votes +1.
-  function automatic int unsigned least(input int size, input int unit);
-    least = size + GroupThreshold < 0 ? 0 : unit == 2 ? size + GroupThreshold : (size + GroupThreshold + 1) / 2;
+  // The fewest matches of a group of `size` signs that votes +1.
+  function automatic int unsigned least(input int size);
+    least = size + GroupThreshold < 0 ? 0 : (size + GroupThreshold + 1) / 2;
   endfunction
 
   logic [CountBits-1:0] count_d, count_q;
 
   always_ff @(posedge clk_i) if (enable_i) count_q <= count_d;
 
-  if (BeatOfVotes) begin : gen_votes
+  if (Grouped) begin : gen_votes
     logic [Votes-1:0] votes;
     group_vote #(
         .Bits (Simd),
         .Group(Group),
-        .Least(least(Group, 1))
+        .Least(least(Group))
     ) i_votes (
         .matches_i,
         .votes_o(votes)
     );
 
-    logic [Votes-1:0] counted;
-    assign counted = masked_i ? {Votes{GroupThreshold <= 0}} : votes;
     popcount #(
         .Bits(Votes)
     ) i_popcount (
-        .bits_i (counted),
+        .bits_i (votes),
         .count_o(count_d)
     );
   end else begin : gen_matches
@@ -89,8 +86,8 @@ module popcount_lane #(
   if (Group > Simd) begin : gen_group_sum
     localparam int unsigned GroupBits = StateBits - SumBits;
     localparam int unsigned Short     = Inputs % Group;  // signs of a short last group
-    localparam int unsigned Least     = least(Group, Unit);
-    localparam int unsigned LeastLast = least(Short == 0 ? Group : Short, Unit);
+    localparam int unsigned Least     = least(Group);
+    localparam int unsigned LeastLast = least(Short == 0 ? Group : Short);
 
     logic [GroupBits-1:0] group;
     logic [  SumBits-1:0] votes;

@@ -1,4 +1,5 @@
-/// Keeps every Ratio-th channel, from channel 0 on: element Ratio*i of the input beat is element i of the output beat. Wires only.
+/// Keeps every Ratio-th channel, from channel 0 on: element Ratio*i of the input beat is element i of the output beat. It is
+/// wires only.
 module sample #(
     parameter int unsigned P     = 8,  // elements of an input beat, a multiple of Ratio
     parameter int unsigned Bits  = 1,  // bits an element

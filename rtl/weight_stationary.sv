@@ -1,57 +1,76 @@
-/// Binary convolution with votes whose weights come as a stream, once a frame: every weight word is held while all output
-/// pixels use it. Output o of a pixel is 1 (+1) when `popcount(window XNOR weight[o]) >= Threshold`.
+/// Binary convolution whose weights come as a stream, once a frame: every weight word is held while all output pixels use it.
+/// By default an output is a vote: 1 (+1) when `popcount(window XNOR weight[o]) >= Threshold`. Groups, activations and their files
+/// are those of xnor_popcount; the results of an activation are called votes here too.
 ///
 /// The map lies in one of two buffers (one fills while the other is used). For each weight word, the controller walks over
 /// the OH*OW output pixels, one a cycle, and reads the map word which the word's tap meets there; Pe popcounts of Simd
 /// bits add to the accumulators of the pixel. With the last word of Pe outputs the votes go to one of two vote maps, which drains
-/// in pixel order while the other one fills in channel order. A tap outside the map is -1 (bit 0).
+/// in pixel order while the other one fills in channel order. A tap outside the map is -1 or +1, or masked: then it has no part in
+/// the sums, and a match counts as 2 (see popcount_lane).
 ///
 /// Rate: NF*SF*OH*OW cycles a frame (SF = Kernel*Kernel*Channels/Simd, NF = Outputs/Pe), with no gap between words, passes or
 /// frames, while the map of the next frame and the next weight word (one every OH*OW cycles) are there in time and the
 /// votes drain (SF = 1 loses 2 or 3 cycles a frame: its votes drain as slowly as they come). Latency: a frame's cycles
-/// and 6 more from the last beat of the map to the first of the votes.
+/// and 6 more (popcount_scale: 7) from the last beat of the map to the first of the votes.
 /// A walk, once begun, never stalls: everything it needs is waited for before its first pixel.
 ///
-/// Stages: walk (address), 1 map word, 2 tap and weights, 3 counts, 4 sums, 5 votes (majority_vote), vote map.
+/// Stages: walk (address), 1 map word, 2 tap and weights, 3 counts, 4 sums (popcount_lane), 5 votes (popcount_activation),
+/// vote map.
 ///
 /// Parameters
 ///   Height, Width, Channels:  the input map
 ///   Outputs:                  output channels
 ///   Kernel, Stride, Padding:  the convolution, the same both ways; Padding < Kernel
+///   PadValue:                 of a tap outside the map: -1, +1, or 0 (masked)
 ///   Pe:                       outputs at a time; divides Outputs
 ///   Simd:                     inputs at a time; divides Channels
-///   Threshold:                the least popcount that votes +1; default: the majority, a tie votes +1
+///   Group, GroupThreshold:    signs that vote together (0: no groups), and the least sum of a group that votes +1
+///   Activation, OutBits:      see popcount_activation; bits of an output
+///   Threshold:                the least count that votes +1; default: the majority of all signs, a tie votes +1
+///   MultiplierBits, OffsetBits, Shift, MultiplierFile, OffsetFile: of popcount_scale
+///   ThresholdFile:            of threshold
 ///   MemoryStyle:              of the two maps: "auto", "block" or "distributed"
 /// Ports
 ///   clk_i, rst_ni: clock; synchronous reset, active low
 ///   in_*:     the map, Simd bits a beat, NHWC
 ///   weight_*: NF*SF words of Pe*Simd bits a frame; word nf*SF + sf, sf = (kh*Kernel + kw)*Channels/Simd + cs, holds in bit
 ///             e*Simd + i the weight of output nf*Pe + e and input channel cs*Simd + i of tap (kh, kw)
-///   out_*:    the votes, Pe bits a beat, NHWC
+///   out_*:    the votes, Pe elements of OutBits a beat, NHWC
 module weight_stationary #(
-    parameter int unsigned Height      = 4,
-    parameter int unsigned Width       = 4,
-    parameter int unsigned Channels    = 512,
-    parameter int unsigned Outputs     = 512,
-    parameter int unsigned Kernel      = 3,
-    parameter int unsigned Stride      = 1,
-    parameter int unsigned Padding     = 1,
-    parameter int unsigned Pe          = 2,
-    parameter int unsigned Simd        = 64,
-    parameter int unsigned Threshold   = (Kernel * Kernel * Channels + 1) / 2,
-    parameter              MemoryStyle = "auto"
+    parameter int unsigned Height         = 4,
+    parameter int unsigned Width          = 4,
+    parameter int unsigned Channels       = 512,
+    parameter int unsigned Outputs        = 512,
+    parameter int unsigned Kernel         = 3,
+    parameter int unsigned Stride         = 1,
+    parameter int unsigned Padding        = 1,
+    parameter int          PadValue       = -1,
+    parameter int unsigned Pe             = 2,
+    parameter int unsigned Simd           = 64,
+    parameter int unsigned Group          = 0,
+    parameter int          GroupThreshold = 0,
+    parameter              Activation     = "majority_vote",
+    parameter int unsigned Threshold      = (Kernel * Kernel * Channels + 1) / 2,
+    parameter int unsigned OutBits        = 1,
+    parameter int unsigned MultiplierBits = 8,
+    parameter int unsigned OffsetBits     = 16,
+    parameter int unsigned Shift          = 0,
+    parameter              ThresholdFile  = "",
+    parameter              MultiplierFile = "",
+    parameter              OffsetFile     = "",
+    parameter              MemoryStyle    = "auto"
 ) (
-    input  logic               clk_i,
-    input  logic               rst_ni,
-    input  logic [   Simd-1:0] in_data_i,
-    input  logic               in_valid_i,
-    output logic               in_ready_o,
-    input  logic [Pe*Simd-1:0] weight_data_i,
-    input  logic               weight_valid_i,
-    output logic               weight_ready_o,
-    output logic [     Pe-1:0] out_data_o,
-    output logic               out_valid_o,
-    input  logic               out_ready_i
+    input  logic                  clk_i,
+    input  logic                  rst_ni,
+    input  logic [      Simd-1:0] in_data_i,
+    input  logic                  in_valid_i,
+    output logic                  in_ready_o,
+    input  logic [   Pe*Simd-1:0] weight_data_i,
+    input  logic                  weight_valid_i,
+    output logic                  weight_ready_o,
+    output logic [Pe*OutBits-1:0] out_data_o,
+    output logic                  out_valid_o,
+    input  logic                  out_ready_i
 );
 
   localparam int unsigned OutHeight = (Height + 2 * Padding - Kernel) / Stride + 1;
@@ -62,12 +81,19 @@ module weight_stationary #(
   localparam int unsigned RowWords  = Width * CS;
   localparam int unsigned MapWords  = Height * RowWords;
   localparam int unsigned VoteWords = Pixels * NF;
+  localparam int unsigned Inputs    = Kernel * Kernel * Channels;
+
+  localparam int unsigned Masked     = PadValue == 0 && Padding != 0 ? 1 : 0;
+  localparam int unsigned Unit       = Masked != 0 ? 2 : 1;  // of a match
+  localparam int unsigned GroupSize  = Group == 0 ? 1 : Group;
+  localparam int unsigned GroupBeats = Group > Simd ? Group / Simd : 1;
+  localparam int unsigned Voters     = Group == 0 ? Inputs : (Inputs + GroupSize - 1) / GroupSize;  // signs, or groups of them
 
   localparam int unsigned AddressBits = $clog2(2 * MapWords);
   localparam int unsigned VoteBits    = $clog2(2 * VoteWords);
   localparam int unsigned PixelBits   = Pixels > 1 ? $clog2(Pixels) : 1;
-  localparam int unsigned CountBits   = $clog2(Simd + 1);                         // of a beat
-  localparam int unsigned SumBits     = $clog2(Kernel * Kernel * Channels + 1);   // of a window
+  localparam int unsigned SumBits     = $clog2(Unit * Voters + 1);  // of a window
+  localparam int unsigned StateBits   = SumBits + (Group > Simd ? $clog2(Group + 1) : 0);
   // A negative row or column wraps to a number past the map: one comparison finds both borders.
   localparam int unsigned RowBits     = $clog2(Height + 2 * Padding + Stride + 1) + 1;
   localparam int unsigned ColBits     = $clog2(Width + 2 * Padding + Stride + 1) + 1;
@@ -82,8 +108,12 @@ module weight_stationary #(
       $fatal(1, "weight_stationary: Kernel %0d is larger than the padded map", Kernel);
     if (Pixels < 2)
       $fatal(1, "weight_stationary: needs 2 output pixels or more to hold a weight for, has %0d: use xnor_popcount", Pixels);
-    if (Threshold >= 2 ** SumBits)
-      $fatal(1, "weight_stationary: Threshold %0d is more than the window's %0d inputs", Threshold, Kernel * Kernel * Channels);
+    if (PadValue < -1 || PadValue > 1) $fatal(1, "weight_stationary: PadValue is %0d, must be -1, 0 or 1", PadValue);
+    if (Threshold >= 2 ** SumBits && 128'(Activation) == 128'("majority_vote"))
+      $fatal(1, "weight_stationary: Threshold %0d is more than a window of %0d inputs counts", Threshold, Inputs);
+    if (Group != 0 && Simd % GroupSize != 0 && Group % Simd != 0)
+      $fatal(1, "weight_stationary: Group %0d is neither a multiple of Simd %0d nor does it divide it", Group, Simd);
+    if (Group != 0 && Masked != 0) $fatal(1, "weight_stationary: a group outside the map has no majority: pad with -1 or +1");
   end
   // synthesis translate_on
 
@@ -201,6 +231,7 @@ module weight_stationary #(
   // ---------------------------------------------------------------- stages 1 and 2: map word, tap and weights
 
   logic [Simd-1:0] map_word_q, tap_word_q;
+  logic tap_masked_q;
   logic [Pe*Simd-1:0] fetched_word_q, weight_q;
   logic s1_valid_q, s1_inside_q, s1_load_q, s1_first_q, s1_last_q;
   logic s2_valid_q, s2_first_q, s2_last_q;
@@ -211,12 +242,13 @@ module weight_stationary #(
   always_ff @(posedge clk_i) begin
     map_word_q <= map[address_q];
 
-    s1_inside_q <= row_q < RowBits'(Height) && col_q < ColBits'(Width);
-    s1_first_q  <= first_word;
-    s1_last_q   <= last_word;
-    s2_first_q  <= s1_first_q;
-    s2_last_q   <= s1_last_q;
-    tap_word_q  <= s1_inside_q ? map_word_q : Simd'(0);
+    s1_inside_q  <= row_q < RowBits'(Height) && col_q < ColBits'(Width);
+    s1_first_q   <= first_word;
+    s1_last_q    <= last_word;
+    s2_first_q   <= s1_first_q;
+    s2_last_q    <= s1_last_q;
+    tap_word_q   <= s1_inside_q ? map_word_q : {Simd{PadValue > 0}};
+    tap_masked_q <= Masked != 0 && !s1_inside_q;
     if (s1_load_q) weight_q <= fetched_word_q;
     if (weight_ready_o) fetched_word_q <= weight_data_i;
 
@@ -236,33 +268,56 @@ module weight_stationary #(
   // ---------------------------------------------------------------- stages 3 to 5: counts, sums, votes
 
   // A sum is written at the end of the cycle that reads it, so a pixel may come again in the next one.
-  (* ram_style = "distributed" *) logic [Pe*SumBits-1:0] sums[Pixels];
-  logic [Pe*SumBits-1:0] sum_d, sum_q, partial;
+  (* ram_style = "distributed" *) logic [Pe*StateBits-1:0] sums[Pixels];
+  logic [Pe*StateBits-1:0] sum_d, partial;
+  logic [Pe*SumBits-1:0] sum_q;
   logic [PixelBits-1:0] s3_pixel_q;
-  logic s3_valid_q, s3_first_q, s3_last_q, s4_valid_q;
-  logic [Pe-1:0] vote;
+  logic s3_valid_q, s3_first_q, s3_last_q, s3_group_first, s3_group_last, s3_pixel_last, s4_valid_q;
+  logic [Pe*OutBits-1:0] vote;
   logic vote_valid;
 
-  assign partial = sums[s3_pixel_q];
+  assign partial       = sums[s3_pixel_q];
+  assign s3_pixel_last = s3_pixel_q == PixelBits'(Pixels - 1);
+
+  group_beats #(
+      .Beats(GroupBeats)
+  ) i_group (
+      .clk_i,
+      .rst_ni,
+      .step_i (s3_valid_q && s3_pixel_last),
+      .last_i (s3_last_q),
+      .first_o(s3_group_first),
+      .last_o (s3_group_last)
+  );
 
   for (genvar e = 0; e < Pe; e++) begin : gen_pe
-    logic [CountBits-1:0] count, count_q;
-
-    popcount #(
-        .Bits(Simd)
-    ) i_popcount (
-        .bits_i (~(tap_word_q ^ weight_q[e*Simd+:Simd])),
-        .count_o(count)
+    popcount_lane #(
+        .Inputs        (Inputs),
+        .Simd          (Simd),
+        .Group         (Group),
+        .GroupThreshold(GroupThreshold),
+        .Masked        (Masked),
+        .SumBits       (SumBits),
+        .StateBits     (StateBits)
+    ) i_lane (
+        .clk_i,
+        .enable_i     (1'b1),
+        .matches_i    (~(tap_word_q ^ weight_q[e*Simd+:Simd])),
+        .masked_i     (tap_masked_q),
+        .first_i      (s3_first_q),
+        .last_i       (s3_last_q),
+        .group_first_i(s3_group_first),
+        .group_last_i (s3_group_last),
+        .state_i      (partial[e*StateBits+:StateBits]),
+        .state_o      (sum_d[e*StateBits+:StateBits])
     );
 
-    always_ff @(posedge clk_i) count_q <= count;
-    assign sum_d[e*SumBits+:SumBits] = (s3_first_q ? SumBits'(0) : partial[e*SumBits+:SumBits]) + SumBits'(count_q);
+    always_ff @(posedge clk_i) sum_q[e*SumBits+:SumBits] <= sum_d[e*StateBits+:SumBits];
   end
 
   always_ff @(posedge clk_i) begin
     s3_first_q <= s2_first_q;
     s3_last_q  <= s2_last_q;
-    sum_q      <= sum_d;
     if (s3_valid_q) sums[s3_pixel_q] <= sum_d;
 
     if (!rst_ni) begin
@@ -272,16 +327,28 @@ module weight_stationary #(
     end else begin
       s3_valid_q <= s2_valid_q;
       s4_valid_q <= s3_valid_q && s3_last_q;
-      if (s3_valid_q) s3_pixel_q <= s3_pixel_q == PixelBits'(Pixels - 1) ? PixelBits'(0) : s3_pixel_q + PixelBits'(1);
+      if (s3_valid_q) s3_pixel_q <= s3_pixel_last ? PixelBits'(0) : s3_pixel_q + PixelBits'(1);
     end
   end
 
   logic vote_ready;  // always
-  majority_vote #(
-      .Pe       (Pe),
-      .CountBits(SumBits),
-      .Threshold(Threshold)
-  ) i_vote (
+  popcount_activation #(
+      .Activation    (Activation),
+      .Pe            (Pe),
+      .CountBits     (SumBits),
+      .OutBits       (OutBits),
+      .Voters        (Voters),
+      .Unit          (Unit),
+      .Words         (NF),
+      .Beats         (Pixels),
+      .Threshold     (Threshold),
+      .ThresholdFile (ThresholdFile),
+      .MultiplierBits(MultiplierBits),
+      .OffsetBits    (OffsetBits),
+      .Shift         (Shift),
+      .MultiplierFile(MultiplierFile),
+      .OffsetFile    (OffsetFile)
+  ) i_activation (
       .clk_i,
       .rst_ni,
       .in_data_i  (sum_q),
@@ -294,7 +361,7 @@ module weight_stationary #(
 
   // ---------------------------------------------------------------- vote maps: written in channel order, drained in pixel order
 
-  (* ram_style = MemoryStyle *) logic [Pe-1:0] votes[2*VoteWords];
+  (* ram_style = MemoryStyle *) logic [Pe*OutBits-1:0] votes[2*VoteWords];
   logic [VoteBits-1:0] vote_address_q, vote_start_q, drain_q;  // pixel NF words apart; of pixel 0; word to read next
   logic [PixelBits-1:0] vote_pixel_q;
   logic [NfBits-1:0] vote_nf_q;

@@ -6,13 +6,13 @@
 /// window takes NF*SF cycles, with no gap between passes, windows or frames; where a frame ends makes no difference here, so
 /// the number of pixels is no parameter.
 ///
-/// With Masked a beat has one bit more, the highest: it lies outside the map and has no part in the sums. With a Group every Group
-/// neighbours vote first, and their votes are counted; Group is a multiple of Simd or divides it. Threshold is of what is counted
-/// (see popcount_lane): matches (2 for each if Masked), or votes of groups.
+/// With Masked a beat has one bit more, the highest: 1 if it lies outside the map and has no part in the sums. With a Group every
+/// Group neighbours vote first, and their votes are counted; Group is a multiple of Simd or divides it. Threshold is of what is
+/// counted (see popcount_lane): matches (2 for each if Masked), or votes of groups.
 ///
 /// WeightFile has NF*SF words of Pe*Simd bits; word nf*SF + sf holds, in bit e*Simd + i, the weight of output nf*Pe + e
 /// and input sf*Simd + i; 1 is +1. The files of the activations have NF words of Pe elements, element e of word nf for output
-/// nf*Pe + e: see popcount_threshold and popcount_scale.
+/// nf*Pe + e: see threshold and popcount_scale.
 ///
 /// Ports: stream `in` (Simd signs, one bit each, and the mask), stream `out` (Pe elements of OutBits, outputs in order).
 module xnor_popcount #(
@@ -48,12 +48,12 @@ module xnor_popcount #(
   localparam int unsigned SF          = Inputs / Simd;
   localparam int unsigned NF          = Outputs / Pe;
   localparam int unsigned AddressBits = SF * NF > 1 ? $clog2(SF * NF) : 1;
-  localparam int unsigned Unit        = Masked != 0 ? 2 : 1;        // of a match
+  localparam int unsigned Unit        = Masked != 0 ? 2 : 1;  // of a match
   localparam int unsigned GroupSize   = Group == 0 ? 1 : Group;
   localparam int unsigned GroupBeats  = Group > Simd ? Group / Simd : 1;
-  localparam int unsigned MaxCount    = Group == 0 ? Unit * Inputs : (Inputs + GroupSize - 1) / GroupSize;
-  localparam int unsigned SumBits     = $clog2(MaxCount + 1);       // of a window
-  localparam int unsigned StateBits   = SumBits + (Group > Simd ? $clog2(Unit * Group + 1) : 0);
+  localparam int unsigned Voters      = Group == 0 ? Inputs : (Inputs + GroupSize - 1) / GroupSize;  // signs, or groups of them
+  localparam int unsigned SumBits     = $clog2(Unit * Voters + 1);  // of a window
+  localparam int unsigned StateBits   = SumBits + (Group > Simd ? $clog2(Group + 1) : 0);
 
   // synthesis translate_off
   initial begin
@@ -62,8 +62,7 @@ module xnor_popcount #(
     if (Masked > 1) $fatal(1, "xnor_popcount: Masked is %0d, must be 0 or 1", Masked);
     if (Group != 0 && Simd % GroupSize != 0 && Group % Simd != 0)
       $fatal(1, "xnor_popcount: Group %0d is neither a multiple of Simd %0d nor does it divide it", Group, Simd);
-    if (Group != 0 && 128'(Activation) != 128'("majority_vote"))
-      $fatal(1, "xnor_popcount: groups have only the activation majority_vote, not %0s", Activation);
+    if (Group != 0 && Masked != 0) $fatal(1, "xnor_popcount: a group outside the map has no majority: pad with -1 or +1");
   end
   // synthesis translate_on
 
@@ -160,7 +159,7 @@ module xnor_popcount #(
       .Pe            (Pe),
       .CountBits     (SumBits),
       .OutBits       (OutBits),
-      .Inputs        (Inputs),
+      .Voters        (Voters),
       .Unit          (Unit),
       .Words         (NF),
       .Threshold     (Threshold),

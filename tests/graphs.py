@@ -86,21 +86,55 @@ class GraphBuilder:
         x = self.window(self.beats_of(x, simd, f"{prefix}.in_width"), prefix, stride=stride)
         return self.xnor(x, f"{prefix}.xnor", features, pe, memory)
 
-    def xnor(self, x: str, name: str, features: int, pe: int, memory="block") -> str:
-        n, simd = self.streams[x].channels, self.streams[x].parallel
-        return self.node("XnorPopcount", name, [x], {"weights": self.signs(features, n)}, features=features,
-                         activation="majority_vote", pe=pe, simd=simd, memory=memory)  # fmt: skip
+    def binary(self, x: str, prefix: str, features: int, pe: int, simd: int, stride=1, pad_value=-1, order="tap", **engine) -> str:
+        """Binary 3x3 convolution with any padding, order of the window and activation: SlidingWindow and XnorPopcount."""
+        x = self.beats_of(x, simd // {"tap": 1, "row": 3, "channel": 9}[order], f"{prefix}.in_width")
+        x = self.node("SlidingWindow", f"{prefix}.window", [x], kernel=3, stride=stride, padding=1, pad_value=pad_value,
+                      order=order, p=simd)  # fmt: skip
+        return self.xnor(x, f"{prefix}.xnor", features, pe, **engine)
 
-    def stationary_vote(self, x: str, prefix: str, features: int, pe: int, simd: int, stride=1) -> str:
-        """The same as `vote` in one WeightStationary, weights from DDR."""
+    def xnor(self, x: str, name: str, features: int, pe: int, memory="block", activation="majority_vote", **attributes) -> str:
+        stream = self.streams[x]
+        return self.node("XnorPopcount", name, [x], self.binary_constants(activation, features, stream.channels), features=features,
+                         activation=activation, masked=int(stream.masked), pe=pe, simd=stream.parallel, memory=memory,
+                         **attributes)  # fmt: skip
+
+    def stationary_vote(
+        self, x: str, prefix: str, features: int, pe: int, simd: int, stride=1, activation="majority_vote", **attributes
+    ) -> str:
+        """The same as `vote` or `binary` in one WeightStationary, weights from DDR."""
         x = self.beats_of(x, simd, f"{prefix}.in_width")
-        weights = self.signs(features, 9 * self.streams[x].channels)
-        return self.node("WeightStationary", f"{prefix}.stationary", [x], {"weights": weights}, features=features,
-                         kernel=3, stride=stride, padding=1, pe=pe, simd=simd)  # fmt: skip
+        constants = self.binary_constants(activation, features, 9 * self.streams[x].channels)
+        return self.node("WeightStationary", f"{prefix}.stationary", [x], constants, features=features, activation=activation,
+                         kernel=3, stride=stride, padding=1, pe=pe, simd=simd, **attributes)  # fmt: skip
+
+    def binary_constants(self, activation: str, features: int, n: int) -> dict[str, np.ndarray]:
+        """Weights of n signs, and what the activation takes."""
+        constants = {"weights": self.signs(features, n)}
+        if activation == "threshold":
+            constants["threshold"] = self.rng.integers(-n // 16, n // 16, features)
+            constants["threshold"][:2] = n + 1, -n  # never and always
+        if activation == "popcount_scale":
+            constants["multiplier"] = self.rng.integers(-60, 60, features)
+            constants["offset"] = self.rng.integers(-200, 200, features)
+        return constants
 
     def select(self, x: str, prefix: str, bits: int) -> str:
         low, high = np.sort(self.rng.integers(-60, 60, (2, self.streams[x].channels)), axis=0)
         return self.node("VoteSelect", f"{prefix}.select", [x], {"low": low, "high": high}, bits=bits)
+
+    def rprelu(self, x: str, prefix: str) -> str:
+        """Every slope occurs; before and after reach half of the range, so that some elements saturate."""
+        channels, bits = self.streams[x].channels, self.streams[x].bits
+        before, after = self.rng.integers(-(1 << bits - 2), 1 << bits - 2, (2, channels))
+        constants = {"before": before, "slope": np.arange(channels) % bits, "after": after}
+        return self.node("RPReLU", f"{prefix}.rprelu", [x], constants)
+
+    def max_pool(self, x: str, prefix: str) -> str:
+        return self.node("MaxPool", f"{prefix}.max_pool", [x])
+
+    def sample(self, x: str, prefix: str, ratio: int) -> str:
+        return self.node("Sample", f"{prefix}.sample", [x], ratio=ratio)
 
     def fork(self, x: str, prefix: str) -> tuple[str, str]:
         return self.node("Duplicate", f"{prefix}.fork", [x], outputs=("out0", "out1"))
@@ -152,6 +186,36 @@ def small_network(seed: int = 0, size: int = 8, stem: int = 8) -> ModelWrapper:
     main = g.select(g.stationary_vote(g.sign(main, "block3"), "block3", wide, pe=8, simd=wide), "block3", bits)
     x = g.add(g.beats_of(main, 4, "block3.out_width"), g.fifo(shortcut, "block3", depth=300), "block3")
 
+    x = g.node("GlobalPool", "pool", [x])
+    return g.model(g.int_conv(x, "classifier", 10, pe=2, out_bits=32, shift=0, memory="distributed"))
+
+
+def pooled_network(seed: int = 0) -> ModelWrapper:
+    """RPReLU, MaxPool of integers and of signs, and Sample, on 8 x 8 images; nothing from DDR."""
+    g = GraphBuilder(8, 8, seed=seed)
+    x = g.conv(g.pixels(p=3), "stem", 12, pe=4, simd=3)
+    x = g.max_pool(g.rprelu(x, "stem"), "stem")
+    x = g.sample(g.max_pool(g.sign(x, "binary"), "binary"), "binary", ratio=2)
+    x = g.select(g.vote(x, "binary", 8, pe=4, simd=2), "binary", bits=9)
+    x = g.node("GlobalPool", "pool", [g.rprelu(x, "binary")])
+    return g.model(g.int_conv(x, "classifier", 10, pe=2, out_bits=32, shift=0, memory="distributed"))
+
+
+def votes_network(seed: int = 0) -> ModelWrapper:
+    """Binary layers with masked and other padding, grouped votes in every order of the window, and every activation, on chip
+    and from DDR, on 8 x 8 images."""
+    g = GraphBuilder(8, 8, seed=seed)
+    x = g.sign(g.conv(g.pixels(p=3), "stem", 8, pe=4, simd=3), "stem")
+    x = g.binary(x, "masked", 8, pe=4, simd=4, pad_value=0)
+    x = g.binary(x, "rows", 8, pe=2, simd=12, pad_value=1, order="row", group=3)
+    x = g.binary(x, "channels", 8, pe=8, simd=18, order="channel", group=9, group_threshold=1)
+    x = g.binary(x, "short", 16, pe=4, simd=8, group=16, group_threshold=2, threshold=1)
+    x = g.binary(x, "thresholds", 16, pe=8, simd=16, stride=2, pad_value=0, activation="threshold")
+    x = g.stationary_vote(x, "streamed", 16, pe=8, simd=8, pad_value=0, activation="threshold")
+    x = g.stationary_vote(x, "streamed_groups", 16, pe=4, simd=16, pad_value=1, group=48)
+    x = g.sign(g.binary(x, "scale", 16, pe=2, simd=4, pad_value=0, activation="popcount_scale", out_bits=9, shift=4), "scale")
+    x = g.sign(g.stationary_vote(x, "streamed_scale", 16, pe=4, simd=16, activation="popcount_scale", out_bits=9, shift=4), "streamed_scale")
+    x = g.binary(x, "sums", 8, pe=4, simd=16, activation="sum", out_bits=9)
     x = g.node("GlobalPool", "pool", [x])
     return g.model(g.int_conv(x, "classifier", 10, pe=2, out_bits=32, shift=0, memory="distributed"))
 

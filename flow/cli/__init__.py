@@ -15,6 +15,7 @@ from flow.errors import FlowError
 COMMANDS = {  # command: (module, function)
     "build": ("flow.cli.build", "build"),
     "train": ("flow.cli.train", "train"),
+    "ptq": ("flow.cli.ptq", "ptq"),
     "pack": ("flow.cli.pack", "pack"),
     "eval": ("flow.cli.evaluate", "evaluate"),
     "doctor": ("flow.cli.doctor", "doctor"),

@@ -12,10 +12,13 @@ from flow.cli.common import ModelOption, StrategyOption, network_config
 
 def build(
     model: ModelOption = "bireal18",
-    strategy: StrategyOption = "qat",
+    strategy: StrategyOption = None,
     target: Annotated[str, typer.Option(help="Board, such as pynq-z2.")] = "pynq-z2",
     width: Annotated[int | None, typer.Option(help="Channels of the first stage the checkpoint must have.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint instead of the bundled one.")] = None,
+    voter: Annotated[
+        str | None, typer.Option(help="Build with this voter, trained with it or not: exact, hierarchical(G), maj3, sample(R).")
+    ] = None,
     fps: Annotated[float, typer.Option(min=0.1, help="Frames a second that the plan must reach.")] = 300.0,
     plan: Annotated[Path | None, typer.Option(help="An edited plan.yaml instead of the planner.")] = None,
     data: Annotated[
@@ -29,7 +32,7 @@ def build(
 
     Steps: export, streamline, plan, hls, rtl, csim, simulate, report.
     """
-    network_config(model, strategy)
+    strategy = network_config(model, strategy, voter=voter).strategy
     from rich.console import Console
 
     from flow.build import Options, run
@@ -39,7 +42,7 @@ def build(
     console = Console(highlight=False, soft_wrap=True)
     options = Options(
         model=model, strategy=strategy, target=target, width=width, checkpoint=checkpoint, plan=plan, fps=fps,
-        data=data, output=output,
+        data=data, output=output, voter=voter,
     )  # fmt: skip
     require_tools(from_step, to_step)
     done = run(options, from_step, to_step, say=console.print)

@@ -14,23 +14,35 @@ if TYPE_CHECKING:
     from brevitas_models.config import NetworkConfig
 
 ModelOption = Annotated[str, typer.Option(help="Network, such as bireal18.")]
-StrategyOption = Annotated[str, typer.Option(help="none (popcounts kept) or qat (PopBin votes).")]
+StrategyOption = Annotated[
+    str | None,
+    typer.Option(
+        help="none (popcounts kept), ptq (votes without training), simple-qat, qat (PopBin votes).  [default: qat, of bnn_cifar10 none]",
+        show_default=False,
+    ),
+]
+VoterOption = Annotated[str | None, typer.Option(help="exact, hierarchical(G), hierarchical(G,-+) with a rule for ties, maj3 or sample(R).")]
 DataOption = Annotated[
     Path, typer.Option(envvar="FLOW_DATA", help="CIFAR-10: a folder or archive in the python, binary or JPEG format.")
 ]
 DEFAULT_DATA = Path("data")
 
 
-def network_config(model: str, strategy: str, **fields) -> NetworkConfig:
-    """A checked NetworkConfig.
+def network_config(model: str, strategy: str | None, **fields) -> NetworkConfig:
+    """A checked NetworkConfig; fields that are None, and the strategy, take the model's default.
 
     Raises:
-        UnknownNameError: no such model or strategy; pydantic's ValidationError: another field is out of range.
+        UnknownNameError: no such model, strategy, division, shortcut or padding; pydantic's ValidationError: another field is
+            out of range, or the fields do not go together.
     """
-    from brevitas_models.config import MODELS, STRATEGIES, NetworkConfig
+    from brevitas_models.config import DEFAULT_STRATEGY, DIVISIONS, FULL_WIDTH, MODELS, PADDINGS, SHORTCUTS, STRATEGIES, NetworkConfig
 
     known("model", model, MODELS)
-    known("strategy", strategy, STRATEGIES)
+    fields = {"width": FULL_WIDTH[model], **{name: value for name, value in fields.items() if value is not None}}
+    for kind, table in (("division", DIVISIONS), ("shortcut", SHORTCUTS), ("padding", PADDINGS)):
+        if kind in fields:
+            known(kind, fields[kind], table)
+    strategy = known("strategy", strategy or DEFAULT_STRATEGY[model], STRATEGIES)
     return NetworkConfig(model=model, strategy=strategy, **fields)
 
 

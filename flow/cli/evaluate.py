@@ -41,7 +41,7 @@ BATCH = 250
 def evaluate(
     checkpoint: Annotated[Path | None, typer.Option(help="File to evaluate instead of the bundled one.")] = None,
     model: ModelOption = "bireal18",
-    strategy: StrategyOption = "qat",
+    strategy: StrategyOption = None,
     data: DataOption = DEFAULT_DATA,
     images: Annotated[int, typer.Option(min=1, help="Test images, taken at even distances.")] = 10_000,
     backend: Annotated[str, typer.Option(help=f"What computes the logits: {', '.join(BACKENDS)}.")] = "torch",
@@ -49,7 +49,7 @@ def evaluate(
     """Measure top-1 and top-5 of a checkpoint. Without a data set, on the images that ship with the package."""
     known("backend", backend, BACKENDS)
     if checkpoint is None:
-        network_config(model, strategy)
+        strategy = network_config(model, strategy).strategy
         from brevitas_models.zoo import bundled
 
         checkpoint = bundled(model, strategy)

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from brevitas_models.config import NetworkConfig, TrainConfig
-from flow.cli.common import DEFAULT_DATA, DataOption, ModelOption, StrategyOption, network_config, torch_device, write_checkpoint
+from brevitas_models.config import DIVISIONS, PADDINGS, SHORTCUTS, TrainConfig
+from flow.cli.common import (
+    DEFAULT_DATA, DataOption, ModelOption, StrategyOption, VoterOption, network_config, torch_device, write_checkpoint,
+)  # fmt: skip
 from flow.errors import FlowError
 
 DEFAULTS = TrainConfig()
@@ -16,8 +18,13 @@ DEFAULTS = TrainConfig()
 
 def train(
     model: ModelOption = "bireal18",
-    strategy: StrategyOption = "qat",
-    width: Annotated[int, typer.Option(help="Channels of the first stage.")] = NetworkConfig().width,
+    strategy: StrategyOption = None,
+    width: Annotated[int | None, typer.Option(help="Channels of the first stage.  [default: the model's full width]")] = None,
+    division: Annotated[str | None, typer.Option(help=f"Division number of qat: {', '.join(DIVISIONS)}.  [default: c*alpha]")] = None,
+    train_alpha: Annotated[bool, typer.Option(help="Learn the division number's alpha, or keep it at 1.")] = True,
+    voter: VoterOption = None,
+    shortcut: Annotated[str | None, typer.Option(help=f"Across stages: {', '.join(SHORTCUTS)}.  [default: conv8]")] = None,
+    padding: Annotated[str | None, typer.Option(help=f"Of binary convolutions: {', '.join(PADDINGS)}.  [default: minus_one]")] = None,
     data: DataOption = DEFAULT_DATA,
     epochs: int = DEFAULTS.epochs,
     batch: int = DEFAULTS.batch,
@@ -31,13 +38,18 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/<model>-<strategy>]", show_default=False)] = None,
     init: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
+    reschedule: Annotated[
+        bool, typer.Option("--reschedule", help="Go on with a run under other --epochs, --lr or --resolutions than it was begun with.")
+    ] = False,
 ) -> None:
     """Train a network. A run that was stopped goes on where it was when called again with the same --output."""
-    network = network_config(model, strategy, width=width)
+    network = network_config(
+        model, strategy, width=width, division=division, train_alpha=train_alpha, voter=voter, shortcut=shortcut, padding=padding
+    )
     config = TrainConfig(
         epochs=epochs, batch=batch, lr=lr, seed=seed, resolutions=parse_resolutions(resolutions), compile=compile, bf16=bf16
     )
-    folder = output or Path("runs") / f"{model}-{strategy}"
+    folder = output or Path("runs") / f"{model}-{network.strategy}"
 
     from brevitas_models.checkpoint import Accuracy, from_training_state, load_checkpoint
     from brevitas_models.data import load_cifar10
@@ -49,7 +61,7 @@ def train(
     training, test = load_cifar10(data, "train"), load_cifar10(data, "test")
     trainer = Trainer(network, config, training, test, folder, target)
     with TrainingProgress(trainer.steps) as progress:
-        if trainer.resume():
+        if trainer.resume(reschedule):
             progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
         elif start is not None:
             trainer.start_from(start, str(init))

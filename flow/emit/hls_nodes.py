@@ -9,6 +9,7 @@ from flow.emit.tables import Table, bipolar_words, fold_weights
 from flow.errors import FlowError
 from flow.graph import Node
 from flow.ops.votes import ACTIVATIONS
+from flow.ops.weight_stationary import DDR_WORD
 
 STORAGE = {"distributed": "lutram", "block": "bram"}  # memory attribute -> impl of BIND_STORAGE
 MAX_SIMD = 64  # bits of a native word
@@ -70,17 +71,45 @@ def _global_pool(node):
 
 
 def _int_conv(node):
-    op, (weights, bias) = node.op, node.constants
+    op, (weights, bias, *multiplier) = node.op, node.constants
     parameters = {
         "Inputs": op.channels, "Outputs": op.features, "Pixels": op.pixels, "Pe": op.pe, "Simd": op.simd, "InBits": op.bits,
         "WeightBits": op.weight_bits, "OutBits": op.out_bits, "AccBits": op.acc_bits, "Shift": op.shift,
     }  # fmt: skip
-    folded = fold_weights(weights, op.pe, op.simd)
-    return parameters, (Table("weights", "int8_t", folded, WEIGHTS_LAYOUT), Table("bias", "int32_t", bias, "[output]"))
+    tables = (
+        Table("weights", "int8_t", fold_weights(weights, op.pe, op.simd), WEIGHTS_LAYOUT),
+        Table("bias", "int64_t" if multiplier else "int32_t", bias, "[output]"),
+    )
+    return parameters, (*tables, *(Table("multipliers", "int32_t", values, "[output]") for values in multiplier))
+
+
+def _max_pool(node):
+    op = node.op
+    return {"Height": op.height, "Width": op.width, "Channels": op.channels, "P": op.p, "Bits": op.bits}, ()
 
 
 def _pixel_offset(node):
     return {"P": node.op.p, "Beats": node.op.inputs()[0].beats}, ()
+
+
+def _repeat_channels(node):
+    op = node.op
+    return {"Channels": op.channels, "P": op.p, "Bits": op.bits, "Times": op.times, "Pixels": op.pixels}, ()
+
+
+def _rprelu(node):
+    op, (before, slope, after) = node.op, node.constants
+    parameters = {"Channels": op.channels, "P": op.p, "Bits": op.bits, "Pixels": op.pixels}
+    return parameters, (
+        Table("before", "int16_t", before, "[channel]: added first"),
+        Table("slope", "uint8_t", slope, "[channel]: right shift of what is negative then"),
+        Table("after", "int16_t", after, "[channel]: added last"),
+    )
+
+
+def _sample(node):
+    op = node.op
+    return {"P": op.p, "Bits": op.bits, "Ratio": op.ratio, "Beats": op.inputs()[0].beats}, ()
 
 
 def _sign_threshold(node):
@@ -113,8 +142,11 @@ def _vote_select(node):
 
 def _weight_stationary(node):
     op = node.op
-    if op.weight_bits % 64:
-        raise FlowError(f"{node.name}: {op.weight_bits} weight bits are not whole 64-bit words: keep its weights on chip")
+    if op.weight_bits % DDR_WORD:
+        raise FlowError(f"{node.name}: {op.weight_bits} weight bits are not whole {DDR_WORD}-bit words: keep its weights on chip")
+    if DDR_WORD % (op.pe * op.simd) and op.pe * op.simd % DDR_WORD:
+        raise FlowError(f"{node.name}: weight words of pe * simd = {op.pe * op.simd} bits are neither part nor multiple of {DDR_WORD}:"
+                        " set pe and simd so")  # fmt: skip
     if op.pad_value not in (-1, 0, 1):
         raise FlowError(f"{node.name}: a bipolar map is padded with -1, 0 or +1, not {op.pad_value}")
     activation, tables = _activation(node, op.window)
@@ -191,7 +223,11 @@ _CALLS: dict[str, Callable[[Node], tuple[dict[str, int | str], tuple[Table, ...]
     "Duplicate": _duplicate,
     "GlobalPool": _global_pool,
     "IntConv": _int_conv,
+    "MaxPool": _max_pool,
     "PixelOffset": _pixel_offset,
+    "RPReLU": _rprelu,
+    "RepeatChannels": _repeat_channels,
+    "Sample": _sample,
     "SignThreshold": _sign_threshold,
     "SlidingWindow": _sliding_window,
     "VoteSelect": _vote_select,

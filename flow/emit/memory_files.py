@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["bias_words", "int_weight_words", "popcount_weight_words", "write_hex"]
+__all__ = ["bias_words", "count_words", "int_weight_words", "popcount_weight_words", "write_hex"]
 
 
 def popcount_weight_words(weights_bipolar: np.ndarray, pe: int, simd: int) -> list[int]:
@@ -47,10 +47,20 @@ def bias_words(bias: np.ndarray, pe: int, bits: int) -> list[int]:
     Raises:
         ValueError: a bias outside `bits` signed bits, or `pe` does not divide the outputs.
     """
-    bias = np.asarray(bias)
-    if bias.shape[0] % pe:
-        raise ValueError(f"pe={pe} does not divide {bias.shape[0]} outputs")
-    return _pack(_element_bits(bias.reshape(-1, pe), bits, "biases"))
+    return _pack(_element_bits(_by_pass(np.asarray(bias), pe), bits, "biases"))
+
+
+def count_words(counts: np.ndarray, pe: int, bits: int) -> list[int]:
+    """As `bias_words`, for counts: unsigned numbers of `bits` bits.
+
+    Raises:
+        ValueError: a count outside `bits` unsigned bits, or `pe` does not divide the outputs.
+    """
+    counts = np.asarray(counts)
+    if counts.min() < 0:
+        raise ValueError(f"a count is {counts.min()}")
+    words = _element_bits(_by_pass(counts, pe), bits + 1, "counts").reshape(-1, pe, bits + 1)
+    return _pack(words[:, :, :bits].reshape(len(words), -1))
 
 
 def write_hex(path: Path | str, words: Sequence[int], width_bits: int) -> None:
@@ -72,6 +82,13 @@ def _folded(weights: np.ndarray, pe: int, simd: int) -> np.ndarray:
     if outputs % pe or inputs % simd:
         raise ValueError(f"pe={pe}, simd={simd} do not divide {outputs} outputs, {inputs} inputs")
     return weights.reshape(outputs // pe, pe, inputs // simd, simd).transpose(0, 2, 1, 3).reshape(-1, pe * simd)
+
+
+def _by_pass(constants: np.ndarray, pe: int) -> np.ndarray:
+    """[outputs] as [word, element], in the order in which an engine gives them."""
+    if constants.shape[0] % pe:
+        raise ValueError(f"pe={pe} does not divide {constants.shape[0]} outputs")
+    return constants.reshape(-1, pe)
 
 
 def _element_bits(values: np.ndarray, bits: int, name: str) -> np.ndarray:

@@ -382,7 +382,7 @@ def _tap_words(wire: Wire) -> list[str]:
 
 
 def _stream_fields(stream: Stream) -> dict:
-    names = ("height", "width", "channels", "parallel", "bits", "signed")
+    names = ("height", "width", "channels", "parallel", "bits", "signed", "masked")
     return {name: getattr(stream, name) for name in names}
 
 

@@ -11,7 +11,7 @@ from .group_vote import GroupVote
 from .int_conv import IntConv
 from .max_pool import MaxPool
 from .pixel_offset import PixelOffset
-from .repeat import Repeat
+from .repeat_channels import RepeatChannels
 from .rprelu import RPReLU
 from .sample import Sample
 from .sign_threshold import SignThreshold
@@ -22,8 +22,8 @@ from .width_converter import WidthConverter
 from .xnor_popcount import XnorPopcount
 
 NODES = (
-    AddStreams, AvgPool, Duplicate, Fifo, GlobalPool, IntConv, MaxPool, PixelOffset, Repeat, RPReLU, Sample, SignThreshold,
-    SlidingWindow, VoteSelect, WeightStationary, WidthConverter, XnorPopcount,
+    AddStreams, AvgPool, Duplicate, Fifo, GlobalPool, IntConv, MaxPool, PixelOffset, RepeatChannels, RPReLU, Sample,
+    SignThreshold, SlidingWindow, VoteSelect, WeightStationary, WidthConverter, XnorPopcount,
 )  # fmt: skip
 custom_op = {node.__name__: node for node in (*NODES, FromStream, GroupVote, ToStream)}
 

@@ -56,6 +56,10 @@ class Stream:
         return self.bits == 1 and not self.masked
 
 
+def divisors(value: int, limit: int | None = None) -> list[int]:
+    return [d for d in range(1, min(value, limit or value) + 1) if value % d == 0]
+
+
 def memory_cost(depth: int, width: int, style: str) -> Cost:
     """A memory of ``depth`` words of ``width`` bits.
 
@@ -122,6 +126,10 @@ class HardwareOp(CustomOp):
 
     def outputs(self) -> list[Stream]:
         return self.inputs()
+
+    def foldings(self) -> list[int]:
+        """The ``p`` that the node may have."""
+        return divisors(self.channels)
 
     def cycles(self) -> int:
         """Cycles a frame when nothing stalls."""

@@ -12,6 +12,9 @@ class RPReLU(HardwareOp):
     """
 
     def evaluate(self, x, before, slope, after):
+        half = 1 << (self.bits - 1)
+        if min(before.min(), after.min()) < -half or max(before.max(), after.max()) >= half or not 0 <= slope.min() <= slope.max() < self.bits:
+            raise ValueError(f"{self.name}: shifts must fit {self.bits} bits and slopes lie in 0..{self.bits - 1}")
         u = x + before
         return saturate(np.where(u >= 0, u, u >> slope) + after, self.bits)
 
@@ -23,4 +26,5 @@ class RPReLU(HardwareOp):
     def cost(self):
         words = self.channels // self.p
         table = memory_cost(words, self.p * (2 * self.bits + self.slope_bits), "distributed")
-        return Cost(lut=self.p * self.bits * 5 + 8, ff=self.p * self.bits * 2 + 10) + table
+        # lines through Yosys estimates of rtl/rprelu.sv
+        return Cost(lut=self.p * self.bits * 5 + 8, ff=self.p * (5 * self.bits + self.slope_bits + 2) + 10) + table

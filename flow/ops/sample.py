@@ -15,5 +15,8 @@ class Sample(HardwareOp):
     def outputs(self):
         return [Stream(self.height, self.width, self.channels // self.ratio, self.p // self.ratio, self.bits)]
 
+    def foldings(self):
+        return [p for p in super().foldings() if p % self.ratio == 0]
+
     def cost(self):
         return Cost()

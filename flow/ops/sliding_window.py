@@ -31,6 +31,8 @@ class SlidingWindow(Window, HardwareOp):
         """Taps of a channel that stand side by side in a window, and so share a beat."""
         if self.order not in ORDERS:
             raise ValueError(f"{self.name}: order {self.order!r} is none of {', '.join(ORDERS)}")
+        if self.masked and self.order != "tap":
+            raise ValueError(f"{self.name}: windows padded with zeros have order tap, as one bit a beat says that it lies outside")
         return {"tap": 1, "row": self.kernel, "channel": self.kernel**2}[self.order]
 
     def inputs(self):

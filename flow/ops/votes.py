@@ -28,7 +28,12 @@ def activate(op, windows: np.ndarray, weights: np.ndarray, *constants: np.ndarra
     - ``sum``: s on ``out_bits`` bits.
 
     Masked windows hold 0 where a tap lies outside the map: it has no part in s.
+
+    Raises:
+        ValueError: a grouped voter on masked windows: a group of zeros has no majority.
     """
+    if op.group and not windows.all():
+        raise ValueError(f"{op.name}: a grouped voter cannot take windows padded with zeros: pad with -1 or +1")
     sums = group_votes(windows, weights, op.group, op.group_threshold) if op.group else dot(windows, weights)
     if op.activation == "popcount_scale":
         multiplier, offset = constants

@@ -6,7 +6,7 @@ from .rewrite import Rewriter, refuse
 
 
 class InferChannels(Transformation):
-    """A strided Slice of channels becomes Sample, a Concat of a tensor with itself becomes Repeat."""
+    """A strided Slice of channels becomes Sample, a Concat of a tensor with itself becomes RepeatChannels."""
 
     def apply(self, model):
         for node in list(model.graph.node):
@@ -38,4 +38,4 @@ class InferChannels(Transformation):
         axis = next(a.i for a in node.attribute if a.name == "axis")
         if axis != 1 or set(node.input) != {node.input[0]}:
             raise refuse(node, "only channels behind themselves are mapped")
-        return "Repeat", {"times": len(node.input)}
+        return "RepeatChannels", {"times": len(node.input)}

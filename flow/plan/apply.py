@@ -16,10 +16,9 @@ from flow.ops import DOMAIN, HardwareOp, custom_op
 from flow.ops.base import stream_datatype
 from flow.ops.votes import ATTRIBUTES
 
+from .folding import ENGINES, simd_choices, why_not_ddr
 from .plan import Plan
 
-ENGINES = ("XnorPopcount", "IntConv", "WeightStationary")
-HLS_SIMD_LIMIT = 64
 
 
 def variant(node: NodeProto, **attributes) -> HardwareOp:
@@ -70,14 +69,14 @@ def apply_plan(model: ModelWrapper, plan: Plan) -> ModelWrapper:
 
 def _fold(model: ModelWrapper, node: NodeProto, plan: Plan) -> None:
     op, chosen = getCustomOp(node), plan.nodes[node.name]
-    if node.op_type in ("XnorPopcount", "IntConv"):
+    if node.op_type in ENGINES:
         window = getCustomOp(model.find_producer(node.input[0]))
-        pe, simd = chosen.pe or 1, chosen.simd or 1
-        if op.features % pe or window.channels % simd or simd > HLS_SIMD_LIMIT:
-            raise FlowError(
-                f"{node.name}: pe {pe} must divide {op.features}, simd {simd} must divide {window.channels} and be "
-                f"at most {HLS_SIMD_LIMIT}"
-            )
+        simds = simd_choices(window, op)
+        pe, simd = chosen.pe or 1, chosen.simd or simds[0]
+        if op.features % pe:
+            raise FlowError(f"{node.name}: pe {pe} must divide its {op.features} outputs")
+        if simd not in simds:
+            raise FlowError(f"{node.name}: simd {simd} is none of {', '.join(map(str, simds))}, which fit its windows")
         op.set_nodeattr("pe", pe)
         op.set_nodeattr("simd", simd)
         window.set_nodeattr("p", simd)
@@ -86,20 +85,17 @@ def _fold(model: ModelWrapper, node: NodeProto, plan: Plan) -> None:
         elif node.op_type == "IntConv":
             raise FlowError(f"{node.name}: memory ddr is for binary convolutions: use block or distributed")
     elif node.op_type != "SlidingWindow":
-        p = chosen.p or 1
-        if op.channels % p:
-            raise FlowError(f"{node.name}: p {p} must divide its {op.channels} channels")
+        p = chosen.p or op.foldings()[0]
+        if p not in op.foldings():
+            raise FlowError(f"{node.name}: p {p} is none of {', '.join(map(str, op.foldings()))}, which fit its {op.channels} channels")
         op.set_nodeattr("p", p)
 
 
 def _stream_weights(model: ModelWrapper, engine: NodeProto, plan: Plan) -> None:
     window = model.find_producer(engine.input[0])
     op = getCustomOp(engine)
-    if op.pixels < 4 or op.activation != "majority_vote":
-        raise FlowError(f"{engine.name}: memory ddr needs at least 4 output pixels and a majority vote")
-    word = op.pe * op.simd
-    if max(word, 64) % min(word, 64) or op.weight_bits % 64:
-        raise FlowError(f"{engine.name}: memory ddr needs pe * simd to divide 64 or be a multiple of it, not {word}")
+    if reason := why_not_ddr(getCustomOp(window), op, op.pe, op.simd):
+        raise FlowError(f"{engine.name}: memory ddr: {reason}")
     node = stationary_node(window, engine, op.pe, op.simd)
     index = list(model.graph.node).index(engine)
     model.graph.node.remove(engine)
@@ -135,5 +131,3 @@ def _connect(model: ModelWrapper, tensor: str, plan: Plan) -> None:
         model.graph.node.append(helper.make_node(kind, [source], [output], name=name, domain=DOMAIN, **common, **attributes))
         source = output
     user.input[position] = source
-
-

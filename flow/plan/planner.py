@@ -17,18 +17,18 @@ from qonnx.custom_op.registry import getCustomOp
 from flow.errors import FlowError
 from flow.graph import hardware_nodes
 from flow.ops import Cost
-from flow.ops.base import memory_cost
+from flow.ops.base import divisors, memory_cost
 
-from .apply import HLS_SIMD_LIMIT, stationary_node, variant
+from .apply import stationary_node, variant
 from .estimate import CONTROL
 from .fifos import branch, fork_fifos
+from .folding import ENGINES, STATIONARY_PIXELS, simd_choices, why_not_ddr
 from .plan import FifoPlan, NodePlan, Plan, fingerprint
 from .target import Target
 
 WEIGHTS = {"lut": 10, "ff": 2, "bram36": 10, "dsp": 5, "ddr_gb_per_s": 3}  # of the used fraction, in the objective
 OVERDRAFT = 10_000  # the same for what is above the budget
 PARTS = 100_000  # a budget counts as so many parts
-STATIONARY_PIXELS = 16  # beyond this, accumulators and two frames of residuals cost more than the weights
 STATIONARY_PORTS = 8
 DISTRIBUTED_FIFO_BITS = 2048
 
@@ -48,10 +48,6 @@ class Option:
     memory: str
     cost: Cost
     ddr_bytes: int
-
-
-def divisors(value: int, limit: int | None = None) -> list[int]:
-    return [d for d in range(1, min(value, limit or value) + 1) if value % d == 0]
 
 
 def plan_network(model: ModelWrapper, target: Target, fps: float, clock_mhz: float | None = None, label: str = "") -> Plan:
@@ -100,7 +96,7 @@ def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tup
     parallel = {n.name: _parallel(n.op, cycles) for n in hardware_nodes(model) if "p" in _folding(n.kind)}
     for node in hardware_nodes(model):
         proto = node.op.onnx_node
-        if node.kind in ("XnorPopcount", "IntConv"):
+        if node.kind in ENGINES:
             engines[node.name] = _options(model, proto, cycles, joins.get(node.name))
             if not engines[node.name]:
                 return None, {}
@@ -127,13 +123,13 @@ def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tup
 
 
 def _folding(kind: str) -> tuple[str, ...]:
-    return ("pe", "simd") if kind in ("XnorPopcount", "IntConv") else () if kind == "SlidingWindow" else ("p",)
+    return ("pe", "simd") if kind in ENGINES else () if kind == "SlidingWindow" else ("p",)
 
 
 def _parallel(op, cycles: int) -> int | None:
     """The fewest elements a beat with which the node keeps up."""
     elements = max(s.beats * s.parallel for s in (*op.inputs(), *op.outputs()))
-    return next((p for p in divisors(op.channels) if elements // p <= cycles), None)
+    return next((p for p in op.foldings() if elements // p <= cycles), None)
 
 
 def _engines_of(model: ModelWrapper, join: NodeProto) -> list[str]:
@@ -163,8 +159,9 @@ def _options(model, engine: NodeProto, cycles: int, join: NodeProto | None) -> l
     pairs = [
         (pe, simd)
         for pe in divisors(op.features, 64)
-        for simd in divisors(window.channels, HLS_SIMD_LIMIT)
+        for simd in simd_choices(window, op)
         if op.pixels * (op.features // pe) * (op.channels // simd) <= cycles
+        and op.pixels * (op.channels // simd) * window.taps_together <= cycles
     ]
     if not pairs:
         return []
@@ -178,22 +175,12 @@ def _options(model, engine: NodeProto, cycles: int, join: NodeProto | None) -> l
         for memory in ("distributed", "block"):
             cost = variant(engine, pe=pe, simd=simd, memory=memory).cost() + window_cost + onchip_fifo
             options.append(Option(pe, simd, memory, cost, 0))
-        if _may_stream(op, pe * simd):
+        if op.pixels <= STATIONARY_PIXELS and not why_not_ddr(window, op, pe, simd):
             stationary = getCustomOp(stationary_node(window_node, engine, pe, simd))
             if stationary.cycles() <= cycles:
                 cost = stationary.cost() + (_fifo_cost(model, join, True) if join is not None else Cost())
                 options.append(Option(pe, simd, "ddr", cost, stationary.ddr_words * 8))
     return options
-
-
-def _may_stream(op, word: int) -> bool:
-    return (
-        op.onnx_node.op_type == "XnorPopcount"
-        and op.activation == "majority_vote"
-        and 4 <= op.pixels <= STATIONARY_PIXELS
-        and max(word, 64) % min(word, 64) == 0
-        and op.weight_bits % 64 == 0
-    )
 
 
 def _choose(engines: dict[str, list[Option]], fixed: Cost, target: Target, fps: float):

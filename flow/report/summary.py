@@ -21,7 +21,7 @@ def baseline_operations(config, build: Build) -> dict[str, int]:
     from flow.steps.streamline import operations
 
     torch.manual_seed(0)
-    network = build_network(config.model_copy(update={"strategy": "none"})).train()
+    network = build_network(config.model_copy(update={"strategy": "none", "voter": "exact"})).train()
     with torch.no_grad():
         network(torch.from_numpy(build.images(16)).permute(0, 3, 1, 2).float())
     model = integer_graph(network.eval())
@@ -63,7 +63,7 @@ def put_together(build: Build) -> dict:
     return {
         "model": options.model,
         "strategy": options.strategy,
-        "voter": "exact",
+        "voter": build.network[0].config.voter,
         "target": options.target,
         "clock_mhz": build.target.clock_mhz,
         "build_id": build.build_id(),

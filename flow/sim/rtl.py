@@ -276,7 +276,7 @@ def _damaged_region(data: bytes | None, regions: list[dict]) -> str | None:
 
 
 def _beat_words(stream: dict) -> int:
-    return -(-stream["parallel"] * stream["bits"] // 64)
+    return -(-(stream["parallel"] * stream["bits"] + stream["masked"]) // 64)
 
 
 def _words(stream: dict) -> int:
@@ -285,16 +285,18 @@ def _words(stream: dict) -> int:
 
 
 def decode_words(words: np.ndarray, stream: dict, frames: int) -> np.ndarray:
-    """64-bit words of a stream's beats as integers [frames, H, W, C]: int8 -1 and +1 if bipolar, else int32.
+    """64-bit words of a stream's beats as integers [frames, H, W, C]: int8 -1 and +1 (0 where masked) if bipolar, else int32.
 
     As `flow.sim.streams.from_beats`, for millions of beats.
     """
     parallel, bits = stream["parallel"], stream["bits"]
     beats = words.reshape(-1, _beat_words(stream))
-    flat = np.unpackbits(beats.view(np.uint8), axis=1, count=parallel * bits, bitorder="little")
-    flat = flat.reshape(-1, parallel, bits)
+    packed = np.unpackbits(beats.view(np.uint8), axis=1, count=parallel * bits + stream["masked"], bitorder="little")
+    flat = packed[:, : parallel * bits].reshape(-1, parallel, bits)
     if bits == 1:
         values = flat[:, :, 0].astype(np.int8) * 2 - 1
+        if stream["masked"]:
+            values *= 1 - packed[:, -1:].astype(np.int8)
     else:
         weights = 1 << np.arange(bits, dtype=np.int64)
         if stream["signed"]:

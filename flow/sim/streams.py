@@ -7,20 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def to_beats(array: np.ndarray, p: int, bits: int, *, bipolar: bool = False) -> list[int]:
+def to_beats(array: np.ndarray, p: int, bits: int, *, bipolar: bool = False, masked: bool = False) -> list[int]:
     """Groups of `p` elements of `bits` bits, taken in C order; signed values become two's complement.
 
     Args:
-        array: integers, the last axis is channels and `p` divides it. A bipolar array holds -1 and +1 and has `bits=1`.
+        array: integers, the last axis is channels and `p` divides it. A bipolar array holds -1 and +1 and has `bits=1`. In a
+            masked one a beat may be 0 instead: then only its mask is set, the bit above its elements.
 
     Raises:
-        ValueError: `p` does not divide the channels, or a value does not fit.
+        ValueError: `p` does not divide the channels, a value does not fit, or a masked beat is 0 in part.
     """
     array = np.asarray(array)
     if array.size == 0:
         return []
     if array.shape[-1] % p:
         raise ValueError(f"{p} elements a beat do not divide {array.shape[-1]} channels")
+    if masked:
+        return _masked_beats(array.reshape(-1, p))
     low, high = int(array.min()), int(array.max())
     if bipolar:
         if bits != 1 or not np.all(np.abs(array) == 1):
@@ -39,8 +42,21 @@ def to_beats(array: np.ndarray, p: int, bits: int, *, bipolar: bool = False) -> 
     return [int.from_bytes(packed[start : start + size], "little") for start in range(0, len(packed), size)]
 
 
-def from_beats(beats: Sequence[int], p: int, bits: int, signed: bool = False, *, bipolar: bool = False) -> np.ndarray:
+def _masked_beats(signs: np.ndarray) -> list[int]:
+    """[beat, element] of -1 and +1, or 0 in all of a beat."""
+    outside = ~signs.any(axis=1)
+    beats = to_beats(np.where(outside[:, None], -1, signs), signs.shape[1], 1, bipolar=True)
+    return [1 << signs.shape[1] if mask else beat for beat, mask in zip(beats, outside)]
+
+
+def from_beats(
+    beats: Sequence[int], p: int, bits: int, signed: bool = False, *, bipolar: bool = False, masked: bool = False
+) -> np.ndarray:
     """The inverse of `to_beats`: int64 of shape [len(beats), p], to be reshaped by the caller."""
+    if masked:
+        inside = np.array([not beat >> p for beat in beats], np.int64)
+        signs = from_beats([beat & (1 << p) - 1 for beat in beats], p, 1, bipolar=True)
+        return signs * inside[:, None]
     size = -(-p * bits // 8)
     data = np.frombuffer(b"".join(int(beat).to_bytes(size, "little") for beat in beats), np.uint8).reshape(-1, size)
     flat = np.unpackbits(data, axis=1, count=p * bits, bitorder="little").reshape(-1, p, bits)

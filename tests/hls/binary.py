@@ -28,14 +28,13 @@ class Engine:
     def op(self):
         return getCustomOp(helper.make_node(self.kind, ["in"], ["out"], name=self.name, domain=DOMAIN, **self.attributes))
 
-    @property
-    def rng(self):
-        return np.random.default_rng(len(self.name))
+    def rng(self, stream):
+        return np.random.default_rng([stream, *self.name.encode()])
 
     def constants(self):
         """Weights and the activation's constants; thresholds that every sum reaches and that none does, and the largest
         multipliers, are among them."""
-        op, rng = self.op, self.rng
+        op, rng = self.op, self.rng(0)
         n = op.weight_bits // op.features
         weights = rng.choice([-1, 1], (op.features, n))
         if op.activation == "threshold":
@@ -50,7 +49,7 @@ class Engine:
 
     def data(self):
         """Bipolar input of FRAMES frames, 0 in every third masked beat."""
-        op, rng = self.op, self.rng
+        op, rng = self.op, self.rng(1)
         x = rng.choice([-1, 1], (FRAMES, op.height, op.width, op.channels))
         if self.kind == "XnorPopcount":
             weights = self.constants()[0]

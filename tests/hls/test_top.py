@@ -196,9 +196,9 @@ def test_refuses_what_headers_do_not_take(tmp_path):
         return g.model(g.node("XnorPopcount", "vote", [x], {"weights": g.signs(10, 128)}, **attributes, features=10, pe=1, simd=simd))
 
     with pytest.raises(FlowError, match="vote: SIMD 128 is above the 64"):
-        emit_hls(xnor_network(128, activation="majority_vote", threshold=64), tmp_path / "wide", **TARGET)
-    with pytest.raises(FlowError, match="vote: HLS has no activation popcount_scale"):
-        emit_hls(xnor_network(64, activation="popcount_scale"), tmp_path / "scale", **TARGET)
+        emit_hls(xnor_network(128, activation="majority_vote"), tmp_path / "wide", **TARGET)
+    with pytest.raises(FlowError, match="vote: groups of 48 do not fit SIMD 64"):
+        emit_hls(xnor_network(64, activation="majority_vote", group=48), tmp_path / "groups", **TARGET)
     assert not any(tmp_path.iterdir())
 
 

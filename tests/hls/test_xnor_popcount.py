@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from flow.sim.cpp import CompileError
+
 from .binary import ACTIVATIONS, Engine
 from .harness import run_cases
 
@@ -12,6 +14,18 @@ def engine(name, inputs, features, pixels, pe, simd, **attributes):
         "height": 1, "width": pixels, "channels": inputs, "features": features, "pe": pe, "simd": simd, "activation": "majority_vote",
         **attributes,
     })  # fmt: skip
+
+
+def random_engine(seed):
+    rng = np.random.default_rng(seed)
+    simd, beats, pe, passes, pixels = (int(rng.integers(1, limit)) for limit in (65, 7, 6, 4, 12))
+    divisors = [group for group in range(1, simd + 1) if simd % group == 0]
+    voters = {"masked": 1}, {"masked": 0}, {"group": int(rng.choice(divisors))}, {"group": simd * int(rng.integers(1, beats + 2))}
+    bits = (simd * beats).bit_length() + 1
+    activations = {"threshold": int(rng.integers(-3, 4))}, {"activation": "threshold"}, {"activation": "sum", "out_bits": bits}, \
+        {"activation": "popcount_scale", "out_bits": 1 + seed % 32, "shift": seed}
+    attributes = {**voters[seed % 4], **activations[rng.integers(4)], "group_threshold": int(rng.integers(-2, 4))}
+    return engine(f"random_{seed}", simd * beats, max(2, pe * passes), pixels, pe if pe * passes > 1 else 1, simd, **attributes)
 
 
 SCALE = {"activation": "popcount_scale"}
@@ -52,6 +66,7 @@ ENGINES = [
     engine("short_last_group_of_one_beat", 10, 4, 20, 2, 2, group=4, group_threshold=-1),
     engine("one_short_group", 9, 4, 9, 2, 3, group=12),
     engine("groups_then_thresholds", 90, 4, 20, 2, 30, group=3, activation="threshold"),
+    *map(random_engine, range(20)),
     engine("fast", 576, 64, 1024, 4, 64),
     engine("fast_masked", 576, 64, 1024, 4, 64, masked=1),
     engine("fast_thirds", 576, 64, 1024, 4, 48, group=3),
@@ -75,3 +90,14 @@ def test_equals_evaluate(results, engine):
 def test_simulates_fast(results, name):
     """64 -> 64 channels, 3x3 on 32x32: hundreds of frames/s on a quiet core; the bound only catches a bit loop (12)."""
     assert results[name].frames_per_second > 60
+
+
+@pytest.mark.parametrize("name, group, message", [
+    ("ties", 5, "Group must be a multiple or a divisor of Simd"), ("ties", 18, "Group must be a multiple or a divisor of Simd"),
+    ("masked", 4, "a group outside the map has no majority"),
+])  # fmt: skip
+def test_refuses_groups(name, group, message, tmp_path):
+    case = ENGINES[NAMES.index(name)].case()
+    case.function = case.function.replace(", 1, 0, flow", f", {group}, 0, flow")
+    with pytest.raises(CompileError, match=message):
+        run_cases("xnor_popcount", [case], tmp_path, ACTIVATIONS)

@@ -43,11 +43,10 @@ def test_binary_convolution(height, width, channels, kernel, stride, padding, pa
     np.testing.assert_array_equal(stationary.evaluate(x, rows), expected)
 
 
-@pytest.mark.parametrize(
-    ("activation", "bits"), [("majority_vote", 1), ("threshold", 1), ("popcount_scale", 9), ("sum", 9)]
-)
+@pytest.mark.parametrize(("activation", "bits"), [("majority_vote", 1), ("threshold", 1), ("popcount_scale", 9), ("sum", 9)])
 def test_streams_cycles_and_operations(activation, bits):
-    op = hardware_op("XnorPopcount", height=4, width=3, channels=36, features=8, activation=activation, out_bits=9, pe=2, simd=6)
+    op = hardware_op("XnorPopcount", height=4, width=3, channels=36, features=8, activation=activation, out_bits=9,
+                     pe=2, simd=6)  # fmt: skip
     assert op.inputs() == [Stream(4, 3, 36, 6, 1)]
     assert op.outputs() == [Stream(4, 3, 8, 2, bits)]
     assert op.cycles() == 12 * 4 * 6  # pixels, passes, beats of a window

@@ -1,4 +1,4 @@
-"""rtl/int_conv.sv (with window_replay) against numpy."""
+"""rtl/int_conv.sv (with window_replay and channel_table) against its node."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from flow.emit.memory_files import bias_words, int_weight_words, write_hex
+from flow.emit.rtl_nodes import cell_of
+from flow.graph import Node
 from flow.sim.module import RtlError, RtlModule
 from flow.sim.streams import to_beats
+from tests.ops.nodes import hardware_op
 from tests.rtl.streams import at_all_rates, random_signed
 
-PIPELINE = 6  # cycles from a window's last beat to its last outputs, and one to spare
+PIPELINE = 6  # cycles from a window's last beat to its last outputs, and one to spare; multipliers take one more
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,15 @@ class Case:
     out_bits: int = 8
     acc_bits: int = 24
     shift: int = 6
+    multiplier_bits: int = 0  # no multipliers
 
     def __str__(self):
-        return f"n{self.inputs}-o{self.outputs}-pe{self.pe}-simd{self.simd}-shift{self.shift}-out{self.out_bits}"
+        sizes = f"n{self.inputs}-o{self.outputs}-pe{self.pe}-simd{self.simd}-w{self.weight_bits}"
+        return f"{sizes}-m{self.multiplier_bits}-shift{self.shift}-out{self.out_bits}"
+
+    @property
+    def largest_sum(self) -> int:
+        return self.inputs << self.in_bits + self.weight_bits - 2
 
     @property
     def cycles(self) -> int:
@@ -38,9 +47,16 @@ CASES = [
     Case(4, 6, 6, 4, 100),  # one beat, one pass
     Case(6, 3, 1, 6, 40, weight_bits=4, out_bits=20, acc_bits=18, shift=0),  # one beat, many passes
     Case(10, 4, 4, 5, 40, in_bits=5, weight_bits=3, out_bits=8, acc_bits=13, shift=5),  # one pass; out = acc - shift
+    Case(8, 4, 2, 2, 30, weight_bits=2, acc_bits=13, shift=3),
+    Case(6, 4, 2, 6, 40, weight_bits=2, acc_bits=12, shift=3),  # an accumulator narrower than a sum of any six products
     Case(27, 64, 4, 3, 6, out_bits=10, acc_bits=22, shift=8),
     Case(64, 128, 2, 4, 4, shift=12),
     Case(512, 10, 1, 8, 4, out_bits=32, acc_bits=26, shift=0),  # the classifier
+    Case(4, 6, 6, 4, 100, acc_bits=22, shift=10, multiplier_bits=5),  # a window a cycle, by multipliers
+    Case(6, 3, 1, 6, 40, weight_bits=2, out_bits=12, acc_bits=23, shift=8, multiplier_bits=12),
+    Case(10, 4, 4, 5, 40, in_bits=5, weight_bits=3, acc_bits=14, shift=6, multiplier_bits=2),  # out = acc - shift
+    Case(16, 4, 2, 4, 8, out_bits=32, acc_bits=27, shift=0, multiplier_bits=8),  # no saturation
+    Case(64, 32, 2, 4, 4, acc_bits=40, shift=29, multiplier_bits=18),
 ]
 
 
@@ -49,15 +65,16 @@ class Engine:
     case: Case
     weights: np.ndarray
     bias: np.ndarray
+    multiplier: np.ndarray | int
     module: RtlModule
 
     def sums(self, windows: np.ndarray) -> np.ndarray:
-        return windows @ self.weights.T + self.bias
+        return self.multiplier * (windows @ self.weights.T) + self.bias
 
     def check(self, windows: np.ndarray, **options) -> int:
         case = self.case
-        low, high = -(1 << case.out_bits - 1), (1 << case.out_bits - 1) - 1
-        outputs = np.clip(self.sums(windows) >> case.shift, low, high)
+        node = hardware_op("IntConv", out_bits=case.out_bits, shift=case.shift)
+        outputs = node.evaluate(windows, self.weights, self.bias, self.multiplier)
         expected = to_beats(outputs, case.pe, case.out_bits)
         sent = to_beats(windows, case.simd, case.in_bits)
         run = self.module.run({"in": sent}, {"out": len(expected)}, seed=1, **options)
@@ -78,15 +95,16 @@ class Engine:
 
 
 def build(case: Case, folder) -> Engine:
-    """Weights over the whole range, of outputs 0 and 1 all at its low and high end; biases that do not hide the sums.
+    """Weights and multipliers over the whole range, those of outputs 0 and 1 at its ends; biases that do not hide the sums.
 
     Only the last output has a bias as large as the accumulator has room for.
     """
     weights = random_signed((case.outputs, case.inputs), case.weight_bits, seed=4)
     weights[0], weights[1] = -(1 << case.weight_bits - 1), (1 << case.weight_bits - 1) - 1
-    largest_sum = case.inputs << case.in_bits + case.weight_bits - 2
-    bias = np.random.default_rng(5).integers(-largest_sum // 16, largest_sum // 16, case.outputs)
-    bias[-1] = (1 << case.acc_bits - 1) - largest_sum - 1
+    multiplier, scaled = write_multipliers(case, folder) if case.multiplier_bits else (1, {})
+    largest = case.largest_sum * int(np.abs(multiplier).max())
+    bias = np.random.default_rng(5).integers(-largest // 16, largest // 16, case.outputs)
+    bias[-1] = (1 << case.acc_bits - 1) - largest - 1
     write_hex(
         folder / "weights.hex",
         int_weight_words(weights, case.pe, case.simd, case.weight_bits),
@@ -98,7 +116,15 @@ def build(case: Case, folder) -> Engine:
         OutBits=case.out_bits, AccBits=case.acc_bits, Shift=case.shift, WeightFile="weights.hex", BiasFile="biases.hex",
     )  # fmt: skip
     streams = {"in": case.simd * case.in_bits}, {"out": case.pe * case.out_bits}
-    return Engine(case, weights, bias, RtlModule("int_conv", parameters, *streams, workdir=folder))
+    return Engine(case, weights, bias, multiplier, RtlModule("int_conv", parameters | scaled, *streams, workdir=folder))
+
+
+def write_multipliers(case: Case, folder) -> tuple[np.ndarray, dict]:
+    bits = case.multiplier_bits
+    multiplier = random_signed((case.outputs,), bits, seed=6)
+    multiplier[0], multiplier[1] = -(1 << bits - 1), (1 << bits - 1) - 1
+    write_hex(folder / "multipliers.hex", bias_words(multiplier, case.pe, bits), case.pe * bits)
+    return multiplier, {"Scaled": 1, "MultiplierBits": bits, "MultiplierFile": "multipliers.hex"}
 
 
 @pytest.fixture(scope="module", params=CASES, ids=str)
@@ -127,18 +153,38 @@ def test_extreme_sums(engine, p_ready):
 
 
 def test_no_cycle_is_lost_between_passes_and_windows(engine):
-    assert engine.check(engine.random_windows()) <= engine.case.cycles + PIPELINE
+    assert engine.check(engine.random_windows()) <= engine.case.cycles + PIPELINE + (engine.case.multiplier_bits > 0)
 
 
-def test_reset_in_mid_window(engine):
-    engine.check(engine.random_windows(), p_valid=0.7, p_ready=0.7, reset_at=engine.case.cycles // 2 + 3)
+@pytest.mark.parametrize("after", [3, 4, 5, 6])
+def test_reset_in_mid_window(engine, after):
+    engine.check(engine.random_windows(), p_valid=0.7, p_ready=0.7, reset_at=engine.case.cycles // 2 + after)
+
+
+@pytest.mark.parametrize("scaled", [False, True], ids=["plain", "scaled"])
+def test_the_emitted_cell_is_just_wide_enough(tmp_path, scaled):
+    """Sums, multipliers and biases that use every bit of the widths that the emitter derives from them."""
+    op = hardware_op("IntConv", channels=9, features=4, bits=8, weight_bits=4, acc_bits=22, out_bits=20, shift=1, pe=2, simd=3)
+    weights = random_signed((4, 9), 4, seed=7)
+    weights[0] = np.where(weights[0] < 0, -8, 7)
+    constants = (weights, np.array([-900_000, 5, 0, 900_000]), np.array([-128, 0, 127, 1]))[: 2 + scaled]
+    cell = cell_of(Node(op, ("x",), ("y",), constants))
+    for memory in cell.memories:
+        write_hex(tmp_path / f"{memory.suffix}.hex", memory.words, memory.width)
+    files = {memory.parameter: f"{memory.suffix}.hex" for memory in cell.memories}
+    module = RtlModule(cell.module, cell.parameters | files, {"in": 24}, {"out": 40}, workdir=tmp_path)
+    highest = np.where(weights[0] < 0, -128, 127)
+    windows = np.vstack([random_signed((30, 9), 8, seed=8), highest, -1 - highest])
+    expected = to_beats(op.evaluate(windows, *constants), 2, 20)
+    assert module.run({"in": to_beats(windows, 3, 8)}, {"out": len(expected)}).outputs["out"] == expected
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"Pe": 4}, "Pe 4 does not divide"), ({"Simd": 4}, "Simd 4 does not divide"), ({"Shift": 20}, "Shift 20 is not less than")],
-    ids=["pe", "simd", "shift"],
-)
+    [({"Pe": 4}, "Pe 4 does not divide"), ({"Simd": 4}, "Simd 4 does not divide"), ({"Shift": 20}, "Shift 20 is not less than"),
+     ({"Scaled": 2}, "Scaled is 2, must be 0 or 1"), ({"WeightBits": 1}, "WeightBits is 1, must be at least 2")],
+    ids=["pe", "simd", "shift", "scaled", "weight_bits"],
+)  # fmt: skip
 def test_refuses_parameters_that_do_not_fit(tmp_path, wrong, message):
     parameters = {"Inputs": 10, "Outputs": 2, "Pe": 1, "Simd": 2, "AccBits": 20, "Shift": 2} | wrong
     write_hex(tmp_path / "words.hex", [], 8)

@@ -70,7 +70,8 @@ def test_takes_a_beat_every_cycle(case, module):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"), [((4, 4, 6, 4, 8), r"P \(4\) must divide Channels \(6\)"), ((4, 3, 4, 4, 8), "4x3, both sides must be even")],
+    ("wrong", "message"),
+    [((4, 4, 6, 4, 8), r"P \(4\) must divide Channels \(6\)"), ((4, 3, 4, 4, 8), "4x3, both sides must be even")],
     ids=["P", "Width"],
 )  # fmt: skip
 def test_refuses_parameters(wrong, message):

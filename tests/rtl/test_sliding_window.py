@@ -1,12 +1,15 @@
-"""rtl/sliding_window.sv against im2col in numpy."""
+"""rtl/sliding_window.sv (with tap_gather) against im2col in numpy, and against the node's definition."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from flow.sim.module import RtlModule
+from flow.emit.rtl_nodes import cell_of
+from flow.errors import FlowError
+from flow.sim.module import RtlError, RtlModule
 from flow.sim.streams import to_beats
+from tests.rtl.nodes import beats_of, module_of, node_of
 
 
 @dataclass(frozen=True)
@@ -123,3 +126,117 @@ def test_no_cycle_is_lost(case, module):
     fill = (case.kernel - case.padding) * case.row_beats + 3
     assert cycles(module, case, 4) - cycles(module, case, 3) == frame
     assert cycles(module, case, 4) <= 4 * frame + fill
+
+
+# Orders of a window and masks, against SlidingWindow.evaluate.
+
+
+@dataclass(frozen=True)
+class Layer:
+    height: int
+    width: int
+    channels: int
+    kernel: int
+    stride: int
+    padding: int
+    p: int
+    bits: int
+    pad_value: int
+    order: str
+
+    def __str__(self):
+        return (
+            f"{self.height}x{self.width}x{self.channels}-k{self.kernel}s{self.stride}p{self.padding}"
+            f"-P{self.p}-b{self.bits}-pad{self.pad_value}-{self.order}"
+        )
+
+    def node(self):
+        return node_of("SlidingWindow", **vars(self))
+
+    def frames(self, count: int, seed: int) -> tuple[list[int], list[int]]:
+        """Input and output beats."""
+        op, rng = self.node().op, np.random.default_rng(seed)
+        shape = (count, self.height, self.width, self.channels)
+        half = 1 << self.bits - 1
+        maps = rng.choice([-1, 1], shape) if self.bits == 1 else rng.integers(-half, half, shape)
+        return beats_of(maps, op.inputs()[0]), beats_of(op.evaluate(maps), op.outputs()[0])
+
+
+LAYERS = [
+    Layer(5, 7, 4, 3, 1, 1, 4, 1, 0, "tap"),  # masked, from here on
+    Layer(6, 5, 6, 3, 2, 1, 2, 1, 0, "tap"),
+    Layer(9, 6, 2, 5, 3, 2, 1, 1, 0, "tap"),
+    Layer(1, 1, 8, 3, 1, 1, 8, 1, 0, "tap"),
+    Layer(2, 3, 4, 5, 2, 2, 2, 1, 0, "tap"),  # the kernel is larger than the map
+    Layer(8, 8, 6, 3, 1, 1, 6, 1, -1, "row"),
+    Layer(5, 7, 4, 3, 2, 1, 12, 1, 1, "row"),  # all channels a beat
+    Layer(7, 5, 3, 3, 1, 1, 3, 1, -1, "row"),  # a channel a beat
+    Layer(6, 7, 4, 2, 2, 0, 4, 5, 0, "row"),  # integers, an even kernel, a row and a column that no window needs
+    Layer(9, 6, 2, 5, 3, 2, 5, 1, -1, "row"),
+    Layer(6, 5, 4, 1, 2, 0, 2, 3, 0, "row"),  # one tap: any order is the same
+    Layer(6, 7, 4, 3, 1, 1, 9, 1, -1, "channel"),
+    Layer(5, 6, 6, 3, 2, 1, 27, 1, 1, "channel"),
+    Layer(4, 4, 2, 3, 1, 1, 18, 1, -1, "channel"),  # all channels a beat
+    Layer(7, 5, 3, 2, 1, 1, 4, 8, -100, "channel"),
+    Layer(2, 3, 4, 5, 2, 2, 50, 1, -1, "channel"),
+    Layer(8, 8, 2, 3, 3, 0, 9, 2, 0, "channel"),
+]
+
+
+@pytest.fixture(scope="module", params=LAYERS, ids=str)
+def layer(request, tmp_path_factory):
+    return request.param, module_of(request.param.node(), tmp_path_factory.mktemp("window"))
+
+
+def check_layer(layer, frames, **options):
+    case, module = layer
+    beats, expected = case.frames(frames, seed=6)
+    run = module.run({"in": beats}, {"out": len(expected)}, seed=7, extra_cycles=TAIL, **options)
+    assert run.outputs["out"] == expected
+    return run.cycles
+
+
+@pytest.mark.parametrize("p_valid, p_ready", RATES)
+def test_equals_evaluate(layer, p_valid, p_ready):
+    check_layer(layer, 3, p_valid=p_valid, p_ready=p_ready)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.97, 1.6])
+def test_layers_after_reset_in_mid_frame(layer, share):
+    check_layer(layer, 2, p_valid=0.9, p_ready=0.9, reset_at=int(share * layer[0].node().op.cycles()) + 1)
+
+
+def test_layers_lose_no_cycle(layer):
+    """A frame takes what the node says: a tap a cycle."""
+    assert check_layer(layer, 4) - check_layer(layer, 3) == layer[0].node().op.cycles()
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (Layer(4, 4, 4, 3, 1, 1, 6, 1, 0, "row"), "layer: RTL pads windows of order row with -1 or [+]1, not 0"),
+        (Layer(4, 4, 4, 3, 1, 1, 4, 1, 1, "row"), "layer: order row needs p to be a multiple of 3, not 4"),
+    ],
+    ids=str,
+)
+def test_refuses_what_cannot_be_built(case, message):
+    with pytest.raises(FlowError, match=message):
+        cell_of(case.node())
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"P": 6, "TapsTogether": 2}, "TapsTogether .2. is neither 1, Kernel nor its square"),
+        ({"P": 3, "Masked": 1, "TapsTogether": 3}, "Masked needs Padding, PadValue 0 and TapsTogether 1"),
+        ({"P": 2, "Masked": 1, "PadValue": 1}, "Masked needs Padding, PadValue 0 and TapsTogether 1"),
+        ({"P": 12, "TapsTogether": 9}, "P .12. must be a multiple of TapsTogether .9."),
+        ({"P": 9, "TapsTogether": 3}, "P .9. must divide Channels [*] TapsTogether .4 [*] 3."),
+    ],
+)
+def test_module_refuses_what_it_cannot_do(parameters, message):
+    p, together = parameters["P"], parameters.get("TapsTogether", 1)
+    widths = {"in": p // together}, {"out": p + parameters.get("Masked", 0)}
+    module = RtlModule("sliding_window", {"Height": 4, "Width": 4, "Channels": 4, **parameters}, *widths)
+    with pytest.raises(RtlError, match=message):
+        module.run({"in": []}, {"out": 0})

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from qonnx.custom_op.registry import getCustomOp
 from flow.emit.rtl import emit_rtl, sha256
 from flow.errors import FlowError, VerificationError
 from flow.graph import hardware_nodes
+from flow.ops import Stream
 from flow.sim.build import RtlError
 from flow.sim.compare import first_difference
 from flow.sim.golden import Golden
@@ -259,7 +261,7 @@ def test_decode_words(parallel, bits, signed):
     words = -(-parallel * bits // 64)
     beats = to_beats(array, parallel, bits, bipolar=bits == 1)
     data = np.frombuffer(b"".join(beat.to_bytes(8 * words, "little") for beat in beats), np.uint64)
-    stream = {"height": 4, "width": 3, "channels": 2 * parallel, "parallel": parallel, "bits": bits, "signed": signed}
+    stream = asdict(Stream(4, 3, 2 * parallel, parallel, bits, signed))
     np.testing.assert_array_equal(decode_words(data, stream, 2), array)
 
 

@@ -3,7 +3,7 @@
 /// The votes are registered: one cycle from `in` to `out`, a beat a cycle.
 ///
 /// Ports: stream `in` (Pe unsigned counts of CountBits), stream `out` (Pe votes of one bit).
-module popcount_threshold #(
+module threshold #(
     parameter int unsigned Pe            = 1,   // counts a beat
     parameter int unsigned CountBits     = 7,   // width of a count
     parameter int unsigned Words         = 1,   // groups of Pe channels

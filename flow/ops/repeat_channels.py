@@ -3,7 +3,7 @@ import numpy as np
 from .base import Cost, HardwareOp, Stream, memory_cost
 
 
-class Repeat(HardwareOp):
+class RepeatChannels(HardwareOp):
     """The channels of a pixel ``times`` times: [N, H, W, C] -> [N, H, W, times * C]."""
 
     attributes = {"times": ("i", True, 2)}

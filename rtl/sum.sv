@@ -1,13 +1,13 @@
-/// Sums of signs from their counts: `out = 2 * matches - Inputs`, signed, for counts of Unit a match. The sums are registered: one
+/// Sums of signs from their counts: `out = 2 * matches - Voters`, signed, for counts of Unit a match. The sums are registered: one
 /// cycle from `in` to `out`, a beat a cycle.
 ///
 /// Ports: stream `in` (Pe unsigned counts of CountBits), stream `out` (Pe signed sums of OutBits).
-module popcount_sum #(
+module sum #(
     parameter int unsigned Pe        = 1,   // counts a beat
     parameter int unsigned CountBits = 7,   // width of a count
-    parameter int unsigned Inputs    = 64,  // signs of a sum
+    parameter int unsigned Voters    = 64,  // signs of a sum, or groups of them
     parameter int unsigned Unit      = 1,   // what a match counts as: 1 or 2
-    parameter int unsigned OutBits   = 8    // width of a sum, which holds -Inputs to Inputs
+    parameter int unsigned OutBits   = 8    // width of a sum, which holds -Voters to Voters
 ) (
     input  logic                    clk_i,
     input  logic                    rst_ni,
@@ -20,8 +20,8 @@ module popcount_sum #(
 );
 
   // synthesis translate_off
-  initial if (Inputs >= 2 ** (OutBits - 1))
-    $fatal(1, "popcount_sum: sums of %0d signs do not fit %0d bits", Inputs, OutBits);
+  initial if (Voters >= 2 ** (OutBits - 1))
+    $fatal(1, "sum: sums of %0d signs do not fit %0d bits", Voters, OutBits);
   // synthesis translate_on
 
   localparam int unsigned Scale = 2 / Unit;
@@ -30,7 +30,7 @@ module popcount_sum #(
   logic                  valid_q;
 
   for (genvar e = 0; e < Pe; e++) begin : gen_sum
-    assign sum_d[e*OutBits+:OutBits] = OutBits'(Scale) * OutBits'(in_data_i[e*CountBits+:CountBits]) - OutBits'(Inputs);
+    assign sum_d[e*OutBits+:OutBits] = OutBits'(Scale) * OutBits'(in_data_i[e*CountBits+:CountBits]) - OutBits'(Voters);
   end
 
   assign in_ready_o  = !valid_q || out_ready_i;

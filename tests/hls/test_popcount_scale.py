@@ -1,0 +1,36 @@
+"""hls/popcount_scale.hpp against numpy."""
+
+import numpy as np
+import pytest
+
+from flow.ops.base import saturate
+
+from .activation import DEFINITIONS, activation_case, random_sums
+from .harness import run_cases
+
+N = 4608
+# name, pe, channels, bits, shift
+CASES = [("one", 1, 3, 8, 0), ("folded", 4, 12, 9, 12), ("parallel", 8, 8, 10, 33), ("all_bits", 3, 6, 32, 9), ("far", 2, 4, 16, 63)]
+
+
+def constants(channels, shift):
+    """Largest products and offsets for the first two channels; those of a network at this shift for the others."""
+    rng = np.random.default_rng(shift)
+    multipliers = rng.integers(-(1 << min(shift, 30)), (1 << min(shift, 30)) + 1, channels).astype(np.int32)
+    offsets = rng.integers(-(1 << min(shift + 8, 60)), 1 << min(shift + 8, 60), channels)
+    multipliers[:2], offsets[:2] = (-(1 << 31), (1 << 31) - 1), (1 << 62, -(1 << 62))
+    return {"multipliers": multipliers, "offsets": offsets}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    cases = [activation_case(name, f"popcount_scale<{bits}, {shift}>", random_sums(N, channels), pe, bits, **constants(channels, shift))
+             for name, pe, channels, bits, shift in CASES]
+    return run_cases("popcount_scale", cases, tmp_path_factory.mktemp("popcount_scale"), DEFINITIONS)
+
+
+@pytest.mark.parametrize("name, pe, channels, bits, shift", CASES, ids=[name for name, *_ in CASES])
+def test_multiplies_shifts_and_saturates(results, name, pe, channels, bits, shift):
+    multipliers, offsets = constants(channels, shift).values()
+    expected = saturate((multipliers * random_sums(N, channels) + offsets) >> shift, bits)
+    assert np.array_equal(results[name].outputs["out"], expected.reshape(-1, pe))

@@ -1,0 +1,21 @@
+"""Every padding, voter and activation of the binary layers in a whole HLS project, against the golden model."""
+
+import numpy as np
+
+from flow.emit.hls import emit_hls
+from flow.sim.csim import CsimAccelerator
+from flow.sim.golden import Golden
+from tests.graphs import random_images, votes_network
+
+
+def test_logits_and_every_stream_equal_golden(tmp_path):
+    model, images, streams = votes_network(), random_images(6), {}
+    logits = Golden(model).execute(images, streams)
+    project = emit_hls(model, tmp_path / "votes", build_id="test", part="xc7z020clg400-1", clock_mhz=100)
+    result = CsimAccelerator(project).execute(images, taps=True)
+    np.testing.assert_array_equal(result.logits, logits)
+    assert result.streams.keys() == streams.keys()
+    for name, values in streams.items():
+        np.testing.assert_array_equal(result.streams[name], values, name)
+    assert {0} < set(np.unique(streams["masked.window.out"]))
+    assert all(len(np.unique(values)) > 1 for name, values in streams.items() if name != "image"), "a constant stream compares nothing"
