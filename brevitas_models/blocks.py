@@ -12,31 +12,31 @@ from .config import PAD_VALUES, NetworkConfig
 from .quantizers import BinaryWeightQuant, BipolarActivation, Int8WeightQuant, MajorityVote, StraightThrough, mean_magnitude
 from .rprelu import GridShift, RPReLU
 from .shortcuts import StageShortcut
-from .sums import GroupVote, sums_of
+from .sums import group_vote, sums_of
 from .voters import Voter, parse_voter
 
 
 class BinaryBlock(nn.Module):
-    """[shift,] sign, binary 3x3 convolution, vote (or popcount), BatchNorm, + shortcut, saturate [, RPReLU].
+    """[shift,] sign, binary convolution, vote (or popcount), BatchNorm, + shortcut, saturate [, RPReLU].
 
     Input and output are [N, C, H, W] on the residual grid. The binary convolution is padded with -1 (the bit that a
     hardware window is filled with), with +1 or with 0. ``activated``: ReActNet's learned shift and activation.
     """
 
-    kernel = 3
-
-    def __init__(self, inputs: int, outputs: int, stride: int, config: NetworkConfig, activated: bool = False):
+    def __init__(
+        self, inputs: int, outputs: int, stride: int, config: NetworkConfig, activated: bool = False, kernel: int = 3
+    ):
         super().__init__()
-        self.voter = parse_voter(config.voter, self.kernel)
-        self.pad_value, self.stride = PAD_VALUES[config.padding], stride
+        self.voter = parse_voter(config.voter, kernel)
+        self.pad_value, self.padding, self.stride = PAD_VALUES[config.padding], kernel // 2, stride
         self.shift = GridShift(inputs, config) if activated else nn.Identity()
         self.sign = QuantIdentity(act_quant=BipolarActivation)
         self.conv = QuantConv2d(
-            inputs // self.voter.sample, outputs, self.kernel, stride=stride, bias=False, weight_quant=BinaryWeightQuant
+            inputs // self.voter.sample, outputs, kernel, stride=stride, bias=False, weight_quant=BinaryWeightQuant
         )
         nn.init.uniform_(self.conv.weight, -0.1, 0.1)
         self.sums = sums_of(self.voter)
-        self.vote = vote(inputs, self.kernel, config)
+        self.vote = vote(inputs, kernel, config)
         self.norm = ChannelAffine(outputs)
         self.branch_quant = fixed_point(config)
         self.shortcut = StageShortcut(inputs, outputs, config) if stride == 2 else nn.Identity()
@@ -51,7 +51,7 @@ class BinaryBlock(nn.Module):
         bits = self.sign(self.shift(x))
         if self.voter.sample > 1:
             bits = bits[:, :: self.voter.sample]
-        bits = F.pad(bits, (1, 1, 1, 1), value=self.pad_value)
+        bits = F.pad(bits, (self.padding,) * 4, value=self.pad_value)
         votes = self.vote(self._sums(bits))
         branch = self.branch_quant(self.norm(votes, self.gamma()))
         return self.activation(self.join_quant(self.shortcut(x) + branch))
@@ -78,7 +78,7 @@ class GroupedVote(nn.Module):
 
     def forward(self, bits: Tensor, weight: Tensor, stride: int) -> Tensor:
         voter = self.voter
-        return GroupVote.apply(bits, weight, stride, voter.group, voter.order, voter.group_threshold, voter.threshold)
+        return group_vote(bits, weight, stride, voter.group, voter.order, voter.group_threshold, voter.threshold)
 
 
 def vote(inputs: int, kernel: int, config: NetworkConfig) -> nn.Module:

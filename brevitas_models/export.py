@@ -13,11 +13,12 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 
+from .blocks import GroupedVote
 from .networks import deployed
 
 
-def export(network: nn.Module, path: Path, batch: int = 1) -> nn.Module:
-    """Writes ``network`` as QONNX with input ``pixels`` float [batch, 3, 32, 32] of value 0..255.
+def export(network: nn.Module, path: Path, batch: int = 1, size: int = 32) -> nn.Module:
+    """Writes ``network`` as QONNX with input ``pixels`` float [batch, 3, size, size] of value 0..255.
 
     Returns the deployed PyTorch network that was exported; the file appears whole or not at all.
     """
@@ -27,8 +28,9 @@ def export(network: nn.Module, path: Path, batch: int = 1) -> nn.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             export_qonnx(
-                model, args=torch.zeros(batch, 3, 32, 32), export_path=str(partial),
+                model, args=torch.zeros(batch, 3, size, size), export_path=str(partial),
                 input_names=["pixels"], output_names=["logits"], opset_version=13, dynamo=False,
+                **({"custom_opsets": {"flow.ops": 1}} if any(isinstance(m, GroupedVote) for m in model.modules()) else {}),
             )
         proto = onnx.load(partial)
         fold_constants(proto)

@@ -48,16 +48,19 @@ class GroupedSums(nn.Module):
         self.voter = voter
 
     def forward(self, bits: Tensor, weight: Tensor, stride: int) -> Tensor:
-        outputs, channels, kernel, _ = weight.shape
-        windows = bits.unfold(2, kernel, stride).unfold(3, kernel, stride)  # [N, C, OH, OW, k, k]
-        windows = in_order(windows.permute(0, 2, 3, 1, 4, 5), self.voter.order)
-        rows = in_order(weight, self.voter.order)
-        total = torch.zeros((), device=bits.device)
-        for start in range(0, rows.shape[1], self.voter.group):
-            part = slice(start, start + self.voter.group)
-            sums = windows[..., part] @ rows[:, part].T
-            total = total + ApproxSign.apply((sums - self.voter.group_threshold) / self.voter.group)
-        return total.permute(0, 3, 1, 2)
+        size = self.voter.group
+        return group_sums(bits, weight, stride, self.voter, lambda sums: ApproxSign.apply(sums / size))
+
+
+def group_sums(bits: Tensor, weight: Tensor, stride: int, voter: Voter, sign) -> Tensor:
+    """Sum over all groups of ``sign`` of how far a group's sum is above its threshold, [N, O, OH, OW]."""
+    kernel = weight.shape[-1]
+    windows = bits.unfold(2, kernel, stride).unfold(3, kernel, stride)  # [N, C, OH, OW, k, k]
+    windows = in_order(windows.permute(0, 2, 3, 1, 4, 5), voter.order)
+    rows = in_order(weight, voter.order)
+    parts = [slice(start, start + voter.group) for start in range(0, rows.shape[1], voter.group)]
+    votes = [sign(windows[..., part] @ rows[:, part].T - voter.group_threshold) for part in parts]
+    return sum(votes).permute(0, 3, 1, 2)
 
 
 def sums_of(voter: Voter) -> nn.Module:
@@ -66,20 +69,24 @@ def sums_of(voter: Voter) -> nn.Module:
     return GroupedSums(voter) if voter.group else Sums()
 
 
-class GroupVote(torch.autograd.Function):
-    """A grouped voter as one node, ``flow.ops.GroupVote``: QONNX has no standard form of it.
+@torch.library.custom_op("popbin::group_vote", mutates_args=())
+def group_vote(
+    bits: Tensor, weight: Tensor, stride: int, group: int, order: str, group_threshold: int, threshold: int
+) -> Tensor:
+    """Votes [N, O, OH, OW] of bits [N, C, H, W] and weights [O, C, k, k], both bipolar.
 
-    Inputs bits [N, C, H, W], weights [O, C, k, k], both bipolar; output votes [N, O, OH, OW].
+    One node of an exported graph, ``flow.ops.GroupVote``: QONNX has no standard form of a grouped voter.
     """
+    voter = Voter("", group, order, group_threshold, threshold)
+    return bipolar(group_sums(bits, weight, stride, voter, bipolar) - threshold).contiguous()
 
-    @staticmethod
-    def forward(ctx, bits, weight, stride: int, group: int, order: str, group_threshold: int, threshold: int):
-        voter = Voter("", group, order, group_threshold, threshold)
-        return bipolar(GroupedSums(voter)(bits, weight, stride) - threshold)
 
-    @staticmethod
-    def symbolic(g, bits, weight, stride, group, order, group_threshold, threshold):
-        return g.op(
-            "flow.ops::GroupVote", bits, weight, stride_i=stride, group_i=group, order_s=order,
-            group_threshold_i=group_threshold, threshold_i=threshold,
-        )  # fmt: skip
+@torch.onnx.symbolic_helper.parse_args("v", "v", "i", "i", "s", "i", "i")
+def _group_vote_node(g, bits, weight, stride, group, order, group_threshold, threshold):
+    return g.op(
+        "flow.ops::GroupVote", bits, weight, stride_i=stride, group_i=group, order_s=order,
+        group_threshold_i=group_threshold, threshold_i=threshold,
+    )  # fmt: skip
+
+
+torch.onnx.register_custom_op_symbolic("popbin::group_vote", _group_vote_node, 13)

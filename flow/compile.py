@@ -10,15 +10,17 @@ from qonnx.util.cleanup import cleanup_model
 
 from flow.passes import INTEGER_PASSES, REAL_PASSES
 from flow.passes.fold_constants import FoldConstants
+from flow.passes.repeated_inputs import RemoveIdentities, SeparateRepeatedInputs
 
 
 def load_export(path: Path) -> ModelWrapper:
     """An exported QONNX file with its constants folded and its nodes named."""
-    return cleanup_model(ModelWrapper(str(path)).transform(FoldConstants()))
+    model = ModelWrapper(str(path)).transform(FoldConstants()).transform(SeparateRepeatedInputs())
+    return cleanup_model(model).transform(RemoveIdentities())
 
 
-def integer_graph(network) -> ModelWrapper:
-    """The hardware graph of ``network`` (an evaluation network of brevitas_models), before planning.
+def integer_graph(network, size: int = 32) -> ModelWrapper:
+    """The hardware graph of ``network`` (an evaluation network of brevitas_models) for size x size images, before planning.
 
     Raises:
         PassError: a part of it has no integer form.
@@ -27,7 +29,7 @@ def integer_graph(network) -> ModelWrapper:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
-        export(network, path)
+        export(network, path, size=size)
         model = load_export(path)
     for rewrite in (*REAL_PASSES, *INTEGER_PASSES):
         model = model.transform(rewrite())

@@ -19,6 +19,7 @@
 
 namespace flow {
 
+/// multipliers[output] * sum, or the sum itself where there are no multipliers.
 template <unsigned Pe, class Sum> Sum scaled(const Sum& sum, unsigned) {
 #pragma HLS INLINE
     return sum;

@@ -41,11 +41,8 @@ module popcount_activation #(
   localparam logic Plain     = Name == 128'("sum");
 
   // synthesis translate_off
-  initial begin
-    if (!(Majority || PerOutput || Scaled || Plain))
-      $fatal(1, "popcount_activation: %0s is none of majority_vote, threshold, popcount_scale, sum", Activation);
-    if ((Majority || PerOutput) && OutBits != 1) $fatal(1, "popcount_activation: a vote has 1 bit, not %0d", OutBits);
-  end
+  initial if (!(Majority || PerOutput || Scaled || Plain))
+    $fatal(1, "popcount_activation: %0s is none of majority_vote, threshold, popcount_scale, sum", Activation);
   // synthesis translate_on
 
   if (PerOutput) begin : gen_threshold

@@ -10,7 +10,7 @@
 ///
 /// Rate: NF*SF*OH*OW cycles a frame (SF = Kernel*Kernel*Channels/Simd, NF = Outputs/Pe), with no gap between words, passes or
 /// frames, while the map of the next frame and the next weight word (one every OH*OW cycles) are there in time and the
-/// votes drain (SF = 1 loses 2 or 3 cycles a frame: its votes drain as slowly as they come). Latency: a frame's cycles
+/// votes drain (SF = 1 loses 2 to 4 cycles a frame: its votes drain as slowly as they come). Latency: a frame's cycles
 /// and 6 more (popcount_scale: 7) from the last beat of the map to the first of the votes.
 /// A walk, once begun, never stalls: everything it needs is waited for before its first pixel.
 ///

@@ -78,7 +78,7 @@ def _int_conv(node):
     }  # fmt: skip
     tables = (
         Table("weights", "int8_t", fold_weights(weights, op.pe, op.simd), WEIGHTS_LAYOUT),
-        Table("bias", "int64_t" if multiplier else "int32_t", bias, "[output]"),
+        Table("bias", "int32_t" if op.acc_bits <= 32 else "int64_t", bias, "[output]"),
     )
     return parameters, (*tables, *(Table("multipliers", "int32_t", values, "[output]") for values in multiplier))
 

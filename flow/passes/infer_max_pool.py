@@ -1,5 +1,7 @@
 from qonnx.transformation.base import Transformation
 
+from flow.graph import is_hardware
+
 from .grid import grid_of
 from .rewrite import Rewriter, refuse
 
@@ -9,7 +11,7 @@ class InferMaxPool(Transformation):
 
     def apply(self, model):
         for pool in list(model.graph.node):
-            if pool.op_type != "MaxPool":
+            if pool.op_type != "MaxPool" or is_hardware(pool):
                 continue
             grid = grid_of(model, pool.input[0])
             if grid is None:

@@ -91,7 +91,7 @@ def _convolution(model, node, grid, weights, weight_grid, bias):
             raise refuse(node, "a padded convolution behind an explicit Pad")
         pads, pad_value = _pad(model, producer)
         nodes, source = [producer, node], producer.input[0]
-    if _attribute(node, "group", 1) != 1 or any(d != 1 for d in dilations):
+    if (node.op_type == "Conv" and _attribute(node, "group", 1) != 1) or any(d != 1 for d in dilations):
         raise refuse(node, "grouped or dilated convolutions are not mapped")
     if len(set(kernels)) != 1 or len(set(strides)) != 1 or len(set(pads)) != 1:
         raise refuse(node, f"kernel {list(kernels)}, strides {list(strides)}, pads {pads}: only square ones are mapped")

@@ -5,10 +5,12 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
+from flow.emit.hls_nodes import call_of
+from flow.graph import Node
 from flow.sim.cpp import CompileError
 from tests.ops.nodes import hardware_op
 
-from .harness import Case, fold, instance, label, run_cases
+from .harness import Case, instance, label, run_cases
 
 FIELDS = "inputs outputs pixels pe simd in_bits weight_bits out_bits acc_bits shift multiplier_bits"
 Shape = namedtuple("Shape", FIELDS, defaults=[0])  # no multipliers
@@ -27,6 +29,13 @@ SHAPES = [
     STEM,
     CLASSIFIER,
 ]  # fmt: skip
+
+
+def node(shape):
+    return hardware_op(
+        "IntConv", height=1, width=shape.pixels, channels=shape.inputs, features=shape.outputs, pe=shape.pe, simd=shape.simd,
+        bits=shape.in_bits, weight_bits=shape.weight_bits, out_bits=shape.out_bits, acc_bits=shape.acc_bits, shift=shape.shift,
+    )  # fmt: skip
 
 
 def signed(rng, bits, size):
@@ -51,19 +60,14 @@ def reference(shape):
     windows, weights, bias, *multiplier = data(shape)
     totals = (windows @ weights.T) * (multiplier[0] if multiplier else 1) + bias
     assert np.abs(totals).max() < 1 << shape.acc_bits - 1
-    node = hardware_op("IntConv", out_bits=shape.out_bits, shift=shape.shift)
-    return node.evaluate(windows, weights, bias, *multiplier).reshape(-1, shape.pe)
+    return node(shape).evaluate(windows, weights, bias, *multiplier).reshape(-1, shape.pe)
 
 
 def case(shape):
-    windows, weights, bias, *multiplier = data(shape)
-    tables = {"weights": ("int8_t", fold(weights, shape.pe, shape.simd).astype(np.int8))}
-    if multiplier:
-        tables["bias"] = ("int64_t", bias.astype(np.int64))
-        tables["multipliers"] = ("int32_t", multiplier[0].astype(np.int32))
-    else:
-        tables["bias"] = ("int32_t", bias.astype(np.int32))
-    return Case(label(shape), instance("int_conv", *shape[:-1]),
+    windows, *constants = data(shape)
+    call = call_of(Node(node(shape), ("in",), ("out",), tuple(constants)))
+    tables = {table.suffix: (table.ctype, table.values.astype(table.ctype.removesuffix("_t"))) for table in call.tables}
+    return Case(label(shape), instance(call.function, *call.parameters.values()),
                 inputs={"in": (windows.reshape(-1, shape.simd), shape.in_bits)},
                 outputs={"out": (shape.pe, shape.out_bits)}, tables=tables, arguments=("in", "out", *tables))
 

@@ -5,6 +5,8 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
+from flow.emit.hls_nodes import call_of
+from flow.graph import Node
 from flow.sim.cpp import CompileError
 from tests.ops.nodes import hardware_op
 
@@ -15,13 +17,19 @@ SHAPES = [Shape(1, 1, 1, 2, 9), Shape(64, 8, 10, 2, 50), Shape(6, 6, 4, 3, 11), 
           Shape(8, 2, 8, 1, 6)]  # fmt: skip
 
 
+def node(shape):
+    return hardware_op("RepeatChannels", height=1, width=shape.pixels, channels=shape.channels, p=shape.p, bits=shape.bits,
+                       times=shape.times)  # fmt: skip
+
+
 def pixels(shape):
     low, high = (0, 2) if shape.bits == 1 else (-(1 << shape.bits - 1), 1 << shape.bits - 1)
     return np.random.default_rng(shape.channels).integers(low, high, (2 * shape.pixels, shape.channels))
 
 
 def case(shape):
-    return Case(label(shape), instance("repeat_channels", *shape),
+    call = call_of(Node(node(shape), ("in",), ("out",), ()))
+    return Case(label(shape), instance(call.function, *call.parameters.values()),
                 inputs={"in": (pixels(shape).reshape(-1, shape.p), shape.bits)}, outputs={"out": (shape.p, shape.bits)},
                 arguments=("in", "out"))
 
@@ -33,7 +41,7 @@ def results(tmp_path_factory):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=label)
 def test_equals_its_node(results, shape):
-    expected = hardware_op("RepeatChannels", times=shape.times).evaluate(pixels(shape))
+    expected = node(shape).evaluate(pixels(shape))
     assert np.array_equal(results[label(shape)].outputs["out"], expected.reshape(-1, shape.p))
 
 

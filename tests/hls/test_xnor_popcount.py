@@ -88,8 +88,8 @@ def test_equals_evaluate(results, engine):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("fast")])
 def test_simulates_fast(results, name):
-    """64 -> 64 channels, 3x3 on 32x32: hundreds of frames/s on a quiet core; the bound only catches a bit loop (12)."""
-    assert results[name].frames_per_second > 60
+    """64 -> 64 channels, 3x3 on 32x32: 150 (groups of 9) to 1,000 frames/s on a quiet core; the bound only catches a bit loop (12)."""
+    assert results[name].frames_per_second > 30
 
 
 @pytest.mark.parametrize("name, group, message", [

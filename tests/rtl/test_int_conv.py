@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from flow.emit.memory_files import bias_words, int_weight_words, write_hex
-from flow.emit.rtl_nodes import cell_of
-from flow.graph import Node
 from flow.sim.module import RtlError, RtlModule
 from flow.sim.streams import to_beats
 from tests.ops.nodes import hardware_op
+from tests.rtl.nodes import beats_of, module_of, node_of
 from tests.rtl.streams import at_all_rates, random_signed
 
 PIPELINE = 6  # cycles from a window's last beat to its last outputs, and one to spare; multipliers take one more
@@ -164,19 +163,18 @@ def test_reset_in_mid_window(engine, after):
 @pytest.mark.parametrize("scaled", [False, True], ids=["plain", "scaled"])
 def test_the_emitted_cell_is_just_wide_enough(tmp_path, scaled):
     """Sums, multipliers and biases that use every bit of the widths that the emitter derives from them."""
-    op = hardware_op("IntConv", channels=9, features=4, bits=8, weight_bits=4, acc_bits=22, out_bits=20, shift=1, pe=2, simd=3)
     weights = random_signed((4, 9), 4, seed=7)
     weights[0] = np.where(weights[0] < 0, -8, 7)
     constants = (weights, np.array([-900_000, 5, 0, 900_000]), np.array([-128, 0, 127, 1]))[: 2 + scaled]
-    cell = cell_of(Node(op, ("x",), ("y",), constants))
-    for memory in cell.memories:
-        write_hex(tmp_path / f"{memory.suffix}.hex", memory.words, memory.width)
-    files = {memory.parameter: f"{memory.suffix}.hex" for memory in cell.memories}
-    module = RtlModule(cell.module, cell.parameters | files, {"in": 24}, {"out": 40}, workdir=tmp_path)
+    node = node_of(
+        "IntConv", *constants, height=1, width=32, channels=9, features=4, weight_bits=4, acc_bits=22, out_bits=20, shift=1,
+        pe=2, simd=3,
+    )  # fmt: skip
     highest = np.where(weights[0] < 0, -128, 127)
     windows = np.vstack([random_signed((30, 9), 8, seed=8), highest, -1 - highest])
-    expected = to_beats(op.evaluate(windows, *constants), 2, 20)
-    assert module.run({"in": to_beats(windows, 3, 8)}, {"out": len(expected)}).outputs["out"] == expected
+    expected = beats_of(node.op.evaluate(windows, *constants), node.op.outputs()[0])
+    sent = {"in": beats_of(windows, node.op.inputs()[0])}
+    assert module_of(node, tmp_path).run(sent, {"out": len(expected)}).outputs["out"] == expected
 
 
 @pytest.mark.parametrize(

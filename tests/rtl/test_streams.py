@@ -30,6 +30,16 @@ def test_bipolar_round_trip(p, seed):
     np.testing.assert_array_equal(from_beats(to_beats(array, p, 1, bipolar=True), p, 1, bipolar=True).reshape(4, -1), array)
 
 
+@given(st.integers(1, 130), st.integers(0, 2**32 - 1))
+def test_masked_round_trip(p, seed):
+    rng = np.random.default_rng(seed)
+    array = rng.choice([-1, 1], (4, 3, p)) * rng.choice([0, 1], (4, 3, 1))
+    beats = to_beats(array, p, 1, masked=True)
+    assert [beat >> p for beat in beats] == (array == 0).all(-1).astype(int).ravel().tolist()
+    assert all(beat == 1 << p for beat in beats if beat >> p)
+    np.testing.assert_array_equal(from_beats(beats, p, 1, masked=True).reshape(array.shape), array)
+
+
 @pytest.mark.parametrize(
     ("array", "p", "bits", "options", "message"),
     [
@@ -38,6 +48,7 @@ def test_bipolar_round_trip(p, seed):
         ([-1, 15], 2, 4, {}, "-1..15 do not fit 4 bits"),
         ([0, 16], 2, 4, {}, "0..16 do not fit 4 bits"),
         ([0, 1], 2, 1, {"bipolar": True}, "holds -1 and [+]1"),
+        ([1, -1, 0, 1], 2, 1, {"masked": True}, "holds -1 and [+]1"),
     ],
 )
 def test_refuses(array, p, bits, options, message):

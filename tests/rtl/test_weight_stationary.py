@@ -1,4 +1,4 @@
-"""rtl/weight_stationary.sv against a binary convolution in numpy."""
+"""rtl/weight_stationary.sv against a binary convolution in numpy, and against the node's definition."""
 
 from dataclasses import astuple, dataclass, fields
 from functools import cached_property
@@ -6,9 +6,13 @@ from functools import cached_property
 import numpy as np
 import pytest
 
+from flow.emit.memory_files import popcount_weight_words
+from flow.emit.rtl_nodes import cell_of
+from flow.errors import FlowError
 from flow.sim.build import RtlError
 from flow.sim.module import RtlModule
 from flow.sim.streams import from_beats, to_beats
+from tests.rtl.nodes import beats_of, module_of, node_of
 from tests.rtl.streams import at_all_rates
 
 
@@ -153,3 +157,119 @@ def test_any_threshold():
 def test_one_pixel_is_refused():
     with pytest.raises(RtlError, match="needs 2 output pixels or more"):
         run(Case(1, 1, 8, 4, 1, 1, 0, pe=2, simd=8), 1)
+
+
+# Padding, groups and activations, against WeightStationary.evaluate.
+
+
+def layer(height, width, channels, features, pe, simd, kernel=3, stride=1, padding=1, **options):
+    shape = dict(height=height, width=width, channels=channels, features=features, pe=pe, simd=simd, kernel=kernel, stride=stride)
+    return {**shape, "padding": padding, "activation": "majority_vote", **options}
+
+
+LAYERS = [
+    layer(5, 4, 8, 6, 2, 4, pad_value=0),
+    layer(5, 6, 9, 4, 2, 3, stride=2, pad_value=0, threshold=-2),  # halves of odd beats
+    layer(3, 3, 5, 6, 3, 5, kernel=5, padding=2, pad_value=0),  # one word a tap
+    layer(5, 4, 8, 6, 2, 4, pad_value=1),
+    layer(4, 4, 8, 6, 2, 4, padding=0, pad_value=0),  # nothing to mask
+    layer(4, 5, 7, 6, 6, 7, kernel=1, padding=0, activation="threshold"),  # 8, never reached; one word a frame
+    layer(5, 4, 8, 8, 2, 4, stride=2, activation="threshold"),
+    layer(5, 4, 6, 8, 4, 3, pad_value=0, activation="threshold"),
+    layer(5, 4, 8, 8, 2, 4, activation="popcount_scale", shift=5, out_bits=7),
+    layer(4, 4, 6, 6, 1, 6, pad_value=0, activation="popcount_scale", shift=3, out_bits=16),
+    layer(4, 3, 8, 6, 3, 8, kernel=1, padding=0, activation="popcount_scale", shift=0, out_bits=5),  # one word a pass
+    layer(5, 4, 8, 4, 2, 4, activation="sum", out_bits=8),
+    layer(4, 4, 6, 6, 3, 3, pad_value=0, activation="sum", out_bits=9),
+    layer(5, 4, 6, 6, 2, 6, group=3),
+    layer(5, 4, 12, 6, 2, 6, group=2, group_threshold=2, threshold=2),
+    layer(4, 4, 8, 4, 2, 4, group=8, group_threshold=1),
+    layer(4, 4, 8, 4, 2, 4, group=16),  # a short last group
+    layer(4, 5, 6, 6, 3, 2, group=20, group_threshold=-3, activation="threshold"),
+]
+
+
+def name_of(attributes) -> str:
+    return "-".join(f"{name}_{value}" for name, value in attributes.items())
+
+
+def constants_of(attributes, rng) -> list[np.ndarray]:
+    n, features = attributes["kernel"] ** 2 * attributes["channels"], attributes["features"]
+    if attributes["activation"] == "threshold":
+        thresholds = rng.integers(-5, 6, features)
+        thresholds[:2] = n + 1, -n
+        return [thresholds]
+    if attributes["activation"] == "popcount_scale":
+        return [rng.integers(-100, 101, features), rng.integers(-3000, 3000, features)]
+    return []
+
+
+@pytest.fixture(scope="module", params=LAYERS, ids=name_of)
+def variant(request, tmp_path_factory):
+    """(node without weights, module)"""
+    constants = constants_of(request.param, np.random.default_rng(1))
+    node = node_of("WeightStationary", np.empty(0), *constants, **request.param)
+    return node, module_of(node, tmp_path_factory.mktemp("stationary"), {"weight": node.op.pe * node.op.simd})
+
+
+def check_layer(variant, frames, seed=2, **options):
+    """Other weights for every frame."""
+    (node, module), rng = variant, np.random.default_rng(seed)
+    op = node.op
+    maps = signs(rng, frames, op.height, op.width, op.channels)
+    weights = [signs(rng, op.features, op.window) for _ in range(frames)]
+    results = [op.evaluate(maps[f : f + 1], weights[f], *node.constants[1:]) for f in range(frames)]
+    given = {
+        "in": beats_of(maps, op.inputs()[0]),
+        "weight": [word for frame in weights for word in popcount_weight_words(frame, op.pe, op.simd)],
+    }
+    expected = beats_of(np.concatenate(results), op.outputs()[0])
+    got = module.run(given, {"out": len(expected)}, seed=seed, **options)
+    assert got.outputs["out"] == expected
+    return got.cycles
+
+
+@at_all_rates
+def test_equals_evaluate(variant, p_valid, p_ready):
+    check_layer(variant, 4, p_valid=p_valid, p_ready=p_ready)
+
+
+def test_layers_lose_no_cycle(variant):
+    op = variant[0].op
+    waits = 4 * (op.window == op.simd)  # both vote maps are in use until the first one has drained
+    assert check_layer(variant, 6) - check_layer(variant, 4) <= 2 * (op.cycles() + waits)
+
+
+@pytest.mark.parametrize("part", [0.4, 1.1, 2.7])
+def test_layers_after_reset(variant, part):
+    op = variant[0].op
+    check_layer(variant, 3, p_valid=0.9, p_ready=0.8, reset_at=int(part * op.cycles()) + op.inputs()[0].beats)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pad_value": 3}, "layer: binary maps are padded with -1, 0 or [+]1, not 3"),
+        ({"pad_value": 0, "group": 4}, "groups of 4 have no majority outside the map"),
+        ({"group": 3}, "groups of 3 do not fit 4 inputs a beat: set simd to a multiple or a divisor of 3"),
+        ({"activation": "sum", "out_bits": 7}, "sums of 72 signs need 8 out_bits, not 7"),
+    ],
+)
+def test_refuses_what_cannot_be_built(options, message):
+    with pytest.raises(FlowError, match=message):
+        cell_of(node_of("WeightStationary", np.empty(0), **layer(5, 4, 8, 4, 2, 4, **options)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"PadValue": 2}, "PadValue is 2, must be -1, 0 or 1"),
+        ({"PadValue": 0, "Group": 4}, "a group outside the map has no majority: pad with -1 or [+]1"),
+        ({"Group": 18}, "Group 18 is neither a multiple of Simd 4 nor does it divide it"),
+    ],
+)
+def test_module_refuses_what_it_cannot_do(changes, message):
+    case = Case(5, 4, 8, 4, 3, 1, 1, pe=2, simd=4)
+    module = RtlModule("weight_stationary", case.parameters() | {"Threshold": 3} | changes, case.module.inputs, case.module.outputs)
+    with pytest.raises(RtlError, match=message):
+        module.run({"in": [], "weight": []}, {"out": 0})
