@@ -176,6 +176,7 @@ class Trainer:
         load_weights(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
+        self._write_history()
         return True
 
     def _reschedule(self, begun: TrainConfig, step: int, allowed: bool) -> None:
@@ -309,9 +310,14 @@ class Trainer:
                 "test_images": len(images), "seconds": round(self.seconds, 1)}
         self.history.append(line)
         self.save()
-        with (self.folder / "history.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        self._write_history()
         report(line)
+
+    def _write_history(self) -> None:
+        """A line an epoch; written anew, as a kill may have come between the state and the line."""
+        partial = self.folder / "history.part"
+        partial.write_text("".join(json.dumps(line) + "\n" for line in self.history))
+        os.replace(partial, self.folder / "history.jsonl")
 
 
 def read_state(path: Path, device: torch.device | str = "cpu") -> dict:

@@ -78,7 +78,7 @@ class Build:
         from brevitas_models.checkpoint import load_checkpoint
         from brevitas_models.networks import converted
 
-        options, path = self.options, self._checkpoint()
+        options, path = self.options, self.checkpoint
         network, metadata = load_checkpoint(path)
         found = metadata.network
         wanted = {"model": options.model, "strategy": options.strategy, "width": options.width or found.width}
@@ -90,7 +90,8 @@ class Build:
             changes["voter"] = options.voter
         return (converted(network, **changes) if changes else network), metadata
 
-    def _checkpoint(self) -> Path:
+    @cached_property
+    def checkpoint(self) -> Path:
         """The one that was given, or the bundled one; votes that were not trained start from the network with popcounts."""
         from brevitas_models.zoo import bundled
 
@@ -136,35 +137,53 @@ class Build:
         return hashlib.sha256(content).hexdigest()[:32]
 
 
-def run(options: Options, first: str | None = None, last: str | None = None, say: Callable[[str], None] = print) -> Build:
+def run(
+    options: Options,
+    first: str | None = None,
+    last: str | None = None,
+    say: Callable[[str], None] = print,
+    fresh: bool = False,
+) -> Build:
     """Runs the steps ``first``..``last`` (all by default) and returns the build.
+
+    Steps that an earlier call finished with the same inputs are not done again, unless the call says with which to start,
+    or ``fresh``.
 
     Raises:
         FlowError: a step cannot be done; what earlier steps wrote stays.
     """
-    from flow.steps import STEPS
+    from flow.resume import Progress
+    from flow.steps import NAMES, STEPS
 
-    names = [step.__name__ for step in STEPS]
     for name in (first, last):
-        if name is not None and name not in names:
-            raise FlowError(f"step {name!r} is unknown: use one of {', '.join(names)}")
-    start, end = names.index(first or names[0]), names.index(last or names[-1])
+        if name is not None and name not in NAMES:
+            raise FlowError(f"step {name!r} is unknown: use one of {', '.join(NAMES)}")
+    start, end = NAMES.index(first or NAMES[0]), NAMES.index(last or NAMES[-1])
     if start > end:
         raise FlowError(f"--from-step {first} comes after --to-step {last}")
     load_target(options.target)
     build = Build(options, Workspace(options.folder), say)
     with build.workspace.locked():
-        build.seconds = _stored_seconds(build.workspace) if start else {}
+        progress = Progress(build)
+        build.seconds = _stored_seconds(build.workspace)
+        skipping = not (first or fresh)
         for step in STEPS[start : end + 1]:
-            say(f"{step.__name__}: {step.__doc__.splitlines()[0]}")
+            skipping = skipping and progress.is_finished(step)
+            if skipping:
+                step.check(build.workspace)
+                say(f"{step.name}: finished before with the same inputs")
+                continue
+            say(f"{step.name}: {step.run.__doc__.splitlines()[0]}")
             begin = time.monotonic()
+            progress.begin(step)
             try:
-                step(build)
+                step.run(build)
             except KeyboardInterrupt:
-                say(f"stopped in step {step.__name__}: go on with --from-step {step.__name__}")
+                say(f"stopped in step {step.name}: the same call goes on there")
                 raise
-            build.seconds[step.__name__] = round(time.monotonic() - begin, 2)
+            build.seconds[step.name] = round(time.monotonic() - begin, 2)
             build.workspace.save_json("seconds", build.seconds)
+            progress.finish(step)
     return build
 
 

@@ -54,12 +54,14 @@ class Workspace:
         except Exception as error:
             raise FlowError(f"{path} is damaged ({error}): build without --from-step") from error
 
-    def save_json(self, name: str, content: dict | list) -> Path:
-        path = self.reports / f"{name}.json"
-        partial = path.with_suffix(".part")
-        partial.write_text(json.dumps(content, indent=2) + "\n")
+    def save_text(self, path: Path, text: str) -> Path:
+        partial = path.with_name(f"{path.name}.part")
+        partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
         return path
+
+    def save_json(self, name: str, content: dict | list) -> Path:
+        return self.save_text(self.reports / f"{name}.json", json.dumps(content, indent=2) + "\n")
 
     def load_json(self, name: str) -> dict | list:
         path = self.reports / f"{name}.json"

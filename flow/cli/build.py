@@ -27,6 +27,7 @@ def build(
     output: Annotated[Path | None, typer.Option(help="Folder to build in.  [default: build/MODEL-STRATEGY-TARGET]")] = None,
     from_step: Annotated[str | None, typer.Option(help="Step to start at, with what earlier ones left.")] = None,
     to_step: Annotated[str | None, typer.Option(help="Step to end with.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do every step again, also those finished before with the same inputs.")] = False,
 ) -> None:
     """Compile a network into a verified accelerator: QONNX, integer graph, plan, HLS, RTL, simulations, report.
 
@@ -38,14 +39,15 @@ def build(
     from flow.build import Options, run
     from flow.report.summary import show
     from flow.sim.tools import require_tools
+    from flow.steps import NAMES
 
     console = Console(highlight=False, soft_wrap=True)
     options = Options(
         model=model, strategy=strategy, target=target, width=width, checkpoint=checkpoint, plan=plan, fps=fps,
         data=data, output=output, voter=voter,
     )  # fmt: skip
-    require_tools(from_step, to_step)
-    done = run(options, from_step, to_step, say=console.print)
+    require_tools(NAMES, from_step, to_step)
+    done = run(options, from_step, to_step, say=console.print, fresh=fresh)
     if to_step in (None, "report"):
         show(done.workspace.load_json("summary"), console)
         console.print(f"\nall of it is in {done.workspace.folder}, the figures in report/summary.json")

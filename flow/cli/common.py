@@ -60,7 +60,9 @@ def write_checkpoint(folder: Path, network, metadata: Metadata) -> Path:
 
     path = folder / f"checkpoint{SUFFIX}"
     stored = save_checkpoint(path, network, metadata)
-    path.with_name("card.md").write_text(model_card(stored), encoding="utf-8")
+    partial = path.with_name("card.part")
+    partial.write_text(model_card(stored), encoding="utf-8")
+    partial.replace(path.with_name("card.md"))
     return path
 
 

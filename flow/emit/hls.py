@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -27,6 +26,7 @@ from flow.errors import FlowError
 from flow.graph import Node, hardware_nodes
 from flow.ops import Stream
 from flow.paths import hls_folder
+from flow.project import sha256
 from flow.sim.golden import Golden
 
 DDR_ALIGNMENT = 128  # bytes: where a region of weights may start
@@ -117,10 +117,6 @@ def emit_hls(
     return folder
 
 
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
 class _Project:
     """A graph with C++ identifiers for its layers and streams."""
 
@@ -193,7 +189,7 @@ class _Project:
         return {
             "image": [self.frame.height, self.frame.width, self.frame.channels],
             "classes": self.classes,
-            "ddr_weights": [
+            "regions": [
                 {"layer": region.layer, "offset": region.offset, "bytes": len(region.data), "sha256": sha256(region.data)}
                 for region in self.regions
             ],

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -26,6 +25,7 @@ from flow.errors import FlowError
 from flow.graph import Node, hardware_nodes
 from flow.ops import Stream
 from flow.paths import rtl_folder
+from flow.project import sha256
 
 TOP = "accelerator_top"
 TEMPLATES = Path(__file__).parent / "templates" / "rtl"
@@ -132,10 +132,6 @@ def emit_rtl(model: ModelWrapper, folder: Path, *, build_id: str, clock_mhz: flo
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return folder
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def modules_of(top: str) -> list[str]:

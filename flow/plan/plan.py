@@ -50,8 +50,9 @@ class Plan(BaseModel):
     nodes: dict[str, NodePlan]
     fifos: dict[str, FifoPlan]
 
-    def save(self, path: Path) -> None:
-        path.write_text(HEADER + yaml.safe_dump(self.model_dump(exclude_none=True), sort_keys=False))
+    def text(self) -> str:
+        """The plan as YAML with a comment that explains it."""
+        return HEADER + yaml.safe_dump(self.model_dump(exclude_none=True), sort_keys=False)
 
     @classmethod
     def load(cls, path: Path, model: ModelWrapper, target: str) -> Plan:

@@ -16,6 +16,7 @@ import numpy as np
 import platformdirs
 
 from flow.errors import FlowError, VerificationError
+from flow.project import check_project
 from flow.sim.cpp import FLAGS, ap_types_folder, compile_cpp
 from flow.sim.streams import from_beats
 
@@ -85,36 +86,6 @@ class CsimAccelerator:
                     streams.setdefault(tensor, []).append(frame)
         stacked = {tensor: np.stack(frames) for tensor, frames in streams.items()}
         return CsimResult(logits, stacked, max(run.seconds for run in runs))
-
-
-def check_project(project: Path) -> dict:
-    """The project's manifest, after a look at every file that it lists.
-
-    Raises:
-        VerificationError: a file is missing or differs from its SHA-256; names its layer.
-        FlowError: there is no readable manifest.
-    """
-    path = project / "manifest.json"
-    try:
-        manifest = json.loads(path.read_bytes())
-        files, regions = manifest["files"], manifest["ddr_weights"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FlowError(f"{path} cannot be read ({error}): emit the HLS project again") from error
-    for name, entry in files.items():
-        data = (project / name).read_bytes() if (project / name).is_file() else None
-        if data is None or _sha256(data) != entry["sha256"]:
-            layer = entry["layer"] or (_damaged_layer(data, regions) if name.endswith("ddr_weights.bin") else None)
-            whose = f"layer {layer}: " if layer else ""
-            what = "is missing" if data is None else "is not what was emitted (SHA-256 differs)"
-            raise VerificationError(f"{whose}{project / name} {what}: emit the HLS project again")
-    return manifest
-
-
-def _damaged_layer(data: bytes | None, regions: list[dict]) -> str | None:
-    for region in regions:
-        if data is not None and _sha256(data[region["offset"] : region["offset"] + region["bytes"]]) != region["sha256"]:
-            return region["layer"]
-    return None
 
 
 class _Run:
@@ -206,7 +177,3 @@ def _compiler_version() -> str:
         return subprocess.run(["g++", "-dumpfullversion"], capture_output=True, text=True, check=True).stdout.strip()
     except FileNotFoundError as error:
         raise FlowError("HLS C simulation needs g++: apt-get install g++") from error
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flow.emit.rtl import sha256
 from flow.errors import FlowError, VerificationError
+from flow.project import check_project
 from flow.sim.accelerator_build import build_accelerator
 from flow.sim.build import RtlError
 from flow.sim.device import Device
@@ -245,36 +244,6 @@ def _listing(names: list[str]) -> str:
     return (", ".join(names[:NAMED_STREAMS]) or "none") + (f" and {more} more" if more > 0 else "")
 
 
-def check_project(project: Path) -> dict:
-    """The project's manifest, after a look at every file that it lists.
-
-    Raises:
-        VerificationError: a file is missing or differs from its SHA-256; names its layer.
-        FlowError: there is no readable manifest.
-    """
-    path = project / "manifest.json"
-    try:
-        manifest = json.loads(path.read_bytes())
-        files, regions = manifest["files"], manifest["regions"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FlowError(f"{path} cannot be read ({error}): emit the RTL project again") from error
-    for name, entry in files.items():
-        data = (project / name).read_bytes() if (project / name).is_file() else None
-        if data is None or sha256(data) != entry["sha256"]:
-            layer = entry["layer"] or (_damaged_region(data, regions) if name.endswith("ddr_weights.bin") else None)
-            whose = f"layer {layer}: " if layer else ""
-            what = "is missing" if data is None else "is not what was emitted (SHA-256 differs)"
-            raise VerificationError(f"{whose}{project / name} {what}: emit the RTL project again")
-    return manifest
-
-
-def _damaged_region(data: bytes | None, regions: list[dict]) -> str | None:
-    for region in regions:
-        if data is not None and sha256(data[region["offset"] : region["offset"] + region["bytes"]]) != region["sha256"]:
-            return region["layer"]
-    return None
-
-
 def _beat_words(stream: dict) -> int:
     return -(-(stream["parallel"] * stream["bits"] + stream["masked"]) // 64)
 
@@ -305,4 +274,4 @@ def decode_words(words: np.ndarray, stream: dict, frames: int) -> np.ndarray:
     return values.reshape(frames, stream["height"], stream["width"], stream["channels"])
 
 
-__all__ = ["DeadlockError", "RtlAccelerator", "RtlError", "RtlResult", "check_project", "decode_words"]
+__all__ = ["DeadlockError", "RtlAccelerator", "RtlError", "RtlResult", "decode_words"]

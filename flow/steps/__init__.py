@@ -1,5 +1,14 @@
 """The steps of a build, in order. Each reads and writes the build folder only, so any can be the first."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flow.build import Build
+from flow.project import check_project
+from flow.workspace import Workspace
+
 from .export import export
 from .hls import csim, hls
 from .plan import plan
@@ -7,4 +16,32 @@ from .report import report
 from .rtl import rtl, simulate
 from .streamline import streamline
 
-STEPS = (export, streamline, plan, hls, rtl, csim, simulate, report)
+
+@dataclass(frozen=True)
+class Step:
+    """A function of the build; the options it depends on beside those of earlier steps; what it leaves in the folder.
+
+    ``check``, given the build folder, raises FlowError if something of it was changed since.
+    """
+
+    run: Callable[[Build], None]
+    options: tuple[str, ...]
+    leaves: tuple[str, ...]
+    check: Callable[[Workspace], object] = lambda workspace: None
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+
+STEPS = (
+    Step(export, ("model", "strategy", "width", "voter", "checkpoint", "golden_images"), ("graphs/export.onnx", "report/export.json")),
+    Step(streamline, ("pass_images",), ("graphs/integer.onnx", "report/streamline.json")),
+    Step(plan, ("target", "fps", "plan"), ("graphs/hardware.onnx", "plan.yaml", "report/plan.json")),
+    Step(hls, (), ("hls/manifest.json",), lambda workspace: check_project(workspace.hls)),
+    Step(rtl, (), ("rtl/manifest.json",), lambda workspace: check_project(workspace.rtl)),
+    Step(csim, ("csim_images", "layer_images"), ("report/csim.json",)),
+    Step(simulate, ("rtl_images",), ("report/simulate.json",)),
+    Step(report, ("data", "accuracy_images"), ("report/report.json", "report/summary.json")),
+)
+NAMES = tuple(step.name for step in STEPS)

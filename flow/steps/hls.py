@@ -13,10 +13,11 @@ def hls(build: Build) -> None:
     from flow.sim.golden import Golden
 
     model, images = build.graph("hardware"), build.images(2)
-    emit_hls(
-        model, build.workspace.hls, build_id=build.build_id(), part=build.target.part,
-        clock_mhz=build.target.clock_mhz, images=images, expected=Golden(model).execute(images),
-    )  # fmt: skip
+    with build.workspace.fresh(build.workspace.hls) as folder:
+        emit_hls(
+            model, folder, build_id=build.build_id(), part=build.target.part,
+            clock_mhz=build.target.clock_mhz, images=images, expected=Golden(model).execute(images),
+        )  # fmt: skip
 
 
 def csim(build: Build) -> None:

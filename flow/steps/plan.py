@@ -26,7 +26,7 @@ def plan(build: Build) -> None:
     images = build.images(options.pass_images)
     if (Golden(model).execute(images) != Golden(hardware).execute(images)).any():
         raise FlowError("the planned graph differs from the integer graph: please report this plan")
-    chosen.save(build.workspace.plan)
+    build.workspace.save_text(build.workspace.plan, chosen.text())
     build.workspace.save_graph(hardware, "hardware")
     nodes = {
         node.name: {"kind": node.kind, "cycles": node.op.cycles(), **{k: round(v, 1) for k, v in cost.__dict__.items()}}

@@ -11,7 +11,8 @@ def rtl(build: Build) -> None:
     """SystemVerilog: modules, generated top, memory files and the DDR image."""
     from flow.emit.rtl import emit_rtl
 
-    emit_rtl(build.graph("hardware"), build.workspace.rtl, build_id=build.build_id(), clock_mhz=build.target.clock_mhz)
+    with build.workspace.fresh(build.workspace.rtl) as folder:
+        emit_rtl(build.graph("hardware"), folder, build_id=build.build_id(), clock_mhz=build.target.clock_mhz)
 
 
 def simulate(build: Build) -> None:

@@ -8,9 +8,10 @@ import subprocess
 import numpy as np
 import pytest
 
-from flow.emit.hls import emit_hls, sha256
+from flow.emit.hls import emit_hls
 from flow.errors import FlowError, VerificationError
-from flow.sim.csim import CsimAccelerator, check_project
+from flow.project import check_project, sha256
+from flow.sim.csim import CsimAccelerator
 from flow.sim.golden import Golden
 from tests.graphs import GraphBuilder, random_images, small_network
 

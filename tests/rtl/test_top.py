@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from qonnx.custom_op.registry import getCustomOp
 
-from flow.emit.rtl import emit_rtl, sha256
+from flow.emit.rtl import emit_rtl
 from flow.errors import FlowError, VerificationError
 from flow.graph import hardware_nodes
 from flow.ops import Stream
+from flow.project import sha256
 from flow.sim.build import RtlError
 from flow.sim.compare import first_difference
 from flow.sim.golden import Golden

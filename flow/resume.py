@@ -1,0 +1,71 @@
+"""Which steps of a build need not be done again: those whose inputs are the same as when they were finished."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+from flow.paths import hls_folder, rtl_folder
+
+
+@functools.cache
+def sources_digest() -> str:
+    """SHA-256 over all code and templates that a build runs or copies."""
+    import brevitas_models
+    import flow
+
+    folders = [Path(flow.__file__).parent, Path(brevitas_models.__file__).parent, rtl_folder(), hls_folder()]
+    kinds = (".py", ".sv", ".hpp", ".cpp", ".j2", ".yaml", ".npz")
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in kinds):
+            digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def keys(build) -> dict[str, str]:
+    """For every step a digest of all it depends on: code, earlier steps, its options, and the files that they name."""
+    from flow.steps import STEPS
+
+    found, key = {}, sources_digest()
+    for step in STEPS:
+        options = {name: getattr(build.options, name) for name in step.options}
+        if "checkpoint" in options:
+            options["checkpoint"] = build.checkpoint
+        content = json.dumps([key, step.name, {name: _value(value) for name, value in options.items()}])
+        key = found[step.name] = hashlib.sha256(content.encode()).hexdigest()
+    return found
+
+
+def _value(option):
+    """A file counts by its content; a folder (of data) by its name."""
+    if isinstance(option, Path):
+        return hashlib.sha256(option.read_bytes()).hexdigest() if option.is_file() else str(option.resolve())
+    return option
+
+
+class Progress:
+    """``report/steps.json``: the keys of the steps that are finished in a build folder."""
+
+    def __init__(self, build):
+        self.workspace, self.keys = build.workspace, keys(build)
+        try:
+            self.finished = dict(self.workspace.load_json("steps"))
+        except Exception:  # missing, damaged or of another form: nothing counts as finished
+            self.finished = {}
+
+    def is_finished(self, step) -> bool:
+        there = all((self.workspace.folder / name).exists() for name in step.leaves)
+        return there and self.finished.get(step.name) == self.keys[step.name]
+
+    def begin(self, step) -> None:
+        self._store({name: key for name, key in self.finished.items() if name != step.name})
+
+    def finish(self, step) -> None:
+        self._store({**self.finished, step.name: self.keys[step.name]})
+
+    def _store(self, finished: dict[str, str]) -> None:
+        self.finished = finished
+        self.workspace.save_json("steps", finished)
