@@ -4,8 +4,8 @@
 ///   Group  bits of a group; 1 makes every bit a group, and Least 1 the popcount
 ///   Least  ones that a group needs to vote +1; 0 or less is always reached, more than Group never
 ///
-/// Hardware counts each group (three bits and their majority are one LUT6 with the XNOR in front of it). C simulation counts small
-/// groups side by side in one native word: a field of Group bits holds the count of its group, at most Group. With
+/// Hardware counts each group (three bits and their majority are one LUT6 with the XNOR in front of it). C simulation counts
+/// small groups side by side in one native word: a field of Group bits holds the count of its group, at most Group. With
 /// 2^(Group-1) - Least added, the field's highest bit says that the count reaches Least, and no field overflows, as
 /// Group + 2^(Group-1) - Least < 2^Group for 1 <= Least <= Group.
 #pragma once

@@ -5,8 +5,8 @@
 ///   P                        elements a beat of the output; the input has P / Taps, which divides Channels
 ///   Bits                     bits of an element
 ///   PadValue                 bit pattern of an element outside the map: 0 for bipolar -1 and for integer zero
-///   Masked                   bipolar, Taps 1: an output beat has one bit more, the highest, which is 1 where the tap lies outside
-///                            the map; its elements are 0 then
+///   Masked                   bipolar, Taps 1: an output beat has one bit more, the highest, which is 1 where the tap lies
+///                            outside the map; its elements are 0 then
 ///   Taps                     taps of a channel that stand side by side and so share a beat (element: channel, then tap)
 ///                              1          order of a window: row, column, channel
 ///                              Kernel     row, channel, column

@@ -2,8 +2,8 @@
 ///
 ///   Inputs          n, inputs of the window
 ///   Simd            inputs a beat, divides Inputs
-///   Group           1: s = sum(w * x) over the inputs inside the map. More: every Group neighbours vote first, and s is the sum
-///                   of the group votes (-1, +1); Group is a multiple or a divisor of Simd, the last group may be shorter
+///   Group           1: s = sum(w * x) over the inputs inside the map. More: every Group neighbours vote first, and s is the
+///                   sum of the group votes (-1, +1); Group is a multiple or a divisor of Simd, the last group may be shorter
 ///   GroupThreshold  a group votes +1 from this sum on; 0 for Group 1
 ///   add(b, x, w, outside)  takes beat b, where 0 starts a window, of inputs x and weights w; outside: its tap lies outside the
 ///                   map and has no part in s (Group 1 only)

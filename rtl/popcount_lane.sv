@@ -32,9 +32,9 @@ module popcount_lane #(
     output logic [StateBits-1:0] state_o
 );
 
-  localparam int unsigned Unit      = Masked != 0 ? 2 : 1;             // of a match
-  localparam logic        Grouped   = Group != 0 && Group <= Simd;     // a beat holds whole groups
-  localparam int unsigned Votes     = Grouped ? Simd / Group : 1;      // of a beat
+  localparam int unsigned Unit      = Masked != 0 ? 2 : 1;                 // of a match
+  localparam logic        Grouped   = Group != 0 && Group <= Simd;         // a beat holds whole groups
+  localparam int unsigned Votes     = Simd / (Group == 0 ? Simd : Group);  // of a beat
   localparam int unsigned CountBits = $clog2((Grouped ? Votes : Unit * Simd) + 1);
 
   // synthesis translate_off

@@ -86,7 +86,9 @@ class GraphBuilder:
         x = self.window(self.beats_of(x, simd, f"{prefix}.in_width"), prefix, stride=stride)
         return self.xnor(x, f"{prefix}.xnor", features, pe, memory)
 
-    def binary(self, x: str, prefix: str, features: int, pe: int, simd: int, stride=1, pad_value=-1, order="tap", **engine) -> str:
+    def binary(
+        self, x: str, prefix: str, features: int, pe: int, simd: int, stride=1, pad_value=-1, order="tap", **engine
+    ) -> str:
         """Binary 3x3 convolution with any padding, order of the window and activation: SlidingWindow and XnorPopcount."""
         x = self.beats_of(x, simd // {"tap": 1, "row": 3, "channel": 9}[order], f"{prefix}.in_width")
         x = self.node("SlidingWindow", f"{prefix}.window", [x], kernel=3, stride=stride, padding=1, pad_value=pad_value,
@@ -95,9 +97,9 @@ class GraphBuilder:
 
     def xnor(self, x: str, name: str, features: int, pe: int, memory="block", activation="majority_vote", **attributes) -> str:
         stream = self.streams[x]
-        return self.node("XnorPopcount", name, [x], self.binary_constants(activation, features, stream.channels), features=features,
-                         activation=activation, masked=int(stream.masked), pe=pe, simd=stream.parallel, memory=memory,
-                         **attributes)  # fmt: skip
+        constants = self.binary_constants(activation, features, stream.channels)
+        return self.node("XnorPopcount", name, [x], constants, features=features, activation=activation,
+                         masked=int(stream.masked), pe=pe, simd=stream.parallel, memory=memory, **attributes)  # fmt: skip
 
     def stationary_vote(
         self, x: str, prefix: str, features: int, pe: int, simd: int, stride=1, activation="majority_vote", **attributes
@@ -213,8 +215,9 @@ def votes_network(seed: int = 0) -> ModelWrapper:
     x = g.binary(x, "thresholds", 16, pe=8, simd=16, stride=2, pad_value=0, activation="threshold")
     x = g.stationary_vote(x, "streamed", 16, pe=8, simd=8, pad_value=0, activation="threshold")
     x = g.stationary_vote(x, "streamed_groups", 16, pe=4, simd=16, pad_value=1, group=48)
-    x = g.sign(g.binary(x, "scale", 16, pe=2, simd=4, pad_value=0, activation="popcount_scale", out_bits=9, shift=4), "scale")
-    x = g.sign(g.stationary_vote(x, "streamed_scale", 16, pe=4, simd=16, activation="popcount_scale", out_bits=9, shift=4), "streamed_scale")
+    scale = {"activation": "popcount_scale", "out_bits": 9, "shift": 4}
+    x = g.sign(g.binary(x, "scale", 16, pe=2, simd=4, pad_value=0, **scale), "scale")
+    x = g.sign(g.stationary_vote(x, "streamed_scale", 16, pe=4, simd=16, **scale), "streamed_scale")
     x = g.binary(x, "sums", 8, pe=4, simd=16, activation="sum", out_bits=9)
     x = g.node("GlobalPool", "pool", [x])
     return g.model(g.int_conv(x, "classifier", 10, pe=2, out_bits=32, shift=0, memory="distributed"))

@@ -15,6 +15,8 @@ from flow.errors import FlowError
 COMMANDS = {  # command: (module, function)
     "build": ("flow.cli.build", "build"),
     "train": ("flow.cli.train", "train"),
+    "inspect": ("flow.cli.inspect", "inspect"),
+    "diff": ("flow.cli.diff", "diff"),
     "ptq": ("flow.cli.ptq", "ptq"),
     "pack": ("flow.cli.pack", "pack"),
     "eval": ("flow.cli.evaluate", "evaluate"),

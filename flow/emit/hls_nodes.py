@@ -122,7 +122,7 @@ def _sliding_window(node):
     op = node.op
     pad = int(op.pad_value > 0) if op.bits == 1 else op.pad_value & ((1 << op.bits) - 1)
     if op.p % op.taps_together:
-        raise FlowError(f"{node.name}: order {op.order} wants p a multiple of {op.taps_together}, not {op.p}: set simd to one in the plan")
+        raise FlowError(f"{node.name}: order {op.order} wants p a multiple of {op.taps_together}, not {op.p}: set simd so")
     if op.masked and op.taps_together > 1:
         raise FlowError(f"{node.name}: HLS masks windows in order tap only, not {op.order}: pad with -1 or +1")
     return {
@@ -143,10 +143,10 @@ def _vote_select(node):
 def _weight_stationary(node):
     op = node.op
     if op.weight_bits % DDR_WORD:
-        raise FlowError(f"{node.name}: {op.weight_bits} weight bits are not whole {DDR_WORD}-bit words: keep its weights on chip")
+        raise FlowError(f"{node.name}: {op.weight_bits} weight bits are not whole {DDR_WORD}-bit words: keep them on chip")
     if DDR_WORD % (op.pe * op.simd) and op.pe * op.simd % DDR_WORD:
-        raise FlowError(f"{node.name}: weight words of pe * simd = {op.pe * op.simd} bits are neither part nor multiple of {DDR_WORD}:"
-                        " set pe and simd so")  # fmt: skip
+        raise FlowError(f"{node.name}: weight words have pe * simd = {op.pe * op.simd} bits: make that a divisor or a multiple"
+                        f" of {DDR_WORD} in the plan")  # fmt: skip
     if op.pad_value not in (-1, 0, 1):
         raise FlowError(f"{node.name}: a bipolar map is padded with -1, 0 or +1, not {op.pad_value}")
     activation, tables = _activation(node, op.window)
@@ -181,9 +181,10 @@ def _voters(node, masked):
     if not op.group:
         return {"Group": 1, "GroupThreshold": 0}
     if masked:
-        raise FlowError(f"{node.name}: groups of {op.group} have no majority outside the map: pad with -1 or +1, or set group to 0")
+        raise FlowError(f"{node.name}: groups of {op.group} have no majority outside the map: pad with -1 or +1")
     if op.simd % op.group and op.group % op.simd:
-        raise FlowError(f"{node.name}: groups of {op.group} do not fit SIMD {op.simd}: set simd to a multiple or a divisor of {op.group}")
+        raise FlowError(f"{node.name}: groups of {op.group} do not fit SIMD {op.simd}: set simd to a multiple or a divisor of"
+                        f" {op.group}")  # fmt: skip
     return {"Group": op.group, "GroupThreshold": op.group_threshold}
 
 
@@ -196,8 +197,9 @@ def _activation(node, inputs):
     if op.activation == "popcount_scale":
         return _popcount_scale(node, inputs, *constants)
     if op.activation == "sum":
-        if not inputs.bit_length() < op.out_bits <= 32:
-            raise FlowError(f"{node.name}: sums of {inputs} signs on {op.out_bits} bits: set out_bits to {inputs.bit_length() + 1}..32")
+        least = inputs.bit_length() + 1
+        if not least <= op.out_bits <= 32:
+            raise FlowError(f"{node.name}: sums of {inputs} signs on {op.out_bits} bits: set out_bits to {least}..32")
         return f"flow::sum<{op.out_bits}>", ()
     if constants:
         return "flow::threshold", (Table("thresholds", "int32_t", constants[0], CHANNELS_LAYOUT),)
@@ -210,7 +212,7 @@ def _popcount_scale(node, inputs, multipliers, offsets):
         raise FlowError(f"{node.name}: out_bits {op.out_bits}, shift {op.shift}: HLS takes at most 32 bits and shifts of 0..63")
     largest = max(abs(m) * inputs + abs(b) for m, b in zip(multipliers.ravel().tolist(), offsets.ravel().tolist()))
     if largest >= 1 << 63:
-        raise FlowError(f"{node.name}: multiplier * sum + offset reaches {largest}, beyond 64 bits: scale both down, and shift less")
+        raise FlowError(f"{node.name}: multiplier * sum + offset reaches {largest}, beyond 64 bits: scale both down")
     return f"flow::popcount_scale<{op.out_bits}, {op.shift}>", (
         Table("multipliers", "int32_t", multipliers, CHANNELS_LAYOUT),
         Table("offsets", "int64_t", offsets, CHANNELS_LAYOUT),

@@ -6,17 +6,16 @@ from qonnx.transformation.base import Transformation
 
 from flow.graph import consumers, is_hardware
 
-from .rewrite import PassError
+from .rewrite import REFUSALS, PassError, read_notes
 
 HINTS = {
-    "ToStream": "its source has no integer form",
-    "FromStream": "its consumer has no integer form",
-    "Conv": "input or weights are not quantized with one scale a tensor",
-    "Gemm": "input or weights are not quantized with one scale a tensor",
-    "Quant": "what stands in front of it is no chain of constants from a quantized tensor",
-    "BipolarQuant": "what stands in front of it is no chain of constants from a quantized tensor",
-    "BatchNormalization": "it is not followed by a quantizer",
+    "Conv": ("its input or weights are not quantized with one scale a tensor", "quantize both with one scale a tensor"),
+    "Gemm": ("its input or weights are not quantized with one scale a tensor", "quantize both with one scale a tensor"),
+    "Quant": ("what stands in front of it is no chain of constants from a quantized tensor", ""),
+    "BipolarQuant": ("what stands in front of it is no chain of constants from a quantized tensor", ""),
+    "BatchNormalization": ("it is not followed by a quantizer", "put a quantizer behind it"),
 }
+PLUMBING = ("ToStream", "FromStream")
 
 
 class RemoveDeadNodes(Transformation):
@@ -58,11 +57,37 @@ class NameStreams(Transformation):
 
 
 class RequireIntegers(Transformation):
-    """Raises PassError with every node that is no hardware node: name, type and reason."""
+    """Raises PassError with every node that is no hardware node: name, type, shape, reason and way out."""
 
     def apply(self, model):
         left = [node for node in model.graph.node if not is_hardware(node)]
         if left:
-            lines = [f"  {n.name or n.output[0]} ({n.op_type}): {HINTS.get(n.op_type, 'no hardware node does this')}" for n in left]
+            table = refusals(model)
+            lines = [
+                f"  {row['name']} ({row['type']}, {row['shape']}): {row['reason']}" + (f"; {row['way']}" if row["way"] else "")
+                for row in table
+            ]
+            behind = sum(node.op_type not in PLUMBING for node in left) - len(table)
+            lines += [f"  and {behind} nodes behind these"] * (behind > 0)
             raise PassError("these nodes have no integer form:\n" + "\n".join(lines))
         return model, False
+
+
+def refusals(model) -> list[dict[str, str]]:
+    """name, type, shape, reason and way of every node that is left and to blame for it, in topological order.
+
+    Nodes that only suffer from one in front of them are left out.
+    """
+    notes = read_notes(model, REFUSALS)
+    rows, tainted = [], set()
+    for node in model.graph.node:
+        if is_hardware(node) or node.op_type in PLUMBING:
+            continue
+        note = notes.get(node.output[0])
+        if note is None and not tainted & set(node.input):
+            reason, way = HINTS.get(node.op_type, ("no hardware node does this", ""))
+            note = {"name": node.name or node.output[0], "type": node.op_type, "reason": reason, "way": way}
+        if note is not None and not tainted & set(node.input):
+            rows.append({**note, "shape": "x".join(map(str, model.get_tensor_shape(node.output[0]) or ["?"]))})
+        tainted |= set(node.output)
+    return rows

@@ -1,27 +1,24 @@
 import numpy as np
-from qonnx.transformation.base import Transformation
 
 from .grid import grid_of
-from .rewrite import Rewriter, refuse
+from .rewrite import Rewrite, Rewriter, refuse
 
 
-class InferChannels(Transformation):
+class InferChannels(Rewrite):
     """A strided Slice of channels becomes Sample, a Concat of a tensor with itself becomes RepeatChannels."""
 
-    def apply(self, model):
-        for node in list(model.graph.node):
-            kind = {"Slice": self._sample, "Concat": self._repeat}.get(node.op_type)
-            grid = grid_of(model, node.input[0]) if kind else None
-            if grid is None:
-                continue
-            name, attributes = kind(model, node)
-            rewriter = Rewriter(model)
-            stream = rewriter.to_stream(node.input[0], grid.scale)
-            stream = rewriter.node(name, stream, bits=grid.bits, **attributes)
-            rewriter.from_stream(stream, grid.scale, node.output[0])
-            rewriter.replace([node])
-            return model, True
-        return model, False
+    def rewrite(self, model, node):
+        kind = {"Slice": self._sample, "Concat": self._repeat}.get(node.op_type)
+        grid = grid_of(model, node.input[0]) if kind else None
+        if grid is None:
+            return False
+        name, attributes = kind(model, node)
+        rewriter = Rewriter(model)
+        stream = rewriter.to_stream(node.input[0], grid.scale)
+        stream = rewriter.node(name, stream, bits=grid.bits, **attributes)
+        rewriter.from_stream(stream, grid.scale, node.output[0])
+        rewriter.replace([node])
+        return True
 
     @staticmethod
     def _sample(model, node):

@@ -1,19 +1,18 @@
 import numpy as np
-from qonnx.transformation.base import Transformation
 
 from flow.graph import consumers
 
 from .chain import chain_to_quantizer, evaluate_chain
 from .grid import grid_of
 from .integer import affine_constants
-from .rewrite import Rewriter, refuse
+from .rewrite import Rewrite, Rewriter, refuse
 from .window import convolution_of, weight_rows
 
 LOGIT_BITS = 32
 LARGEST_TABLE = 1 << 24  # accumulator values times channels that are evaluated
 
 
-class InferIntConv(Transformation):
+class InferIntConv(Rewrite):
     """A convolution or dense layer with integer input and weights becomes SlidingWindow and IntConv.
 
     By what stands behind it:
@@ -25,16 +24,14 @@ class InferIntConv(Transformation):
     - the graph's output: its accumulators are the logits, and ``logit_scale`` is kept in the metadata.
     """
 
-    def apply(self, model):
-        for node in list(model.graph.node):
-            conv = convolution_of(model, node)
-            if conv is None or conv.grid.bipolar:
-                continue
-            if conv.padding and conv.pad_value != 0:
-                raise refuse(node, f"padding with {conv.pad_value:g}")
-            _Layer(model, node, conv).replace()
-            return model, True
-        return model, False
+    def rewrite(self, model, node):
+        conv = convolution_of(model, node)
+        if conv is None or conv.grid.bipolar:
+            return False
+        if conv.padding and conv.pad_value != 0:
+            raise refuse(node, f"padding with {conv.pad_value:g}")
+        _Layer(model, node, conv).replace()
+        return True
 
 
 class _Layer:

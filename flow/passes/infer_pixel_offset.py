@@ -1,25 +1,23 @@
 import numpy as np
-from qonnx.transformation.base import Transformation
 
 from .chain import chain_input, chain_to_quantizer, evaluate_chain
 from .grid import grid_of
-from .rewrite import Rewriter, refuse
+from .rewrite import Rewrite, Rewriter, refuse
 
 
-class InferPixelOffset(Transformation):
+class InferPixelOffset(Rewrite):
     """Image normalisation up to its quantizer becomes PixelOffset.
 
     Holds where the quantizer's integer is ``pixel - 128`` for each of the 256 pixel values in every channel.
     """
 
-    def apply(self, model):
+    def rewrite(self, model, node):
         image = model.graph.input[0].name
-        users = model.find_consumers(image) or []
-        if len(users) != 1 or users[0].op_type == "ToStream":
-            return model, False
-        chain = chain_to_quantizer(model, users[0])
-        if chain is None or chain_input(model, chain) != image:
-            raise refuse(users[0], "the image does not run through constants into a quantizer")
+        if image not in node.input or node.op_type == "ToStream":
+            return False
+        chain = chain_to_quantizer(model, node)
+        if chain is None or len(model.find_consumers(image)) != 1:
+            raise refuse(node, "the image does not run through constants into one quantizer", "quantize the input to 8 bits first")
         grid = grid_of(model, chain[-1].output[0])
         pixels = np.arange(256)
         channels = model.get_tensor_shape(image)[1]
@@ -30,4 +28,4 @@ class InferPixelOffset(Transformation):
         stream = rewriter.node("PixelOffset", rewriter.to_stream(image, 1.0), p=1)
         rewriter.from_stream(stream, grid.scale, chain[-1].output[0])
         rewriter.replace(chain)
-        return model, False
+        return True

@@ -1,34 +1,30 @@
-from qonnx.transformation.base import Transformation
-
 from flow.graph import consumers
 
 from .grid import grid_of
-from .rewrite import Rewriter, refuse
+from .rewrite import Rewrite, Rewriter, refuse
 
 
-class InferPools(Transformation):
+class InferPools(Rewrite):
     """Average pools with the truncating Quant behind them become AvgPool (2x2) and GlobalPool."""
 
-    def apply(self, model):
-        for pool in list(model.graph.node):
-            if pool.op_type not in ("AveragePool", "GlobalAveragePool"):
-                continue
-            grid = grid_of(model, pool.input[0])
-            following = consumers(model, pool.output[0])
-            if grid is None or len(following) != 1 or following[0].op_type != "Quant":
-                raise refuse(pool, "its input or its output is not quantized")
-            quant = following[0]
-            rounding = {a.name: a.s for a in quant.attribute}.get("rounding_mode", b"ROUND")
-            if grid_of(model, quant.output[0]) != grid or rounding != b"FLOOR":
-                raise refuse(quant, "a pool must keep its input's scale and width and truncate (rounding_mode FLOOR)")
-            kind = self._kind(model, pool)
-            rewriter = Rewriter(model)
-            stream = rewriter.to_stream(pool.input[0], grid.scale)
-            stream = rewriter.node(kind, stream, bits=grid.bits)
-            rewriter.from_stream(stream, grid.scale, quant.output[0])
-            rewriter.replace([pool, quant])
-            return model, True
-        return model, False
+    def rewrite(self, model, pool):
+        if pool.op_type not in ("AveragePool", "GlobalAveragePool"):
+            return False
+        grid = grid_of(model, pool.input[0])
+        following = consumers(model, pool.output[0])
+        if grid is None or len(following) != 1 or following[0].op_type != "Quant":
+            raise refuse(pool, "its input or its output is not quantized")
+        quant = following[0]
+        rounding = {a.name: a.s for a in quant.attribute}.get("rounding_mode", b"ROUND")
+        if grid_of(model, quant.output[0]) != grid or rounding != b"FLOOR":
+            raise refuse(quant, "a pool must keep its input's scale and width and truncate (rounding_mode FLOOR)")
+        kind = self._kind(model, pool)
+        rewriter = Rewriter(model)
+        stream = rewriter.to_stream(pool.input[0], grid.scale)
+        stream = rewriter.node(kind, stream, bits=grid.bits)
+        rewriter.from_stream(stream, grid.scale, quant.output[0])
+        rewriter.replace([pool, quant])
+        return True
 
     @staticmethod
     def _kind(model, pool):

@@ -1,37 +1,34 @@
 import numpy as np
-from qonnx.transformation.base import Transformation
 
 from flow.graph import consumers
 
 from .chain import chain_input, chain_to_quantizer, evaluate_chain
 from .grid import grid_of
-from .rewrite import Rewriter, refuse
+from .rewrite import Rewrite, Rewriter, refuse
 
 
-class InferRPReLU(Transformation):
+class InferRPReLU(Rewrite):
     """Shift, PRelu, shift on a fixed-point tensor, up to the quantizer of the same grid, become RPReLU.
 
     By evaluation: the chain is run on every value of the grid, and per channel the two shifts and the slope 2^-k are found
     that give all of its results.
     """
 
-    def apply(self, model):
-        for start in list(model.graph.node):
-            chain = self._chain(model, start)
-            if chain is None:
-                continue
-            tensor = chain_input(model, chain)
-            grid = grid_of(model, tensor)
-            channels = model.get_tensor_shape(tensor)[1]
-            results = evaluate_chain(model, chain, grid.integers * grid.scale, channels) / grid.scale
-            before, slope, after = fit_rprelu(np.rint(results).astype(np.int64), grid.bits, chain[-1])
-            rewriter = Rewriter(model)
-            stream = rewriter.to_stream(tensor, grid.scale)
-            stream = rewriter.node("RPReLU", stream, [before, slope, after], bits=grid.bits)
-            rewriter.from_stream(stream, grid.scale, chain[-1].output[0])
-            rewriter.replace(chain)
-            return model, True
-        return model, False
+    def rewrite(self, model, start):
+        chain = self._chain(model, start)
+        if chain is None:
+            return False
+        tensor = chain_input(model, chain)
+        grid = grid_of(model, tensor)
+        channels = model.get_tensor_shape(tensor)[1]
+        results = evaluate_chain(model, chain, grid.integers * grid.scale, channels) / grid.scale
+        before, slope, after = fit_rprelu(np.rint(results).astype(np.int64), grid.bits, chain[-1])
+        rewriter = Rewriter(model)
+        stream = rewriter.to_stream(tensor, grid.scale)
+        stream = rewriter.node("RPReLU", stream, [before, slope, after], bits=grid.bits)
+        rewriter.from_stream(stream, grid.scale, chain[-1].output[0])
+        rewriter.replace(chain)
+        return True
 
     @staticmethod
     def _chain(model, start):

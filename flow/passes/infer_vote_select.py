@@ -1,33 +1,30 @@
 import numpy as np
-from qonnx.transformation.base import Transformation
 
 from .chain import chain_input, chain_to_quantizer, evaluate_chain
 from .grid import grid_of
-from .rewrite import Rewriter
+from .rewrite import Rewrite, Rewriter
 
 
-class InferVoteSelect(Transformation):
+class InferVoteSelect(Rewrite):
     """Constants applied to a vote, up to their quantizer, become VoteSelect.
 
     A vote has two values, so the chain (scale, BatchNorm, rounding) has two results per channel.
     """
 
-    def apply(self, model):
-        for start in list(model.graph.node):
-            chain = chain_to_quantizer(model, start)
-            if chain is None or chain[-1].op_type != "Quant":
-                continue
-            vote = chain_input(model, chain)
-            grid, result = grid_of(model, vote), grid_of(model, chain[-1].output[0])
-            if grid is None or not grid.bipolar or result is None:
-                continue
-            channels = model.get_tensor_shape(vote)[1]
-            values = evaluate_chain(model, chain, grid.integers * grid.scale, channels)
-            low, high = np.rint(values / result.scale)
-            rewriter = Rewriter(model)
-            stream = rewriter.to_stream(vote, grid.scale)
-            stream = rewriter.node("VoteSelect", stream, [low, high], bits=result.bits)
-            rewriter.from_stream(stream, result.scale, chain[-1].output[0])
-            rewriter.replace(chain)
-            return model, True
-        return model, False
+    def rewrite(self, model, start):
+        chain = chain_to_quantizer(model, start)
+        if chain is None or chain[-1].op_type != "Quant":
+            return False
+        vote = chain_input(model, chain)
+        grid, result = grid_of(model, vote), grid_of(model, chain[-1].output[0])
+        if grid is None or not grid.bipolar or result is None:
+            return False
+        channels = model.get_tensor_shape(vote)[1]
+        values = evaluate_chain(model, chain, grid.integers * grid.scale, channels)
+        low, high = np.rint(values / result.scale)
+        rewriter = Rewriter(model)
+        stream = rewriter.to_stream(vote, grid.scale)
+        stream = rewriter.node("VoteSelect", stream, [low, high], bits=result.bits)
+        rewriter.from_stream(stream, result.scale, chain[-1].output[0])
+        rewriter.replace(chain)
+        return True

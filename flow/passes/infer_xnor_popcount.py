@@ -1,16 +1,15 @@
 import numpy as np
-from qonnx.transformation.base import Transformation
 
 from flow.graph import consumers
 
 from .chain import chain_to_quantizer, evaluate_chain
 from .grid import grid_of
 from .integer import fit_multiply_shift
-from .rewrite import Rewriter, refuse
+from .rewrite import Rewrite, Rewriter, refuse
 from .window import convolution_of, weight_rows
 
 
-class InferXnorPopcount(Transformation):
+class InferXnorPopcount(Rewrite):
     """A convolution of bipolar activations and weights, up to its quantizer, becomes XnorPopcount.
 
     By evaluation of what follows on every sum s that can occur:
@@ -25,14 +24,12 @@ class InferXnorPopcount(Transformation):
     A GroupVote is a majority vote whose groups vote first.
     """
 
-    def apply(self, model):
-        for node in list(model.graph.node):
-            conv = convolution_of(model, node)
-            if conv is None or not (conv.grid.bipolar and conv.weight_grid.bipolar):
-                continue
-            Layer(model, node, conv).replace()
-            return model, True
-        return model, False
+    def rewrite(self, model, node):
+        conv = convolution_of(model, node)
+        if conv is None or not (conv.grid.bipolar and conv.weight_grid.bipolar):
+            return False
+        Layer(model, node, conv).replace()
+        return True
 
 
 class Layer:

@@ -5,38 +5,36 @@ from flow.graph import consumers, is_hardware
 from flow.ops import custom_op
 from flow.ops.base import stream_datatype
 
-from .rewrite import Rewriter, refuse
+from .rewrite import Rewrite, Rewriter, refuse
 
 
-class JoinStreams(Transformation):
+class JoinStreams(Rewrite):
     """FromStream followed by ToStream of the same scale is a plain stream.
 
     What may stand between in the real domain (a Flatten of one pixel) changes no value.
     """
 
-    def apply(self, model):
-        for to_stream in list(model.graph.node):
-            if to_stream.op_type != "ToStream":
-                continue
-            source, between = model.find_producer(to_stream.input[0]), []
-            while source is not None and source.op_type == "Flatten":
-                between.append(source)
-                source = model.find_producer(source.input[0])
-            if source is None or source.op_type != "FromStream":
-                continue
-            if _scale(source) != _scale(to_stream):
-                raise refuse(to_stream, f"a stream of scale {_scale(source):g} is read at {_scale(to_stream):g}")
-            shapes = [model.get_tensor_shape(source.input[0]), model.get_tensor_shape(to_stream.output[0])]
-            if shapes[0] != shapes[1]:
-                raise refuse(to_stream, f"a stream of shape {shapes[0]} is read as {shapes[1]}")
-            for consumer in consumers(model, to_stream.output[0]):
-                consumer.input[list(consumer.input).index(to_stream.output[0])] = source.input[0]
-            model.graph.node.remove(to_stream)
-            for node in (*between, source):
-                if not consumers(model, node.output[0]) and node.output[0] != model.graph.output[0].name:
-                    model.graph.node.remove(node)
-            return model, True
-        return model, False
+    def rewrite(self, model, to_stream):
+        if to_stream.op_type != "ToStream":
+            return False
+        source, between = model.find_producer(to_stream.input[0]), []
+        while source is not None and source.op_type == "Flatten":
+            between.append(source)
+            source = model.find_producer(source.input[0])
+        if source is None or source.op_type != "FromStream":
+            return False
+        if _scale(source) != _scale(to_stream):
+            raise refuse(to_stream, f"a stream of scale {_scale(source):g} is read at {_scale(to_stream):g}")
+        shapes = [model.get_tensor_shape(source.input[0]), model.get_tensor_shape(to_stream.output[0])]
+        if shapes[0] != shapes[1]:
+            raise refuse(to_stream, f"a stream of shape {shapes[0]} is read as {shapes[1]}")
+        for consumer in consumers(model, to_stream.output[0]):
+            consumer.input[list(consumer.input).index(to_stream.output[0])] = source.input[0]
+        model.graph.node.remove(to_stream)
+        for node in (*between, source):
+            if not consumers(model, node.output[0]) and node.output[0] != model.graph.output[0].name:
+                model.graph.node.remove(node)
+        return True
 
 
 class InsertDuplicates(Transformation):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.base import Transformation
 
 from flow.errors import FlowError
 from flow.ops import DOMAIN, HardwareOp, custom_op
@@ -12,11 +15,65 @@ from flow.ops.base import stream_datatype
 
 
 class PassError(FlowError):
-    """A part of the graph has no integer form; the message names node, type and reason."""
+    """A part of the graph has no integer form; the message names node, type and reason.
+
+    ``reason`` and ``way`` out of the node ``name`` of type ``kind``, if it is about one.
+    """
+
+    def __init__(self, message: str, name: str = "", kind: str = "", reason: str = "", way: str = ""):
+        super().__init__(message)
+        self.name, self.kind, self.reason, self.way = name, kind, reason, way
 
 
-def refuse(node: NodeProto, reason: str) -> PassError:
-    return PassError(f"{node.name or node.output[0]} ({node.op_type}): {reason}")
+def refuse(node: NodeProto, reason: str, way: str = "") -> PassError:
+    """The error for ``node``: why it has no integer form, and what would give it one."""
+    name = node.name or node.output[0]
+    message = f"{name} ({node.op_type}): {reason}" + (f"; {way}" if way else "")
+    return PassError(message, name, node.op_type, reason, way)
+
+
+class Rewrite(Transformation):
+    """A pass that looks at one node after the other. What it refuses it notes in the model, and goes on.
+
+    RequireIntegers, the last pass, lists all that was refused and is still there.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._refused: set[str] = set()
+
+    def rewrite(self, model: ModelWrapper, node: NodeProto) -> bool:
+        """Rewrites what starts at ``node``, if it is something for this pass; True if so.
+
+        Raises:
+            PassError: it is something for this pass, but of a kind that has no hardware.
+        """
+        raise NotImplementedError
+
+    def apply(self, model):
+        for node in list(model.graph.node):
+            key = node.output[0]
+            if key in self._refused:
+                continue
+            try:
+                if self.rewrite(model, node):
+                    return model, True
+            except PassError as error:
+                self._refused.add(key)
+                notes = {key: {"name": error.name, "type": error.kind, "reason": error.reason, "way": error.way}}
+                write_notes(model, REFUSALS, {**notes, **read_notes(model, REFUSALS)})
+        return model, False
+
+
+REFUSALS, ORIGINS = "flow_refusals", "flow_origins"  # metadata: tensor -> why; node -> kinds that it became
+
+
+def read_notes(model: ModelWrapper, kind: str) -> dict:
+    return json.loads(model.get_metadata_prop(kind) or "{}")
+
+
+def write_notes(model: ModelWrapper, kind: str, notes: dict) -> None:
+    model.set_metadata_prop(kind, json.dumps(notes))
 
 
 def stream_shape(model: ModelWrapper, tensor: str) -> list[int]:
@@ -78,6 +135,8 @@ class Rewriter:
     def replace(self, old: list[NodeProto]) -> None:
         """Removes ``old`` and inserts the new nodes in their place."""
         graph = self.model.graph
+        kinds = [node.op_type for node in self.new if node.op_type not in ("ToStream", "FromStream")]
+        write_notes(self.model, ORIGINS, {**read_notes(self.model, ORIGINS), **{node.name: kinds for node in old}})
         index = min(list(graph.node).index(node) for node in old)
         for node in old:
             graph.node.remove(node)

@@ -1,12 +1,15 @@
-"""FIFO depths of residual forks: what the shortcut must hold while the binary branch works."""
+"""FIFO depths of residual joins: what the faster branch must hold while the slower one works."""
 
 from __future__ import annotations
 
+import math
+
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.custom_op.registry import getCustomOp
 
-from flow.graph import stream_of
+from flow.graph import Node, hardware_nodes, stream_of
+
+STATIONARY_LAG = 2.0  # frames: one is collected, one is computed
 
 
 def branch(model: ModelWrapper, tensor: str) -> list[NodeProto]:
@@ -19,27 +22,53 @@ def branch(model: ModelWrapper, tensor: str) -> list[NodeProto]:
     return nodes
 
 
-def fork_fifos(model: ModelWrapper, join: NodeProto, ddr: bool) -> dict[str, int]:
-    """Elements to hold, by tensor, so that the fork in front of ``join`` never stalls the other branch.
+def lag_of(node: Node, ddr: bool) -> float:
+    """How much of a frame a node takes in before it gives its first beat, in frames.
 
-    - A sliding window gives its first output after (kernel - padding) rows less some pixels, so a
-      shortcut without nodes holds that many rows.
-    - A strided shortcut works at the pace of the branch: one row of slack at its end, and one
-      behind its pool, which gives a row at a time.
-    - A weight-stationary engine works on one frame while it takes the next: two frames.
+    - A sliding window waits for (kernel - padding) rows less some pixels, a pool for the rows it pools.
+    - An engine whose weights come from DDR works on one frame while it takes the next.
     """
-    left, right = (branch(model, name) for name in join.input[:2])
-    engine_is_left = any(node.op_type == "XnorPopcount" for node in left)
-    engine, shortcut = (left, right) if engine_is_left else (right, left)
-    entry = join.input[1] if engine_is_left else join.input[0]
-    windows = [getCustomOp(node) for node in engine if node.op_type == "SlidingWindow"]
-    if not windows:
-        return {}
-    window, out = windows[-1], stream_of(model, entry)
-    row, frame = out.width * out.channels, out.height * out.width * out.channels
-    depths = {entry: 2 * frame if ddr else (row if shortcut else (window.kernel - window.padding) * row)}
-    for node in shortcut:
-        if node.op_type == "AvgPool":
-            pooled = getCustomOp(node).outputs()[0]
-            depths[node.output[0]] = pooled.width * pooled.channels
+    op = node.op
+    if ddr or node.kind == "WeightStationary":
+        return STATIONARY_LAG
+    if node.kind == "SlidingWindow" and not op.passes_through:
+        needed = op.kernel - op.padding
+        return min(1.0, ((needed - 1) * op.width + needed) / op.pixels)
+    if node.kind in ("AvgPool", "MaxPool"):
+        return (op.width + 2) / op.pixels
+    return float(node.kind == "GlobalPool")
+
+
+def lags(model: ModelWrapper, ddr: set[str]) -> dict[str, float]:
+    """For every stream, the frames that must have come in at the image before its first beat; ``ddr`` names engines."""
+    found: dict[str, float] = {}
+    for node in hardware_nodes(model):
+        before = max((found.get(name, 0.0) for name in node.inputs), default=0.0)
+        for name in node.outputs:
+            found[name] = before + lag_of(node, node.name in ddr)
+    return found
+
+
+def join_fifos(model: ModelWrapper, ddr: set[str], joins: list[NodeProto] | None = None) -> dict[str, int]:
+    """Elements to hold, by tensor, so that no join (AddStreams) ever stalls the fork in front of it.
+
+    The branch with the smaller lag holds the difference, and a row more, as rows come in bursts. A pool in a branch
+    gives a row at a time, which is held behind it.
+    """
+    lag, depths = lags(model, ddr), {}
+    for join in joins if joins is not None else [n for n in model.graph.node if n.op_type == "AddStreams"]:
+        first, second = join.input[:2]
+        difference = lag.get(second, 0.0) - lag.get(first, 0.0)
+        faster = first if difference > 0 else second
+        if difference == 0 and any(node.op_type == "XnorPopcount" for node in branch(model, second)):
+            faster = first
+        out = stream_of(model, faster)
+        row = out.width * out.channels
+        held = math.ceil(abs(difference) * out.height * row)
+        depths[faster] = held + (row if abs(difference) < 1 else 0)
+        for tensor in (first, second):
+            for node in branch(model, tensor):
+                if node.op_type in ("AvgPool", "MaxPool"):
+                    pooled = stream_of(model, node.output[0])
+                    depths.setdefault(node.output[0], pooled.width * pooled.channels)
     return depths

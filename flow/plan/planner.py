@@ -21,7 +21,7 @@ from flow.ops.base import divisors, memory_cost
 
 from .apply import stationary_node, variant
 from .estimate import CONTROL
-from .fifos import branch, fork_fifos
+from .fifos import branch, join_fifos
 from .folding import ENGINES, STATIONARY_PIXELS, simd_choices, why_not_ddr
 from .plan import FifoPlan, NodePlan, Plan, fingerprint
 from .target import Target
@@ -90,7 +90,7 @@ def _nearest(model: ModelWrapper, target: Target, fps: float, clock: float) -> i
 def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tuple[Plan | None, dict[str, float]]:
     """The cheapest plan and, if even that is over budget, what it needs of the resources it overdraws."""
     cycles = int(clock * 1e6 / fps)
-    nodes, fifos, fixed = {}, {}, Cost()
+    nodes, fixed = {}, Cost()
     engines: dict[str, list[Option]] = {}
     joins = {id_: node for node in model.graph.node if node.op_type == "AddStreams" for id_ in _engines_of(model, node)}
     parallel = {n.name: _parallel(n.op, cycles) for n in hardware_nodes(model) if "p" in _folding(n.kind)}
@@ -111,9 +111,7 @@ def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tup
     chosen, needed = _choose(engines, fixed + CONTROL, target, fps)
     for name, option in chosen.items():
         nodes[name] = NodePlan(pe=option.pe, simd=option.simd, memory=option.memory)
-    for join in (n for n in model.graph.node if n.op_type == "AddStreams"):
-        ddr = any(chosen[name].memory == "ddr" for name in _engines_of(model, join) if name in chosen)
-        fifos.update(_fifo_plans(model, join, ddr))
+    fifos = _fifo_plans(model, {name for name, option in chosen.items() if option.memory == "ddr"})
     order = [n.name for n in hardware_nodes(model)]
     plan = Plan(
         network=fingerprint(model), target=target.name, clock_mhz=clock, requested_fps=fps,
@@ -136,18 +134,21 @@ def _engines_of(model: ModelWrapper, join: NodeProto) -> list[str]:
     return [n.name for name in join.input[:2] for n in branch(model, name) if n.op_type == "XnorPopcount"]
 
 
-def _fifo_plans(model: ModelWrapper, join: NodeProto, ddr: bool) -> dict[str, FifoPlan]:
+def _fifo_plans(model: ModelWrapper, ddr: set[str], joins: list[NodeProto] | None = None) -> dict[str, FifoPlan]:
     plans = {}
-    for tensor, elements in fork_fifos(model, join, ddr).items():
+    for tensor, elements in join_fifos(model, ddr, joins).items():
         bits = model.get_tensor_datatype(tensor).bitwidth()
         memory = "distributed" if elements * bits <= DISTRIBUTED_FIFO_BITS else "block"
         plans[tensor] = FifoPlan(elements=max(2, elements), memory=memory)
     return plans
 
 
-def _fifo_cost(model, join, ddr) -> Cost:
+def _fifo_cost(model: ModelWrapper, join: NodeProto | None, ddr: set[str]) -> Cost:
+    """Of the FIFOs at one join, if the engines ``ddr`` have their weights in DDR and no other has."""
     total = Cost()
-    for tensor, fifo in _fifo_plans(model, join, ddr).items():
+    if join is None:
+        return total
+    for tensor, fifo in _fifo_plans(model, ddr, [join]).items():
         bits = model.get_tensor_datatype(tensor).bitwidth()
         total = total + Cost(lut=24, ff=20 + bits) + memory_cost(fifo.elements, bits, fifo.memory)
     return total
@@ -166,19 +167,19 @@ def _options(model, engine: NodeProto, cycles: int, join: NodeProto | None) -> l
     if not pairs:
         return []
     least = min(pe * simd for pe, simd in pairs)
+    fifos = {memory: _fifo_cost(model, join, {engine.name} if memory == "ddr" else set()) for memory in ("block", "ddr")}
     options = []
     for pe, simd in pairs:
         if pe * simd > 2 * least:
             continue
         window_cost = variant(window_node, p=simd).cost()
-        onchip_fifo = _fifo_cost(model, join, False) if join is not None else Cost()
         for memory in ("distributed", "block"):
-            cost = variant(engine, pe=pe, simd=simd, memory=memory).cost() + window_cost + onchip_fifo
+            cost = variant(engine, pe=pe, simd=simd, memory=memory).cost() + window_cost + fifos["block"]
             options.append(Option(pe, simd, memory, cost, 0))
         if op.pixels <= STATIONARY_PIXELS and not why_not_ddr(window, op, pe, simd):
             stationary = getCustomOp(stationary_node(window_node, engine, pe, simd))
             if stationary.cycles() <= cycles:
-                cost = stationary.cost() + (_fifo_cost(model, join, True) if join is not None else Cost())
+                cost = stationary.cost() + fifos["ddr"]
                 options.append(Option(pe, simd, "ddr", cost, stationary.ddr_words * 8))
     return options
 

@@ -6,7 +6,8 @@ from .harness import Case
 
 DEFINITIONS = """
 template <class Activation, unsigned Pe, unsigned Passes, unsigned Pixels, class... Tables>
-void activate(hls::stream<flow::beat<Pe, 32>>& in, hls::stream<flow::beat<Pe, Activation::OutBits>>& out, const Tables&... tables) {
+void activate(hls::stream<flow::beat<Pe, 32>>& in, hls::stream<flow::beat<Pe, Activation::OutBits>>& out,
+              const Tables&... tables) {
     for (unsigned pixel = 0; pixel < Pixels; ++pixel) {
         for (unsigned pass = 0; pass < Passes; ++pass) {
             int32_t s[Pe], y[Pe];

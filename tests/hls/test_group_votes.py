@@ -6,8 +6,10 @@ import pytest
 from .harness import Case, run_cases
 from .test_synthesis_branches import PRELUDE
 
-SIZES = [(6, 1), (64, 1), (2, 2), (64, 2), (3, 3), (63, 3), (40, 4), (35, 5), (8, 8), (64, 8), (63, 9), (50, 10), (64, 32), (64, 64)]
-SHAPES = [(simd, group, least) for simd, group in SIZES for least in sorted({-1, 0, 1, group // 2, group // 2 + 1, group, group + 1})]
+SIZES = [(6, 1), (64, 1), (2, 2), (64, 2), (3, 3), (63, 3), (40, 4), (35, 5), (8, 8), (64, 8), (63, 9), (50, 10), (64, 32),
+         (64, 64)]  # fmt: skip
+SHAPES = [(simd, group, least) for simd, group in SIZES
+          for least in sorted({-1, 0, 1, group // 2, group // 2 + 1, group, group + 1})]  # fmt: skip
 PATTERNS = 32
 
 DEFINITIONS = """

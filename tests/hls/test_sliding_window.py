@@ -61,8 +61,8 @@ SHAPES = [
 
 
 def node(shape):
-    attributes = shape._asdict()
-    return Node(getCustomOp(helper.make_node("SlidingWindow", ["in"], ["out"], domain=DOMAIN, **attributes)), ("in",), ("out",), ())
+    proto = helper.make_node("SlidingWindow", ["in"], ["out"], domain=DOMAIN, **shape._asdict())
+    return Node(getCustomOp(proto), ("in",), ("out",), ())
 
 
 def maps(shape):

@@ -194,12 +194,12 @@ def test_refuses_what_headers_do_not_take(tmp_path):
         g = GraphBuilder(8, 8, p=1)
         x = g.window(g.sign(g.conv(g.pixels(p=3), "stem", 128, pe=128, simd=3), "sign"), "one", kernel=1, padding=0)
         x = g.beats_of(x, simd, "width")
-        return g.model(g.node("XnorPopcount", "vote", [x], {"weights": g.signs(10, 128)}, **attributes, features=10, pe=1, simd=simd))
+        return g.model(g.xnor(x, "vote", 10, pe=1, **attributes))
 
     with pytest.raises(FlowError, match="vote: SIMD 128 is above the 64"):
-        emit_hls(xnor_network(128, activation="majority_vote"), tmp_path / "wide", **TARGET)
+        emit_hls(xnor_network(128), tmp_path / "wide", **TARGET)
     with pytest.raises(FlowError, match="vote: groups of 48 do not fit SIMD 64"):
-        emit_hls(xnor_network(64, activation="majority_vote", group=48), tmp_path / "groups", **TARGET)
+        emit_hls(xnor_network(64, group=48), tmp_path / "groups", **TARGET)
     assert not any(tmp_path.iterdir())
 
 

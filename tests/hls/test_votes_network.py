@@ -17,5 +17,5 @@ def test_logits_and_every_stream_equal_golden(tmp_path):
     assert result.streams.keys() == streams.keys()
     for name, values in streams.items():
         np.testing.assert_array_equal(result.streams[name], values, name)
-    assert {0} < set(np.unique(streams["masked.window.out"]))
-    assert all(len(np.unique(values)) > 1 for name, values in streams.items() if name != "image"), "a constant stream compares nothing"
+    assert 0 in streams["masked.window.out"]
+    assert all(values.min() < values.max() for values in streams.values()), "a constant stream compares nothing"

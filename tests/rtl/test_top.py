@@ -251,6 +251,11 @@ def test_without_ddr_with_odd_names_and_a_threshold_never_reached(tmp_path):
     assert result.ddr_bytes == 0
 
 
+def tapped(beats, width):
+    """Beats of `width` bits as the 64-bit words of a tap."""
+    return np.frombuffer(b"".join(beat.to_bytes(8 * -(-width // 64), "little") for beat in beats), np.uint64)
+
+
 @pytest.mark.parametrize(("parallel", "bits", "signed"), [(1, 1, True), (96, 1, True), (3, 8, False), (5, 10, True), (9, 9, True)])
 def test_decode_words(parallel, bits, signed):
     rng = np.random.default_rng(parallel)
@@ -259,11 +264,18 @@ def test_decode_words(parallel, bits, signed):
         array = rng.choice([-1, 1], shape)
     else:
         array = rng.integers(0, 1 << bits, shape) - (1 << bits - 1) * signed
-    words = -(-parallel * bits // 64)
-    beats = to_beats(array, parallel, bits, bipolar=bits == 1)
-    data = np.frombuffer(b"".join(beat.to_bytes(8 * words, "little") for beat in beats), np.uint64)
+    data = tapped(to_beats(array, parallel, bits, bipolar=bits == 1), parallel * bits)
     stream = asdict(Stream(4, 3, 2 * parallel, parallel, bits, signed))
     np.testing.assert_array_equal(decode_words(data, stream, 2), array)
+
+
+@pytest.mark.parametrize("parallel", [1, 63, 64, 96])
+def test_decode_masked_words(parallel):
+    rng = np.random.default_rng(parallel)
+    array = rng.choice([-1, 1], (2, 4, 3, 2, parallel)) * rng.choice([0, 1], (2, 4, 3, 2, 1))
+    data = tapped(to_beats(array, parallel, 1, masked=True), parallel + 1)
+    stream = asdict(Stream(4, 3, 2 * parallel, parallel, 1, masked=True))
+    np.testing.assert_array_equal(decode_words(data, stream, 2), array.reshape(2, 4, 3, -1))
 
 
 def test_first_difference():

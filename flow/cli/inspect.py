@@ -1,0 +1,38 @@
+"""``flow inspect``: what is in a QONNX file, and what each of its nodes becomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flow.errors import FlowError
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A QONNX file, exported by Brevitas or by flow build.")],
+) -> None:
+    """List the nodes of a QONNX file: precision, shape, operations, and the hardware that each becomes or why none.
+
+    Exits with 1 if a node has no hardware.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from flow.inspect import inspect_graph, load_foreign
+
+    if not file.is_file():
+        raise FlowError(f"no file {file}: give a QONNX file")
+    rows, refused = inspect_graph(load_foreign(file))
+    table = Table("node", "type", "precision", "shape", "operations", "becomes", box=None)
+    for row in rows:
+        table.add_row(row.name, row.kind, row.precision, row.shape, f"{row.operations:,}" if row.operations else "", row.becomes)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    console.print(f"{len(rows)} nodes, {sum(row.operations for row in rows):,} multiply-accumulates a frame")
+    for row in refused:
+        way = f"; {row['way']}" if row["way"] else ""
+        console.print(f"[yellow]{row['name']}[/] ({row['type']}, {row['shape']}): {row['reason']}{way}")
+    if refused:
+        raise typer.Exit(1)

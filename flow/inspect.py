@@ -1,0 +1,90 @@
+"""What a QONNX graph consists of, and what the passes make of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from onnx import NodeProto
+from qonnx.core.modelwrapper import ModelWrapper
+
+from flow.compile import load_export
+from flow.errors import FlowError
+from flow.passes import REAL_PASSES
+from flow.passes.finish import refusals
+from flow.passes.grid import grid_of
+from flow.passes.rewrite import ORIGINS, read_notes
+
+
+@dataclass(frozen=True)
+class Row:
+    """A node: ``precision`` of its output, ``operations`` (multiply-accumulates a frame), and what it ``becomes``."""
+
+    name: str
+    kind: str
+    precision: str
+    shape: str
+    operations: int
+    becomes: str
+
+
+def load_foreign(path: Path) -> ModelWrapper:
+    """Anyone's QONNX file, with constants folded, shapes inferred and nodes named.
+
+    Raises:
+        FlowError: it cannot be read, or a shape cannot be inferred.
+    """
+    try:
+        model = load_export(path)
+    except Exception as error:  # onnx, onnxruntime and qonnx raise a dozen kinds
+        reason = str(error).strip().split("\n")[0]
+        raise FlowError(f"{path} is no QONNX file that can be read ({type(error).__name__}: {reason})") from error
+    unknown = [node.name for node in model.graph.node if model.get_tensor_shape(node.output[0]) is None]
+    if unknown:
+        raise FlowError(f"{path}: the shape behind {unknown[0]} cannot be inferred: export with fixed input sizes")
+    return model
+
+
+def inspect_graph(model: ModelWrapper) -> tuple[list[Row], list[dict[str, str]]]:
+    """Rows of all nodes that compute, and what has no hardware (see ``flow.passes.finish.refusals``)."""
+    compiled = model
+    for rewrite in REAL_PASSES:
+        compiled = compiled.transform(rewrite())
+    origins, refused = read_notes(compiled, ORIGINS), refusals(compiled)
+    blamed = {row["name"] for row in refused}
+    rows = []
+    for node in model.graph.node:
+        if _is_constant(model, node):
+            continue
+        becomes = " + ".join(origins[node.name]) if node.name in origins else ("nothing" if node.name in blamed else "")
+        shape = "x".join(map(str, model.get_tensor_shape(node.output[0])))
+        rows.append(Row(node.name, node.op_type, _precision(model, node), shape, _operations(model, node), becomes))
+    return rows, refused
+
+
+def _is_constant(model: ModelWrapper, node: NodeProto) -> bool:
+    """Quantizers of weights: their layer stands for them."""
+    return all(not name or model.get_initializer(name) is not None for name in node.input)
+
+
+def _precision(model: ModelWrapper, node: NodeProto) -> str:
+    try:
+        grid = grid_of(model, node.output[0])
+    except ValueError:
+        grid = None
+    if grid is None:
+        return "real"
+    if grid.bipolar:
+        return "1 bit"
+    return f"{'int' if grid.low < 0 else 'uint'}{grid.bits - (grid.low >= 0)} x {grid.scale:g}"
+
+
+def _operations(model: ModelWrapper, node: NodeProto) -> int:
+    if node.op_type not in ("Conv", "Gemm", "MatMul", "GroupVote"):
+        return 0
+    weight, output = (model.get_tensor_shape(name) for name in (node.input[1], node.output[0]))
+    pixels = int(np.prod(output[2:]))
+    if node.op_type in ("Conv", "GroupVote"):
+        return pixels * int(np.prod(weight))
+    return int(np.prod(weight))
