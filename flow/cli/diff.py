@@ -1,0 +1,45 @@
+"""``flow diff``: the first tensor in which two stages of a build differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flow.cli.common import known
+
+
+def diff(
+    folder: Annotated[Path, typer.Argument(help="A build folder.")],
+    reference: Annotated[str, typer.Argument(help="integer, hardware, csim or rtl.")] = "hardware",
+    stage: Annotated[str, typer.Argument(help="The stage to compare with it.")] = "rtl",
+    images: Annotated[int, typer.Option(min=1, max=512, help="Packaged images to run.")] = 2,
+) -> None:
+    """Run two stages of a build and show where they first differ: tensor, position, channel and values.
+
+    Runs projects as they are, also when files of them were edited. Exits with 1 if a value differs.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from flow.diff import STAGES, compare_stages
+
+    for name in (reference, stage):
+        known("stage", name, STAGES)
+    result = compare_stages(folder, reference, stage, images)
+    console = Console(highlight=False, soft_wrap=True)
+    differing = [row for row in result.tensors if row.mismatches]
+    if not differing:
+        values = sum(row.values for row in result.tensors)
+        console.print(f"{reference} and {stage} agree: {values:,} values of {len(result.tensors)} tensors, {images} images")
+        return
+    table = Table("tensor", "values", "differ", "first at image, row, column", "channel", reference, stage, box=None)
+    for row in differing:
+        image, line, column, channel = row.index
+        table.add_row(row.tensor, f"{row.values:,}", f"{row.mismatches:,}", f"{image}, {line}, {column}", f"{channel}",
+                      f"{row.expected}", f"{row.actual}")  # fmt: skip
+    console.print(table)
+    first = differing[0]
+    console.print(f"the first that differs is {first.tensor}, written by {result.writers.get(first.tensor, 'the image')}")
+    raise typer.Exit(1)

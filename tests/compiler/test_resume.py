@@ -1,0 +1,81 @@
+"""Steps that are finished are not done again, unless something that they depend on has changed."""
+
+from dataclasses import replace
+
+import pytest
+
+from brevitas_models.checkpoint import Metadata, save_checkpoint
+from flow.build import Options, run
+from flow.errors import VerificationError
+
+from .networks import settled_network
+
+COUNTS = dict(golden_images=8, csim_images=4, rtl_images=2, accuracy_images=16)
+
+
+def finished(lines):
+    """Names of the steps that were passed over."""
+    return [line.split(":")[0] for line in lines if "finished before" in line]
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory):
+    """A build up to its projects."""
+    folder = tmp_path_factory.mktemp("resume")
+    network = settled_network(width=4)
+    metadata = Metadata(network=network.config, data="none", command="none", epochs=0, epochs_planned=1, seed=0, seconds=0)
+    save_checkpoint(folder / "small.popbin", network, metadata)
+    options = Options(
+        model="bireal18", strategy="qat", target="pynq-z2", checkpoint=folder / "small.popbin", output=folder / "out", **COUNTS
+    )
+    run(options, last="rtl", say=lambda text: None)
+    return options
+
+
+def again(options, **kwargs):
+    lines = []
+    run(options, last="rtl", say=lines.append, **kwargs)
+    return finished(lines)
+
+
+def test_nothing_is_done_twice(options):
+    assert again(options) == ["export", "streamline", "plan", "hls", "rtl"]
+
+
+def test_a_changed_option_starts_at_its_step(options):
+    other = replace(options, fps=100.0)
+    assert again(other) == ["export", "streamline"]
+    assert again(other) == ["export", "streamline", "plan", "hls", "rtl"]
+    assert again(options) == ["export", "streamline"]
+
+
+def test_what_is_missing_is_made_again(options):
+    (options.folder / "graphs" / "hardware.onnx").unlink()
+    assert again(options) == ["export", "streamline"]
+    (options.folder / "report" / "steps.json").write_text("{")
+    assert again(options) == []
+
+
+def test_fresh_does_everything(options):
+    assert again(options, fresh=True) == []
+
+
+def test_a_flipped_bit_in_a_finished_project_is_found(options):
+    memory = next(path for path in sorted((options.folder / "rtl" / "data").glob("*.hex")) if "XnorPopcount" in path.name)
+    content = memory.read_bytes()
+    memory.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    try:
+        with pytest.raises(VerificationError, match=r"layer XnorPopcount_\d+"):
+            again(options)
+    finally:
+        memory.write_bytes(content)
+
+
+def test_a_step_that_was_stopped_is_done_again(options, monkeypatch):
+    def stopped(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("flow.emit.rtl.emit_rtl", stopped)
+        run(options, first="rtl", last="rtl", say=lambda text: None)
+    assert again(options) == ["export", "streamline", "plan", "hls"]
