@@ -41,11 +41,12 @@ def _one_variable(model: ModelWrapper, node: NodeProto) -> bool:
 
 
 def evaluate_chain(model: ModelWrapper, chain: list[NodeProto], values: np.ndarray, channels: int) -> np.ndarray:
-    """Outputs [len(values), channels] of the chain for each value in every channel.
+    """Outputs [len(values), channels] of the chain for the values [K] (the same in every channel) or [K, channels].
 
     Runs the nodes as the graph would (onnxruntime, or QONNX for its own), on float32.
     """
-    tensor = np.broadcast_to(values.astype(np.float32)[:, None, None, None], (len(values), channels, 1, 1)).copy()
+    columns = values.reshape(len(values), -1).astype(np.float32)
+    tensor = np.broadcast_to(columns, (len(values), channels))[:, :, None, None].copy()
     entering = chain_input(model, chain)
     for node in chain:
         context = {name: model.get_initializer(name) for name in node.input if name and name != entering}

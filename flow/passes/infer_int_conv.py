@@ -6,7 +6,7 @@ from .chain import chain_to_quantizer, evaluate_chain
 from .grid import grid_of
 from .integer import affine_constants
 from .rewrite import Rewrite, Rewriter, refuse
-from .window import convolution_of, weight_rows
+from .window import convolution_of
 
 LOGIT_BITS = 32
 LARGEST_TABLE = 1 << 24  # accumulator values times channels that are evaluated
@@ -37,19 +37,21 @@ class InferIntConv(Rewrite):
 class _Layer:
     def __init__(self, model, node, conv):
         self.model, self.node, self.conv = model, node, conv
-        self.step = conv.grid.scale * conv.weight_grid.scale
-        self.weights = weight_rows(conv.weights / conv.weight_grid.scale)
+        self.step = conv.step
+        self.weights = conv.weights.rows()
         bias = np.zeros(len(self.weights)) if conv.bias is None else conv.bias.astype(np.float64) / self.step
         if not np.array_equal(bias, np.rint(bias)):
-            raise refuse(node, f"its bias is off the accumulator's grid of {self.step:g}")
+            raise refuse(node, f"its bias is off the accumulator's grid of {self.step[0]:g}")
         self.bias = bias.astype(np.int64)
 
     def replace(self):
         output = self.node.output[0]
         following = consumers(self.model, output)
         if not following and output == self.model.graph.output[0].name:
-            self.model.set_metadata_prop("logit_scale", repr(float(self.step)))
-            self._emit([], output, self.step, shift=0, out_bits=LOGIT_BITS)
+            if np.ptp(self.step):
+                raise refuse(self.node, "its logits have a scale each", "quantize the last layer's weights with one scale")
+            self.model.set_metadata_prop("logit_scale", repr(float(self.step[0])))
+            self._emit([], output, float(self.step[0]), shift=0, out_bits=LOGIT_BITS)
             return
         chain = chain_to_quantizer(self.model, following[0]) if len(following) == 1 else None
         if chain is None:
@@ -77,7 +79,7 @@ class _Layer:
             multiplier, bias = gain * 2.0**shift, offset * 2.0**shift
             if np.array_equal(multiplier, np.rint(multiplier)) and np.array_equal(bias, np.rint(bias)):
                 return multiplier.astype(np.int64), bias.astype(np.int64), shift
-        raise refuse(quant, f"its scale is no multiple of a power of two of the accumulator's {self.step:g}")
+        raise refuse(quant, f"its scale is no multiple of a power of two of the accumulator's {self.step[0]:g}")
 
     def _threshold(self, chain):
         """Accumulators out, and a threshold on each of their values."""
@@ -85,7 +87,7 @@ class _Layer:
         if (2 * reach + 1) * len(self.weights) > LARGEST_TABLE:
             raise refuse(self.node, f"its accumulators reach {reach}: too many to find the step of a sign by evaluation")
         accumulators = np.arange(-reach, reach + 1)
-        bits = evaluate_chain(self.model, chain, accumulators * self.step, len(self.weights)) > 0
+        bits = evaluate_chain(self.model, chain, accumulators[:, None] * self.step, len(self.weights)) > 0
         steps = np.diff(bits.astype(np.int8), axis=0)
         falling = (steps < 0).any(axis=0)
         if (falling & (steps > 0).any(axis=0)).any():
@@ -110,7 +112,7 @@ class _Layer:
         stream = rewriter.node("SlidingWindow", stream, bits=grid.bits, pad_value=0, **conv.window)
         stream = rewriter.node(
             "IntConv", stream, [self.weights, self.bias, *scaled], features=len(self.weights), bits=grid.bits,
-            weight_bits=max(2, conv.weight_grid.bits), acc_bits=int(largest.max()).bit_length() + 1, **attributes,
+            weight_bits=max(2, conv.weights.bits), acc_bits=int(largest.max()).bit_length() + 1, **attributes,
         )  # fmt: skip
         if thresholds is not None:
             stream = rewriter.node("SignThreshold", stream, [thresholds], bits=attributes["out_bits"])

@@ -6,7 +6,7 @@ from .chain import chain_to_quantizer, evaluate_chain
 from .grid import grid_of
 from .integer import fit_multiply_shift
 from .rewrite import Rewrite, Rewriter, refuse
-from .window import convolution_of, weight_rows
+from .window import convolution_of
 
 
 class InferXnorPopcount(Rewrite):
@@ -26,7 +26,7 @@ class InferXnorPopcount(Rewrite):
 
     def rewrite(self, model, node):
         conv = convolution_of(model, node)
-        if conv is None or not (conv.grid.bipolar and conv.weight_grid.bipolar):
+        if conv is None or not (conv.grid.bipolar and conv.weights.bipolar):
             return False
         Layer(model, node, conv).replace()
         return True
@@ -37,9 +37,8 @@ class Layer:
 
     def __init__(self, model, node, conv):
         self.model, self.node, self.conv = model, node, conv
-        self.weights = weight_rows(conv.weights / conv.weight_grid.scale, conv.voter.get("order", "tap"))
+        self.weights = conv.weights.rows(conv.voter.get("order", "tap"))
         self.features, self.n = self.weights.shape
-        self.step = conv.grid.scale * conv.weight_grid.scale  # of a sum
         self.pad = self._pad()
         # every product is odd, so a sum of n has n's parity; taps padded with 0 leave fewer products
         masked = conv.padding and self.pad == 0
@@ -59,20 +58,27 @@ class Layer:
         behind = self._output_chain()
         if behind is not None:
             nodes, factor, output = behind
-            self.model.set_metadata_prop("logit_scale", repr(float(self.step * factor)))
-            bits = int(self.n).bit_length() + 1
-            self._emit(nodes, self.step * factor, output, activation="sum", out_bits=bits)
+            scale = float(self.conv.step[0] * factor)
+            self.model.set_metadata_prop("logit_scale", repr(scale))
+            self._emit(nodes, scale, output, activation="sum", out_bits=int(self.n).bit_length() + 1)
             return
         chain = chain_to_quantizer(self.model, following[0]) if len(following) == 1 else None
         if chain is None:
             raise refuse(self.node, "its sums do not run through constants into one quantizer")
-        results = evaluate_chain(self.model, chain, self.sums * self.step, self.features)
+        results = evaluate_chain(self.model, chain, self._real_sums(), self.features)
         grid = grid_of(self.model, chain[-1].output[0])
         attributes, constants = self._votes(chain[-1], results > 0) if grid.bipolar else self._scales(chain[-1], results, grid)
         self._emit(chain, grid.scale, chain[-1].output[0], constants, **attributes)
 
+    def _real_sums(self) -> np.ndarray:
+        """What each sum stands for in each channel, [K, O]; a bias of the convolution is in it."""
+        real = self.sums[:, None] * self.conv.step
+        return real if self.conv.bias is None else real + self.conv.bias
+
     def _output_chain(self):
         """(nodes, factor, output) where nothing but a constant factor and a Flatten stand before the graph's output."""
+        if self.conv.bias is not None or np.ptp(self.conv.step):
+            return None
         nodes, factor, tensor = [], 1.0, self.node.output[0]
         while tensor != self.model.graph.output[0].name:
             following = consumers(self.model, tensor)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.custom_op.registry import getCustomOp
+from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
 from flow.ops.window import ORDERS
 
@@ -16,8 +16,23 @@ from .rewrite import refuse
 
 
 @dataclass(frozen=True)
+class Weights:
+    """Quantized weights: ``integers`` [O, C, K, K] of ``bits`` bits (bipolar: -1 and +1) times ``scale`` [O]."""
+
+    integers: np.ndarray
+    scale: np.ndarray
+    bits: int
+    bipolar: bool
+
+    def rows(self, order: str = "tap") -> np.ndarray:
+        """Integers [O, K*K*C], elements in the ``order`` of SlidingWindow."""
+        axes = (axis - 2 for axis in ORDERS[order])
+        return np.rint(self.integers.transpose(0, *axes).reshape(len(self.integers), -1)).astype(np.int64)
+
+
+@dataclass(frozen=True)
 class Convolution:
-    """A Conv, Gemm or GroupVote with quantized input and weights; ``nodes`` are what it replaces.
+    """A Conv, Gemm, MatMul or GroupVote with quantized input and weights; ``nodes`` are what it replaces.
 
     ``voter``: attributes of a grouped voter, whose output are votes already.
     """
@@ -25,8 +40,7 @@ class Convolution:
     nodes: list[NodeProto]
     input: str
     grid: Grid
-    weights: np.ndarray  # [O, C, K, K], real values
-    weight_grid: Grid
+    weights: Weights
     bias: np.ndarray | None
     window: dict[str, int]
     pad_value: float
@@ -36,11 +50,10 @@ class Convolution:
     def padding(self) -> int:
         return self.window["padding"]
 
-
-def weight_rows(weights: np.ndarray, order: str = "tap") -> np.ndarray:
-    """[O, C, K, K] -> [O, K*K*C], elements in the ``order`` of SlidingWindow."""
-    axes = (axis - 2 for axis in ORDERS[order])
-    return np.rint(weights.transpose(0, *axes).reshape(len(weights), -1)).astype(np.int64)
+    @property
+    def step(self) -> np.ndarray:
+        """What one unit of a sum stands for, [O]."""
+        return self.grid.scale * self.weights.scale
 
 
 def convolution_of(model: ModelWrapper, node: NodeProto) -> Convolution | None:
@@ -49,22 +62,54 @@ def convolution_of(model: ModelWrapper, node: NodeProto) -> Convolution | None:
     Raises:
         PassError: groups, dilation, or a kernel, stride or padding that is not square.
     """
-    if node.op_type not in ("Conv", "Gemm", "GroupVote"):
+    if node.op_type not in ("Conv", "Gemm", "MatMul", "GroupVote") or len(model.get_tensor_shape(node.output[0])) not in (2, 4):
         return None
-    quantizer = model.find_producer(node.input[1])
-    if quantizer is None or model.get_initializer(quantizer.input[0]) is None:
+    weights, grid = _weights(model, node), grid_of(model, node.input[0])
+    if grid is None or weights is None:
         return None
-    weights, weight_grid = _constant_output(model, quantizer), grid_of(model, node.input[1])
-    grid = grid_of(model, node.input[0])
-    if grid is None or weight_grid is None:
-        return None
-    bias = model.get_initializer(node.input[2]) if len(node.input) > 2 else None
-    if node.op_type == "Gemm":
-        return _dense(model, node, grid, weights if _attribute(node, "transB", 0) else weights.T, weight_grid, bias)
-    return _convolution(model, node, grid, weights, weight_grid, bias)
+    bias = constant_value(model, node.input[2]) if len(node.input) > 2 else None
+    if node.op_type in ("Gemm", "MatMul"):
+        return _dense(model, node, grid, weights, bias)
+    return _convolution(model, node, grid, weights, bias)
 
 
-def _dense(model, node, grid, weights, weight_grid, bias):
+def constant_value(model: ModelWrapper, tensor: str) -> np.ndarray | None:
+    """A constant, or what a quantizer makes of one; None if ``tensor`` depends on the input."""
+    value = model.get_initializer(tensor)
+    producer = model.find_producer(tensor) if value is None else None
+    if producer is None or not is_custom_op(producer.domain) or model.get_initializer(producer.input[0]) is None:
+        return value
+    context = {name: model.get_initializer(name) for name in producer.input}
+    context[producer.output[0]] = context[producer.input[0]]
+    getCustomOp(producer).execute_node(context, model.graph)
+    return context[producer.output[0]]
+
+
+def _weights(model: ModelWrapper, node: NodeProto) -> Weights | None:
+    """The weights of a layer, [O, C, K, K] (dense: [O, C, 1, 1])."""
+    tensor, transposed = node.input[1], node.op_type == "MatMul" or (node.op_type == "Gemm" and not _attribute(node, "transB", 0))
+    producer = model.find_producer(tensor)
+    if producer is not None and producer.op_type == "Transpose" and len(model.get_tensor_shape(tensor)) == 2:
+        tensor, transposed = producer.input[0], not transposed
+        producer = model.find_producer(tensor)
+    values = constant_value(model, tensor) if producer is not None else None
+    if values is None or producer.op_type not in ("Quant", "BipolarQuant"):
+        return None
+    values = values.T if transposed else values
+    scale = model.get_initializer(producer.input[1]).astype(np.float64)
+    scale = (scale.T if transposed and scale.ndim == 2 else scale).reshape(-1)
+    if scale.size not in (1, len(values)):
+        raise refuse(node, f"its weights have {scale.size} scales", "quantize weights with one scale a tensor or an output channel")
+    scale = np.broadcast_to(scale, len(values))
+    integers = values.reshape(len(values), values.shape[1], *values.shape[2:] or (1, 1)) / scale[:, None, None, None]
+    if producer.op_type == "BipolarQuant":
+        return Weights(integers, scale, 1, True)
+    if np.any(model.get_initializer(producer.input[2])):
+        raise refuse(node, "its weights have a zero point", "quantize weights symmetrically")
+    return Weights(integers, scale, int(model.get_initializer(producer.input[3]).max()), False)
+
+
+def _dense(model, node, grid, weights, bias):
     """A dense layer as a convolution over the whole map in front of the Flatten, or over one pixel."""
     nodes, source, shape = [node], node.input[0], [1, 1]
     flatten = model.find_producer(source)
@@ -73,12 +118,13 @@ def _dense(model, node, grid, weights, weight_grid, bias):
         shape = model.get_tensor_shape(source)[2:]
         if len(model.find_consumers(flatten.output[0])) > 1 or shape[0] != shape[1]:
             raise refuse(node, f"a dense layer over {shape[0]}x{shape[1]} pixels: only square maps with one consumer are mapped")
-    weights = weights.reshape(len(weights), -1, *shape)
-    return Convolution(nodes, source, grid, weights, weight_grid, bias, {"kernel": shape[0], "stride": 1, "padding": 0}, 0.0)
+    integers = weights.integers.reshape(len(weights.integers), -1, *shape)
+    window = {"kernel": shape[0], "stride": 1, "padding": 0}
+    return Convolution(nodes, source, grid, replace(weights, integers=integers), bias, window, 0.0)
 
 
-def _convolution(model, node, grid, weights, weight_grid, bias):
-    kernels, strides = _attribute(node, "kernel_shape", weights.shape[2:]), _attribute(node, "strides", [1, 1])
+def _convolution(model, node, grid, weights, bias):
+    kernels, strides = _attribute(node, "kernel_shape", weights.integers.shape[2:]), _attribute(node, "strides", [1, 1])
     voter = {}
     if node.op_type == "GroupVote":
         voter = {name: getCustomOp(node).get_nodeattr(name) for name in ("group", "order", "group_threshold", "threshold")}
@@ -96,7 +142,7 @@ def _convolution(model, node, grid, weights, weight_grid, bias):
     if len(set(kernels)) != 1 or len(set(strides)) != 1 or len(set(pads)) != 1:
         raise refuse(node, f"kernel {list(kernels)}, strides {list(strides)}, pads {pads}: only square ones are mapped")
     window = {"kernel": int(kernels[0]), "stride": int(strides[0]), "padding": int(pads[0])}
-    return Convolution(nodes, source, grid, weights, weight_grid, bias, window, pad_value, voter)
+    return Convolution(nodes, source, grid, weights, bias, window, pad_value, voter)
 
 
 def _pad(model, node):
@@ -112,10 +158,3 @@ def _attribute(node, name, default):
         if attribute.name == name:
             return {1: attribute.f, 2: attribute.i, 3: attribute.s, 7: list(attribute.ints)}[attribute.type]
     return default
-
-
-def _constant_output(model, node):
-    context = {name: model.get_initializer(name) for name in node.input}
-    context[node.output[0]] = context[node.input[0]]
-    getCustomOp(node).execute_node(context, model.graph)
-    return context[node.output[0]]

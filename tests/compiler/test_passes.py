@@ -72,15 +72,22 @@ def test_a_float_node_is_named(tmp_path):
     last.input[0] = "squashed"
     for rewrite in REAL_PASSES:
         model = model.transform(rewrite())
-    with pytest.raises(PassError, match=r"squash \(Tanh\)"):
+    with pytest.raises(PassError, match=r"squash \(Tanh, "):
         for rewrite in INTEGER_PASSES:
             model = model.transform(rewrite())
 
 
-def test_zero_padding_is_refused_by_name(tmp_path):
+def test_all_that_has_no_hardware_is_listed_at_once(tmp_path):
     model = exported_graph(settled_network(), tmp_path)
-    pad = next(node for node in model.graph.node if node.op_type == "Pad")
-    model.set_initializer(pad.input[2], np.float32(0.0).reshape(model.get_initializer(pad.input[2]).shape))
-    with pytest.raises(PassError, match="padding with 0"):
-        for rewrite in REAL_PASSES:
+    pads = [node for node in model.graph.node if node.op_type == "Pad" and "BipolarQuant" in node.input[0]]
+    for node in (pads[0], pads[5]):
+        name = model.make_new_valueinfo_name()
+        model.set_initializer(name, np.float32(0.5).reshape(model.get_initializer(node.input[2]).shape))
+        node.input[2] = name
+    with pytest.raises(PassError) as error:
+        for rewrite in (*REAL_PASSES, *INTEGER_PASSES):
             model = model.transform(rewrite())
+    lines = [line for line in str(error.value).splitlines() if "padding with 0.5" in line]
+    assert len(lines) == 2
+    assert "Conv" in lines[0] and "1x8x32x32" in lines[0]
+    assert "nodes behind these" in str(error.value)
