@@ -11,6 +11,8 @@ from .group_vote import GroupVote
 from .int_conv import IntConv
 from .max_pool import MaxPool
 from .pixel_offset import PixelOffset
+from .pixel_table import PixelTable
+from .prelu import PReLU
 from .repeat_channels import RepeatChannels
 from .rprelu import RPReLU
 from .sample import Sample
@@ -22,7 +24,7 @@ from .width_converter import WidthConverter
 from .xnor_popcount import XnorPopcount
 
 NODES = (
-    AddStreams, AvgPool, Duplicate, Fifo, GlobalPool, IntConv, MaxPool, PixelOffset, RepeatChannels, RPReLU, Sample,
+    AddStreams, AvgPool, Duplicate, Fifo, GlobalPool, IntConv, MaxPool, PixelOffset, PixelTable, PReLU, RepeatChannels, RPReLU, Sample,
     SignThreshold, SlidingWindow, VoteSelect, WeightStationary, WidthConverter, XnorPopcount,
 )  # fmt: skip
 custom_op = {node.__name__: node for node in (*NODES, FromStream, GroupVote, ToStream)}

@@ -54,9 +54,10 @@ class IntConv(HardwareOp):
         replay = memory_cost(self.synapse_fold, self.simd * self.bits, "distributed") if self.neuron_fold > 1 else Cost()
         weights = memory_cost(self.neuron_fold * self.synapse_fold, multipliers * self.weight_bits, self.memory)
         bias = memory_cost(self.neuron_fold, self.pe * self.acc_bits, "distributed")
-        # a line through Yosys 0.70 estimates of rtl/int_conv.sv
+        # a line through Yosys 0.70 estimates of rtl/int_conv.sv; a multiplier of 18 bits is one DSP on sums of up to 25
         engine = Cost(lut=8 * multipliers + 300, ff=7 * multipliers + 110, dsp=multipliers + self.pe * self.scaled)
-        return engine + replay + weights + bias
+        gains = memory_cost(self.neuron_fold, self.pe * 18, "distributed") if self.scaled else Cost()
+        return engine + replay + weights + bias + gains
 
     def operations(self):
         return {"int8_mac": self.pixels * self.channels * self.features}

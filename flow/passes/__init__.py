@@ -9,6 +9,7 @@ from .infer_int_conv import InferIntConv
 from .infer_max_pool import InferMaxPool
 from .infer_pixel_offset import InferPixelOffset
 from .infer_pools import InferPools
+from .infer_prelu import InferPReLU
 from .infer_rprelu import InferRPReLU
 from .infer_sign_threshold import InferSignThreshold
 from .infer_vote_select import InferVoteSelect
@@ -24,6 +25,7 @@ REAL_PASSES = (
     InferVoteSelect,
     InferAddStreams,
     InferRPReLU,
+    InferPReLU,
     InferPools,
     InferMaxPool,
     InferChannels,

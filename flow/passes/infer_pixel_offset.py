@@ -6,9 +6,9 @@ from .rewrite import Rewrite, Rewriter, refuse
 
 
 class InferPixelOffset(Rewrite):
-    """Image normalisation up to its quantizer becomes PixelOffset.
+    """Image normalisation up to its quantizer becomes PixelOffset, or PixelTable.
 
-    Holds where the quantizer's integer is ``pixel - 128`` for each of the 256 pixel values in every channel.
+    By evaluation on the 256 values of a pixel: PixelOffset where the quantizer's integer is ``pixel - 128``.
     """
 
     def rewrite(self, model, node):
@@ -22,10 +22,14 @@ class InferPixelOffset(Rewrite):
         pixels = np.arange(256)
         channels = model.get_tensor_shape(image)[1]
         integers = evaluate_chain(model, chain, pixels, channels) / grid.scale
-        if not np.array_equal(integers, np.broadcast_to(pixels[:, None] - 128, integers.shape)):
-            raise refuse(chain[-1], "the quantized image is not pixel - 128")
+        if (integers != integers[:, :1]).any():
+            raise refuse(chain[-1], "its channels quantize the same pixel differently", "normalise all channels alike")
         rewriter = Rewriter(model)
-        stream = rewriter.node("PixelOffset", rewriter.to_stream(image, 1.0), p=1)
+        stream = rewriter.to_stream(image, 1.0)
+        if np.array_equal(integers[:, 0], pixels - 128):
+            stream = rewriter.node("PixelOffset", stream, p=1)
+        else:
+            stream = rewriter.node("PixelTable", stream, [integers[:, 0]], bits=grid.bits, p=1)
         rewriter.from_stream(stream, grid.scale, chain[-1].output[0])
         rewriter.replace(chain)
         return True

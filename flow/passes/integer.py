@@ -11,7 +11,9 @@ LARGEST_SHIFT = 40
 STEPS = 90
 
 
-def fit_multiply_shift(sums: np.ndarray, targets: np.ndarray, bits: int, node) -> tuple[np.ndarray, np.ndarray, int]:
+def fit_multiply_shift(
+    sums: np.ndarray, targets: np.ndarray, bits: int, node, binding: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Multiplier and offset per channel and one shift with ``(m * s + b) >> shift == target`` for all sums.
 
     A channel's condition is ``low_i <= m * s_i + b < high_i`` in real numbers, where a saturated
@@ -21,13 +23,15 @@ def fit_multiply_shift(sums: np.ndarray, targets: np.ndarray, bits: int, node) -
 
     Args:
         sums: int [K], ascending. targets: int [K, C], already saturated to ``bits``.
+        binding: bool [K, C], the targets that must be met; all by default.
 
     Raises:
         PassError: no multiplier of MULTIPLIER_BITS gives a channel's result on every sum.
     """
     lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-    low = np.where(targets == lowest, -np.inf, targets.astype(float))
-    high = np.where(targets == highest, np.inf, targets + 1.0)
+    binding = np.ones(targets.shape, bool) if binding is None else binding
+    low = np.where((targets == lowest) | ~binding, -np.inf, targets.astype(float))
+    high = np.where((targets == highest) | ~binding, np.inf, targets + 1.0)
     slopes = _best_slopes(sums.astype(float), low, high)
     for shift in range(4, LARGEST_SHIFT + 1):
         multipliers = np.rint(slopes * 2.0**shift).astype(np.int64)
@@ -38,8 +42,9 @@ def fit_multiply_shift(sums: np.ndarray, targets: np.ndarray, bits: int, node) -
         most = _finite(high, np.ceil(high * 2.0**shift) - 1 - products, np.inf).min(axis=0)
         if (least <= most).all():
             least, most = np.where(np.isinf(least), most, least), np.where(np.isinf(most), least, most)
+            least, most = (np.where(np.isinf(bound), 0.0, bound) for bound in (least, most))  # nothing binds
             offsets = np.floor((least + most) / 2).astype(np.int64)
-            if np.array_equal(np.clip((products + offsets) >> shift, lowest, highest), targets):
+            if (np.clip((products + offsets) >> shift, lowest, highest) == targets)[binding].all():
                 return multipliers, offsets, shift
     raise refuse(node, f"no {MULTIPLIER_BITS}-bit multiplier and shift give its result on every popcount")
 
@@ -85,7 +90,8 @@ def _finite(bound: np.ndarray, value: np.ndarray, other: float) -> np.ndarray:
 
 def _best_slopes(sums: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """The slope of the largest gap for every channel; 0 for one that has a single value."""
-    span = np.nanmax(np.where(np.isinf(high), np.nan, high)) - np.nanmin(np.where(np.isinf(low), np.nan, low))
+    finite = np.concatenate([bound[np.isfinite(bound)] for bound in (low, high)] + [np.zeros(1)])
+    span = finite.max() - finite.min()
     step = sums[1] - sums[0]
     left = np.full(low.shape[1], -2.0 * (span + 1) / step)
     right = -left
