@@ -20,13 +20,20 @@ from flow.workspace import Workspace
 
 @dataclass(frozen=True)
 class Options:
-    """What ``flow build`` was asked for. Counts are images; ``layer_images`` are compared on every stream."""
+    """What ``flow build`` was asked for. Counts are images; ``layer_images`` are compared on every stream.
+
+    ``onnx``: anyone's QONNX file instead of a checkpoint; ``pixels``: what its input is for pixels 0 and 255; ``stream_bits``:
+    fixed-point width of its real tensors.
+    """
 
     model: str
     strategy: str
     target: str
     width: int | None = None
     voter: str | None = None
+    onnx: Path | None = None
+    pixels: tuple[float, float] = (0.0, 255.0)
+    stream_bits: int = 12
     checkpoint: Path | None = None
     plan: Path | None = None
     fps: float = 300.0
@@ -105,10 +112,26 @@ class Build:
         return load_samples()
 
     def images(self, count: int) -> np.ndarray:
-        """The first ``count`` packaged images, uint8 [count, 32, 32, 3]."""
+        """The first ``count`` packaged images, uint8 [count, 32, 32, 3]; random ones for a network of another input size."""
+        if self.image_shape != self.samples.images.shape[1:]:
+            return np.random.default_rng(0).integers(0, 256, (count, *self.image_shape), np.uint8)
         if count > len(self.samples):
             raise FlowError(f"{count} images asked for, {len(self.samples)} are packaged: ask for fewer")
         return self.samples.images[:count]
+
+    @cached_property
+    def foreign(self) -> ModelWrapper:
+        """The graph of the QONNX file."""
+        from flow.inspect import load_foreign
+
+        return load_foreign(self.options.onnx)
+
+    @cached_property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of an image."""
+        from flow.foreign import image_shape
+
+        return image_shape(self.foreign) if self.options.onnx else self.samples.images.shape[1:]
 
     def graph(self, name: str) -> ModelWrapper:
         return self.workspace.load_graph(name)
@@ -116,6 +139,12 @@ class Build:
     def report(self, step: str, content: dict) -> None:
         """Stores what a finished step found; ``summary.json`` is put together from these."""
         self.workspace.save_json(step, content)
+
+    def report_difference(self, comparisons: list[Comparison], step: str) -> None:
+        """Stores comparisons that may have mismatches: those of networks whose scales are no powers of two."""
+        self.report(step, {**self._previous(step), "verification": [c.as_dict() for c in comparisons]})
+        for c in comparisons:
+            self.say(f"{c.stage} against {c.against}: {c.what} of {c.images} images, {c.values} values, {c.mismatches} differ")
 
     def require_equal(self, comparisons: list[Comparison], step: str, first: str | None = None) -> None:
         """Stores the comparisons and stops the build if one of them has a mismatch."""

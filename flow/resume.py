@@ -32,7 +32,7 @@ def keys(build) -> dict[str, str]:
     found, key = {}, sources_digest()
     for step in STEPS:
         options = {name: getattr(build.options, name) for name in step.options}
-        if "checkpoint" in options:
+        if "checkpoint" in options and not build.options.onnx:
             options["checkpoint"] = build.checkpoint
         content = json.dumps([key, step.name, {name: _value(value) for name, value in options.items()}])
         key = found[step.name] = hashlib.sha256(content.encode()).hexdigest()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flow.cli.common import ModelOption, StrategyOption, network_config
+from flow.errors import FlowError
 
 
 def build(
@@ -19,6 +20,11 @@ def build(
     voter: Annotated[
         str | None, typer.Option(help="Build with this voter, trained with it or not: exact, hierarchical(G), maj3, sample(R).")
     ] = None,
+    onnx: Annotated[Path | None, typer.Option(help="Anyone's QONNX file instead of a checkpoint.")] = None,
+    pixels: Annotated[str, typer.Option(help='With --onnx: what the network\'s input is for pixels 0 and 255, such as "-1,1".')] = "0,255",
+    stream_bits: Annotated[
+        int, typer.Option(min=4, max=16, help="With --onnx: bits of the fixed point that real tensors become.")
+    ] = 12,
     fps: Annotated[float, typer.Option(min=0.1, help="Frames a second that the plan must reach.")] = 300.0,
     plan: Annotated[Path | None, typer.Option(help="An edited plan.yaml instead of the planner.")] = None,
     data: Annotated[
@@ -33,7 +39,10 @@ def build(
 
     Steps: export, streamline, plan, hls, rtl, csim, simulate, report.
     """
-    strategy = network_config(model, strategy, voter=voter).strategy
+    if onnx is None:
+        strategy = network_config(model, strategy, voter=voter).strategy
+    else:
+        model, strategy = onnx.stem, "onnx"
     from rich.console import Console
 
     from flow.build import Options, run
@@ -44,10 +53,21 @@ def build(
     console = Console(highlight=False, soft_wrap=True)
     options = Options(
         model=model, strategy=strategy, target=target, width=width, checkpoint=checkpoint, plan=plan, fps=fps,
-        data=data, output=output, voter=voter,
+        data=data, output=output, voter=voter, onnx=onnx, pixels=parse_range(pixels), stream_bits=stream_bits,
     )  # fmt: skip
     require_tools(NAMES, from_step, to_step)
     done = run(options, from_step, to_step, say=console.print, fresh=fresh)
     if to_step in (None, "report"):
         show(done.workspace.load_json("summary"), console)
         console.print(f"\nall of it is in {done.workspace.folder}, the figures in report/summary.json")
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """"-1,1" to (-1.0, 1.0)."""
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise FlowError(f'--pixels {text!r} is not of the form "0,1"') from None
+    if not low < high:
+        raise FlowError(f"--pixels {text!r}: the first must be smaller")
+    return low, high

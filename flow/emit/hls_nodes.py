@@ -123,8 +123,6 @@ def _sliding_window(node):
     pad = int(op.pad_value > 0) if op.bits == 1 else op.pad_value & ((1 << op.bits) - 1)
     if op.p % op.taps_together:
         raise FlowError(f"{node.name}: order {op.order} wants p a multiple of {op.taps_together}, not {op.p}: set simd so")
-    if op.masked and op.taps_together > 1:
-        raise FlowError(f"{node.name}: HLS masks windows in order tap only, not {op.order}: pad with -1 or +1")
     return {
         "Height": op.height, "Width": op.width, "Channels": op.channels, "Kernel": op.kernel, "Stride": op.stride,
         "Padding": op.padding, "P": op.p, "Bits": op.bits, "PadValue": pad, "Masked": int(op.masked), "Taps": op.taps_together,

@@ -65,7 +65,8 @@ class Rewrite(Transformation):
         return model, False
 
 
-REFUSALS, ORIGINS = "flow_refusals", "flow_origins"  # metadata: tensor -> why; node -> kinds that it became
+# metadata: tensor -> why it was refused; node -> kinds that it became; node -> error of its integer form
+REFUSALS, ORIGINS, APPROXIMATIONS = "flow_refusals", "flow_origins", "flow_approximations"
 
 
 def read_notes(model: ModelWrapper, kind: str) -> dict:

@@ -59,15 +59,18 @@ def put_together(build: Build) -> dict:
     """The content of summary.json; ``seconds`` of the report itself are not known yet."""
     options, load = build.options, build.workspace.load_json
     final, streamlined, planned, simulated = load("report"), load("streamline"), load("plan"), load("simulate")
-    stages = (load("export"), streamlined, load("csim"), simulated)
+    exported = load("export")
+    stages = (exported, streamlined, load("csim"), simulated)
     return {
         "model": options.model,
         "strategy": options.strategy,
-        "voter": build.network[0].config.voter,
+        "voter": "exact" if options.onnx else build.network[0].config.voter,
         "target": options.target,
         "clock_mhz": build.target.clock_mhz,
         "build_id": build.build_id(),
         "accuracy": final["accuracy"],
+        "foreign": exported.get("approximation"),
+        "approximations": streamlined.get("approximations", {}),
         "operations": streamlined["operations"],
         "baseline_operations": final["baseline_operations"],
         "layers": final["layers"],
@@ -85,13 +88,15 @@ def show(summary: dict, console: Console) -> None:
         f"\n[bold]{summary['model']} {summary['strategy']}[/] on {summary['target']} at {summary['clock_mhz']:g} MHz, "
         f"voter {summary['voter']}, build {summary['build_id'][:8]}"
     )
-    console.print(
-        f"accuracy   top-1 {accuracy['top1']:.2f} %, top-5 {accuracy['top5']:.2f} % of {accuracy['images']} images "
-        f"({accuracy['data']}; {accuracy['backend']} integers)"
-    )
-    table = Table("operations a frame", "PopBin", "popcount kept", box=None)
+    if accuracy:
+        console.print(
+            f"accuracy   top-1 {accuracy['top1']:.2f} %, top-5 {accuracy['top5']:.2f} % of {accuracy['images']} images "
+            f"({accuracy['data']}; {accuracy['backend']} integers)"
+        )
+    baseline = summary["baseline_operations"]
+    table = Table("operations a frame", summary["strategy"], *["popcount kept"] * bool(baseline), box=None)
     for kind, count in summary["operations"].items():
-        table.add_row(kind, f"{count:,}", f"{summary['baseline_operations'][kind]:,}")
+        table.add_row(kind, f"{count:,}", *[f"{baseline[kind]:,}"] * bool(baseline))
     console.print(table)
     used = ", ".join(f"{value:,.0f} {kind}" for kind, value in plan["resources"].items())
     console.print(f"plan       {plan['fps']:g} fps, {plan['cycles_per_frame']:,} cycles a frame; estimate: {used}; "

@@ -35,7 +35,7 @@ class Step:
 
 
 STEPS = (
-    Step(export, ("model", "strategy", "width", "voter", "checkpoint", "golden_images"), ("graphs/export.onnx", "report/export.json")),
+    Step(export, ("model", "strategy", "width", "voter", "checkpoint", "onnx", "pixels", "stream_bits", "golden_images"), ("graphs/export.onnx", "report/export.json")),
     Step(streamline, ("pass_images",), ("graphs/integer.onnx", "report/streamline.json")),
     Step(plan, ("target", "fps", "plan"), ("graphs/hardware.onnx", "plan.yaml", "report/plan.json")),
     Step(hls, (), ("hls/manifest.json",), lambda workspace: check_project(workspace.hls)),

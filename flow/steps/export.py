@@ -8,7 +8,29 @@ from flow.build import Build, Comparison
 
 
 def export(build: Build) -> None:
-    """PyTorch to QONNX, compared on every logit."""
+    """PyTorch to QONNX, compared on every logit; or a QONNX file, its real tensors made fixed point."""
+    if build.options.onnx:
+        _foreign(build)
+    else:
+        _checkpoint(build)
+
+
+def _foreign(build: Build) -> None:
+    from flow.foreign import prepare
+
+    options = build.options
+    model, approximation = prepare(build.foreign, build.images(options.golden_images), *options.pixels, options.stream_bits)
+    build.workspace.save_graph(model, "export")
+    build.report("export", {"file": str(options.onnx), "approximation": approximation.as_dict()})
+    build.say(
+        f"{approximation.tensors} real tensors became fixed point of {approximation.bits} bits: logits differ by at most "
+        f"{100 * approximation.relative_difference:.2g} % of their spread, another class in {approximation.other_class} of "
+        f"{approximation.images} images"
+    )
+    build.report_difference([], "export")
+
+
+def _checkpoint(build: Build) -> None:
     from brevitas_models.export import export as export_network
 
     from flow.compile import load_export

@@ -36,7 +36,6 @@ REFUSED = [
 WINDOWS = [
     (Shape("odd_rows", 4, 4, 8, 3, 1, 1, 8, 1, -1, "row"), "odd_rows: order row wants p a multiple of 3, not 8"),
     (Shape("odd_windows", 4, 4, 8, 3, 1, 1, 12, 1, 1, "channel"), "odd_windows: order channel wants p a multiple of 9, not 12"),
-    (Shape("masked_rows", 4, 4, 8, 3, 1, 1, 12, 1, 0, "row"), "masked_rows: HLS masks windows in order tap only, not row: pad"),
 ]
 
 

@@ -90,7 +90,7 @@ def test_equals_evaluate(results, engine):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("fast")])
 def test_simulates_fast(results, name):
-    """64 -> 64 channels, 3x3 on 32x32: 150 (groups of 9) to 1,000 frames/s on a quiet core; a bit loop has 12."""
+    """64 -> 64 channels, 3x3 on 32x32: 150 (groups of 9) to 1,000 frames/s on a quiet core, 12 by a bit loop."""
     assert results[name].frames_per_second > 30
 
 

@@ -1,0 +1,218 @@
+"""Anyone's QONNX file, made ready for the passes.
+
+Networks trained elsewhere are quantized where Brevitas quantized them and real everywhere else: residual sums, BatchNorm outputs and
+pools are floats. Hardware has no floats, so such tensors get a quantizer here: one fixed-point grid of a power-of-two scale
+for all of them, wide enough for what they hold on calibration images. What that changes is measured, not hidden.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from onnx import NodeProto, TensorProto, helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+from qonnx.transformation.general import GiveUniqueNodeNames, SortGraph
+from qonnx.transformation.infer_shapes import InferShapes
+
+from flow.errors import FlowError
+from flow.execute import with_batch
+from flow.graph import consumers
+from flow.passes.chain import ELEMENTWISE, QUANTIZERS
+from flow.passes.grid import Grid, grid_of
+from flow.passes.window import constant_value
+
+QUANT_DOMAIN = "qonnx.custom_op.general"
+LAYERS = ("Conv", "Gemm", "MatMul")
+POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool")
+BENT = ("PRelu", "Relu", "LeakyRelu")
+FIRST_BITS = 8  # of an image that the network does not quantize itself
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """What fixed point changed: on ``images`` images, the largest difference of a logit, as it is and in parts of the spread of
+    the logits, and in how many images another class came out. ``tensors`` got a quantizer of ``bits`` bits and ``scale``."""
+
+    images: int
+    largest_difference: float
+    relative_difference: float
+    other_class: int
+    tensors: int
+    bits: int
+    scale: float
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+def prepare(model: ModelWrapper, images: np.ndarray, low: float, high: float, bits: int) -> tuple[ModelWrapper, Approximation]:
+    """``model`` with pixels as its input, standard pools, and a quantizer wherever a stream must be fixed point.
+
+    Args:
+        images: uint8 [N, H, W, C], to calibrate on and to measure with.
+        low, high: what the network's input is for pixels 0 and 255.
+        bits: of the fixed-point streams.
+
+    Raises:
+        FlowError: the network's input is no image of the size of ``images``.
+    """
+    model = with_pixels(model, images.shape[1:], low, high)
+    model = global_pools(model)
+    original = logits_of(model, images)
+    model, tensors, scale = quantize_streams(model, images, bits)
+    quantized = logits_of(model, images)
+    difference = np.abs(quantized - original)
+    spread = float(np.ptp(original)) or 1.0
+    return model, Approximation(
+        images=len(images),
+        largest_difference=float(difference.max()),
+        relative_difference=float(difference.max() / spread),
+        other_class=int((quantized.argmax(1) != original.argmax(1)).sum()),
+        tensors=tensors,
+        bits=bits,
+        scale=scale,
+    )
+
+
+def image_shape(model: ModelWrapper) -> tuple[int, int, int]:
+    """(height, width, channels) of the network's input.
+
+    Raises:
+        FlowError: it has several inputs, or one that is no image.
+    """
+    inputs = [info.name for info in model.graph.input if model.get_initializer(info.name) is None]
+    shape = model.get_tensor_shape(inputs[0]) if len(inputs) == 1 else None
+    if shape is None or len(shape) != 4 or shape[0] != 1:
+        raise FlowError(f"the inputs {', '.join(inputs)} are not one image [1, channels, height, width]: export with such an input")
+    return shape[2], shape[3], shape[1]
+
+
+def logits_of(model: ModelWrapper, images: np.ndarray, batch: int = 16) -> np.ndarray:
+    """Float [N, classes] for images uint8 [N, H, W, C]."""
+    name, output, found = model.graph.input[0].name, model.graph.output[0].name, []
+    for start in range(0, len(images), batch):
+        part = images[start : start + batch].transpose(0, 3, 1, 2).astype(np.float32)
+        found.append(execute_onnx(with_batch(model, len(part)), {name: part})[output].reshape(len(part), -1))
+    return np.concatenate(found)
+
+
+def with_pixels(model: ModelWrapper, shape: tuple[int, int, int], low: float, high: float) -> ModelWrapper:
+    """The network behind a node that turns pixels 0..255 into low..high."""
+    if image_shape(model) != tuple(shape):
+        raise FlowError(f"the network takes images of {image_shape(model)}, not {tuple(shape)}")
+    old = model.graph.input[0].name
+    gain, offset = (high - low) / 255.0, low
+    if (gain, offset) == (1.0, 0.0):
+        return model
+    height, width, channels = shape
+    nodes = [helper.make_node("Mul", ["pixels", "pixels_gain"], ["pixels_scaled"]),
+             helper.make_node("Add", ["pixels_scaled", "pixels_offset"], [old])]  # fmt: skip
+    model.set_initializer("pixels_gain", np.float32(gain))
+    model.set_initializer("pixels_offset", np.float32(offset))
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, channels, height, width]))
+    for index, node in enumerate(nodes):
+        model.graph.node.insert(index, node)
+    return model.transform(InferShapes()).transform(GiveUniqueNodeNames())
+
+
+def global_pools(model: ModelWrapper) -> ModelWrapper:
+    """ReduceMean over rows and columns as GlobalAveragePool (and a Flatten where the axes are dropped)."""
+    for node in list(model.graph.node):
+        if node.op_type != "ReduceMean":
+            continue
+        attributes = {a.name: a for a in node.attribute}
+        axes = list(attributes["axes"].ints) if "axes" in attributes else model.get_initializer(node.input[1]).tolist()
+        if sorted(axis % 4 for axis in axes) != [2, 3] or len(model.get_tensor_shape(node.input[0])) != 4:
+            continue
+        keep = attributes["keepdims"].i if "keepdims" in attributes else 1
+        index, output = list(model.graph.node).index(node), node.output[0]
+        pooled = output if keep else f"{output}_pooled"
+        new = [helper.make_node("GlobalAveragePool", [node.input[0]], [pooled])]
+        new += [] if keep else [helper.make_node("Flatten", [pooled], [output], axis=1)]
+        model.graph.node.remove(node)
+        for offset, replacement in enumerate(new):
+            model.graph.node.insert(index + offset, replacement)
+    return model.transform(InferShapes()).transform(GiveUniqueNodeNames())
+
+
+def quantize_streams(model: ModelWrapper, images: np.ndarray, bits: int) -> tuple[ModelWrapper, int, float]:
+    """A quantizer on every real tensor that must be a stream; returns the model, how many there are, and their scale."""
+    cuts = stream_tensors(model)
+    if not cuts:
+        return model, 0, 1.0
+    peak = _largest(model, [tensor for tensor in cuts if tensor != model.graph.input[0].name], images)
+    scale = 2.0 ** math.ceil(math.log2(max(peak, 2.0**-20) / ((1 << (bits - 1)) - 1)))
+    for tensor, floor in cuts.items():
+        _insert_quantizer(model, tensor, scale, bits, floor)
+    model = model.transform(InferShapes()).transform(SortGraph()).transform(GiveUniqueNodeNames())
+    return model, len(cuts), scale
+
+
+def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
+    """Real tensors that must be fixed point, in topological order, and whether the quantizer floors (behind a pool).
+
+    Those are: what enters and leaves an addition of two streams or a pool, what enters a layer of integer weights, what bends behind a
+    layer, and what several nodes read.
+    """
+    cuts: dict[str, bool] = {}
+
+    def is_real(tensor: str) -> bool:
+        return constant_value(model, tensor) is None and tensor not in cuts and grid_of(model, tensor) is None
+
+    def read_by_quantizer(tensor: str) -> bool:
+        readers = consumers(model, tensor)
+        return len(readers) == 1 and readers[0].op_type in QUANTIZERS
+
+    for node in model.graph.node:
+        variables = [name for name in node.input if name and constant_value(model, name) is None]
+        adds = node.op_type == "Add" and len(variables) == 2
+        if adds or node.op_type in POOLS or node.op_type in LAYERS:
+            cuts.update({name: False for name in variables if is_real(name)})
+        elif node.op_type in BENT and is_real(variables[0]) and _behind_layer(model, variables[0], cuts):
+            cuts[variables[0]] = False
+        output = node.output[0]
+        shared = len(consumers(model, output)) > 1 and node.op_type not in QUANTIZERS
+        if (adds or node.op_type in POOLS or shared) and is_real(output) and not read_by_quantizer(output):
+            cuts[output] = node.op_type in POOLS
+    return {tensor: floor for tensor, floor in cuts.items() if tensor != model.graph.output[0].name}
+
+
+def _behind_layer(model: ModelWrapper, tensor: str, cuts: dict[str, bool]) -> bool:
+    """Is there a layer, and no quantizer, between ``tensor`` and what it is computed from?"""
+    node: NodeProto | None = model.find_producer(tensor)
+    while node is not None and tensor not in cuts and node.op_type in ELEMENTWISE:
+        tensor = next(name for name in node.input if name and constant_value(model, name) is None)
+        node = model.find_producer(tensor)
+    return node is not None and tensor not in cuts and node.op_type in LAYERS
+
+
+def _largest(model: ModelWrapper, tensors: list[str], images: np.ndarray, count: int = 32) -> float:
+    part = images[:count].transpose(0, 3, 1, 2).astype(np.float32)
+    context = execute_onnx(with_batch(model, len(part)), {model.graph.input[0].name: part}, return_full_exec_context=True)
+    return max(float(np.abs(context[tensor]).max()) for tensor in tensors) if tensors else 1.0
+
+
+def _insert_quantizer(model: ModelWrapper, tensor: str, scale: float, bits: int, floor: bool) -> None:
+    """All readers of ``tensor`` read it quantized. What a pool pools keeps its own grid."""
+    producer = model.find_producer(tensor)
+    if floor:
+        grid: Grid | None = grid_of(model, producer.input[0])
+        scale, bits = (grid.scale, grid.bits) if grid is not None else (scale, bits)
+    readers, quantized = consumers(model, tensor), f"{tensor}_fixed"
+    names = {}
+    for name, value in (("scale", scale), ("zero", 0.0), ("bits", float(bits))):
+        names[name] = f"{tensor}_{name}"
+        model.set_initializer(names[name], np.float32(value))
+    node = helper.make_node(
+        "Quant", [tensor, *names.values()], [quantized], domain=QUANT_DOMAIN, signed=1, narrow=0,
+        rounding_mode="FLOOR" if floor else "ROUND",
+    )  # fmt: skip
+    for reader in readers:
+        for position, name in enumerate(reader.input):
+            if name == tensor:
+                reader.input[position] = quantized
+    index = list(model.graph.node).index(producer) + 1 if producer is not None else 0
+    model.graph.node.insert(index, node)
