@@ -4,7 +4,7 @@ from flow.graph import consumers
 
 from .chain import chain_to_quantizer, evaluate_chain
 from .grid import grid_of
-from .integer import fit_multiply_shift
+from .integer import AFFINE, affine_constants, fit_multiply_shift
 from .rewrite import Rewrite, Rewriter, refuse
 from .window import convolution_of
 
@@ -19,7 +19,7 @@ class InferXnorPopcount(Rewrite):
       s (a negative BatchNorm scale) gets the opposite weights, and then rises.
     - into Quant: PopcountScale, an integer multiplier, offset and shift per channel that give the
       quantizer's result for every sum.
-    - into the graph's output: the sums, times a constant at most, are the logits.
+    - into the graph's output: the sums are the logits, up to a factor and an offset for all of them, which are kept in the metadata.
 
     A GroupVote is a majority vote whose groups vote first.
     """
@@ -57,9 +57,9 @@ class Layer:
         following = consumers(self.model, self.node.output[0])
         behind = self._output_chain()
         if behind is not None:
-            nodes, factor, output = behind
-            scale = float(self.conv.step[0] * factor)
+            nodes, scale, offset, output = behind
             self.model.set_metadata_prop("logit_scale", repr(scale))
+            self.model.set_metadata_prop("logit_offset", repr(offset))
             self._emit(nodes, scale, output, activation="sum", out_bits=int(self.n).bit_length() + 1)
             return
         chain = chain_to_quantizer(self.model, following[0]) if len(following) == 1 else None
@@ -76,21 +76,20 @@ class Layer:
         return real if self.conv.bias is None else real + self.conv.bias
 
     def _output_chain(self):
-        """(nodes, factor, output) where nothing but a constant factor and a Flatten stand before the graph's output."""
-        if self.conv.bias is not None or np.ptp(self.conv.step):
-            return None
-        nodes, factor, tensor = [], 1.0, self.node.output[0]
+        """(nodes, gain, offset, output) where constants for all channels and a Flatten at most stand before the graph's output."""
+        nodes, tensor = [], self.node.output[0]
         while tensor != self.model.graph.output[0].name:
             following = consumers(self.model, tensor)
-            if len(following) != 1 or following[0].op_type not in ("Mul", "Flatten", "Identity"):
+            if len(following) != 1 or following[0].op_type not in (*AFFINE, "Flatten", "Reshape"):
                 return None
-            constants = [value for name in following[0].input if (value := self.model.get_initializer(name)) is not None]
-            if any(value.size != 1 for value in constants):
-                return None
-            factor *= float(np.prod(constants))
             nodes.append(following[0])
             tensor = following[0].output[0]
-        return nodes, factor, tensor
+        gain, offset = affine_constants(self.model, [node for node in nodes if node.op_type in AFFINE], self.features)
+        offset = offset + (0.0 if self.conv.bias is None else gain * self.conv.bias)
+        gain = gain * self.conv.step
+        if np.ptp(gain) or np.ptp(offset) or gain[0] <= 0:
+            return None
+        return nodes, float(gain[0]), float(offset[0]), tensor
 
     def _votes(self, node, votes):
         steps = np.diff(votes.astype(int), axis=0)

@@ -6,6 +6,7 @@ import numpy as np
 
 from .rewrite import refuse
 
+AFFINE = ("Add", "Sub", "Mul", "Div", "Neg", "BatchNormalization", "Identity")
 MULTIPLIER_BITS = 32  # 4,609 sums fix a slope to about one part in 10^8
 LARGEST_SHIFT = 40
 STEPS = 90

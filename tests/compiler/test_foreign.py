@@ -1,0 +1,136 @@
+"""Networks of other people's making: plain Brevitas layers, real residuals, any scales, exported by Brevitas."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from brevitas.export import export_qonnx
+from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear
+from brevitas.quant import Int8WeightPerChannelFloat, Int8WeightPerTensorFloat
+from brevitas_examples.bnn_pynq.models.CNV import CNV
+from brevitas_examples.bnn_pynq.models.common import CommonActQuant, CommonWeightQuant
+from torch import nn
+
+from flow.foreign import logits_of, prepare
+from flow.graph import hardware_nodes
+from flow.inspect import inspect_graph, load_foreign
+from flow.passes import INTEGER_PASSES, REAL_PASSES, PassError
+from flow.sim.golden import Golden
+from flow.steps.streamline import logit_integers
+
+from .small import random_images
+
+
+class Residual(nn.Module):
+    """What people write: real residuals, zero padding, an AvgPool shortcut, PReLU of any slope, one sign for two convolutions,
+    scales that are no powers of two, a mean as the global pool, an unquantized image."""
+
+    def __init__(self, width=8, weight_quant=Int8WeightPerTensorFloat):
+        super().__init__()
+        self.stem = QuantConv2d(3, width, 3, padding=1, bias=False, weight_quant=weight_quant)
+        self.stem_norm = nn.BatchNorm2d(width)
+        self.sign = QuantIdentity(act_quant=CommonActQuant, bit_width=1)
+        self.left, self.right = (self._binary(width, width) for _ in range(2))
+        self.left_norm, self.right_norm = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
+        self.bend = nn.PReLU(width, init=0.3)
+        self.sign2 = QuantIdentity(act_quant=CommonActQuant, bit_width=1)
+        self.down = self._binary(width, 2 * width, stride=2)
+        self.down_norm = nn.BatchNorm2d(2 * width)
+        self.pool = nn.AvgPool2d(2)
+        self.shortcut = QuantConv2d(width, 2 * width, 1, bias=False, weight_quant=weight_quant)
+        self.shortcut_norm = nn.BatchNorm2d(2 * width)
+        self.classifier = QuantLinear(2 * width, 10, bias=True, weight_quant=Int8WeightPerTensorFloat)
+
+    @staticmethod
+    def _binary(inputs, outputs, stride=1):
+        return QuantConv2d(
+            inputs, outputs, 3, stride=stride, padding=1, bias=False, weight_quant=CommonWeightQuant, weight_bit_width=1,
+            weight_scaling_const=0.07,
+        )  # fmt: skip
+
+    def forward(self, x):
+        x = self.stem_norm(self.stem(x))
+        bits = self.sign(x)
+        x = self.bend(self.left_norm(self.left(bits)) + self.right_norm(self.right(bits)) + x)
+        branch = self.down_norm(self.down(self.sign2(x)))
+        x = branch + self.shortcut_norm(self.shortcut(self.pool(x)))
+        return self.classifier(x.mean((2, 3)))
+
+
+def settled(network, images, seed=0):
+    torch.manual_seed(seed)
+    x = torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1.0
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, (nn.BatchNorm2d, nn.BatchNorm1d)):
+                module.weight.uniform_(-0.5, 1.5)
+                module.bias.uniform_(-0.5, 0.5)
+        network.train()
+        for part in x.split(16):
+            network(part)
+    return network.eval()
+
+
+def exported(network, images, path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        size = images.shape[1]
+        export_qonnx(network, args=torch.zeros(1, 3, size, size), export_path=str(path), opset_version=13, dynamo=False)
+    return load_foreign(path)
+
+
+def compiled(model):
+    for rewrite in (*REAL_PASSES, *INTEGER_PASSES):
+        model = model.transform(rewrite())
+    return model
+
+
+@pytest.mark.parametrize("weight_quant", [Int8WeightPerTensorFloat, Int8WeightPerChannelFloat])
+def test_a_residual_network(weight_quant, tmp_path):
+    images = random_images(48, 16)
+    network = settled(Residual(weight_quant=weight_quant), images)
+    model, approximation = prepare(exported(network, images, tmp_path / "residual.onnx"), images, -1.0, 1.0, bits=12)
+    assert approximation.tensors > 5
+    assert approximation.relative_difference < 0.05 and approximation.other_class <= 2
+    original = network(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1.0).detach().numpy()
+    quantized = logits_of(model, images)
+    assert np.abs(quantized - original).max() <= approximation.largest_difference + 1e-4
+    integer = compiled(model)
+    logits = Golden(integer).execute(images)
+    wanted = logit_integers(integer, quantized.astype(np.float64))
+    assert np.abs(logits - wanted).max() < 0.03 * np.ptp(wanted)
+    assert (logits.argmax(1) != wanted.argmax(1)).sum() <= 2
+    kinds = {node.kind for node in hardware_nodes(integer)}
+    assert {"PReLU", "AvgPool", "GlobalPool", "Duplicate", "AddStreams", "PixelTable", "IntConv"} <= kinds
+    assert all(node.op.masked for node in hardware_nodes(integer) if node.kind == "XnorPopcount")
+
+
+def test_finns_cnv(tmp_path):
+    """The network that FINN ships, as Brevitas builds and exports it: 1-bit weights and activations."""
+    images = random_images(32, 32)
+    network = settled(CNV(10, 1, 1, 8, 3), images)
+    model, approximation = prepare(exported(network, images, tmp_path / "cnv.onnx"), images[:8], -1.0, 1.0, bits=12)
+    assert approximation.tensors == 0 and approximation.largest_difference == 0
+    integer = compiled(model)
+    logits = Golden(integer).execute(images[:8])
+    wanted = logit_integers(integer, logits_of(model, images[:8]).astype(np.float64))
+    np.testing.assert_array_equal(logits, wanted)
+    activations = [node.op.activation for node in hardware_nodes(integer) if node.kind == "XnorPopcount"]
+    assert activations == ["threshold"] * 7 + ["sum"]
+
+
+def test_inspection_names_what_each_node_becomes_and_what_does_not(tmp_path):
+    images = random_images(32, 16)
+    network = settled(Residual(), images)
+    network.bend = nn.Tanh()
+    model = exported(network, images, tmp_path / "tanh.onnx")
+    prepared, _ = prepare(model, images, -1.0, 1.0, bits=12)
+    rows, refused = inspect_graph(prepared)
+    assert [row["type"] for row in refused] == ["Tanh"]
+    becomes = {row.kind: row.becomes for row in rows if row.becomes}
+    assert becomes["Tanh"] == "nothing"
+    assert "XnorPopcount" in " ".join(row.becomes for row in rows if row.kind == "Conv")
+    assert all(row.operations > 0 for row in rows if row.kind == "Conv")
+    with pytest.raises(PassError, match="Tanh"):
+        compiled(prepared)
