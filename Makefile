@@ -1,6 +1,7 @@
 # Set-up, demo and tests on Debian or Ubuntu.
 #   make demo        the main job: build bireal18 with PopBin votes for the PYNQ-Z2 and verify every stage
 #   make test        the tests;  make test-slow  the slow ones
+#   make random      200 random networks through the whole flow;  make kills  50 random kills of builds and trainings (hours)
 # VENV=folder puts the virtual environment elsewhere, PYTHON=python3.12 takes another interpreter.
 
 SHELL := /bin/bash
@@ -8,7 +9,7 @@ VENV ?= .venv
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-slow setup tools
+.PHONY: demo test test-slow random kills setup tools
 
 demo: setup
 	$(VENV)/bin/flow build --model bireal18 --strategy qat --target pynq-z2
@@ -18,6 +19,13 @@ test: setup
 
 test-slow: setup
 	$(VENV)/bin/python -m pytest -q -m slow
+
+DATA ?= ../shared/data/cifar10
+random: setup
+	$(VENV)/bin/python -m tests.compiler.random_networks --networks 200 --rtl 20
+
+kills: setup
+	$(VENV)/bin/python -m tests.random_kills --kills 50 --data $(DATA)
 
 setup: tools $(VENV)/.ready
 

@@ -59,6 +59,11 @@ class GraphBuilder:
         """PixelOffset on the image, then p elements a beat."""
         return self.beats_of(self.node("PixelOffset", "pixels", ["image"]), p, "pixels_width")
 
+    def pixel_table(self, p: int, bits: int) -> str:
+        """PixelTable on the image, then p elements a beat."""
+        table = self.rng.integers(-(1 << bits - 1), 1 << bits - 1, 256)
+        return self.beats_of(self.node("PixelTable", "pixels", ["image"], {"table": table}, bits=bits), p, "pixels_width")
+
     def window(self, x: str, prefix: str, kernel=3, stride=1, padding=1) -> str:
         pad = -1 if self.streams[x].bipolar else 0
         return self.node("SlidingWindow", f"{prefix}.window", [x], kernel=kernel, stride=stride, padding=padding, pad_value=pad)
@@ -132,6 +137,15 @@ class GraphBuilder:
         constants = {"before": before, "slope": np.arange(channels) % bits, "after": after}
         return self.node("RPReLU", f"{prefix}.rprelu", [x], constants)
 
+    def prelu(self, x: str, prefix: str, out_bits: int, shift=10) -> str:
+        """Rising and falling lines that bend anywhere; the first channel never reaches its step, the last is never below it."""
+        channels, half = self.streams[x].channels, 1 << self.streams[x].bits - 1
+        down, up = self.rng.integers(-(1 << shift), 1 << shift, (2, channels))
+        down_offset, up_offset = self.rng.integers(-half << shift - 1, half << shift - 1, (2, channels))
+        constants = {"step": np.linspace(half, -half, channels).round(), "down": down, "down_offset": down_offset, "up": up,
+                     "up_offset": up_offset}  # fmt: skip
+        return self.node("PReLU", f"{prefix}.prelu", [x], constants, shift=shift, out_bits=out_bits)
+
     def max_pool(self, x: str, prefix: str) -> str:
         return self.node("MaxPool", f"{prefix}.max_pool", [x])
 
@@ -200,6 +214,14 @@ def pooled_network(seed: int = 0) -> ModelWrapper:
     x = g.sample(g.max_pool(g.sign(x, "binary"), "binary"), "binary", ratio=2)
     x = g.select(g.vote(x, "binary", 8, pe=4, simd=2), "binary", bits=9)
     x = g.node("GlobalPool", "pool", [g.rprelu(x, "binary")])
+    return g.model(g.int_conv(x, "classifier", 10, pe=2, out_bits=32, shift=0, memory="distributed"))
+
+
+def bent_network(seed: int = 0) -> ModelWrapper:
+    """PixelTable and PReLU, on 4 x 4 images; nothing from DDR."""
+    g = GraphBuilder(4, 4, seed=seed)
+    x = g.prelu(g.conv(g.pixel_table(p=3, bits=6), "stem", 6, pe=3, simd=3), "stem", out_bits=8)
+    x = g.node("GlobalPool", "pool", [x])
     return g.model(g.int_conv(x, "classifier", 10, pe=2, out_bits=32, shift=0, memory="distributed"))
 
 

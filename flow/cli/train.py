@@ -38,6 +38,7 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/<model>-<strategy>]", show_default=False)] = None,
     init: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
+    save_seconds: Annotated[float, typer.Option(min=0, help="Seconds between two saves of the state; every epoch ends with one.")] = 300.0,
     reschedule: Annotated[
         bool, typer.Option("--reschedule", help="Go on with a run under other --epochs, --lr or --resolutions than it was begun with.")
     ] = False,
@@ -59,7 +60,7 @@ def train(
     start = load_checkpoint(init)[0] if init else None
     target = torch_device(device)
     training, test = load_cifar10(data, "train"), load_cifar10(data, "test")
-    trainer = Trainer(network, config, training, test, folder, target)
+    trainer = Trainer(network, config, training, test, folder, target, save_seconds)
     with TrainingProgress(trainer.steps) as progress:
         if trainer.resume(reschedule):
             progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")

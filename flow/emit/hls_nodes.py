@@ -92,6 +92,35 @@ def _pixel_offset(node):
     return {"P": node.op.p, "Beats": node.op.inputs()[0].beats}, ()
 
 
+def _pixel_table(node):
+    op, (table,) = node.op, node.constants
+    half = 1 << op.bits - 1
+    if table.size != 256 or table.min() < -half or table.max() >= half:
+        raise FlowError(f"{node.name}: {table.size} values {table.min()}..{table.max()}: must be 256 of {op.bits} signed bits")
+    parameters = {"P": op.p, "Bits": op.bits, "Beats": op.inputs()[0].beats}
+    return parameters, (Table("table", "int32_t", table, "[pixel]"),)
+
+
+def _prelu(node):
+    op, (step, down, down_offset, up, up_offset) = node.op, node.constants
+    if op.out_bits > 32 or not 0 <= op.shift < 64:
+        raise FlowError(f"{node.name}: out_bits {op.out_bits}, shift {op.shift}: HLS takes at most 32 bits and shifts of 0..63")
+    lines = zip([*down.tolist(), *up.tolist()], [*down_offset.tolist(), *up_offset.tolist()])
+    largest = max((abs(m) << op.bits - 1) + abs(b) for m, b in lines)
+    if largest >= 1 << 63:
+        raise FlowError(f"{node.name}: multiplier * x + offset reaches {largest}, beyond 64 bits: lower the shift")
+    parameters = {
+        "Channels": op.channels, "P": op.p, "InBits": op.bits, "OutBits": op.out_bits, "Shift": op.shift, "Pixels": op.pixels,
+    }  # fmt: skip
+    return parameters, (
+        Table("step", "int32_t", step, "[channel]: up from this value on, down below it"),
+        Table("down", "int32_t", down, "[channel]: multiplier"),
+        Table("down_offset", "int64_t", down_offset, "[channel]: added to the product"),
+        Table("up", "int32_t", up, "[channel]: multiplier"),
+        Table("up_offset", "int64_t", up_offset, "[channel]: added to the product"),
+    )
+
+
 def _repeat_channels(node):
     op = node.op
     return {"Channels": op.channels, "P": op.p, "Bits": op.bits, "Times": op.times, "Pixels": op.pixels}, ()
@@ -224,7 +253,9 @@ _CALLS: dict[str, Callable[[Node], tuple[dict[str, int | str], tuple[Table, ...]
     "GlobalPool": _global_pool,
     "IntConv": _int_conv,
     "MaxPool": _max_pool,
+    "PReLU": _prelu,
     "PixelOffset": _pixel_offset,
+    "PixelTable": _pixel_table,
     "RPReLU": _rprelu,
     "RepeatChannels": _repeat_channels,
     "Sample": _sample,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 
@@ -105,6 +106,40 @@ def _max_pool(node):
 
 def _pixel_offset(node):
     return Cell("pixel_offset", {"P": node.op.p})
+
+
+def _pixel_table(node):
+    op, (table,) = node.op, node.constants
+    if table.size != 256 or _signed_bits(table) > op.bits:
+        raise FlowError(f"{node.name}: {table.size} values {table.min()}..{table.max()}: must be 256 of {op.bits} signed bits")
+    memory = Memory("TableFile", "table", bias_words(table, 1, op.bits), op.bits)
+    return Cell("pixel_table", {"P": op.p, "Bits": op.bits}, (memory,))
+
+
+def _prelu(node):
+    """A tuple {up_offset, up, down_offset, down, step} a channel. A step has a bit more than x: 2^(bits - 1) is never reached."""
+    op, (step, down, down_offset, up, up_offset) = node.op, node.constants
+    half = 1 << op.bits - 1
+    multiplier_bits, offset_bits = _signed_bits([*down, *up]), _signed_bits([*down_offset, *up_offset])
+    if step.min() < -half or step.max() > half:
+        raise FlowError(f"{node.name}: step {step.min()}..{step.max()} is not within {-half}..{half}")
+    if multiplier_bits > 32 or offset_bits > 48:
+        sizes = f"multipliers of {multiplier_bits} and offsets of {offset_bits} bits"
+        raise FlowError(f"{node.name}: {sizes}: RTL takes at most 32 and 48: lower the shift")
+    widths = (op.bits + 1, multiplier_bits, offset_bits, multiplier_bits, offset_bits)
+    fields = (bias_words(values, 1, width) for values, width in zip(node.constants, widths))
+    tuples = [_joined(parts, widths) for parts in zip(*fields)]
+    words = [_joined(tuples[c : c + op.p], [sum(widths)] * op.p) for c in range(0, op.channels, op.p)]
+    parameters = {
+        "Channels": op.channels, "P": op.p, "InBits": op.bits, "OutBits": op.out_bits, "MultiplierBits": multiplier_bits,
+        "OffsetBits": offset_bits, "Shift": op.shift,
+    }  # fmt: skip
+    return Cell("prelu", parameters, (Memory("TableFile", "table", words, op.p * sum(widths)),))
+
+
+def _joined(parts: Sequence[int], widths: Sequence[int]) -> int:
+    """Unsigned numbers of ``widths`` bits side by side in one, the first in the low bits."""
+    return sum(part << low for part, low in zip(parts, accumulate(widths, initial=0)))
 
 
 def _repeat_channels(node):
@@ -275,7 +310,9 @@ _CELLS: dict[str, Callable[[Node], Cell]] = {
     "GlobalPool": _global_pool,
     "IntConv": _int_conv,
     "MaxPool": _max_pool,
+    "PReLU": _prelu,
     "PixelOffset": _pixel_offset,
+    "PixelTable": _pixel_table,
     "RPReLU": _rprelu,
     "RepeatChannels": _repeat_channels,
     "Sample": _sample,

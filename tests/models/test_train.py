@@ -118,9 +118,30 @@ def test_states_of_other_runs_are_refused(samples, tmp_path):
     other = Trainer(NETWORK, config(), samples.spread(128), samples.spread(64), tmp_path)
     with pytest.raises(TrainError, match="other data"):
         other.resume()
+    longer = trainer(samples, tmp_path, epochs=config().epochs + 1)
+    with pytest.raises(TrainError, match="another schedule, flow train .* --reschedule"):
+        longer.resume()
     (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:5000])
     with pytest.raises(TrainError, match="damaged"):
         trainer(samples, tmp_path).resume()
+
+
+def test_a_run_goes_on_under_another_schedule(samples, tmp_path):
+    begun = trainer(samples, tmp_path)
+    with pytest.raises(Stop):
+        begun.run(stop_at(2), report_every=1)
+    begun.save()
+    longer = trainer(samples, tmp_path, epochs=config().epochs + 1, lr=1e-4)
+    assert longer.resume(reschedule=True)
+    assert (longer.step, longer.steps) == (begun.step, begun.steps + begun.steps_per_epoch)
+    assert [text.split(" epochs of ")[1] for text in longer.earlier] == [command_line(NETWORK, config())]
+    longer.save()
+    again = trainer(samples, tmp_path, epochs=config().epochs + 1, lr=1e-4)
+    assert again.resume() and again.earlier == longer.earlier
+    begun.step = begun.steps
+    begun.save()
+    with pytest.raises(TrainError, match="beyond"):
+        trainer(samples, tmp_path, lr=1e-4).resume(reschedule=True)
 
 
 def test_a_failed_save_keeps_the_old_state(samples, tmp_path, monkeypatch):
