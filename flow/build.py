@@ -31,6 +31,8 @@ class Options:
     target: str
     width: int | None = None
     voter: str | None = None
+    shortcut: str | None = None
+    padding: str | None = None
     onnx: Path | None = None
     pixels: tuple[float, float] = (0.0, 255.0)
     stream_bits: int = 12
@@ -88,7 +90,8 @@ class Build:
         options, path = self.options, self.checkpoint
         network, metadata = load_checkpoint(path)
         found = metadata.network
-        wanted = {"model": options.model, "strategy": options.strategy, "width": options.width or found.width}
+        wanted = {"model": options.model, "strategy": options.strategy}
+        wanted |= {key: value for key in ("width", "shortcut", "padding") if (value := getattr(options, key)) is not None}
         changes = {"strategy": "ptq"} if (found.strategy, options.strategy) == ("none", "ptq") else {}
         for key, value in wanted.items():
             if key not in changes and getattr(found, key) != value:
@@ -99,11 +102,26 @@ class Build:
 
     @cached_property
     def checkpoint(self) -> Path:
-        """The one that was given, or the bundled one; votes that were not trained start from the network with popcounts."""
-        from brevitas_models.zoo import bundled
+        """The one that was given, or the bundled one.
 
-        trained = "none" if self.options.strategy == "ptq" else self.options.strategy
-        return self.options.checkpoint or bundled(self.options.model, trained)
+        Votes that were not trained start from the network with popcounts; a voter that was not trained from the exact one.
+        """
+        from brevitas_models.config import FULL_WIDTH, NetworkConfig
+        from brevitas_models.zoo import FOLDER, bundled, checkpoint_name
+
+        options = self.options
+        if options.checkpoint:
+            return options.checkpoint
+        wanted = {
+            "model": options.model, "strategy": "none" if options.strategy == "ptq" else options.strategy,
+            "width": options.width or FULL_WIDTH[options.model], "shortcut": options.shortcut or "conv8",
+            "padding": options.padding or "minus_one",
+        }  # fmt: skip
+        if options.voter and options.strategy != "ptq":
+            trained = NetworkConfig(**wanted, voter=options.voter)
+            if (FOLDER / f"{checkpoint_name(trained)}.popbin").is_file():
+                return bundled(trained)
+        return bundled(NetworkConfig(**wanted))
 
     @cached_property
     def samples(self):

@@ -1,27 +1,44 @@
-"""The checkpoints that ship with the package: ``<model>-<strategy>.popbin`` and its model card beside it."""
+"""The checkpoints that ship with the package, and a model card beside each.
+
+A name says what differs from the model's defaults: ``bireal18-qat``, ``reactnet18-qat-w16-maj3``.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from ..config import FULL_WIDTH, NetworkConfig
 from ..errors import ModelError
 
 FOLDER = Path(__file__).parent
 
 
-def bundled(model: str, strategy: str) -> Path:
-    """The checkpoint of ``model`` trained with ``strategy``.
+def checkpoint_name(config: NetworkConfig) -> str:
+    """Stem of the bundled checkpoint of such a network."""
+    parts = [config.model, config.strategy]
+    parts += [f"w{config.width}"] * (config.width != FULL_WIDTH[config.model])
+    for name in ("voter", "shortcut", "padding"):
+        value = getattr(config, name)
+        if value != NetworkConfig.model_fields[name].default:
+            parts.append(re.sub(r"\W+", "", value.replace("+", "p").replace("-", "m")))
+    return "-".join(parts)
+
+
+def bundled(config: NetworkConfig) -> Path:
+    """The checkpoint of a network with the model, strategy, width, voter, shortcut and padding of ``config``.
 
     Raises:
         ModelError: there is none; the message lists what there is.
     """
-    path = FOLDER / f"{model}-{strategy}.popbin"
+    name = checkpoint_name(config)
+    path = FOLDER / f"{name}.popbin"
     if not path.is_file():
         there = ", ".join(available()) or "none at all"
-        raise ModelError(f"no bundled checkpoint of {model} {strategy} (there is {there}): train one and give --checkpoint")
+        raise ModelError(f"no bundled checkpoint {name} (there is {there}): train one and give --checkpoint")
     return path
 
 
 def available() -> list[str]:
-    """``<model>-<strategy>`` of each bundled checkpoint."""
+    """Stems of all bundled checkpoints."""
     return sorted(path.stem for path in FOLDER.glob("*.popbin"))

@@ -20,6 +20,8 @@ def build(
     voter: Annotated[
         str | None, typer.Option(help="Build with this voter, trained with it or not: exact, hierarchical(G), maj3, sample(R).")
     ] = None,
+    shortcut: Annotated[str | None, typer.Option(help="Shortcut across stages that the checkpoint must have.")] = None,
+    padding: Annotated[str | None, typer.Option(help="Padding of binary convolutions that the checkpoint must have.")] = None,
     onnx: Annotated[Path | None, typer.Option(help="Anyone's QONNX file instead of a checkpoint.")] = None,
     pixels: Annotated[str, typer.Option(help='With --onnx: what the network\'s input is for pixels 0 and 255, such as "-1,1".')] = "0,255",
     stream_bits: Annotated[
@@ -40,7 +42,7 @@ def build(
     Steps: export, streamline, plan, hls, rtl, csim, simulate, report.
     """
     if onnx is None:
-        strategy = network_config(model, strategy, voter=voter).strategy
+        strategy = network_config(model, strategy, voter=voter, shortcut=shortcut, padding=padding).strategy
     else:
         model, strategy = onnx.stem, "onnx"
     from rich.console import Console
@@ -53,7 +55,7 @@ def build(
     console = Console(highlight=False, soft_wrap=True)
     options = Options(
         model=model, strategy=strategy, target=target, width=width, checkpoint=checkpoint, plan=plan, fps=fps,
-        data=data, output=output, voter=voter, onnx=onnx, pixels=parse_range(pixels), stream_bits=stream_bits,
+        data=data, output=output, voter=voter, shortcut=shortcut, padding=padding, onnx=onnx, pixels=parse_range(pixels), stream_bits=stream_bits,
     )  # fmt: skip
     require_tools(NAMES, from_step, to_step)
     done = run(options, from_step, to_step, say=console.print, fresh=fresh)

@@ -49,10 +49,10 @@ def evaluate(
     """Measure top-1 and top-5 of a checkpoint. Without a data set, on the images that ship with the package."""
     known("backend", backend, BACKENDS)
     if checkpoint is None:
-        strategy = network_config(model, strategy).strategy
+        config = network_config(model, strategy)
         from brevitas_models.zoo import bundled
 
-        checkpoint = bundled(model, strategy)
+        checkpoint = bundled(config)
     elif not checkpoint.is_file():
         raise FlowError(f"no checkpoint at {checkpoint}")
 

@@ -34,8 +34,11 @@ class Step:
         return self.run.__name__
 
 
+NETWORK = (
+    "model", "strategy", "width", "voter", "shortcut", "padding", "checkpoint", "onnx", "pixels", "stream_bits", "golden_images",
+)  # fmt: skip
 STEPS = (
-    Step(export, ("model", "strategy", "width", "voter", "checkpoint", "onnx", "pixels", "stream_bits", "golden_images"), ("graphs/export.onnx", "report/export.json")),
+    Step(export, NETWORK, ("graphs/export.onnx", "report/export.json")),
     Step(streamline, ("pass_images",), ("graphs/integer.onnx", "report/streamline.json")),
     Step(plan, ("target", "fps", "plan"), ("graphs/hardware.onnx", "plan.yaml", "report/plan.json")),
     Step(hls, (), ("hls/manifest.json",), lambda workspace: check_project(workspace.hls)),

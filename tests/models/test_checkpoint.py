@@ -11,7 +11,7 @@ from brevitas_models.card import model_card
 from brevitas_models.checkpoint import Accuracy, CheckpointError, Metadata, from_training_state, load_checkpoint, save_checkpoint
 from brevitas_models.config import STRATEGIES
 from brevitas_models.errors import ModelError
-from brevitas_models.zoo import available, bundled
+from brevitas_models.zoo import FOLDER, available, bundled, checkpoint_name
 
 from .networks import lived_in
 
@@ -146,13 +146,26 @@ def test_model_card_tells_all(small):
 
 @pytest.mark.parametrize("name", available())
 def test_bundled_checkpoints_load_and_have_their_card(name):
-    model, strategy = name.split("-", 1)
-    path = bundled(model, strategy)
-    read = load_checkpoint(path, model=model, strategy=strategy)[1]
-    assert path.stat().st_size < 6_000_000
-    assert path.with_suffix(".md").read_text(encoding="utf-8") == model_card(read)
+    network, metadata = load_checkpoint(FOLDER / f"{name}.popbin")
+    assert checkpoint_name(metadata.network) == name
+    path = bundled(metadata.network)
+    assert path.stat().st_size <= 6_000_000
+    assert path.with_suffix(".md").read_text() == model_card(metadata)
+
+
+@pytest.mark.parametrize(
+    "fields, name",
+    [
+        ({}, "bireal18-qat"),
+        ({"model": "reactnet18", "strategy": "none", "width": 16}, "reactnet18-none-w16"),
+        ({"voter": "hierarchical(64,-+)", "shortcut": "binary"}, "bireal18-qat-hierarchical64mp-binary"),
+        ({"model": "bnn_cifar10", "strategy": "none", "width": 128, "padding": "zero"}, "bnn_cifar10-none-zero"),
+    ],
+)
+def test_names(fields, name):
+    assert checkpoint_name(NetworkConfig(**fields)) == name
 
 
 def test_a_checkpoint_that_is_not_bundled():
-    with pytest.raises(ModelError, match="no bundled checkpoint of bireal18 never"):
-        bundled("bireal18", "never")
+    with pytest.raises(ModelError, match="no bundled checkpoint bireal18-qat-w4 "):
+        bundled(NetworkConfig(width=4))
