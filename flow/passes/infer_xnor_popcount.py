@@ -99,7 +99,7 @@ class Layer:
         self.weights = np.where(falling[:, None], -self.weights, self.weights)
         rising = np.where(falling, votes[::-1], votes)  # sums are symmetric
         thresholds = np.append(self.sums, self.n + 1)[(~rising).sum(axis=0)]
-        if (thresholds == thresholds[0]).all():
+        if (thresholds == thresholds[0]).all() and -self.n < thresholds[0] <= self.n:  # not one vote for all sums
             return {"activation": "majority_vote", "threshold": int(thresholds[0])}, []
         return {"activation": "threshold"}, [thresholds]
 

@@ -112,6 +112,7 @@ def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tup
     for name, option in chosen.items():
         nodes[name] = NodePlan(pe=option.pe, simd=option.simd, memory=option.memory)
     fifos = _fifo_plans(model, {name for name, option in chosen.items() if option.memory == "ddr"})
+    fifos |= _window_fifos(model)
     order = [n.name for n in hardware_nodes(model)]
     plan = Plan(
         network=fingerprint(model), target=target.name, clock_mhz=clock, requested_fps=fps,
@@ -140,6 +141,17 @@ def _fifo_plans(model: ModelWrapper, ddr: set[str], joins: list[NodeProto] | Non
         bits = model.get_tensor_datatype(tensor).bitwidth()
         memory = "distributed" if elements * bits <= DISTRIBUTED_FIFO_BITS else "block"
         plans[tensor] = FifoPlan(elements=max(2, elements), memory=memory)
+    return plans
+
+
+def _window_fifos(model: ModelWrapper) -> dict[str, FifoPlan]:
+    """Behind windows that gather taps at a tap a cycle, so that one is gathered while the engine replays the one before."""
+    plans = {}
+    for node in hardware_nodes(model):
+        if node.kind == "SlidingWindow" and node.op.taps_together > 1:
+            elements = node.op.outputs()[0].channels
+            memory = "distributed" if elements <= DISTRIBUTED_FIFO_BITS else "block"
+            plans[node.outputs[0]] = FifoPlan(elements=elements, memory=memory)
     return plans
 
 

@@ -9,7 +9,7 @@ import torch
 from brevitas_models import checkpoint
 from brevitas_models.card import model_card
 from brevitas_models.checkpoint import Accuracy, CheckpointError, Metadata, from_training_state, load_checkpoint, save_checkpoint
-from brevitas_models.config import STRATEGIES
+from brevitas_models.config import STRATEGIES, NetworkConfig
 from brevitas_models.errors import ModelError
 from brevitas_models.zoo import FOLDER, available, bundled, checkpoint_name
 
