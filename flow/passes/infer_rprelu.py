@@ -74,12 +74,16 @@ def _fit(results: np.ndarray, bits: int) -> tuple[int, int, int] | None:
         for slope in range(bits):
             u = x + before
             bent = np.where(u >= 0, u, u >> slope)
-            shift = after if after is not None else _shift(results, bent, lowest, highest)
-            if np.array_equal(np.clip(bent + shift, lowest, highest), results) and lowest <= shift <= highest:
-                return before, slope, shift
+            for shift in (after,) if after is not None else _shifts(results, bent, lowest, highest):
+                if lowest <= shift <= highest and np.array_equal(np.clip(bent + shift, lowest, highest), results):
+                    return before, slope, shift
     return None
 
 
-def _shift(results, bent, lowest, highest) -> int:
+def _shifts(results, bent, lowest, highest) -> list[int]:
+    """What may stand between ``bent`` and ``results``: one value that is not saturated tells, else where saturation ends."""
     inside = np.flatnonzero((results > lowest) & (results < highest))
-    return int((results - bent)[inside[0] if len(inside) else 0])
+    if len(inside):
+        return [int((results - bent)[inside[0]])]
+    ends = [highest - bent[results == highest].min(initial=2 * highest), lowest - bent[results == lowest].max(initial=2 * lowest)]
+    return [lowest, highest, *(int(end) for end in ends)]
