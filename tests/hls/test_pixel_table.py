@@ -54,8 +54,10 @@ def test_equals_its_node(results, shape):
 
 @pytest.mark.parametrize(
     ("bits", "values", "message"),
-    [(8, np.arange(256), r"256 values 0\.\.255: must be 256 of 8 signed bits"), (9, np.arange(-257, -1), r"values -257\.\.-2"),
-     (8, np.zeros(255, int), r"255 values 0\.\.0: must be 256"), (40, np.full(256, 1 << 31), "table .* do not fit int32_t")],
+    [(8, np.arange(256), r"256 values 0\.\.255: must be 256 of 8 signed bits"),
+     (9, np.arange(-257, -1), r"256 values -257\.\.-2: must be 256 of 9"),
+     (8, np.zeros(255, int), r"255 values 0\.\.0: must be 256"),
+     (40, np.full(256, 1 << 31), "table .* do not fit int32_t")],
     ids=["high", "low", "short", "wide"],
 )  # fmt: skip
 def test_refuses_tables(bits, values, message):

@@ -21,6 +21,9 @@ class Shape(NamedTuple):
     offset_bits: int
     shift: int
 
+    def __str__(self):
+        return "C{}-P{}-B{}-out{}-m{}-o{}-shift{}".format(*self)
+
 
 SHAPES = [
     Shape(18, 3, 4, 4, 6, 9, 5),  # every step

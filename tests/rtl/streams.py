@@ -27,3 +27,8 @@ def random_beats(count: int, width: int, seed: int) -> list[int]:
 def write_memory(path: Path, words: list[int], width: int) -> None:
     """A $readmemh file: one word a line."""
     path.write_text("".join(f"{word:0{-(-width // 4)}x}\n" for word in words), encoding="ascii")
+
+
+def quick(cases: list, *kept: int) -> list:
+    """``cases`` as parameters; those whose index is not in ``kept`` are slow tests. Each costs a build of its own."""
+    return [case if index in kept else pytest.param(case, marks=pytest.mark.slow) for index, case in enumerate(cases)]
