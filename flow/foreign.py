@@ -28,7 +28,6 @@ QUANT_DOMAIN = "qonnx.custom_op.general"
 LAYERS = ("Conv", "Gemm", "MatMul")
 POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool")
 BENT = ("PRelu", "Relu", "LeakyRelu")
-FIRST_BITS = 8  # of an image that the network does not quantize itself
 
 
 @dataclass(frozen=True)

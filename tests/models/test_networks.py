@@ -5,8 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from brevitas_models.blocks import FoldedConv2d
 from brevitas_models.config import MODELS, STRATEGIES, NetworkConfig
+from brevitas_models.convolutions import FoldedConv2d
 from brevitas_models.networks import build_network, deployed, load_weights
 
 from .networks import lived_in
@@ -55,7 +55,7 @@ def test_folded_convolution_is_integer(pixels):
     network = lived_in()
     stem = network.stem
     with torch.no_grad():
-        x = network.image_quant((pixels - 128) / 128)
+        x = network.image_quant(pixels)
         weight = stem.folded(stem.norm.running_mean, stem.norm.running_var)[0]
         grid = float(stem.conv.weight_quant(stem.folded(stem.norm.running_mean, stem.norm.running_var)[2]).scale) * 2.0**-7
         accumulators = stem(x) / grid
@@ -63,8 +63,9 @@ def test_folded_convolution_is_integer(pixels):
     assert weight.abs().max() / (grid * 2**7) <= 127
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model, strategy", [(m, s) for m in MODELS for s in STRATEGIES if (m == "bnn_cifar10") <= (s == "none")]
+)
 def test_one_step_reaches_every_parameter(model, strategy, pixels):
     torch.manual_seed(0)
     network = build_network(NetworkConfig(model=model, strategy=strategy, width=8)).train()
