@@ -117,7 +117,7 @@ def _pixel_table(node):
 
 
 def _prelu(node):
-    """A tuple {up_offset, up, down_offset, down, step} a channel. A step has a bit more than x: 2^(bits - 1) is never reached."""
+    """A tuple {up_offset, up, down_offset, down, step} a channel. A step has a bit more than x, for 2^(bits - 1): never."""
     op, (step, down, down_offset, up, up_offset) = node.op, node.constants
     half = 1 << op.bits - 1
     multiplier_bits, offset_bits = _signed_bits([*down, *up]), _signed_bits([*down_offset, *up_offset])

@@ -22,6 +22,6 @@ class PReLU(HardwareOp):
         return [type(stream)(stream.height, stream.width, stream.channels, stream.parallel, self.out_bits)]
 
     def cost(self):
-        words, width = self.channels // self.p, self.bits + 1 + 2 * (20 + 32)
+        words, width = self.channels // self.p, self.bits + 1 + 2 * (18 + 24)
         table = memory_cost(words, self.p * width, "distributed")
-        return Cost(lut=self.p * (self.bits + 90), ff=self.p * 120 + 10, dsp=2 * self.p) + table
+        return Cost(lut=self.p * (self.bits + 90), ff=self.p * 120 + 10, dsp=self.p) + table

@@ -58,12 +58,9 @@ def fit_lines(x: np.ndarray, table: np.ndarray, steps: np.ndarray, bits: int, no
         PassError: a channel is not two straight lines.
     """
     above = x[:, None] >= steps
-    fits = []
-    for part in (~above, above):
-        fits.append(fit_multiply_shift(x, table, bits, node, part))
-    shift = max(fit[2] for fit in fits)
-    lines = []
-    for multiplier, offset, own in fits:
-        lines += [multiplier << (shift - own), offset << (shift - own)]
-    return tuple(lines), shift
-
+    shift, fits = 4, []
+    while not fits or any(fit[2] != shift for fit in fits):  # until both lines share a shift
+        fits = [fit_multiply_shift(x, table, bits, node, part, shift) for part in (~above, above)]
+        shift = max(fit[2] for fit in fits)
+    (down, down_offset, _), (up, up_offset, _) = fits
+    return (down, down_offset, up, up_offset), shift

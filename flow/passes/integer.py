@@ -13,7 +13,7 @@ STEPS = 90
 
 
 def fit_multiply_shift(
-    sums: np.ndarray, targets: np.ndarray, bits: int, node, binding: np.ndarray | None = None
+    sums: np.ndarray, targets: np.ndarray, bits: int, node, binding: np.ndarray | None = None, least_shift: int = 4
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Multiplier and offset per channel and one shift with ``(m * s + b) >> shift == target`` for all sums.
 
@@ -25,6 +25,7 @@ def fit_multiply_shift(
     Args:
         sums: int [K], ascending. targets: int [K, C], already saturated to ``bits``.
         binding: bool [K, C], the targets that must be met; all by default.
+        least_shift: the smallest shift to try.
 
     Raises:
         PassError: no multiplier of MULTIPLIER_BITS gives a channel's result on every sum.
@@ -34,7 +35,7 @@ def fit_multiply_shift(
     low = np.where((targets == lowest) | ~binding, -np.inf, targets.astype(float))
     high = np.where((targets == highest) | ~binding, np.inf, targets + 1.0)
     slopes = _best_slopes(sums.astype(float), low, high)
-    for shift in range(4, LARGEST_SHIFT + 1):
+    for shift in range(least_shift, LARGEST_SHIFT + 1):
         multipliers = np.rint(slopes * 2.0**shift).astype(np.int64)
         if np.abs(multipliers).max() >= 1 << (MULTIPLIER_BITS - 1):
             break
