@@ -16,6 +16,16 @@ from .sums import group_vote, sums_of
 from .voters import Voter, parse_voter
 
 
+class BinaryNetwork(nn.Module):
+    """A network whose ``blocks`` each have a binary ``conv``."""
+
+    @torch.no_grad()
+    def clip_latent_weights(self) -> None:
+        """Keeps the float weights behind the signs in [-1, 1], where their gradient lives."""
+        for block in self.blocks:
+            block.conv.weight.clamp_(-1.0, 1.0)
+
+
 class BinaryBlock(nn.Module):
     """[shift,] sign, binary convolution, vote (or popcount), BatchNorm, + shortcut, saturate [, RPReLU].
 

@@ -10,6 +10,7 @@ from brevitas.nn import QuantConv2d, QuantIdentity
 from torch import Tensor, nn
 
 from .affine import ChannelAffine
+from .blocks import BinaryNetwork
 from .config import PAD_VALUES, NetworkConfig
 from .image import ImageQuant
 from .quantizers import BinaryWeightQuant, BipolarActivation
@@ -55,7 +56,7 @@ class BnnOutput(nn.Module):
         return (self.conv(x) * self.scale).flatten(1)
 
 
-class BnnCifar10(nn.Module):
+class BnnCifar10(BinaryNetwork):
     """Courbariaux et al., BinaryNet (2016), section 2.3: six 3x3 convolutions and three dense layers, 13.4 Mbit at width 128.
 
     Takes pixels, float [N, 3, 32, 32] of value 0..255, and returns logits [N, classes]. Dense layers are convolutions over the

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from .affine import fixed_point
-from .blocks import BinaryBlock, Classifier
+from .blocks import BinaryBlock, BinaryNetwork, Classifier
 from .bnn import BnnCifar10
 from .config import NetworkConfig
 from .convolutions import FoldedConv2d
@@ -23,7 +23,7 @@ from .voters import parse_voter
 BLOCKS_PER_STAGE = 4
 
 
-class BiReal18(nn.Module):
+class BiReal18(BinaryNetwork):
     """Bi-Real Net with 16 one-convolution blocks (Liu et al., ECCV 2018) and PopBin votes.
 
     Takes pixels, float [N, 3, H, W] of value 0..255, and returns logits [N, classes], each an
@@ -56,12 +56,6 @@ class BiReal18(nn.Module):
         x = self.blocks(x)
         x = self.pool_quant(F.adaptive_avg_pool2d(x, 1)).flatten(1)
         return self.classifier(x)
-
-    @torch.no_grad()
-    def clip_latent_weights(self) -> None:
-        """Keeps the float weights behind the signs in [-1, 1], where their gradient lives."""
-        for block in self.blocks:
-            block.conv.weight.clamp_(-1.0, 1.0)
 
 
 class ReActNet18(BiReal18):

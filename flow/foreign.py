@@ -27,6 +27,7 @@ from flow.passes.window import constant_value
 QUANT_DOMAIN = "qonnx.custom_op.general"
 LAYERS = ("Conv", "Gemm", "MatMul")
 POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool")
+RESHAPES = ("Flatten", "Reshape", "Identity")
 BENT = ("PRelu", "Relu", "LeakyRelu")
 
 
@@ -161,6 +162,11 @@ def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
     def is_real(tensor: str) -> bool:
         return constant_value(model, tensor) is None and tensor not in cuts and grid_of(model, tensor) is None
 
+    def source(tensor: str) -> str:
+        """What ``tensor`` is but another shape of."""
+        producer = model.find_producer(tensor)
+        return source(producer.input[0]) if producer is not None and producer.op_type in RESHAPES else tensor
+
     def read_by_quantizer(tensor: str) -> bool:
         readers = consumers(model, tensor)
         return len(readers) == 1 and readers[0].op_type in QUANTIZERS
@@ -169,7 +175,7 @@ def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
         variables = [name for name in node.input if name and constant_value(model, name) is None]
         adds = node.op_type == "Add" and len(variables) == 2
         if adds or node.op_type in POOLS or node.op_type in LAYERS:
-            cuts.update({name: False for name in variables if is_real(name)})
+            cuts.update({name: False for name in map(source, variables) if is_real(name)})
         elif node.op_type in BENT and is_real(variables[0]) and _behind_layer(model, variables[0], cuts):
             cuts[variables[0]] = False
         output = node.output[0]

@@ -40,10 +40,19 @@ def load_foreign(path: Path) -> ModelWrapper:
     except Exception as error:  # onnx, onnxruntime and qonnx raise a dozen kinds
         reason = str(error).strip().split("\n")[0]
         raise FlowError(f"{path} is no QONNX file that can be read ({type(error).__name__}: {reason})") from error
+    _drop_unread_inputs(model)
     unknown = [node.name for node in model.graph.node if model.get_tensor_shape(node.output[0]) is None]
     if unknown:
         raise FlowError(f"{path}: the shape behind {unknown[0]} cannot be inferred: export with fixed input sizes")
     return model
+
+
+def _drop_unread_inputs(model: ModelWrapper) -> None:
+    """Some exporters list weights as inputs too."""
+    read = {name for node in model.graph.node for name in node.input}
+    for info in list(model.graph.input):
+        if info.name not in read or model.get_initializer(info.name) is not None:
+            model.graph.input.remove(info)
 
 
 def inspect_graph(model: ModelWrapper) -> tuple[list[Row], list[dict[str, str]]]:

@@ -42,7 +42,7 @@ def checkpoint(tmp_path_factory):
 
 WRONG_CALLS = {
     "model": (["eval", "--model", "resnet"], "model 'resnet' is unknown: use bireal18"),
-    "strategy": (["train", "--strategy", "best"], "strategy 'best' is unknown: use none or qat"),
+    "strategy": (["train", "--strategy", "best"], "strategy 'best' is unknown: use none or ptq or qat or simple-qat"),
     "backend": (["eval", "--backend", "gpu"], "backend 'gpu' is unknown: use"),
     "width": (["train", "--width", "6"], "width is 6"),
     "epochs": (["train", "--epochs", "0"], "epochs is 0"),

@@ -6,6 +6,7 @@ from qonnx.transformation.base import Transformation
 
 from flow.graph import consumers, is_hardware
 
+from .grid import TRANSPARENT
 from .rewrite import REFUSALS, PassError, read_notes
 
 HINTS = {
@@ -67,7 +68,7 @@ class RequireIntegers(Transformation):
                 f"  {row['name']} ({row['type']}, {row['shape']}): {row['reason']}" + (f"; {row['way']}" if row["way"] else "")
                 for row in table
             ]
-            behind = sum(node.op_type not in PLUMBING for node in left) - len(table)
+            behind = sum(node.op_type not in (*PLUMBING, *TRANSPARENT) and not _is_constant(model, node) for node in left) - len(table)
             lines += [f"  and {behind} nodes behind these"] * (behind > 0)
             raise PassError("these nodes have no integer form:\n" + "\n".join(lines))
         return model, False
@@ -76,18 +77,24 @@ class RequireIntegers(Transformation):
 def refusals(model) -> list[dict[str, str]]:
     """name, type, shape, reason and way of every node that is left and to blame for it, in topological order.
 
-    Nodes that only suffer from one in front of them are left out.
+    That is what a pass refused, and what no pass knows and does not only suffer from a node in front of it.
     """
     notes = read_notes(model, REFUSALS)
     rows, tainted = [], set()
     for node in model.graph.node:
         if is_hardware(node) or node.op_type in PLUMBING:
             continue
-        note = notes.get(node.output[0])
-        if note is None and not tainted & set(node.input):
+        note, suffers = notes.get(node.output[0]), bool(tainted & set(node.input))
+        if note is None and not suffers and (node.op_type in TRANSPARENT or _is_constant(model, node)):
+            continue  # it is in the way of nothing
+        if note is None and not suffers:
             reason, way = HINTS.get(node.op_type, ("no hardware node does this", ""))
             note = {"name": node.name or node.output[0], "type": node.op_type, "reason": reason, "way": way}
-        if note is not None and not tainted & set(node.input):
+        if note is not None:
             rows.append({**note, "shape": "x".join(map(str, model.get_tensor_shape(node.output[0]) or ["?"]))})
         tainted |= set(node.output)
     return rows
+
+
+def _is_constant(model, node) -> bool:
+    return all(not name or model.get_initializer(name) is not None for name in node.input)

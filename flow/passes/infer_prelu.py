@@ -1,10 +1,13 @@
 import numpy as np
 
+from flow.ops.base import saturate
+
 from .chain import chain_input, chain_to_quantizer, evaluate_chain
 from .grid import grid_of
 from .integer import fit_multiply_shift
-from .rewrite import Rewrite, Rewriter, refuse
+from .rewrite import APPROXIMATIONS, PassError, Rewrite, Rewriter, read_notes, refuse, write_notes
 
+NEAREST_SHIFT = 16
 BENT = ("PRelu", "Relu", "LeakyRelu", "Clip")
 
 
@@ -27,13 +30,27 @@ class InferPReLU(Rewrite):
         values = evaluate_chain(model, chain, grid.integers * grid.scale, channels)
         table = np.rint(values / result.scale).astype(np.int64)
         steps = self._steps(model, chain, grid, channels)
-        lines, shift = fit_lines(grid.integers, table, steps, result.bits, chain[-1])
+        try:
+            lines, shift = fit_lines(grid.integers, table, steps, result.bits, chain[-1])
+        except PassError:
+            lines, shift = self._nearest(model, chain[-1], grid, table, steps, result.bits)
         rewriter = Rewriter(model)
         stream = rewriter.to_stream(tensor, grid.scale)
         stream = rewriter.node("PReLU", stream, [steps, *lines], bits=grid.bits, shift=shift, out_bits=result.bits)
         rewriter.from_stream(stream, result.scale, chain[-1].output[0])
         rewriter.replace(chain)
         return True
+
+    @staticmethod
+    def _nearest(model, quant, grid, table, steps, bits):
+        """Lines whose results differ by 1 at most: those of halves that are rounded to even are no straight lines."""
+        lines, shift = nearest_lines(grid.integers, table, steps, bits)
+        error = np.abs(line_results(grid.integers, steps, lines, shift, bits) - table)
+        if error.max() > 1:
+            raise refuse(quant, f"two straight lines a channel differ by {error.max()} from it")
+        note = {"what": "two lines", "largest_error": 1.0, "values": error.size, "differ": int((error > 0).sum())}
+        write_notes(model, APPROXIMATIONS, {**read_notes(model, APPROXIMATIONS), quant.name: note})
+        return lines, shift
 
     @staticmethod
     def _steps(model, chain, grid, channels) -> np.ndarray:
@@ -64,3 +81,29 @@ def fit_lines(x: np.ndarray, table: np.ndarray, steps: np.ndarray, bits: int, no
         shift = max(fit[2] for fit in fits)
     (down, down_offset, _), (up, up_offset, _) = fits
     return (down, down_offset, up, up_offset), shift
+
+
+def line_results(x: np.ndarray, steps: np.ndarray, lines, shift: int, bits: int) -> np.ndarray:
+    """Results [K, C] of the values x [K]."""
+    down, down_offset, up, up_offset = lines
+    above = x[:, None] >= steps
+    product = np.where(above, up, down) * x[:, None] + np.where(above, up_offset, down_offset)
+    return saturate(product >> shift, bits)
+
+
+def nearest_lines(x: np.ndarray, table: np.ndarray, steps: np.ndarray, bits: int):
+    """((down, down_offset, up, up_offset), shift) of the straight lines nearest to ``table`` where it is not saturated."""
+    inside = (table > -(1 << (bits - 1))) & (table < (1 << (bits - 1)) - 1)
+    above = x[:, None] >= steps
+    lines = []
+    for part in (~above, above):
+        fits = [_line(x[rows], table[rows, c], table[part[:, c], c]) for c, rows in enumerate((part & inside).T)]
+        slope, offset = np.array(fits).T
+        lines += [np.rint(slope * (1 << NEAREST_SHIFT)), np.rint((offset + 0.5) * (1 << NEAREST_SHIFT))]
+    return tuple(line.astype(np.int64) for line in lines), NEAREST_SHIFT
+
+
+def _line(x: np.ndarray, y: np.ndarray, saturated: np.ndarray) -> tuple[float, float]:
+    if len(x) > 1:
+        return tuple(np.polyfit(x, y, 1))
+    return 0.0, float(y[0] if len(y) else saturated[0] if len(saturated) else 0)

@@ -4,7 +4,7 @@ from flow.graph import consumers
 
 from .chain import chain_input, chain_to_quantizer, evaluate_chain
 from .grid import grid_of
-from .rewrite import Rewrite, Rewriter, refuse
+from .rewrite import PassError, Rewrite, Rewriter, refuse
 
 
 class InferRPReLU(Rewrite):
@@ -22,7 +22,10 @@ class InferRPReLU(Rewrite):
         grid = grid_of(model, tensor)
         channels = model.get_tensor_shape(tensor)[1]
         results = evaluate_chain(model, chain, grid.integers * grid.scale, channels) / grid.scale
-        before, slope, after = fit_rprelu(np.rint(results).astype(np.int64), grid.bits, chain[-1])
+        try:
+            before, slope, after = fit_rprelu(np.rint(results).astype(np.int64), grid.bits, chain[-1])
+        except PassError:
+            return False  # InferPReLU takes slopes that are no powers of two
         rewriter = Rewriter(model)
         stream = rewriter.to_stream(tensor, grid.scale)
         stream = rewriter.node("RPReLU", stream, [before, slope, after], bits=grid.bits)

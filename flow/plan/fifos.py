@@ -52,8 +52,8 @@ def lags(model: ModelWrapper, ddr: set[str]) -> dict[str, float]:
 def join_fifos(model: ModelWrapper, ddr: set[str], joins: list[NodeProto] | None = None) -> dict[str, int]:
     """Elements to hold, by tensor, so that no join (AddStreams) ever stalls the fork in front of it.
 
-    The branch with the smaller lag holds the difference, and a row more, as rows come in bursts. A pool in a branch
-    gives a row at a time, which is held behind it.
+    The branch with the smaller lag holds the difference in whole rows, and one at least, as rows come in bursts. A pool in
+    a branch gives a row at a time, which is held behind it.
     """
     lag, depths = lags(model, ddr), {}
     for join in joins if joins is not None else [n for n in model.graph.node if n.op_type == "AddStreams"]:
@@ -64,8 +64,8 @@ def join_fifos(model: ModelWrapper, ddr: set[str], joins: list[NodeProto] | None
             faster = first
         out = stream_of(model, faster)
         row = out.width * out.channels
-        held = math.ceil(abs(difference) * out.height * row)
-        depths[faster] = held + (row if abs(difference) < 1 else 0)
+        rows = math.ceil(round(abs(difference) * out.height, 6))  # lags are sums of fractions
+        depths[faster] = max(1, rows) * row
         for tensor in (first, second):
             for node in branch(model, tensor):
                 if node.op_type in ("AvgPool", "MaxPool"):

@@ -42,7 +42,7 @@ def test_only_standard_quantizers_are_exported(exported):
     assert not types & {"BatchNormalization", "Div"}
     # a sign a block and, with votes, a vote a block; its weight too, unless constants were folded
     activations = [node for node in graph.graph.node if node.op_type == "BipolarQuant" and graph.get_initializer(node.input[0]) is None]
-    assert len(activations) == 16 * (2 if network.config.strategy == "qat" else 1)
+    assert len(activations) == 16 * (1 if network.config.strategy == "none" else 2)
 
 
 def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
