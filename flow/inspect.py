@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from onnx import NodeProto
+from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.compile import load_export
@@ -44,7 +44,20 @@ def load_foreign(path: Path) -> ModelWrapper:
     unknown = [node.name for node in model.graph.node if model.get_tensor_shape(node.output[0]) is None]
     if unknown:
         raise FlowError(f"{path}: the shape behind {unknown[0]} cannot be inferred: export with fixed input sizes")
+    _flatten(model)
     return model
+
+
+def _flatten(model: ModelWrapper) -> None:
+    """A Reshape of one image to a row as Flatten, which takes any number of images."""
+    for index, node in enumerate(list(model.graph.node)):
+        if node.op_type != "Reshape":
+            continue
+        before, after = (model.get_tensor_shape(name) for name in (node.input[0], node.output[0]))
+        if len(after) == 2 and before[0] == after[0]:
+            flatten = helper.make_node("Flatten", [node.input[0]], [node.output[0]], name=node.name, axis=1)
+            model.graph.node.remove(node)
+            model.graph.node.insert(index, flatten)
 
 
 def _drop_unread_inputs(model: ModelWrapper) -> None:
