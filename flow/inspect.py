@@ -79,7 +79,7 @@ def inspect_graph(model: ModelWrapper) -> tuple[list[Row], list[dict[str, str]]]
     for node in model.graph.node:
         if _is_constant(model, node):
             continue
-        becomes = " + ".join(origins[node.name]) if node.name in origins else ("nothing" if node.name in blamed else "")
+        becomes = origins.get(node.name) or ("nothing" if node.name in blamed else "")
         shape = "x".join(map(str, model.get_tensor_shape(node.output[0])))
         rows.append(Row(node.name, node.op_type, _precision(model, node), shape, _operations(model, node), becomes))
     return rows, refused

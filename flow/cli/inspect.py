@@ -10,6 +10,9 @@ import typer
 from flow.errors import FlowError
 
 
+PLAIN_WIDTH = 160  # of the table where there is no terminal
+
+
 def inspect(
     file: Annotated[Path, typer.Argument(help="A QONNX file, exported by Brevitas or by flow build.")],
 ) -> None:
@@ -18,17 +21,19 @@ def inspect(
     Exits with 1 if a node has no hardware.
     """
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from flow.inspect import inspect_graph, load_foreign
 
     if not file.is_file():
         raise FlowError(f"no file {file}: give a QONNX file")
     rows, refused = inspect_graph(load_foreign(file))
-    table = Table("node", "type", "precision", "shape", "operations", "becomes", box=None)
+    table = Table(*(Column(name, no_wrap=True) for name in ("node", "type", "precision", "shape", "operations", "becomes")), box=None)
     for row in rows:
         table.add_row(row.name, row.kind, row.precision, row.shape, f"{row.operations:,}" if row.operations else "", row.becomes)
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
     console.print(table)
     console.print(f"{len(rows)} nodes, {sum(row.operations for row in rows):,} multiply-accumulates a frame")
     for row in refused:

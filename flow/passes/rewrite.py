@@ -65,6 +65,7 @@ class Rewrite(Transformation):
         return model, False
 
 
+LAYERS = ("Conv", "Gemm", "MatMul", "GroupVote")  # what stands for the nodes around it
 # metadata: tensor -> why it was refused; node -> kinds that it became; node -> error of its integer form
 REFUSALS, ORIGINS, APPROXIMATIONS = "flow_refusals", "flow_origins", "flow_approximations"
 
@@ -136,8 +137,10 @@ class Rewriter:
     def replace(self, old: list[NodeProto]) -> None:
         """Removes ``old`` and inserts the new nodes in their place."""
         graph = self.model.graph
-        kinds = [node.op_type for node in self.new if node.op_type not in ("ToStream", "FromStream")]
-        write_notes(self.model, ORIGINS, {**read_notes(self.model, ORIGINS), **{node.name: kinds for node in old}})
+        kinds = " + ".join(node.op_type for node in self.new if node.op_type not in ("ToStream", "FromStream"))
+        first = next((node for node in old if node.op_type in LAYERS), old[0])
+        origins = {node.name: kinds if node is first else f"with {first.name}" for node in old}
+        write_notes(self.model, ORIGINS, {**read_notes(self.model, ORIGINS), **origins})
         index = min(list(graph.node).index(node) for node in old)
         for node in old:
             graph.node.remove(node)
