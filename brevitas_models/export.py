@@ -23,6 +23,7 @@ def export(network: nn.Module, path: Path, batch: int = 1, size: int = 32) -> nn
     Returns the deployed PyTorch network that was exported; the file appears whole or not at all.
     """
     model = deployed(network)
+    grouped = any(isinstance(module, GroupedVote) for module in model.modules())
     partial = Path(path).with_suffix(".part")
     try:
         with warnings.catch_warnings():
@@ -30,7 +31,7 @@ def export(network: nn.Module, path: Path, batch: int = 1, size: int = 32) -> nn
             export_qonnx(
                 model, args=torch.zeros(batch, 3, size, size), export_path=str(partial),
                 input_names=["pixels"], output_names=["logits"], opset_version=13, dynamo=False,
-                **({"custom_opsets": {"flow.ops": 1}} if any(isinstance(m, GroupedVote) for m in model.modules()) else {}),
+                **({"custom_opsets": {"flow.ops": 1}} if grouped else {}),
             )
         proto = onnx.load(partial)
         fold_constants(proto)

@@ -158,17 +158,15 @@ class Build:
         """Stores what a finished step found; ``summary.json`` is put together from these."""
         self.workspace.save_json(step, content)
 
-    def report_difference(self, comparisons: list[Comparison], step: str) -> None:
-        """Stores comparisons that may have mismatches: those of networks whose scales are no powers of two."""
+    def store(self, comparisons: list[Comparison], step: str) -> None:
+        """Stores and shows comparisons."""
         self.report(step, {**self._previous(step), "verification": [c.as_dict() for c in comparisons]})
         for c in comparisons:
-            self.say(f"{c.stage} against {c.against}: {c.what} of {c.images} images, {c.values} values, {c.mismatches} differ")
+            self.say(f"{c.stage} and {c.against}: {c.what} of {c.images} images, {c.values} values, {c.mismatches} mismatches")
 
     def require_equal(self, comparisons: list[Comparison], step: str, first: str | None = None) -> None:
         """Stores the comparisons and stops the build if one of them has a mismatch."""
-        self.report(step, {**self._previous(step), "verification": [c.as_dict() for c in comparisons]})
-        for c in comparisons:
-            self.say(f"{c.stage} = {c.against}: {c.what} of {c.images} images, {c.values} values, {c.mismatches} mismatches")
+        self.store(comparisons, step)
         for c in comparisons:
             if c.mismatches or not c.values:
                 where = f"; the first tensor that differs is {first}" if first else ""

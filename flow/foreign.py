@@ -18,7 +18,7 @@ from qonnx.transformation.general import GiveUniqueNodeNames, SortGraph
 from qonnx.transformation.infer_shapes import InferShapes
 
 from flow.errors import FlowError
-from flow.execute import with_batch
+from flow.execute import execute_graph, with_batch
 from flow.graph import consumers
 from flow.passes.chain import ELEMENTWISE, QUANTIZERS
 from flow.passes.grid import Grid, grid_of
@@ -61,9 +61,9 @@ def prepare(model: ModelWrapper, images: np.ndarray, low: float, high: float, bi
     """
     model = with_pixels(model, images.shape[1:], low, high)
     model = global_pools(model)
-    original = logits_of(model, images)
+    original = execute_graph(model, images)
     model, tensors, scale = quantize_streams(model, images, bits)
-    quantized = logits_of(model, images)
+    quantized = execute_graph(model, images)
     difference = np.abs(quantized - original)
     spread = float(np.ptp(original)) or 1.0
     return model, Approximation(
@@ -88,15 +88,6 @@ def image_shape(model: ModelWrapper) -> tuple[int, int, int]:
     if shape is None or len(shape) != 4 or shape[0] != 1:
         raise FlowError(f"the inputs {', '.join(inputs)} are not one image [1, channels, height, width]: export with such an input")
     return shape[2], shape[3], shape[1]
-
-
-def logits_of(model: ModelWrapper, images: np.ndarray, batch: int = 16) -> np.ndarray:
-    """Float [N, classes] for images uint8 [N, H, W, C]."""
-    name, output, found = model.graph.input[0].name, model.graph.output[0].name, []
-    for start in range(0, len(images), batch):
-        part = images[start : start + batch].transpose(0, 3, 1, 2).astype(np.float32)
-        found.append(execute_onnx(with_batch(model, len(part)), {name: part})[output].reshape(len(part), -1))
-    return np.concatenate(found)
 
 
 def with_pixels(model: ModelWrapper, shape: tuple[int, int, int], low: float, high: float) -> ModelWrapper:

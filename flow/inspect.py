@@ -12,7 +12,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from flow.compile import load_export
 from flow.errors import FlowError
 from flow.passes import REAL_PASSES
-from flow.passes.finish import refusals
+from flow.passes.finish import is_constant, refusals
 from flow.passes.grid import grid_of
 from flow.passes.rewrite import ORIGINS, read_notes
 
@@ -77,17 +77,12 @@ def inspect_graph(model: ModelWrapper) -> tuple[list[Row], list[dict[str, str]]]
     blamed = {row["name"] for row in refused}
     rows = []
     for node in model.graph.node:
-        if _is_constant(model, node):
+        if is_constant(model, node):
             continue
         becomes = origins.get(node.name) or ("nothing" if node.name in blamed else "")
         shape = "x".join(map(str, model.get_tensor_shape(node.output[0])))
         rows.append(Row(node.name, node.op_type, _precision(model, node), shape, _operations(model, node), becomes))
     return rows, refused
-
-
-def _is_constant(model: ModelWrapper, node: NodeProto) -> bool:
-    """Quantizers of weights: their layer stands for them."""
-    return all(not name or model.get_initializer(name) is not None for name in node.input)
 
 
 def _precision(model: ModelWrapper, node: NodeProto) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from flow.errors import FlowError
 from flow.paths import hls_folder, rtl_folder
 
 
@@ -53,7 +54,7 @@ class Progress:
         self.workspace, self.keys = build.workspace, keys(build)
         try:
             self.finished = dict(self.workspace.load_json("steps"))
-        except Exception:  # missing, damaged or of another form: nothing counts as finished
+        except (FlowError, TypeError, ValueError):  # missing, damaged or of another form: nothing counts as finished
             self.finished = {}
 
     def is_finished(self, step) -> bool:

@@ -61,7 +61,14 @@ def group_votes(windows: np.ndarray, weights: np.ndarray, group: int, threshold:
     return total
 
 
+def table_bits(op, inputs: int) -> int:
+    """Bits of an output's constants, for sums of ``inputs`` products."""
+    sum_bits = int(inputs).bit_length() + 1
+    return {"threshold": sum_bits, "popcount_scale": 2 * (op.out_bits + op.shift)}.get(op.activation, 0)
+
+
 def output_bits(op) -> int:
+    """Bits of an output."""
     return 1 if op.activation in ("majority_vote", "threshold") else op.out_bits
 
 

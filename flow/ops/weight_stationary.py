@@ -1,7 +1,7 @@
 import math
 
 from .base import Cost, HardwareOp, Stream, memory_cost
-from .votes import ATTRIBUTES, activate, output_bits
+from .votes import ATTRIBUTES, activate, output_bits, table_bits
 from .window import Window
 
 DDR_WORD = 64
@@ -68,7 +68,8 @@ class WeightStationary(Window, HardwareOp):
         votes = memory_cost(2 * self.out_pixels * self.neuron_fold, self.pe * output_bits(self), "distributed")
         fifo = memory_cost(64, DDR_WORD, "distributed")
         multiply = Cost(dsp=self.pe if self.activation == "popcount_scale" else 0)
-        return engine + maps + sums + votes + fifo + multiply
+        constants = memory_cost(self.neuron_fold, self.pe * table_bits(self, self.window), "distributed")
+        return engine + maps + sums + votes + fifo + multiply + constants
 
     def operations(self):
         counts = {"binary_mac": self.out_pixels * self.weight_bits}

@@ -10,6 +10,8 @@ from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
 from flow.graph import consumers
 
+from .rewrite import refuse
+
 ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "BatchNormalization", "Neg", "Identity", "PRelu", "Relu", "Clip")
 QUANTIZERS = ("Quant", "BipolarQuant")
 
@@ -34,6 +36,21 @@ def chain_to_quantizer(model: ModelWrapper, start: NodeProto) -> list[NodeProto]
 def chain_input(model: ModelWrapper, chain: list[NodeProto]) -> str:
     """The tensor that enters the chain."""
     return next(name for name in chain[0].input if name and model.get_initializer(name) is None)
+
+
+def rising_steps(bits: np.ndarray, node: NodeProto) -> tuple[np.ndarray, np.ndarray]:
+    """(falling bool [C], count [C]) of bits [K, C] on values that rise symmetrically about 0.
+
+    A channel whose bits fall with the value rises with the opposite value: ``count`` values stand before its step then.
+
+    Raises:
+        PassError: a channel does neither.
+    """
+    steps = np.diff(bits.astype(np.int8), axis=0)
+    falling = (steps < 0).any(axis=0)
+    if (falling & (steps > 0).any(axis=0)).any():
+        raise refuse(node, "it neither rises nor falls with what it compares in every channel")
+    return falling, (~np.where(falling, bits[::-1], bits)).sum(axis=0)
 
 
 def _one_variable(model: ModelWrapper, node: NodeProto) -> bool:

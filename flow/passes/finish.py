@@ -68,7 +68,7 @@ class RequireIntegers(Transformation):
                 f"  {row['name']} ({row['type']}, {row['shape']}): {row['reason']}" + (f"; {row['way']}" if row["way"] else "")
                 for row in table
             ]
-            behind = sum(node.op_type not in (*PLUMBING, *TRANSPARENT) and not _is_constant(model, node) for node in left) - len(table)
+            behind = sum(node.op_type not in (*PLUMBING, *TRANSPARENT) and not is_constant(model, node) for node in left) - len(table)
             lines += [f"  and {behind} nodes behind these"] * (behind > 0)
             raise PassError("these nodes have no integer form:\n" + "\n".join(lines))
         return model, False
@@ -85,7 +85,7 @@ def refusals(model) -> list[dict[str, str]]:
         if is_hardware(node) or node.op_type in PLUMBING:
             continue
         note, suffers = notes.get(node.output[0]), bool(tainted & set(node.input))
-        if note is None and not suffers and (node.op_type in TRANSPARENT or _is_constant(model, node)):
+        if note is None and not suffers and (node.op_type in TRANSPARENT or is_constant(model, node)):
             continue  # it is in the way of nothing
         if note is None and not suffers:
             reason, way = HINTS.get(node.op_type, ("no hardware node does this", ""))
@@ -96,5 +96,6 @@ def refusals(model) -> list[dict[str, str]]:
     return rows
 
 
-def _is_constant(model, node) -> bool:
+def is_constant(model, node) -> bool:
+    """Reads constants only: the quantizer of a weight, for which its layer stands."""
     return all(not name or model.get_initializer(name) is not None for name in node.input)

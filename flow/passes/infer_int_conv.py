@@ -5,7 +5,7 @@ import numpy as np
 from flow.graph import consumers
 from flow.ops.base import saturate
 
-from .chain import chain_to_quantizer, evaluate_chain
+from .chain import chain_to_quantizer, evaluate_chain, rising_steps
 from .grid import grid_of
 from .integer import affine_constants
 from .rewrite import APPROXIMATIONS, Rewrite, Rewriter, read_notes, refuse, write_notes
@@ -119,13 +119,9 @@ class _Layer:
             raise refuse(self.node, f"its sums reach {self.reach}: too many to find the step of a sign by evaluation")
         sums = np.arange(-self.reach, self.reach + 1)
         bits = evaluate_chain(self.model, chain, sums[:, None] * self.step + self.bias, len(self.weights)) > 0
-        steps = np.diff(bits.astype(np.int8), axis=0)
-        falling = (steps < 0).any(axis=0)
-        if (falling & (steps > 0).any(axis=0)).any():
-            raise refuse(chain[-1], "the sign neither rises nor falls with the sum in every channel")
+        falling, before = rising_steps(bits, chain[-1])
         self.weights = np.where(falling[:, None], -self.weights, self.weights)
-        rising = np.where(falling, bits[::-1], bits)
-        thresholds = -self.reach + (~rising).sum(axis=0)
+        thresholds = before - self.reach
         width = self.reach.bit_length() + 1
         self._emit(chain, chain[-1].output[0], 1.0, np.zeros(len(self.weights)), shift=0, out_bits=width, thresholds=thresholds)
 

@@ -2,7 +2,7 @@ import numpy as np
 
 from flow.graph import consumers
 
-from .chain import chain_to_quantizer, evaluate_chain
+from .chain import chain_to_quantizer, evaluate_chain, rising_steps
 from .grid import grid_of
 from .integer import AFFINE, affine_constants, fit_multiply_shift
 from .rewrite import Rewrite, Rewriter, refuse
@@ -92,13 +92,9 @@ class Layer:
         return nodes, float(gain[0]), float(offset[0]), tensor
 
     def _votes(self, node, votes):
-        steps = np.diff(votes.astype(int), axis=0)
-        falling = (steps < 0).any(axis=0)
-        if (falling & (steps > 0).any(axis=0)).any():
-            raise refuse(node, "the vote neither rises nor falls with the sum in every channel")
+        falling, before = rising_steps(votes, node)
         self.weights = np.where(falling[:, None], -self.weights, self.weights)
-        rising = np.where(falling, votes[::-1], votes)  # sums are symmetric
-        thresholds = np.append(self.sums, self.n + 1)[(~rising).sum(axis=0)]
+        thresholds = np.append(self.sums, self.n + 1)[before]
         if (thresholds == thresholds[0]).all() and -self.n < thresholds[0] <= self.n:  # not one vote for all sums
             return {"activation": "majority_vote", "threshold": int(thresholds[0])}, []
         return {"activation": "threshold"}, [thresholds]

@@ -12,7 +12,8 @@ from brevitas_examples.bnn_pynq.models.CNV import CNV
 from brevitas_examples.bnn_pynq.models.common import CommonActQuant, CommonWeightQuant
 from torch import nn
 
-from flow.foreign import logits_of, prepare
+from flow.execute import execute_graph
+from flow.foreign import prepare
 from flow.graph import hardware_nodes
 from flow.inspect import inspect_graph, load_foreign
 from flow.passes import INTEGER_PASSES, REAL_PASSES, PassError
@@ -94,7 +95,7 @@ def test_a_residual_network(weight_quant, tmp_path):
     assert approximation.tensors > 5
     assert approximation.relative_difference < 0.05 and approximation.other_class <= 2
     original = network(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1.0).detach().numpy()
-    quantized = logits_of(model, images)
+    quantized = execute_graph(model, images)
     assert np.abs(quantized - original).max() <= approximation.largest_difference + 1e-4
     integer = compiled(model)
     logits = Golden(integer).execute(images)
@@ -114,7 +115,7 @@ def test_finns_cnv(tmp_path):
     assert approximation.tensors == 0 and approximation.largest_difference == 0
     integer = compiled(model)
     logits = Golden(integer).execute(images[:8])
-    wanted = logit_integers(integer, logits_of(model, images[:8]).astype(np.float64))
+    wanted = logit_integers(integer, execute_graph(model, images[:8]).astype(np.float64))
     np.testing.assert_array_equal(logits, wanted)
     activations = [node.op.activation for node in hardware_nodes(integer) if node.kind == "XnorPopcount"]
     assert activations == ["threshold"] * 7 + ["sum"]

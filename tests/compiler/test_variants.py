@@ -1,5 +1,8 @@
 """Every strategy, network, voter, shortcut and padding: PyTorch = QONNX = integers, on every logit."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -38,9 +41,6 @@ VARIANTS = {
 
 def compile_and_compare(network, images):
     """Compares PyTorch, the export, each pass and golden; returns the integer graph."""
-    import tempfile
-    from pathlib import Path
-
     reference = torch_logits(network, images)
     assert len(np.unique(reference, axis=0)) > len(images) // 2  # no constant network
     with tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,13 @@
 """rtl/global_pool.sv against numpy."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from flow.sim.module import RtlModule
 from flow.sim.streams import to_beats
+from tests.rtl.pools import *  # noqa: F403 - the tests of every pool
 
 CASES = [  # pixels, channels, p, bits
     (16, 512, 32, 10),
@@ -12,7 +15,6 @@ CASES = [  # pixels, channels, p, bits
     (64, 4, 4, 8),
     (1, 8, 4, 3),
 ]
-RATES = [(1.0, 1.0), (0.6, 0.6), (0.3, 0.9), (0.9, 0.3)]
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: "{}x{}-P{}-b{}".format(*case))
@@ -27,7 +29,7 @@ def module(case):
     return RtlModule("global_pool", parameters, inputs={"in": p * bits}, outputs={"out": p * bits})
 
 
-def beats(case, frames, seed):
+def frames_of(case, frames, seed):
     """Input and output beats of random frames; the first two frames are all lowest and all highest."""
     pixels, channels, p, bits = case
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
@@ -37,30 +39,15 @@ def beats(case, frames, seed):
     return to_beats(x, p, bits), to_beats(y, p, bits)
 
 
-@pytest.mark.parametrize("p_valid, p_ready", RATES)
-def test_equals_numpy(case, module, p_valid, p_ready):
-    sent, expected = beats(case, 5, seed=1)
-    run = module.run({"in": sent}, {"out": len(expected)}, seed=2, p_valid=p_valid, p_ready=p_ready)
-    assert run.outputs["out"] == expected
-
-
-@pytest.mark.parametrize("share", [0.1, 0.6, 0.99])
-def test_reset_in_mid_frame(case, module, share):
-    sent, expected = beats(case, 3, seed=3)
-    run = module.run({"in": sent}, {"out": len(expected)}, seed=4, p_valid=0.9, reset_at=1 + int(share * len(sent) / 3))
-    assert run.outputs["out"] == expected
-
-
-def test_takes_a_beat_every_cycle(case, module):
-    sent, expected = beats(case, 4, seed=5)
-    run = module.run({"in": sent}, {"out": len(expected)})
-    assert run.cycles == len(sent) + 1
+@pytest.fixture
+def beats(case):
+    return partial(frames_of, case)
 
 
 def test_sums_while_the_output_waits():
     pixels, channels, p, bits = case = (64, 4, 4, 8)
     parameters = dict(Pixels=pixels, Channels=channels, P=p, Bits=bits)
     module = RtlModule("global_pool", parameters, inputs={"in": p * bits}, outputs={"out": p * bits})
-    sent, expected = beats(case, 8, seed=6)
+    sent, expected = frames_of(case, 8, seed=6)
     run = module.run({"in": sent}, {"out": len(expected)}, seed=7, p_ready=0.1)
     assert run.cycles <= len(sent) + 30  # 10 cycles a frame, if the sums stopped; only the wait for the last beat counts

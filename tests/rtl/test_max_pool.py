@@ -1,12 +1,15 @@
 """rtl/max_pool.sv against its node."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from flow.sim.module import RtlError, RtlModule
 from flow.sim.streams import to_beats
 from tests.ops.nodes import hardware_op
-from tests.rtl.streams import at_all_rates, random_signed
+from tests.rtl.pools import *  # noqa: F403 - the tests of every pool
+from tests.rtl.streams import random_signed
 
 CASES = [  # height, width, channels, p, bits
     (8, 8, 64, 16, 10),
@@ -33,7 +36,7 @@ def build(height, width, channels, p, bits):
     return RtlModule("max_pool", parameters, {"in": p * bits}, {"out": p * bits})
 
 
-def beats(case, frames, seed):
+def frames_of(case, frames, seed):
     """Input and output beats of random frames; the first two are all lowest and all highest, and the largest of a window of
     the third is in each of its places."""
     height, width, channels, p, bits = case
@@ -48,25 +51,9 @@ def beats(case, frames, seed):
     return to_beats(x, p, bits, bipolar=bipolar), to_beats(y, p, bits, bipolar=bipolar)
 
 
-@at_all_rates
-def test_equals_its_node(case, module, p_valid, p_ready):
-    sent, expected = beats(case, 5, seed=1)
-    run = module.run({"in": sent}, {"out": len(expected)}, seed=2, p_valid=p_valid, p_ready=p_ready)
-    assert run.outputs["out"] == expected
-
-
-@pytest.mark.parametrize("share", [0.1, 0.6, 0.99])
-def test_reset_in_mid_frame(case, module, share):
-    sent, expected = beats(case, 3, seed=3)
-    run = module.run({"in": sent}, {"out": len(expected)}, seed=4, p_valid=0.9, reset_at=1 + int(share * len(sent) / 3))
-    assert run.outputs["out"] == expected
-
-
-def test_takes_a_beat_every_cycle(case, module):
-    sent, expected = beats(case, 4, seed=5)
-    run = module.run({"in": sent}, {"out": len(expected)})
-    assert run.outputs["out"] == expected
-    assert run.cycles == len(sent) + 1
+@pytest.fixture
+def beats(case):
+    return partial(frames_of, case)
 
 
 @pytest.mark.parametrize(
