@@ -110,7 +110,7 @@ class Classifier(QuantLinear):
     """8-bit dense layer with its bias rounded to the accumulator grid.
 
     Input [N, C] on the grid ``2^-input_fraction``; logits [N, classes] are exact integers times
-    ``2^-input_fraction * weight scale``.
+    ``2^-input_fraction * weight scale``; float64 outside of training.
     """
 
     def __init__(self, inputs: int, classes: int, input_fraction: int):
@@ -123,7 +123,10 @@ class Classifier(QuantLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.quant_weight()
-        return F.linear(x, weight.value, self.rounded_bias(weight.scale))
+        bias = self.rounded_bias(weight.scale)
+        if self.training:
+            return F.linear(x, weight.value, bias)
+        return F.linear(x.double(), weight.value.double(), bias.double())  # sums can leave float32's exact range (2^24)
 
     def fused(self) -> QuantLinear:
         """The same evaluation as one plain Brevitas layer, which is what is exported."""

@@ -46,7 +46,10 @@ class FoldedConv2d(nn.Module):
         else:
             mean, var = norm.running_mean, norm.running_var
         weight, bias, _ = self.folded(mean, var)
-        return F.conv2d(x, weight, bias, padding=padding)
+        if self.training:
+            return F.conv2d(x, weight, bias, padding=padding)
+        # sums can leave float32's exact range (2^24); from there on every residual saturates
+        return F.conv2d(x.double(), weight.double(), bias.double(), padding=padding).float()
 
     def fused(self) -> QuantConv2d:
         """The same evaluation as one Brevitas layer, which is what is exported."""

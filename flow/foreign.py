@@ -13,12 +13,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.general import GiveUniqueNodeNames, SortGraph
 from qonnx.transformation.infer_shapes import InferShapes
 
 from flow.errors import FlowError
-from flow.execute import execute_graph, with_batch
+from flow.execute import Execution, execute_graph
 from flow.graph import consumers
 from flow.passes.chain import ELEMENTWISE, QUANTIZERS
 from flow.passes.grid import Grid, grid_of
@@ -187,7 +186,7 @@ def _behind_layer(model: ModelWrapper, tensor: str, cuts: dict[str, bool]) -> bo
 
 def _largest(model: ModelWrapper, tensors: list[str], images: np.ndarray, count: int = 32) -> float:
     part = images[:count].transpose(0, 3, 1, 2).astype(np.float32)
-    context = execute_onnx(with_batch(model, len(part)), {model.graph.input[0].name: part}, return_full_exec_context=True)
+    context = Execution(model).run({model.graph.input[0].name: part}, keep=True)
     return max(float(np.abs(context[tensor]).max()) for tensor in tensors) if tensors else 1.0
 
 

@@ -11,7 +11,7 @@ from qonnx.core.datatype import DataType
 from qonnx.custom_op.base import CustomOp
 
 DOMAIN = "flow.ops"
-FLOAT32_EXACT = 2**24  # float32 holds every integer below this magnitude
+FLOAT64_EXACT = 2**53  # float64 holds every integer below this magnitude
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,10 @@ class Stream:
     @property
     def bipolar(self) -> bool:
         return self.bits == 1 and not self.masked
+
+
+Interval = tuple[np.ndarray, np.ndarray]
+"""Least and largest integer [C] of a stream's channels."""
 
 
 def divisors(value: int, limit: int | None = None) -> list[int]:
@@ -120,6 +124,18 @@ class HardwareOp(CustomOp):
         """Outputs (one array, or a tuple) from integer inputs in the order of the node's inputs."""
         raise NotImplementedError
 
+    def bounds(self, inputs: list[Interval], constants: tuple[np.ndarray, ...]) -> list[Interval]:
+        """The interval of every output for those of the stream inputs.
+
+        A node whose outputs rise with all its inputs, which this default is for, takes its extremes at theirs.
+        """
+        corners = []
+        for side in (0, 1):
+            maps = [np.broadcast_to(interval[side], (1, s.height, s.width, s.channels)) for interval, s in zip(inputs, self.inputs(), strict=True)]
+            results = self.evaluate(*maps, *constants)
+            corners.append(results if isinstance(results, tuple) else (results,))
+        return [(low.min(axis=(0, 1, 2)), high.max(axis=(0, 1, 2))) for low, high in zip(*corners)]
+
     def inputs(self) -> list[Stream]:
         """Stream inputs, in order (parameters excluded)."""
         return [Stream(self.height, self.width, self.channels, self.p, self.bits)]
@@ -158,9 +174,9 @@ class HardwareOp(CustomOp):
         arrays = [context[name].astype(np.int64) for name in self.onnx_node.input]
         results = self.evaluate(*arrays)
         for name, result in zip(self.onnx_node.output, results if isinstance(results, tuple) else (results,)):
-            if np.abs(result).max(initial=0) >= FLOAT32_EXACT:
-                raise OverflowError(f"{self.name}: a value beyond 2^24 does not fit float32; run the golden model")
-            context[name] = result.astype(np.float32)
+            if np.abs(result).max(initial=0) >= FLOAT64_EXACT:
+                raise OverflowError(f"{self.name}: a value of 2^53 or more fits no float64; run the golden model")
+            context[name] = narrow(result.astype(np.float64))
 
     def verify_node(self):
         return []
@@ -172,6 +188,24 @@ def stream_datatype(stream: Stream) -> DataType:
     if stream.bipolar:
         return DataType["BIPOLAR"]
     return DataType[f"{'INT' if stream.signed else 'UINT'}{stream.bits}"]
+
+
+def narrow(values: np.ndarray) -> np.ndarray:
+    """float64 values as float32 where that loses nothing."""
+    single = values.astype(np.float32)
+    return single if np.array_equal(single, values) else values
+
+
+def stream_range(stream: Stream) -> tuple[int, int]:
+    """Least and largest integer that a stream can carry."""
+    if stream.bits == 1:
+        return -1, 1
+    return (-(1 << (stream.bits - 1)), (1 << (stream.bits - 1)) - 1) if stream.signed else (0, (1 << stream.bits) - 1)
+
+
+def signed_bits(low: int, high: int) -> int:
+    """Bits of the narrowest signed integer that holds low..high."""
+    return max((-int(low) - 1).bit_length() if low < 0 else 0, int(high).bit_length() if high > 0 else 0) + 1
 
 
 def saturate(values: np.ndarray, bits: int) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 from onnx import helper
 from qonnx.custom_op.base import CustomOp
 
-from .base import FLOAT32_EXACT
+from .base import FLOAT64_EXACT, narrow
 
 
 class _Boundary(CustomOp):
@@ -30,10 +30,10 @@ class ToStream(_Boundary):
 
     def execute_node(self, context, graph):
         x = context[self.onnx_node.input[0]].astype(np.float64) / self.get_nodeattr("scale")
-        if not np.array_equal(x, np.rint(x)) or np.abs(x).max(initial=0) >= FLOAT32_EXACT:
+        if not np.array_equal(x, np.rint(x)) or np.abs(x).max(initial=0) >= FLOAT64_EXACT:
             raise ValueError(f"{self.onnx_node.name}: {self.onnx_node.input[0]} is off the grid")
         x = x.transpose(0, 2, 3, 1) if x.ndim == 4 else x[:, None, None, :]
-        context[self.onnx_node.output[0]] = np.ascontiguousarray(x, np.float32)
+        context[self.onnx_node.output[0]] = narrow(np.ascontiguousarray(x))
 
 
 class FromStream(_Boundary):
@@ -43,6 +43,6 @@ class FromStream(_Boundary):
         return {"scale": ("f", True, 1.0), "flat": ("i", False, 0)}
 
     def execute_node(self, context, graph):
-        x = context[self.onnx_node.input[0]] * np.float32(self.get_nodeattr("scale"))
+        x = context[self.onnx_node.input[0]].astype(np.float64) * self.get_nodeattr("scale")
         x = x[:, 0, 0, :] if self.get_nodeattr("flat") else x.transpose(0, 3, 1, 2)
-        context[self.onnx_node.output[0]] = np.ascontiguousarray(x, np.float32)
+        context[self.onnx_node.output[0]] = narrow(np.ascontiguousarray(x))

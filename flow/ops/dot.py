@@ -12,3 +12,10 @@ def dot(windows: np.ndarray, weights: np.ndarray, kind=np.float32) -> np.ndarray
     flat = windows.reshape(-1, windows.shape[-1]).astype(kind)
     sums = flat @ np.ascontiguousarray(weights.T, kind)
     return sums.astype(np.int64).reshape(*windows.shape[:-1], len(weights))
+
+
+def dot_bounds(inputs: tuple[np.ndarray, np.ndarray], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest sum [O] of weights [O, n] times values between ``inputs``, two arrays [n]."""
+    low, high = (side.astype(np.int64) for side in inputs)
+    positive, negative = np.maximum(weights, 0), np.minimum(weights, 0)
+    return positive @ low + negative @ high, positive @ high + negative @ low

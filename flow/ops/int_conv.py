@@ -1,7 +1,7 @@
 import numpy as np
 
-from .base import Cost, HardwareOp, Stream, memory_cost, saturate
-from .dot import dot
+from .base import Cost, HardwareOp, Interval, Stream, memory_cost, saturate
+from .dot import dot, dot_bounds
 
 
 class IntConv(HardwareOp):
@@ -26,6 +26,17 @@ class IntConv(HardwareOp):
     def evaluate(self, window, weights, bias, multiplier=1):
         sums = dot(window, weights, np.float64)  # exact: far below 2^53
         return saturate((multiplier * sums + bias) >> self.shift, self.out_bits)
+
+    def accumulator(self, inputs: Interval, weights, bias, multiplier=1) -> Interval:
+        """Bounds [O] of ``multiplier * sum + bias``, and of the sum and the product on the way to it."""
+        sums = dot_bounds(inputs, weights)
+        low, high = np.minimum(*(multiplier * side for side in sums)), np.maximum(*(multiplier * side for side in sums))
+        return np.minimum.reduce([sums[0], low, low + bias]), np.maximum.reduce([sums[1], high, high + bias])
+
+    def bounds(self, inputs, constants):
+        weights, bias, *multiplier = constants
+        sides = [side * (multiplier[0] if multiplier else 1) + bias for side in dot_bounds(inputs[0], weights)]
+        return [tuple(saturate(side(*sides) >> self.shift, self.out_bits) for side in (np.minimum, np.maximum))]
 
     @property
     def scaled(self) -> bool:

@@ -12,6 +12,10 @@ class PixelTable(HardwareOp):
     def evaluate(self, x, table):
         return table[x.astype(np.int64)]
 
+    def bounds(self, inputs, constants):
+        parts = [constants[0][low : high + 1] for low, high in zip(*inputs[0])]
+        return [tuple(np.array([side(part) for part in parts]) for side in (np.min, np.max))]
+
     def inputs(self):
         return [Stream(self.height, self.width, self.channels, self.p, 8, signed=False)]
 

@@ -17,6 +17,13 @@ class PReLU(HardwareOp):
         product = np.where(above, up, down) * x + np.where(above, up_offset, down_offset)
         return saturate(product >> self.shift, self.out_bits)
 
+    def bounds(self, inputs, constants):
+        low, high = inputs[0]
+        step = constants[0]
+        ends = np.stack([low, high, np.clip(step - 1, low, high), np.clip(step, low, high)])  # of both lines
+        values = self.evaluate(ends, *constants)
+        return [(values.min(axis=0), values.max(axis=0))]
+
     def outputs(self):
         stream = self.inputs()[0]
         return [type(stream)(stream.height, stream.width, stream.channels, stream.parallel, self.out_bits)]

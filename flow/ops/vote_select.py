@@ -12,6 +12,10 @@ class VoteSelect(HardwareOp):
     def evaluate(self, vote, low, high):
         return np.where(vote > 0, high, low).astype(np.int32)
 
+    def bounds(self, inputs, constants):
+        sides = [self.evaluate(side, *constants) for side in inputs[0]]
+        return [(np.minimum(*sides), np.maximum(*sides))]
+
     def inputs(self):
         return [Stream(self.height, self.width, self.channels, self.p, 1)]
 

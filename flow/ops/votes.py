@@ -1,8 +1,10 @@
 """What stands behind the sums of a binary layer: the arithmetic of XnorPopcount's and WeightStationary's activations."""
 
+import math
+
 import numpy as np
 
-from .base import saturate
+from .base import Interval, saturate
 from .dot import dot
 
 ACTIVATIONS = ("majority_vote", "threshold", "popcount_scale", "sum")
@@ -35,6 +37,10 @@ def activate(op, windows: np.ndarray, weights: np.ndarray, *constants: np.ndarra
     if op.group and not windows.all():
         raise ValueError(f"{op.name}: a grouped voter cannot take windows padded with zeros: pad with -1 or +1")
     sums = group_votes(windows, weights, op.group, op.group_threshold) if op.group else dot(windows, weights)
+    return _activation(op, sums, *constants)
+
+
+def _activation(op, sums: np.ndarray, *constants: np.ndarray) -> np.ndarray:
     if op.activation == "popcount_scale":
         multiplier, offset = constants
         return saturate((sums * multiplier + offset) >> op.shift, op.out_bits)
@@ -42,6 +48,15 @@ def activate(op, windows: np.ndarray, weights: np.ndarray, *constants: np.ndarra
         return sums
     (threshold,) = constants or (op.threshold,)
     return np.where(sums >= threshold, 1, -1).astype(np.int8)
+
+
+def output_bounds(op, inputs: int, constants: tuple[np.ndarray, ...]) -> Interval:
+    """Bounds [O] of ``op``'s outputs for all sums of ``inputs`` signs; every activation is monotone in the sum."""
+    if op.group:
+        inputs = math.ceil(inputs / op.group)
+    sides = np.full(op.features, -inputs), np.full(op.features, inputs)
+    results = [_activation(op, side, *constants) for side in sides]
+    return np.minimum(*results), np.maximum(*results)
 
 
 def group_votes(windows: np.ndarray, weights: np.ndarray, group: int, threshold: int) -> np.ndarray:

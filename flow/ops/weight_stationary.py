@@ -1,7 +1,7 @@
 import math
 
 from .base import Cost, HardwareOp, Stream, memory_cost
-from .votes import ATTRIBUTES, activate, output_bits, table_bits
+from .votes import ATTRIBUTES, activate, output_bits, output_bounds, table_bits
 from .window import Window
 
 DDR_WORD = 64
@@ -49,6 +49,9 @@ class WeightStationary(Window, HardwareOp):
 
     def evaluate(self, x, weights, *constants):
         return activate(self, self.windows(x), weights, *constants)
+
+    def bounds(self, inputs, constants):
+        return [output_bounds(self, self.window, constants[1:])]
 
     def inputs(self):
         return [Stream(self.height, self.width, self.channels, self.simd, 1)]

@@ -1,5 +1,5 @@
 from .base import Cost, HardwareOp, Stream, memory_cost
-from .votes import ATTRIBUTES, activate, output_bits, table_bits
+from .votes import ATTRIBUTES, activate, output_bits, output_bounds, table_bits
 
 
 class XnorPopcount(HardwareOp):
@@ -20,6 +20,9 @@ class XnorPopcount(HardwareOp):
 
     def evaluate(self, window, weights, *constants):
         return activate(self, window, weights, *constants)
+
+    def bounds(self, inputs, constants):
+        return [output_bounds(self, self.channels, constants[1:])]
 
     @property
     def synapse_fold(self):

@@ -16,6 +16,7 @@ from .infer_vote_select import InferVoteSelect
 from .infer_xnor_popcount import InferXnorPopcount
 from .join_streams import InsertDuplicates, JoinStreams, StreamBoundaries
 from .rewrite import PassError
+from .set_widths import SetWidths
 
 # each leaves a graph with the same input and output, so it can be executed before and after
 REAL_PASSES = (
@@ -36,6 +37,6 @@ REAL_PASSES = (
     SortGraph,
 )
 # from here on pixels and logits are integers
-INTEGER_PASSES = (StreamBoundaries, RequireIntegers, NameStreams)
+INTEGER_PASSES = (StreamBoundaries, RequireIntegers, NameStreams, SetWidths)
 
 __all__ = ["INTEGER_PASSES", "REAL_PASSES", "PassError"]

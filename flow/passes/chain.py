@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime as ort
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
+from flow.execute import Execution
 from flow.graph import consumers
 
 from .rewrite import refuse
@@ -60,34 +59,12 @@ def _one_variable(model: ModelWrapper, node: NodeProto) -> bool:
 def evaluate_chain(model: ModelWrapper, chain: list[NodeProto], values: np.ndarray, channels: int) -> np.ndarray:
     """Outputs [len(values), channels] of the chain for the values [K] (the same in every channel) or [K, channels].
 
-    Runs the nodes as the graph would (onnxruntime, or QONNX for its own), on float32.
+    Runs the nodes as the graph does.
     """
     columns = values.reshape(len(values), -1).astype(np.float32)
     tensor = np.broadcast_to(columns, (len(values), channels))[:, :, None, None].copy()
     entering = chain_input(model, chain)
+    execution, context = Execution(model), {entering: tensor}
     for node in chain:
-        context = {name: model.get_initializer(name) for name in node.input if name and name != entering}
-        context[entering] = tensor
-        if is_custom_op(node.domain):
-            getCustomOp(node).execute_node(context, model.graph)
-            tensor = context[node.output[0]]
-        else:
-            tensor = _run(node, context, model)
-        entering = node.output[0]
-    return tensor[:, :, 0, 0]
-
-
-def _run(node: NodeProto, context: dict[str, np.ndarray], model: ModelWrapper) -> np.ndarray:
-    variable = [name for name in node.input if context[name] is not None and model.get_initializer(name) is None]
-    constants = [numpy_helper.from_array(context[n], n) for n in node.input if n not in variable]
-    graph = helper.make_graph(
-        [node], "chain",
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in variable],
-        [helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, None)],
-        constants,
-    )  # fmt: skip
-    proto = helper.make_model(graph, opset_imports=model.model.opset_import, ir_version=model.model.ir_version)
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return session.run(None, {name: context[name] for name in variable})[0]
+        execution.node(node, context)
+    return context[chain[-1].output[0]][:, :, 0, 0]

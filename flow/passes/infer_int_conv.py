@@ -127,14 +127,12 @@ class _Layer:
 
     def _emit(self, chain, output, scale, bias, scaled=(), thresholds=None, **attributes):
         conv, grid = self.conv, self.conv.grid
-        largest = np.abs(self.weights).sum(axis=1) * max(-grid.low, grid.high)
-        largest = largest * (np.abs(scaled[0]) if scaled else 1) + np.abs(bias)
         rewriter = Rewriter(self.model)
         stream = rewriter.to_stream(conv.input, grid.scale)
         stream = rewriter.node("SlidingWindow", stream, bits=grid.bits, pad_value=0, **conv.window)
         stream = rewriter.node(
             "IntConv", stream, [self.weights, bias, *scaled], features=len(self.weights), bits=grid.bits,
-            weight_bits=max(2, conv.weights.bits), acc_bits=int(largest.max()).bit_length() + 1, **attributes,
+            weight_bits=max(2, conv.weights.bits), **attributes,
         )  # fmt: skip
         if thresholds is not None:
             stream = rewriter.node("SignThreshold", stream, [thresholds], bits=attributes["out_bits"])

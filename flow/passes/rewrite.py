@@ -51,18 +51,18 @@ class Rewrite(Transformation):
         raise NotImplementedError
 
     def apply(self, model):
+        changed = False
         for node in list(model.graph.node):
             key = node.output[0]
-            if key in self._refused:
+            if key in self._refused or (changed and model.find_producer(key) != node):  # gone with another one's rewrite
                 continue
             try:
-                if self.rewrite(model, node):
-                    return model, True
+                changed |= self.rewrite(model, node)
             except PassError as error:
                 self._refused.add(key)
                 notes = {key: {"name": error.name, "type": error.kind, "reason": error.reason, "way": error.way}}
                 write_notes(model, REFUSALS, {**notes, **read_notes(model, REFUSALS)})
-        return model, False
+        return model, changed
 
 
 LAYERS = ("Conv", "Gemm", "MatMul", "GroupVote")  # what stands for the nodes around it

@@ -68,7 +68,15 @@ def equal_states(one: Trainer, other: Trainer):
     assert all(torch.equal(a[key][field], b[key][field]) for key in a for field in a[key])
 
 
-def test_ctrl_c_saves_the_step_it_is_in(samples, tmp_path):
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as Python has it; a job that a shell put into the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_saves_the_step_it_is_in(samples, tmp_path, ctrl_c):
     def interrupt(line):
         if line.get("step") == 4:
             os.kill(os.getpid(), signal.SIGINT)
