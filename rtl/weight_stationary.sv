@@ -29,7 +29,7 @@
 ///   Threshold:                the least count that votes +1; default: the majority of all signs, a tie votes +1
 ///   MultiplierBits, OffsetBits, Shift, MultiplierFile, OffsetFile: of popcount_scale
 ///   ThresholdFile:            of threshold
-///   MemoryStyle:              of the two maps: "auto", "block" or "distributed"
+///   MemoryStyle:              of the map: "auto", "block" or "distributed"
 /// Ports
 ///   clk_i, rst_ni: clock; synchronous reset, active low
 ///   in_*:     the map, Simd bits a beat, NHWC
@@ -361,7 +361,7 @@ module weight_stationary #(
 
   // ---------------------------------------------------------------- vote maps: written in channel order, drained in pixel order
 
-  (* ram_style = MemoryStyle *) logic [Pe*OutBits-1:0] votes[2*VoteWords];
+  (* ram_style = "distributed" *) logic [Pe*OutBits-1:0] votes[2*VoteWords];
   logic [VoteBits-1:0] vote_address_q, vote_start_q, drain_q;  // pixel NF words apart; of pixel 0; word to read next
   logic [PixelBits-1:0] vote_pixel_q;
   logic [NfBits-1:0] vote_nf_q;

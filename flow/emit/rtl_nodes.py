@@ -203,7 +203,7 @@ def _weight_stationary(node):
     parameters = {
         "Height": op.height, "Width": op.width, "Channels": op.channels, "Outputs": op.features, "Kernel": op.kernel,
         "Stride": op.stride, "Padding": op.padding, "PadValue": op.pad_value, "Pe": op.pe, "Simd": op.simd, **voter,
-        "MemoryStyle": "distributed",
+        "MemoryStyle": op.map_memory,
     }  # fmt: skip
     return Cell("weight_stationary", parameters, memories)
 

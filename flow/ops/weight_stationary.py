@@ -5,6 +5,7 @@ from .votes import ATTRIBUTES, activate, output_bits, output_bounds, table_bits
 from .window import Window
 
 DDR_WORD = 64
+DISTRIBUTED_MAP_BITS = 1 << 16
 
 
 class WeightStationary(Window, HardwareOp):
@@ -40,6 +41,12 @@ class WeightStationary(Window, HardwareOp):
         return math.ceil(self.weight_bits / DDR_WORD)
 
     @property
+    def map_memory(self):
+        """What the two maps are kept in, one of which fills while the other is used."""
+        bits = 2 * self.pixels * self.channels
+        return "distributed" if bits <= DISTRIBUTED_MAP_BITS else "block"
+
+    @property
     def neuron_fold(self):
         return self.features // self.pe
 
@@ -66,7 +73,7 @@ class WeightStationary(Window, HardwareOp):
         count_bits = int(self.window).bit_length()
         # lines through Yosys estimates of rtl/weight_stationary.sv and one port of rtl/weight_stream.sv
         engine = Cost(lut=2.7 * self.pe * self.simd + 60 + 180, ff=0.45 * self.pe * self.simd + 440 + 150)
-        maps = memory_cost(2 * self.pixels * self.channels // self.simd, self.simd, "distributed")
+        maps = memory_cost(2 * self.pixels * self.channels // self.simd, self.simd, self.map_memory)
         sums = memory_cost(self.out_pixels, self.pe * count_bits, "distributed")
         votes = memory_cost(2 * self.out_pixels * self.neuron_fold, self.pe * output_bits(self), "distributed")
         fifo = memory_cost(64, DDR_WORD, "distributed")

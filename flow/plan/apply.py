@@ -16,7 +16,7 @@ from flow.ops import DOMAIN, HardwareOp, custom_op
 from flow.ops.base import stream_datatype
 from flow.ops.votes import ATTRIBUTES
 
-from .folding import ENGINES, simd_choices, why_not_ddr
+from .folding import ENGINES, absorbs_window, simd_choices, why_not_ddr
 from .plan import Plan
 
 
@@ -30,14 +30,21 @@ def variant(node: NodeProto, **attributes) -> HardwareOp:
 
 
 def stationary_node(window: NodeProto, engine: NodeProto, pe: int, simd: int) -> NodeProto:
-    """The WeightStationary node that does the work of a SlidingWindow and its XnorPopcount."""
+    """The WeightStationary node that does the work of a SlidingWindow and its XnorPopcount.
+
+    Windows in another order than "tap" stay, and their elements are the channels of the map it keeps.
+    """
     w, e = getCustomOp(window), getCustomOp(engine)
+    if absorbs_window(w):
+        source, names = window.input[0], ("height", "width", "channels", "kernel", "stride", "padding", "pad_value")
+        geometry = {name: getattr(w, name) for name in names}
+    else:
+        source = engine.input[0]
+        geometry = {"height": e.height, "width": e.width, "channels": e.channels, "kernel": 1, "stride": 1, "padding": 0}
     return helper.make_node(
-        "WeightStationary", [window.input[0], *engine.input[1:]], [engine.output[0]],
+        "WeightStationary", [source, *engine.input[1:]], [engine.output[0]],
         name=engine.name.replace("XnorPopcount", "WeightStationary"), domain=DOMAIN,
-        height=w.height, width=w.width, channels=w.channels, kernel=w.kernel, stride=w.stride, padding=w.padding,
-        pad_value=w.pad_value, features=e.features, bits=1, pe=pe, simd=simd,
-        **{name: getattr(e, name) for name in ATTRIBUTES},
+        **geometry, features=e.features, bits=1, pe=pe, simd=simd, **{name: getattr(e, name) for name in ATTRIBUTES},
     )  # fmt: skip
 
 
@@ -100,7 +107,8 @@ def _stream_weights(model: ModelWrapper, engine: NodeProto, plan: Plan) -> None:
     index = list(model.graph.node).index(engine)
     model.graph.node.remove(engine)
     model.graph.node.insert(index, node)
-    model.graph.node.remove(window)
+    if absorbs_window(getCustomOp(window)):
+        model.graph.node.remove(window)
 
 
 def _connect(model: ModelWrapper, tensor: str, plan: Plan) -> None:

@@ -20,14 +20,17 @@ def simd_choices(window: HardwareOp, engine: HardwareOp) -> list[int]:
     return [simd for simd in simds if (simd % group == 0 and not last) or (group % simd == 0 and last % simd == 0)]
 
 
+def absorbs_window(window: HardwareOp) -> bool:
+    """Does an engine whose weights come from DDR gather the windows itself?"""
+    return window.order == "tap"
+
+
 def why_not_ddr(window: HardwareOp, engine: HardwareOp, pe: int, simd: int) -> str | None:
     """What keeps the engine's weights out of DDR; None if nothing does."""
     if engine.onnx_node.op_type != "XnorPopcount":
         return "only binary convolutions read their weights from DDR"
     if engine.pixels < 4:
         return "it needs at least 4 output pixels"
-    if window.order != "tap":
-        return f"a voter whose windows are in order {window.order} keeps its weights on chip"
     word = pe * simd
     if max(word, 64) % min(word, 64) or engine.weight_bits % 64:
         return f"pe * simd must divide 64 or be a multiple of it, not {word}"

@@ -22,7 +22,7 @@ from flow.ops.base import divisors, memory_cost
 from .apply import stationary_node, variant
 from .estimate import CONTROL
 from .fifos import branch, join_fifos
-from .folding import ENGINES, STATIONARY_PIXELS, simd_choices, why_not_ddr
+from .folding import ENGINES, STATIONARY_PIXELS, absorbs_window, simd_choices, why_not_ddr
 from .plan import FifoPlan, NodePlan, Plan, fingerprint
 from .target import Target
 
@@ -191,7 +191,7 @@ def _options(model, engine: NodeProto, cycles: int, join: NodeProto | None) -> l
         if op.pixels <= STATIONARY_PIXELS and not why_not_ddr(window, op, pe, simd):
             stationary = getCustomOp(stationary_node(window_node, engine, pe, simd))
             if stationary.cycles() <= cycles:
-                cost = stationary.cost() + fifos["ddr"]
+                cost = stationary.cost() + fifos["ddr"] + (Cost() if absorbs_window(window) else window_cost)
                 options.append(Option(pe, simd, "ddr", cost, stationary.ddr_words * 8))
     return options
 

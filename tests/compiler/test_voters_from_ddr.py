@@ -1,0 +1,56 @@
+"""Grouped voters whose weights come from DDR: golden, HLS and RTL."""
+
+import numpy as np
+import pytest
+
+from brevitas_models.config import NetworkConfig
+from flow.compile import integer_graph
+from flow.emit.hls import emit_hls
+from flow.emit.rtl import emit_rtl
+from flow.graph import hardware_nodes
+from flow.plan.apply import apply_plan
+from flow.plan.fifos import join_fifos
+from flow.plan.plan import FifoPlan, NodePlan
+from flow.plan.planner import plan_network
+from flow.plan.target import load_target
+from flow.sim.compare import first_difference
+from flow.sim.csim import CsimAccelerator
+from flow.sim.golden import Golden
+from flow.sim.rtl import RtlAccelerator
+
+from .small import Layer, SmallNetwork, random_images, settle
+
+IMAGES = random_images(32, 16)
+VOTERS = {  # voter: (pe, simd) of the layer with weights in DDR
+    "maj3": (8, 24),
+    "hierarchical(9)": (16, 36),
+    "hierarchical(16,-+)": (4, 16),
+}
+
+
+@pytest.mark.parametrize("voter", [v if v == "maj3" else pytest.param(v, marks=pytest.mark.slow) for v in VOTERS])
+def test_every_backend_agrees(voter, tmp_path):
+    config = NetworkConfig(width=8, voter=voter)
+    network = settle(SmallNetwork(config, (Layer(2), Layer(2), Layer())), IMAGES)
+    model = integer_graph(network, size=16)
+    target = load_target("u250")
+    plan = plan_network(model, target, 2_000)
+    last = [name for name in plan.nodes if name.startswith("XnorPopcount")][-1]
+    pe, simd = VOTERS[voter]
+    plan.nodes[last] = NodePlan(pe=pe, simd=simd, memory="ddr")
+    plan.fifos |= {tensor: FifoPlan(elements=elements, memory="block") for tensor, elements in join_fifos(model, {last}).items()}
+    hardware = apply_plan(model, plan)
+    (stationary,) = [node for node in hardware_nodes(hardware) if node.kind == "WeightStationary"]
+    assert (stationary.op.group, stationary.op.kernel) == {"maj3": (3, 1), "hierarchical(9)": (9, 1)}.get(voter, (16, 3))
+
+    logits = Golden(model).execute(IMAGES[:4])
+    assert len(np.unique(logits, axis=0)) == 4
+    streams: dict[str, np.ndarray] = {}
+    np.testing.assert_array_equal(Golden(hardware).execute(IMAGES[:4], streams), logits)
+    order = [name for node in hardware_nodes(hardware) for name in node.outputs]
+    csim = CsimAccelerator(emit_hls(hardware, tmp_path / "hls", build_id="0" * 32, part=target.part, clock_mhz=100))
+    rtl = RtlAccelerator(emit_rtl(hardware, tmp_path / "rtl", build_id="0" * 32, clock_mhz=100))
+    for accelerator in (csim, rtl):
+        result = accelerator.execute(IMAGES[:4], taps=4)
+        np.testing.assert_array_equal(result.logits, logits)
+        assert first_difference(streams, result.streams, order) is None
