@@ -111,18 +111,22 @@ def converted(network: nn.Module, **changes) -> nn.Module:
     except ValidationError as error:
         raise ModelError("; ".join(e["msg"].removeprefix("Value error, ") for e in error.errors())) from error
     result = build_network(config)
-    state = network.state_dict()
-    sample = parse_voter(config.voter).sample
-    if sample > 1 and parse_voter(network.config.voter).sample == 1:
-        state = {name: w[:, ::sample] if is_binary_weight(name) else w for name, w in state.items()}
     try:
-        missing, unexpected = load_weights(result, state, strict=False)
+        missing, unexpected = load_weights(result, weights_for(config, network), strict=False)
     except RuntimeError as error:
         raise ModelError(f"weights of {network.config} do not fit {config}: train that network") from error
     strangers = [key for key in (*missing, *unexpected) if not key.endswith("log_alpha")]
     if strangers:
         raise ModelError(f"{config.model} with {changes} has other weights ({strangers[0]}): train that network")
     return result.eval()
+
+
+def weights_for(config: NetworkConfig, network: nn.Module) -> dict[str, Tensor]:
+    """The state dict of ``network`` for one of ``config``: a sampling voter takes every so many-th of the input channels."""
+    state, sample = network.state_dict(), parse_voter(config.voter).sample
+    if sample > 1 and parse_voter(network.config.voter).sample == 1:
+        state = {name: w[:, ::sample] if is_binary_weight(name) else w for name, w in state.items()}
+    return state
 
 
 def is_binary_weight(name: str) -> bool:

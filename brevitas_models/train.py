@@ -22,7 +22,7 @@ from .config import NetworkConfig, TrainConfig
 from .data import ImageSet
 from .errors import ModelError
 from .metrics import top1_top5
-from .networks import build_network, load_weights
+from .networks import build_network, load_weights, weights_for
 
 SCHEDULE = ("epochs", "lr", "warmup", "resolutions")  # what may change in the middle of a run
 MIDDLE = 128  # a pixel of value 128 is the network's zero; crops are padded with it
@@ -146,6 +146,9 @@ class Trainer:
         self.init, self.earlier = None, []
         if not self.steps:
             raise TrainError(f"{len(train)} images are less than one batch of {config.batch}: lower --batch")
+        smaller = [size for _, size in config.resolutions if size != 32]
+        if smaller and network.model == "bnn_cifar10":
+            raise TrainError(f"bnn_cifar10 has dense layers for maps of 4x4 pixels: no --resolutions of {smaller[0]}, only 0:32")
         self.folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -191,15 +194,16 @@ class Trainer:
         self.earlier.append(f"{step / self.steps_per_epoch:.2f} epochs of {command}")
 
     def start_from(self, network: torch.nn.Module, name: str) -> None:
-        """Takes the weights of another network of the same shape; ``name`` says which, for the record.
+        """Takes the weights of another network of the same model and width; ``name`` says which, for the record.
 
-        The strategies differ only in the division numbers, which stay at their start when ``network`` has none.
+        Strategies and voters differ only in the division numbers, which stay at their start when ``network`` has none;
+        so do the weights of a kind of shortcut that ``network`` has not.
         """
         try:
-            missing, unexpected = load_weights(self.model, network.state_dict(), strict=False)
+            missing, unexpected = load_weights(self.model, weights_for(self.network, network), strict=False)
         except RuntimeError as error:
             raise TrainError(f"{name} has other shapes than this network: give the same --width") from error
-        strangers = [key for key in (*missing, *unexpected) if not key.endswith("log_alpha")]
+        strangers = [key for key in (*missing, *unexpected) if not key.endswith("log_alpha") and ".shortcut." not in key]
         if strangers:
             raise TrainError(f"{name} is another network ({strangers[0]} does not match)")
         self.init = name

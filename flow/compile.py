@@ -8,7 +8,7 @@ from pathlib import Path
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.cleanup import cleanup_model
 
-from flow.passes import INTEGER_PASSES, REAL_PASSES
+from flow.passes import to_integers
 from flow.passes.fold_constants import FoldConstants
 from flow.passes.repeated_inputs import RemoveIdentities, SeparateRepeatedInputs
 
@@ -30,7 +30,4 @@ def integer_graph(network, size: int = 32) -> ModelWrapper:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         export(network, path, size=size)
-        model = load_export(path)
-    for rewrite in (*REAL_PASSES, *INTEGER_PASSES):
-        model = model.transform(rewrite())
-    return model
+        return to_integers(load_export(path))

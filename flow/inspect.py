@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.compile import load_export
 from flow.errors import FlowError
-from flow.passes import REAL_PASSES
+from flow.passes import REAL_PASSES, run_pass
 from flow.passes.finish import is_constant, refusals
 from flow.passes.grid import grid_of
 from flow.passes.rewrite import ORIGINS, read_notes
@@ -70,9 +71,9 @@ def _drop_unread_inputs(model: ModelWrapper) -> None:
 
 def inspect_graph(model: ModelWrapper) -> tuple[list[Row], list[dict[str, str]]]:
     """Rows of all nodes that compute, and what has no hardware (see ``flow.passes.finish.refusals``)."""
-    compiled = model
+    compiled = copy.deepcopy(model)
     for rewrite in REAL_PASSES:
-        compiled = compiled.transform(rewrite())
+        compiled = run_pass(compiled, rewrite)
     origins, refused = read_notes(compiled, ORIGINS), refusals(compiled)
     blamed = {row["name"] for row in refused}
     rows = []

@@ -1,5 +1,9 @@
 """Rewrites from QONNX to hardware nodes, in the order in which they run."""
 
+import copy
+
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import SortGraph
 
 from .finish import NameStreams, RemoveDeadNodes, RequireIntegers
@@ -39,4 +43,26 @@ REAL_PASSES = (
 # from here on pixels and logits are integers
 INTEGER_PASSES = (StreamBoundaries, RequireIntegers, NameStreams, SetWidths)
 
-__all__ = ["INTEGER_PASSES", "REAL_PASSES", "PassError"]
+
+
+def run_pass(model: ModelWrapper, rewrite: type[Transformation]) -> ModelWrapper:
+    """Applies a pass to ``model`` itself, which stays in topological order, and returns it.
+
+    Without qonnx's clean-up after every transformation, which costs more than the passes do.
+    """
+    return model.transform(rewrite(), make_deepcopy=False, cleanup=False)
+
+
+def to_integers(model: ModelWrapper) -> ModelWrapper:
+    """The integer graph of ``model``, which is left as it is.
+
+    Raises:
+        PassError: a part of it has no integer form.
+    """
+    model = copy.deepcopy(model)
+    for rewrite in (*REAL_PASSES, *INTEGER_PASSES):
+        model = run_pass(model, rewrite)
+    return model.cleanup()
+
+
+__all__ = ["INTEGER_PASSES", "REAL_PASSES", "PassError", "run_pass", "to_integers"]

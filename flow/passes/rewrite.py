@@ -141,7 +141,8 @@ class Rewriter:
         first = next((node for node in old if node.op_type in LAYERS), old[0])
         origins = {node.name: kinds if node is first else f"with {first.name}" for node in old}
         write_notes(self.model, ORIGINS, {**read_notes(self.model, ORIGINS), **origins})
-        index = min(list(graph.node).index(node) for node in old)
+        # where the last of them stood: behind all that the new ones read, in front of all that reads them
+        index = max(list(graph.node).index(node) for node in old) - (len(old) - 1)
         for node in old:
             graph.node.remove(node)
         for offset, node in enumerate(self.new):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from flow.build import Build, Comparison
@@ -13,23 +15,23 @@ FOREIGN_TOLERANCE = 0.05
 def streamline(build: Build) -> None:
     """Passes to hardware nodes, each executed before and after; then golden against the export."""
     from flow.execute import execute_graph
-    from flow.passes import INTEGER_PASSES, REAL_PASSES
+    from flow.passes import INTEGER_PASSES, REAL_PASSES, run_pass
     from flow.passes.rewrite import APPROXIMATIONS, read_notes
     from flow.sim.golden import Golden
 
     exported = build.graph("export")
     images = build.images(build.options.pass_images)
-    model, reference, verified = exported, execute_graph(exported, images), []
+    model, reference, verified = copy.deepcopy(exported), execute_graph(exported, images), []
     for index, rewrite in enumerate(REAL_PASSES):
-        model = model.transform(rewrite())
+        model = run_pass(model, rewrite)
         build.workspace.save_graph(model, f"{index:02d}_{rewrite.__name__}")
         result = execute_graph(model, images)
         differ = int((result != reference).sum())
         verified.append({"pass": rewrite.__name__, "images": len(images), "values": result.size, "mismatches": differ})
         _require_near(rewrite.__name__, result, reference, exact=not build.options.onnx)
     for rewrite in INTEGER_PASSES:
-        model = model.transform(rewrite())
-    build.workspace.save_graph(model, "integer")
+        model = run_pass(model, rewrite)
+    build.workspace.save_graph(model.cleanup(), "integer")
     approximations = read_notes(model, APPROXIMATIONS)
     if approximations and not build.options.onnx:
         raise VerificationError(f"{', '.join(approximations)}: no exact integer form: please report this network")

@@ -29,7 +29,7 @@ from flow.emit.rtl import emit_rtl
 from flow.errors import FlowError
 from flow.execute import execute_graph
 from flow.graph import hardware_nodes
-from flow.passes import INTEGER_PASSES, REAL_PASSES
+from flow.passes import to_integers
 from flow.plan.apply import apply_plan
 from flow.plan.planner import plan_network
 from flow.plan.target import load_target
@@ -117,8 +117,7 @@ def integer_graph(sample: Sample, tally: Tally):
         export(network, path, size=sample.size)
         model = load_export(path)
     np.testing.assert_array_equal(execute_graph(model, images), reference, err_msg="export")
-    for rewrite in (*REAL_PASSES, *INTEGER_PASSES):
-        model = model.transform(rewrite())
+    model = to_integers(model)
     logits = Golden(model).execute(images) * float(model.get_metadata_prop("logit_scale"))
     np.testing.assert_array_equal(logits, reference, err_msg="golden")
     tally.values["golden"] += logits.size

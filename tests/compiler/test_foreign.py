@@ -16,7 +16,7 @@ from flow.execute import execute_graph
 from flow.foreign import prepare
 from flow.graph import hardware_nodes
 from flow.inspect import inspect_graph, load_foreign
-from flow.passes import INTEGER_PASSES, REAL_PASSES, PassError
+from flow.passes import PassError, to_integers
 from flow.sim.golden import Golden
 from flow.steps.streamline import logit_integers
 
@@ -82,8 +82,7 @@ def exported(network, images, path):
 
 
 def compiled(model):
-    for rewrite in (*REAL_PASSES, *INTEGER_PASSES):
-        model = model.transform(rewrite())
+    model = to_integers(model)
     return model
 
 

@@ -7,7 +7,7 @@ from onnx import helper
 from brevitas_models.data import load_samples
 from flow.execute import execute_graph
 from flow.graph import hardware_nodes
-from flow.passes import INTEGER_PASSES, REAL_PASSES, PassError
+from flow.passes import INTEGER_PASSES, REAL_PASSES, PassError, run_pass, to_integers
 from flow.sim.golden import Golden
 from flow.steps.export import torch_logits
 from flow.steps.streamline import operations
@@ -25,10 +25,10 @@ def test_passes_keep_every_logit(strategy, tmp_path):
     model = exported_graph(network, tmp_path)
     np.testing.assert_array_equal(execute_graph(model, IMAGES), reference)
     for rewrite in REAL_PASSES:
-        model = model.transform(rewrite())
+        model = run_pass(model, rewrite)
         np.testing.assert_array_equal(execute_graph(model, IMAGES), reference, err_msg=rewrite.__name__)
     for rewrite in INTEGER_PASSES:
-        model = model.transform(rewrite())
+        model = run_pass(model, rewrite)
     logits = Golden(model).execute(IMAGES)
     assert logits.dtype == np.int32
     np.testing.assert_array_equal(logits * float(model.get_metadata_prop("logit_scale")), reference)
@@ -36,8 +36,7 @@ def test_passes_keep_every_logit(strategy, tmp_path):
 
 def compiled(strategy, tmp_path, **config):
     model = exported_graph(settled_network(strategy=strategy, **config), tmp_path)
-    for rewrite in (*REAL_PASSES, *INTEGER_PASSES):
-        model = model.transform(rewrite())
+    model = to_integers(model)
     return model
 
 
@@ -71,10 +70,10 @@ def test_a_float_node_is_named(tmp_path):
     model.set_tensor_shape("squashed", model.get_tensor_shape(tensor))
     last.input[0] = "squashed"
     for rewrite in REAL_PASSES:
-        model = model.transform(rewrite())
+        model = run_pass(model, rewrite)
     with pytest.raises(PassError, match=r"squash \(Tanh, "):
         for rewrite in INTEGER_PASSES:
-            model = model.transform(rewrite())
+            model = run_pass(model, rewrite)
 
 
 def test_all_that_has_no_hardware_is_listed_at_once(tmp_path):
@@ -85,8 +84,7 @@ def test_all_that_has_no_hardware_is_listed_at_once(tmp_path):
         model.set_initializer(name, np.float32(0.5).reshape(model.get_initializer(node.input[2]).shape))
         node.input[2] = name
     with pytest.raises(PassError) as error:
-        for rewrite in (*REAL_PASSES, *INTEGER_PASSES):
-            model = model.transform(rewrite())
+        model = to_integers(model)
     lines = [line for line in str(error.value).splitlines() if "padding with 0.5" in line]
     assert len(lines) == 2
     assert "Conv" in lines[0] and "1x8x32x32" in lines[0]

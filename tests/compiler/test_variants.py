@@ -12,7 +12,7 @@ from brevitas_models.networks import BnnCifar10
 from flow.compile import load_export
 from flow.execute import execute_graph
 from flow.graph import hardware_nodes
-from flow.passes import INTEGER_PASSES, REAL_PASSES
+from flow.passes import INTEGER_PASSES, REAL_PASSES, run_pass
 from flow.sim.golden import Golden
 from flow.steps.export import torch_logits
 
@@ -49,10 +49,10 @@ def compile_and_compare(network, images):
         model = load_export(path)
     np.testing.assert_array_equal(execute_graph(model, images), reference, err_msg="export")
     for rewrite in REAL_PASSES:
-        model = model.transform(rewrite())
+        model = run_pass(model, rewrite)
         np.testing.assert_array_equal(execute_graph(model, images), reference, err_msg=rewrite.__name__)
     for rewrite in INTEGER_PASSES:
-        model = model.transform(rewrite())
+        model = run_pass(model, rewrite)
     logits = Golden(model).execute(images)
     np.testing.assert_array_equal(logits * float(model.get_metadata_prop("logit_scale")), reference, err_msg="golden")
     return model

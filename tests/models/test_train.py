@@ -177,6 +177,28 @@ def test_start_from_another_strategy(samples, tmp_path):
         votes.start_from(trainer(samples, tmp_path / "w8", network=NetworkConfig(width=8)).model, "wide.popbin")
 
 
+@pytest.mark.parametrize("fields", [{"shortcut": "duplicate"}, {"shortcut": "binary"}, {"voter": "maj3"}, {"voter": "sample(2)"}], ids=str)
+def test_start_from_another_voter_or_shortcut(samples, tmp_path, fields):
+    """What both have is taken, and a network of another model is refused."""
+    first = trainer(samples, tmp_path / "first").model
+    other = trainer(samples, tmp_path / "other", network=NetworkConfig(width=4, **fields))
+    own = {name: tensor.clone() for name, tensor in other.model.state_dict().items()}
+    other.start_from(first, "first.popbin")
+    ratio = 2 if "sample(2)" in fields.values() else 1
+    assert torch.equal(other.model.blocks[5].conv.weight, first.blocks[5].conv.weight[:, ::ratio])
+    assert torch.equal(other.model.classifier.weight, first.classifier.weight)
+    strange = [name for name in own if name not in first.state_dict() and not torch.equal(own[name], other.model.state_dict()[name])]
+    assert strange == []
+    with pytest.raises(TrainError, match="is another network"):
+        trainer(samples, tmp_path / "react", network=NetworkConfig(model="reactnet18", width=4)).start_from(first, "first.popbin")
+
+
+def test_dense_layers_take_whole_images_only(samples, tmp_path):
+    network, config = NetworkConfig(model="bnn_cifar10", width=4), TrainConfig(resolutions=((0.0, 16), (0.5, 32)))
+    with pytest.raises(TrainError, match="resolutions of 16"):
+        Trainer(network, config, samples, samples, tmp_path)
+
+
 def test_too_few_images_for_a_batch(samples, tmp_path):
     with pytest.raises(TrainError, match="lower --batch"):
         trainer(samples, tmp_path, batch=512)
