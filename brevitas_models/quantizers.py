@@ -130,13 +130,18 @@ class PopBinVote(_TensorQuant):
             self.log_alpha = nn.Parameter(torch.zeros(()), requires_grad=train_alpha)
 
     def divisor(self) -> Tensor | float:
-        """D, a positive scalar."""
+        """D, a scalar of 1 or more.
+
+        Sums are whole numbers: below 1 only a tie would get a gradient, and that without bound. An alpha that runs to 0 ends at
+        D = 1 (simple-qat) and can come back, as its own gradient passes the limit.
+        """
         if self.division == "one":
             return 1.0
         if self.division == "minmax":
             return self.span
         alpha = self.log_alpha.exp()
-        return self.span + alpha if self.division.endswith("+alpha") else self.span * alpha
+        divisor = self.span + alpha if self.division.endswith("+alpha") else self.span * alpha
+        return divisor + (divisor.clamp_min(1.0) - divisor).detach()
 
     def forward(self, s: Tensor):
         s = s - self.threshold if self.threshold else s

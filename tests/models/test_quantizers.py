@@ -77,6 +77,22 @@ def test_gradient_of_alpha_is_the_slope_of_the_surrogate(division):
     assert slope == pytest.approx(float(vote.log_alpha.grad), rel=1e-5)
 
 
+@pytest.mark.parametrize("log_alpha", [-5.0, -50.0, -500.0])
+def test_an_alpha_that_runs_to_zero_ends_as_simple_qat(log_alpha):
+    vote, plain = PopBinVote(16, 3, "c*alpha").train(), PopBinVote(16, 3, "one").train()
+    with torch.no_grad():
+        vote.log_alpha.fill_(log_alpha)
+    gradients = []
+    for quantizer in (vote, plain):
+        s = torch.arange(-4.0, 5.0, requires_grad=True)
+        votes = quantizer(s)[0]
+        (votes * torch.arange(1.0, 10.0)).sum().backward()
+        gradients.append((votes.detach(), s.grad))
+    for a, b in zip(*gradients):
+        assert torch.equal(a, b) and a.isfinite().all()
+    assert vote.log_alpha.grad.isfinite()
+
+
 def test_frozen_alpha_has_no_gradient_and_an_unknown_division_is_refused():
     assert not PopBinVote(4, 3, "c*alpha", train_alpha=False).log_alpha.requires_grad
     with pytest.raises(ValueError, match="c\\*alpha"):

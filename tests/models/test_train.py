@@ -194,7 +194,7 @@ def test_start_from_another_voter_or_shortcut(samples, tmp_path, fields):
 
 
 def test_dense_layers_take_whole_images_only(samples, tmp_path):
-    network, config = NetworkConfig(model="bnn_cifar10", width=4), TrainConfig(resolutions=((0.0, 16), (0.5, 32)))
+    network, config = NetworkConfig(model="bnn_cifar10", strategy="none", width=4), TrainConfig(resolutions=((0.0, 16), (0.5, 32)))
     with pytest.raises(TrainError, match="resolutions of 16"):
         Trainer(network, config, samples, samples, tmp_path)
 
