@@ -1,1 +1,10 @@
-"""What runs on the board; imports neither torch nor qonnx. Empty until the PYNQ driver is written."""
+"""The board's side: runs an accelerator that `flow build` made, on a PYNQ board or in simulation.
+
+Needs numpy, and pynq on a board; neither torch nor onnx.
+"""
+
+from .accelerator import Accelerator
+from .errors import DeployError, DeviceError, NetworkError, PackageError, TransferTimeout
+from .package import Package
+
+__all__ = ["Accelerator", "DeployError", "DeviceError", "NetworkError", "Package", "PackageError", "TransferTimeout"]

@@ -69,6 +69,15 @@ def _drop_unread_inputs(model: ModelWrapper) -> None:
             model.graph.input.remove(info)
 
 
+def as_built(model: ModelWrapper, low: float, high: float, bits: int) -> ModelWrapper:
+    """``model`` as ``flow build --onnx`` takes it (see ``flow.foreign.prepare``), calibrated on noise: what becomes of its nodes
+    does not depend on the images."""
+    from flow.foreign import image_shape, prepare
+
+    images = np.random.default_rng(0).integers(0, 256, (4, *image_shape(model))).astype(np.uint8)
+    return prepare(model, images, low, high, bits)[0]
+
+
 def inspect_graph(model: ModelWrapper) -> tuple[list[Row], list[dict[str, str]]]:
     """Rows of all nodes that compute, and what has no hardware (see ``flow.passes.finish.refusals``)."""
     compiled = copy.deepcopy(model)

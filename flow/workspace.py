@@ -24,6 +24,7 @@ class Workspace:
         self.reports = self.folder / "report"
         self.hls = self.folder / "hls"
         self.rtl = self.folder / "rtl"
+        self.deploy = self.folder / "deploy"
         self.plan = self.folder / "plan.yaml"
         for path in (self.graphs, self.reports):
             path.mkdir(parents=True, exist_ok=True)

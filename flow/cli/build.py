@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flow.cli.common import ModelOption, StrategyOption, network_config
-from flow.errors import FlowError
+from flow.cli.common import ModelOption, PixelsOption, StrategyOption, StreamBitsOption, network_config, parse_range
 
 
 def build(
@@ -23,10 +22,8 @@ def build(
     shortcut: Annotated[str | None, typer.Option(help="Shortcut across stages that the checkpoint must have.")] = None,
     padding: Annotated[str | None, typer.Option(help="Padding of binary convolutions that the checkpoint must have.")] = None,
     onnx: Annotated[Path | None, typer.Option(help="Anyone's QONNX file instead of a checkpoint.")] = None,
-    pixels: Annotated[str, typer.Option(help='With --onnx: what the network\'s input is for pixels 0 and 255, such as "-1,1".')] = "0,255",
-    stream_bits: Annotated[
-        int, typer.Option(min=4, max=16, help="With --onnx: bits of the fixed point that real tensors become.")
-    ] = 12,
+    pixels: PixelsOption = "0,255",
+    stream_bits: StreamBitsOption = 12,
     fps: Annotated[float, typer.Option(min=0.1, help="Frames a second that the plan must reach.")] = 300.0,
     plan: Annotated[Path | None, typer.Option(help="An edited plan.yaml instead of the planner.")] = None,
     data: Annotated[
@@ -39,7 +36,7 @@ def build(
 ) -> None:
     """Compile a network into a verified accelerator: QONNX, integer graph, plan, HLS, RTL, simulations, report.
 
-    Steps: export, streamline, plan, hls, rtl, csim, simulate, report.
+    Steps: export, streamline, plan, hls, rtl, csim, simulate, package, report.
     """
     if onnx is None:
         strategy = network_config(model, strategy, voter=voter, shortcut=shortcut, padding=padding).strategy
@@ -62,14 +59,3 @@ def build(
     if to_step in (None, "report"):
         show(done.workspace.load_json("summary"), console)
         console.print(f"\nall of it is in {done.workspace.folder}, the figures in report/summary.json")
-
-
-def parse_range(text: str) -> tuple[float, float]:
-    """"-1,1" to (-1.0, 1.0)."""
-    try:
-        low, high = map(float, text.split(","))
-    except ValueError:
-        raise FlowError(f'--pixels {text!r} is not of the form "0,1"') from None
-    if not low < high:
-        raise FlowError(f"--pixels {text!r}: the first must be smaller")
-    return low, high

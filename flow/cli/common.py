@@ -21,6 +21,10 @@ StrategyOption = Annotated[
         show_default=False,
     ),
 ]
+PixelsOption = Annotated[
+    str, typer.Option(help='Of a QONNX file: what the network\'s input is for pixels 0 and 255, such as "-1,1".')
+]
+StreamBitsOption = Annotated[int, typer.Option(min=4, max=16, help="Of a QONNX file: bits of the fixed point that real tensors become.")]
 VoterOption = Annotated[str | None, typer.Option(help="exact, hierarchical(G), hierarchical(G,-+) with a rule for ties, maj3 or sample(R).")]
 DataOption = Annotated[
     Path, typer.Option(envvar="FLOW_DATA", help="CIFAR-10: a folder or archive in the python, binary or JPEG format.")
@@ -81,3 +85,14 @@ def torch_device(name: str):
         reason = str(error).split("\n")[0]
         raise FlowError(f"device {name!r} cannot be used ({reason}): take --device cpu") from error
     return device
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """"-1,1" to (-1.0, 1.0)."""
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise FlowError(f'--pixels {text!r} is not of the form "0,1"') from None
+    if not low < high:
+        raise FlowError(f"--pixels {text!r}: the first must be smaller")
+    return low, high

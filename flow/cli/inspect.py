@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flow.cli.common import PixelsOption, StreamBitsOption, parse_range
 from flow.errors import FlowError
 
 
@@ -15,19 +16,21 @@ PLAIN_WIDTH = 160  # of the table where there is no terminal
 
 def inspect(
     file: Annotated[Path, typer.Argument(help="A QONNX file, exported by Brevitas or by flow build.")],
+    pixels: PixelsOption = "0,255",
+    stream_bits: StreamBitsOption = 12,
 ) -> None:
     """List the nodes of a QONNX file: precision, shape, operations, and the hardware that each becomes or why none.
 
-    Exits with 1 if a node has no hardware.
+    Real tensors get the quantizers that ``flow build --onnx`` gives them; those are listed too. Exits with 1 if a node has no hardware.
     """
     from rich.console import Console
     from rich.table import Column, Table
 
-    from flow.inspect import inspect_graph, load_foreign
+    from flow.inspect import as_built, inspect_graph, load_foreign
 
     if not file.is_file():
         raise FlowError(f"no file {file}: give a QONNX file")
-    rows, refused = inspect_graph(load_foreign(file))
+    rows, refused = inspect_graph(as_built(load_foreign(file), *parse_range(pixels), stream_bits))
     table = Table(*(Column(name, no_wrap=True) for name in ("node", "type", "precision", "shape", "operations", "becomes")), box=None)
     for row in rows:
         table.add_row(row.name, row.kind, row.precision, row.shape, f"{row.operations:,}" if row.operations else "", row.becomes)

@@ -96,13 +96,17 @@ def show(summary: dict, console: Console) -> None:
     baseline = summary["baseline_operations"]
     table = Table("operations a frame", summary["strategy"], *["popcount kept"] * bool(baseline), box=None)
     for kind, count in summary["operations"].items():
-        table.add_row(kind, f"{count:,}", *[f"{baseline[kind]:,}"] * bool(baseline))
+        table.add_row(kind, f"{count:,}", *([f"{baseline[kind]:,}"] if baseline else []))
     console.print(table)
     used = ", ".join(f"{value:,.0f} {kind}" for kind, value in plan["resources"].items())
     console.print(f"plan       {plan['fps']:g} fps, {plan['cycles_per_frame']:,} cycles a frame; estimate: {used}; "
                   f"DDR {plan['ddr_gb_per_s']:g} GB/s; {'fits' if plan['fits'] else 'DOES NOT FIT'}")  # fmt: skip
     console.print(f"simulated  {simulated['fps']:g} fps, {simulated['cycles_per_frame']:,} cycles a frame, latency "
                   f"{simulated['latency_cycles']:,} cycles (RTL counters, {simulated['frames']} frames)")  # fmt: skip
+    if foreign := summary["foreign"]:
+        console.print(f"the file   {foreign['tensors']} real tensors became fixed point of {foreign['bits']} bits: logits differ by up to "
+                      f"{100 * foreign['relative_difference']:.2g} % of their spread, another class in {foreign['other_class']} of "
+                      f"{foreign['images']} images")  # fmt: skip
     table = Table("stage", "against", "what", "images", "values", "mismatches", box=None)
     for line in summary["verification"]:
         table.add_row(line["stage"], line["against"], line["what"], *(f"{line[k]:,}" for k in ("images", "values", "mismatches")))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from deploy.simulator import Device
 from flow.errors import FlowError, VerificationError
 from flow.project import check_project, read_manifest
 from flow.sim.accelerator_build import build_accelerator
 from flow.sim.build import RtlError
-from flow.sim.device import Device
 
 ENABLE, SOFT_RESET, CLEAR = 1, 2, 4  # CTRL
 IDLE, AXI_ERROR = 1, 2  # STATUS
@@ -88,7 +88,8 @@ class RtlAccelerator:
         """The simulated device; powered up on first use, when it reads its memories."""
         if self._device is None:
             memory = (self.project / "data" / "ddr_weights.bin").read_bytes() if self.regions else b""
-            self._device = Device(self.library, self.project / "data", memory, streams=len(self.manifest["streams"]), **self._ddr)
+            streams = len(self.manifest["streams"])
+            self._device = Device(self.library, self.project / "data", memory, streams=streams, error=RtlError, **self._ddr)
             self._configure(self._device)
         return self._device
 

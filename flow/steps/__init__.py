@@ -11,6 +11,7 @@ from flow.workspace import Workspace
 
 from .export import export
 from .hls import csim, hls
+from .package import package
 from .plan import plan
 from .report import report
 from .rtl import rtl, simulate
@@ -45,6 +46,7 @@ STEPS = (
     Step(rtl, (), ("rtl/manifest.json",), lambda workspace: check_project(workspace.rtl)),
     Step(csim, ("csim_images", "layer_images"), ("report/csim.json",)),
     Step(simulate, ("rtl_images",), ("report/simulate.json",)),
-    Step(report, ("data", "accuracy_images"), ("report/report.json", "report/summary.json")),
+    Step(package, ("accuracy_images",), ("deploy/settings.json",)),
+    Step(report, ("data",), ("report/report.json", "report/summary.json")),
 )
 NAMES = tuple(step.name for step in STEPS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from deploy.package import Package
 from flow.build import Build
 
 
@@ -23,25 +24,24 @@ def integer_accuracy(build: Build) -> dict | None:
 
     None for a network that takes other images or has other classes.
     """
-    from flow.sim.golden import Golden
-
     if build.image_shape != build.samples.images.shape[1:]:
         return None
-
     if build.options.data:
         from brevitas_models.data import load_cifar10
+        from flow.sim.golden import Golden
 
-        images = load_cifar10(build.options.data, "test")
+        test = load_cifar10(build.options.data, "test")
+        labels, source, logits = test.labels, test.source, Golden(build.graph("integer")).execute(test.images)
     else:
-        images = build.samples.spread(build.options.accuracy_images)
-    logits = Golden(build.graph("integer")).execute(images.images)
-    if logits.shape[1] <= images.labels.max():
+        _, labels, logits = Package.load(build.workspace.deploy).samples()
+        source = build.samples.source
+    if logits.shape[1] <= labels.max():
         return None
-    order = np.argsort(-logits, axis=1, kind="stable")[:, :5] == images.labels[:, None]
+    order = np.argsort(-logits, axis=1, kind="stable")[:, :5] == labels[:, None]
     return {
         "top1": round(100 * float(order[:, 0].mean()), 2),
         "top5": round(100 * float(order.any(1).mean()), 2),
-        "images": len(images),
-        "data": images.source,
+        "images": len(labels),
+        "data": source,
         "backend": "golden",
     }

@@ -17,6 +17,7 @@ def streamline(build: Build) -> None:
     from flow.execute import execute_graph
     from flow.passes import INTEGER_PASSES, REAL_PASSES, run_pass
     from flow.passes.rewrite import APPROXIMATIONS, read_notes
+    from flow.passes.set_widths import INTERVALS
     from flow.sim.golden import Golden
 
     exported = build.graph("export")
@@ -39,7 +40,7 @@ def streamline(build: Build) -> None:
         "streamline",
         {
             "passes": verified, "operations": operations(model), "layers": len(model.graph.node),
-            "approximations": approximations,
+            "approximations": approximations, "intervals": read_notes(model, INTERVALS),
         },
     )  # fmt: skip
 

@@ -81,11 +81,6 @@ def exported(network, images, path):
     return load_foreign(path)
 
 
-def compiled(model):
-    model = to_integers(model)
-    return model
-
-
 @pytest.mark.parametrize("weight_quant", [Int8WeightPerTensorFloat, Int8WeightPerChannelFloat])
 def test_a_residual_network(weight_quant, tmp_path):
     images = random_images(48, 16)
@@ -96,7 +91,7 @@ def test_a_residual_network(weight_quant, tmp_path):
     original = network(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1.0).detach().numpy()
     quantized = execute_graph(model, images)
     assert np.abs(quantized - original).max() <= approximation.largest_difference + 1e-4
-    integer = compiled(model)
+    integer = to_integers(model)
     logits = Golden(integer).execute(images)
     wanted = logit_integers(integer, quantized.astype(np.float64))
     assert np.abs(logits - wanted).max() < 0.03 * np.ptp(wanted)
@@ -112,7 +107,7 @@ def test_finns_cnv(tmp_path):
     network = settled(CNV(10, 1, 1, 8, 3), images)
     model, approximation = prepare(exported(network, images, tmp_path / "cnv.onnx"), images[:8], -1.0, 1.0, bits=12)
     assert approximation.tensors == 0 and approximation.largest_difference == 0
-    integer = compiled(model)
+    integer = to_integers(model)
     logits = Golden(integer).execute(images[:8])
     wanted = logit_integers(integer, execute_graph(model, images[:8]).astype(np.float64))
     np.testing.assert_array_equal(logits, wanted)
@@ -133,4 +128,4 @@ def test_inspection_names_what_each_node_becomes_and_what_does_not(tmp_path):
     assert "XnorPopcount" in " ".join(row.becomes for row in rows if row.kind == "Conv")
     assert all(row.operations > 0 for row in rows if row.kind == "Conv")
     with pytest.raises(PassError, match="Tanh"):
-        compiled(prepared)
+        to_integers(prepared)

@@ -1,6 +1,6 @@
 // Runs a verilated accelerator_top over its buses: AXI-Lite registers, pixel and logit streams, weights from axi::ReadMemory.
 // Included by the wrapper that flow/sim/accelerator_build.py writes, after Vaccelerator_top.h, with FLOW_DDR 0 or 1. Everything
-// is driven from Python (flow/sim/device.py), which owns all arrays; a call ends on its own after a bounded number of cycles.
+// is driven from Python (deploy/simulator.py), which owns all arrays; a call ends on its own after a bounded number of cycles.
 #pragma once
 #include <cstdint>
 #include <cstdio>
@@ -17,7 +17,7 @@
 
 std::unique_ptr<harness::Model> harness::make_model(int) { return nullptr; }  // harness.cpp is linked only for its error hooks
 
-// The structures that flow/sim/device.py fills.
+// The structures that deploy/simulator.py fills.
 struct Tap {
     std::uint64_t* words;
     std::int64_t count;  // words to record

@@ -1,16 +1,25 @@
-"""One simulated accelerator as software sees it: registers, a stream of pixels in, a stream of logits out."""
+"""A simulated accelerator as software sees it: registers, a stream of pixels in, a stream of logits out.
+
+The simulator is a shared library that was made by Verilator from the accelerator's RTL; `flow build` puts it into the package.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from flow.sim.build import RtlError
+from .errors import DeployError
 
 CHUNK = 20_000  # cycles between looks at Ctrl-C
+
+
+class SimulatorError(DeployError):
+    """A bus protocol was broken, a register access got no answer, or a module stopped with $fatal."""
 
 
 class _Tap(ctypes.Structure):
@@ -45,15 +54,22 @@ class Device:
         memory: contents of the DDR.
         latency, bandwidth: of the DDR, in cycles and in 64-bit words a cycle.
         streams: number of streams that the top taps.
-
-    Raises:
-        RtlError: from any method: a bus protocol was broken, a register access got no answer, or $fatal in a module.
+        error: what is raised, by any method, when the simulation went wrong.
     """
 
     def __init__(
-        self, library: Path, data: Path, memory: bytes, *, streams: int, latency: int = 60, bandwidth: float = 0.75, seed: int = 0
+        self,
+        library: Path,
+        data: Path,
+        memory: bytes,
+        *,
+        streams: int,
+        latency: int = 60,
+        bandwidth: float = 0.75,
+        seed: int = 0,
+        error: type = SimulatorError,
     ):
-        self._handle = None
+        self._handle, self._error = None, error
         self._library = ctypes.CDLL(str(library))
         self._library.accelerator_new.restype = ctypes.c_void_p
         self._traffic = _Traffic()
@@ -62,7 +78,7 @@ class Device:
         content = ctypes.cast(ctypes.c_char_p(memory), ctypes.c_void_p)
         settings = _Settings(seed, 1.0, 1.0, latency, bandwidth, content, len(memory))
         arguments = ctypes.byref(settings), ctypes.byref(self._traffic), self._taps, self._states, streams
-        with contextlib.chdir(data):
+        with _inside(data):
             handle = self._library.accelerator_new(*arguments)
         self._check(handle is None)
         self._handle = ctypes.c_void_p(handle)
@@ -99,14 +115,23 @@ class Device:
 
         A pixel word waits with probability `input_gaps` each cycle before it is offered, m_axis is not ready with `output_stalls`.
         """
-        self._pixels = np.frombuffer(np.ascontiguousarray(images, np.uint8).tobytes(), "<u8")
-        self.logits, self.lasts = np.zeros(logits, np.int32), np.zeros(logits, np.uint8)
-        traffic = self._traffic
-        traffic.pixels, traffic.pixel_count, traffic.pixels_done = self._pixels.ctypes.data, len(self._pixels), 0
-        traffic.logits, traffic.lasts = self.logits.ctypes.data, self.lasts.ctypes.data
-        traffic.logit_count, traffic.logits_done = logits, 0
+        self.queue_pixels(images)
+        self.queue_logits(logits)
         gaps = ctypes.c_double(1 - input_gaps), ctypes.c_double(1 - output_stalls)
         self._library.accelerator_randomize(self._handle, ctypes.c_uint64(seed), *gaps)
+
+    def queue_pixels(self, images: np.ndarray) -> None:
+        """Offers images uint8, whole 64-bit words of them, as soon as the clock runs."""
+        self._pixels = np.frombuffer(np.ascontiguousarray(images, np.uint8).tobytes(), "<u8")
+        traffic = self._traffic
+        traffic.pixels, traffic.pixel_count, traffic.pixels_done = self._pixels.ctypes.data, len(self._pixels), 0
+
+    def queue_logits(self, count: int) -> None:
+        """Makes room for the next ``count`` logits, which are in `logits` when they have come; `lasts` is TLAST of each."""
+        self.logits, self.lasts = np.zeros(count, np.int32), np.zeros(count, np.uint8)
+        traffic = self._traffic
+        traffic.logits, traffic.lasts = self.logits.ctypes.data, self.lasts.ctypes.data
+        traffic.logit_count, traffic.logits_done = count, 0
 
     def drop(self) -> None:
         """Forgets what is queued, a word that is offered included: while the core is in reset, or the bus would see valid fall."""
@@ -124,12 +149,24 @@ class Device:
         """Words recorded of each stream."""
         return [tap.done for tap in self._taps]
 
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Pixel words queued and not taken, logits wanted and not given."""
+        traffic = self._traffic
+        return traffic.pixel_count - traffic.pixels_done, traffic.logit_count - traffic.logits_done
+
     def run(self, cycles: int) -> None:
         """Runs the clock until all logits are there, at most so many cycles. Ctrl-C ends it between two cycles."""
         end = self.cycles + cycles
         while self.cycles < end and self._traffic.logits_done < self._traffic.logit_count:
-            chunk = min(CHUNK, end - self.cycles)
-            self._check(self._library.accelerator_run(self._handle, ctypes.byref(self._traffic), ctypes.c_int64(chunk)))
+            self.step(min(CHUNK, end - self.cycles))
+
+    def step(self, cycles: int) -> None:
+        """Runs so many cycles, or until all logits are there; at least one."""
+        before = self.cycles
+        self._check(self._library.accelerator_run(self._handle, ctypes.byref(self._traffic), ctypes.c_int64(cycles)))
+        if self.cycles == before:
+            self.states()
 
     def states(self) -> list[tuple[bool, bool]]:
         """(valid, ready) of each stream now; runs one cycle."""
@@ -138,4 +175,15 @@ class Device:
 
     def _check(self, failed: bool) -> None:
         if failed:
-            raise RtlError(f"accelerator, cycle {self.cycles}: {self._traffic.error.decode(errors='replace').strip()}")
+            raise self._error(f"accelerator, cycle {self.cycles}: {self._traffic.error.decode(errors='replace').strip()}")
+
+
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    """In ``folder``, from where $readmemh reads."""
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)

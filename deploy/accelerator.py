@@ -1,0 +1,217 @@
+"""The driver: images in, logits out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .errors import DeployError, DeviceError, PackageError
+from .package import Package
+from .platforms import Platform, open_platform
+
+ENABLE, SOFT_RESET, CLEAR = 1, 2, 4  # CTRL
+AXI_ERROR = 2  # STATUS
+BATCH = 64  # frames of a transfer
+PATIENCE = 4  # times what a transfer should take
+FRAMES_INSIDE = 24  # frames that the accelerator may hold, or take the time of, before the first logit
+
+
+@dataclass(frozen=True)
+class LayerCounters:
+    """Cycles of a layer since the counters were cleared: a beat left it, waited for its consumer, or was waited for."""
+
+    frames: int
+    busy: int
+    stall: int
+    starve: int
+
+
+class Accelerator:
+    """The accelerator of one network, on a board or simulated.
+
+        with Accelerator("build/bireal18-qat-pynq-z2/deploy") as accelerator:
+            logits = accelerator.execute(images)
+
+    Args:
+        package: folder that `flow build` made, or a Package.
+        platform: "board", "sim", or a Platform; without it the board where pynq is installed, else the simulation.
+        batch: frames of a transfer. Two input and two output buffers of so many are kept.
+
+    Raises:
+        PackageError: a file of the package is missing or damaged.
+        DeviceError: no such platform here, another process uses it, or it holds another build.
+    """
+
+    def __init__(self, package: str | Path | Package, platform: str | Platform | None = None, *, batch: int = BATCH):
+        self.package = package if isinstance(package, Package) else Package.load(package)
+        if batch < 1:
+            raise DeployError(f"batch is {batch}: must be 1 or more")
+        self.batch = batch
+        self.platform = platform if isinstance(platform, Platform) else open_platform(platform, self.package)
+        try:
+            self._check_build()
+            self._start()
+        except BaseException:
+            self.platform.close()
+            raise
+        height, width, channels = self.package.image
+        self._inputs = [self.platform.allocate((batch, height, width, channels), np.uint8) for _ in range(2)]
+        self._outputs = [self.platform.allocate((batch, self.package.classes), np.int32) for _ in range(2)]
+
+    def __enter__(self) -> Accelerator:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stops the accelerator and gives back its memory; a second call does nothing."""
+        if self.platform is not None:
+            self._write("CTRL", 0)
+            self.platform.close()
+            self.platform = None
+
+    def execute(self, images: np.ndarray) -> np.ndarray:
+        """Logits int32 [N, classes] of images uint8 [N, H, W, C], N >= 1. Times ``package.logit_scale`` they are the network's.
+
+        While the accelerator works on one batch the next is copied into the other buffer.
+
+        Raises:
+            DeployError: images of another shape or type.
+            DeviceError: a transfer did not end, or the accelerator reports an error. It was reset, and the next call works.
+        """
+        images = self._checked(images)
+        logits = np.empty((len(images), self.package.classes), np.int32)
+        with self._recovering():
+            self._run(images, logits)
+        return logits
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Classes int64 [N] of images uint8 [N, H, W, C]."""
+        return self.execute(images).argmax(axis=1)
+
+    # counters
+
+    def cycles(self) -> int:
+        """Cycles since the counters were cleared, while enabled."""
+        low = self._read("CYCLES_LOW")  # stores the high half
+        return self._read("CYCLES_HIGH") << 32 | low
+
+    def latency_cycles(self) -> int:
+        """From the first pixels of the newest frame to its last logit."""
+        return self._read("LATENCY")
+
+    def interval_cycles(self) -> int:
+        """Between the last logits of the two newest frames; 0 before there are two."""
+        return self._read("INTERVAL")
+
+    def layers(self) -> dict[str, LayerCounters]:
+        """Counters of every layer, by name."""
+        base, size = self.package.registers["LAYER"], 16
+        return {
+            name: LayerCounters(*(self.platform.read(base + size * index + 4 * field) for field in range(4)))
+            for index, name in enumerate(self.package.layers)
+        }
+
+    def clear_counters(self) -> None:
+        self._write("CTRL", ENABLE | CLEAR)
+        while self._read("CTRL") & CLEAR:
+            pass
+
+    # inside
+
+    def _read(self, register: str) -> int:
+        return self.platform.read(self.package.registers[register])
+
+    def _write(self, register: str, value: int) -> None:
+        self.platform.write(self.package.registers[register], value)
+
+    def _check_build(self) -> None:
+        base = self.package.registers["BUILD_ID"]
+        found = sum(self.platform.read(base + 4 * word) << 32 * word for word in range(4))
+        if found != int(self.package.build_id, 16):
+            raise PackageError(
+                f"the accelerator on the device is of build {found:032x}, the package of {self.package.build_id}: copy bitfile and "
+                "package of one build"
+            )
+
+    def _start(self) -> None:
+        self._write("CTRL", 0)
+        if self.package.regions:
+            base = self.platform.load_weights(self.package.weights())
+            for index, region in enumerate(self.package.regions):
+                self.platform.write(self.package.registers["WEIGHT_BASE"] + 4 * index, base + region.offset)
+        self.clear_counters()
+
+    def _checked(self, images: np.ndarray) -> np.ndarray:
+        images = np.asarray(images)
+        shape = tuple(self.package.image)
+        takes = f"the accelerator takes uint8 images [N, {', '.join(map(str, shape))}]"
+        if images.dtype != np.uint8:
+            raise DeployError(f"{takes}, not {images.dtype}: give pixels 0..255 as they are, not normalised")
+        if images.shape[1:] == (shape[2], *shape[:2]) != shape:
+            raise DeployError(f"{takes}, not {list(images.shape)}, which has the channels first: images.transpose(0, 2, 3, 1)")
+        if images.shape == shape:
+            raise DeployError(f"{takes}, not {list(images.shape)}: one image is images[None]")
+        if images.shape[1:] != shape:
+            raise DeployError(f"{takes}, not {list(images.shape)}")
+        if not len(images):
+            raise DeployError(f"{takes} with N of 1 or more")
+        return images
+
+    def _run(self, images: np.ndarray, logits: np.ndarray) -> None:
+        """Batches through two buffers a side; a batch's logits are a packet.
+
+        The next batch is sent as soon as this one is in, so the accelerator never runs dry; only where the size of a packet
+        changes must it have given all logits first.
+        """
+        platform, inputs, outputs = self.platform, self._inputs, self._outputs
+        parts = [images[start : start + self.batch] for start in range(0, len(images), self.batch)]
+        limits = [self._limit(len(part)) for part in parts]
+        self._write("FRAMES_PER_PACKET", len(parts[0]))
+        inputs[0][: len(parts[0])] = parts[0]
+        platform.receive(outputs[0], len(parts[0]))
+        platform.send(inputs[0], len(parts[0]))
+        for index, part in enumerate(parts):
+            now, then = index % 2, (index + 1) % 2
+            following = parts[index + 1] if index + 1 < len(parts) else part[:0]
+            inputs[then][: len(following)] = following
+            platform.wait_sent(limits[index])
+            if len(following) == len(part):
+                platform.send(inputs[then], len(following))
+            platform.wait_received(limits[index])
+            if len(following):
+                if len(following) != len(part):
+                    self._write("FRAMES_PER_PACKET", len(following))
+                    platform.send(inputs[then], len(following))
+                platform.receive(outputs[then], len(following))
+            logits[index * self.batch :][: len(part)] = outputs[now][: len(part)]
+        if self._read("STATUS") & AXI_ERROR:
+            raise DeviceError("the accelerator met an error when it read weights: is its memory still allocated?")
+
+    def _limit(self, frames: int) -> float:
+        """Seconds after which a transfer of so many frames counts as stuck."""
+        cycles = (frames + FRAMES_INSIDE) * self.package.cycles_per_frame
+        return PATIENCE * cycles / (self.package.clock_mhz * 1e6) + self.platform.slack
+
+    @contextmanager
+    def _recovering(self) -> Iterator[None]:
+        """After an exception, Ctrl-C included, nothing is left of the call: transfers are dropped, and the frames inside."""
+        try:
+            yield
+        except BaseException as error:
+            state = self._state() if isinstance(error, DeviceError) else ""
+            self._write("CTRL", 0)
+            self.platform.abort()
+            self.clear_counters()
+            if state:
+                raise type(error)(f"{error}; {state}; the accelerator was reset, and the next call starts afresh") from error
+            raise
+
+    def _state(self) -> str:
+        taken, given, status = (self._read(name) for name in ("FRAMES_IN", "FRAMES_OUT", "STATUS"))
+        return f"it took {taken} frames and gave {given}, STATUS is {status:#x}"

@@ -1,0 +1,113 @@
+"""The package of one build: what the driver must know of the accelerator, and its files, all with checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from .errors import PackageError
+
+FORMAT = 1
+SETTINGS = "settings.json"
+WEIGHTS = "ddr_weights.bin"
+SAMPLES = "samples.npz"
+BITFILE = "accelerator.bit"
+SIMULATOR = "sim/model.so"
+HINT = "copy the package again, or make it again with flow build"
+
+
+@dataclass(frozen=True)
+class Region:
+    """Weights of a layer in DDR: where they lie in the weight file, in bytes."""
+
+    layer: str
+    offset: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Package:
+    """``settings.json`` of the package in ``folder``.
+
+    image: height, width, channels of a frame. labels: names of the classes. logit_scale: what one unit of a logit stands for.
+    cycles_per_frame: planned. registers: byte addresses. layers: names in the order of their counters. streams: taps of the
+    simulator. files: SHA-256 by name.
+    """
+
+    folder: Path
+    build_id: str
+    model: str
+    strategy: str
+    voter: str
+    target: str
+    clock_mhz: float
+    image: tuple[int, int, int]
+    classes: int
+    labels: tuple[str, ...]
+    logit_scale: float
+    cycles_per_frame: int
+    registers: dict[str, int]
+    layers: tuple[str, ...]
+    regions: tuple[Region, ...]
+    streams: int
+    files: dict[str, str]
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Package:
+        """Reads and checks the settings; files are checked when they are read.
+
+        Raises:
+            PackageError: there is no such file, it is damaged, or of a format that this driver does not know.
+        """
+        folder = Path(folder)
+        path = folder / SETTINGS
+        try:
+            content = json.loads(path.read_text())
+            if content.pop("format") != FORMAT:
+                raise PackageError(f"{path} is of another format than this driver's ({FORMAT}): use the driver of the package")
+            content["regions"] = tuple(Region(**region) for region in content["regions"])
+            for name in ("image", "labels", "layers"):
+                content[name] = tuple(content[name])
+            return cls(folder=folder, **{field.name: content[field.name] for field in fields(cls) if field.name != "folder"})
+        except FileNotFoundError:
+            raise PackageError(f"no package at {folder}: there is no {SETTINGS}; give a folder that flow build made") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise PackageError(f"{path} cannot be read ({type(error).__name__}: {error}): {HINT}") from error
+
+    @property
+    def frame_bytes(self) -> int:
+        height, width, channels = self.image
+        return height * width * channels
+
+    def has(self, name: str) -> bool:
+        return name in self.files
+
+    def path(self, name: str) -> Path:
+        """Where a file of the package lies, after a look at its checksum.
+
+        Raises:
+            PackageError: the package has none, or it is damaged.
+        """
+        path = self.folder / name
+        if name not in self.files:
+            raise PackageError(f"{self.folder} has no {name}")
+        try:
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise PackageError(f"{path} cannot be read ({error.strerror}): {HINT}") from error
+        if found != self.files[name]:
+            raise PackageError(f"{path} is damaged: its SHA-256 is not that of the build; {HINT}")
+        return path
+
+    def weights(self) -> bytes:
+        """Contents of the DDR, empty if all weights are on chip."""
+        return self.path(WEIGHTS).read_bytes() if self.regions else b""
+
+    def samples(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Real images uint8 [N, H, W, C], their labels [N], and the logits int32 [N, classes] that the accelerator must give."""
+        with np.load(self.path(SAMPLES)) as content:
+            return content["images"], content["labels"], content["logits"]

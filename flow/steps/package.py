@@ -1,0 +1,31 @@
+"""What runs on the board, and without one."""
+
+from __future__ import annotations
+
+from flow.build import Build
+
+
+def package(build: Build) -> None:
+    """The package of the driver: settings, weights, sample images with their golden logits, and the simulated accelerator."""
+    from brevitas_models.data import CLASSES
+
+    from flow.emit.package import write_package
+    from flow.sim.golden import Golden
+    from flow.sim.rtl import RtlAccelerator
+
+    options, integer = build.options, build.graph("integer")
+    description = {
+        "model": options.model,
+        "strategy": options.strategy,
+        "voter": "exact" if options.onnx else build.network[0].config.voter,
+        "target": options.target,
+        "logit_scale": float(integer.get_metadata_prop("logit_scale") or 1),
+    }
+    samples, labels = None, []
+    if build.image_shape == build.samples.images.shape[1:]:
+        images = build.samples.spread(options.accuracy_images)
+        samples = images.images, images.labels, Golden(integer).execute(images.images)
+        labels = CLASSES if samples[2].shape[1] == len(CLASSES) else []
+    with build.workspace.fresh(build.workspace.deploy) as folder:
+        library = RtlAccelerator(build.workspace.rtl).library
+        write_package(build.workspace.rtl, library, folder, {**description, "labels": labels}, samples)

@@ -1,0 +1,263 @@
+"""The driver on a simulated board: right on every image in any order, and one clear error for each mistake."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from deploy import Accelerator, DeployError, DeviceError, PackageError, TransferTimeout
+from deploy.__main__ import main
+from deploy.package import Package
+from deploy.platforms.simulated import SimulatedBoard
+from flow.emit.package import write_package
+from flow.emit.rtl import emit_rtl
+from flow.sim.golden import Golden
+from flow.sim.rtl import RtlAccelerator
+from tests.graphs import random_images
+from tests.rtl.test_top import deep_small_network
+
+DESCRIPTION = {"model": "small", "strategy": "qat", "voter": "exact", "target": "pynq-z2", "labels": [], "logit_scale": 1.0}
+IMAGES = random_images(64)
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return Golden(deep_small_network()).execute(IMAGES)
+
+
+@pytest.fixture(scope="module")
+def rtl(tmp_path_factory):
+    project = tmp_path_factory.mktemp("rtl") / "small"
+    return emit_rtl(deep_small_network(), project, build_id="0123456789abcdeffedcba9876543210", clock_mhz=100)
+
+
+@pytest.fixture(scope="module")
+def package(rtl, golden, tmp_path_factory):
+    """A package whose network has weights in DDR, on 8 x 8 images."""
+    labels = golden.argmax(axis=1)
+    folder = tmp_path_factory.mktemp("package")
+    return write_package(rtl, RtlAccelerator(rtl).library, folder, DESCRIPTION, (IMAGES, labels, golden))
+
+
+@pytest.fixture(scope="module")
+def accelerator(package):
+    with Accelerator(package, "sim", batch=8) as accelerator:
+        yield accelerator
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 17, 64])
+def test_batches_of_any_size(accelerator, golden, count):
+    np.testing.assert_array_equal(accelerator.execute(IMAGES[:count]), golden[:count])
+
+
+def test_the_same_images_fifty_times_in_any_order(accelerator, golden):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        chosen = rng.permutation(64)[: rng.choice([1, 2, 7])]
+        np.testing.assert_array_equal(accelerator.execute(IMAGES[chosen]), golden[chosen])
+
+
+def test_classes(accelerator, golden):
+    np.testing.assert_array_equal(accelerator.predict(IMAGES[:5]), golden[:5].argmax(axis=1))
+
+
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (IMAGES[:2].astype(np.float32), "not float32"),
+        (IMAGES[:2].transpose(0, 3, 1, 2), "channels first"),
+        (IMAGES[0], r"images\[None\]"),
+        (IMAGES[:0], "N of 1 or more"),
+        (IMAGES[:2, :4], r"not \[2, 4, 8, 3\]"),
+    ],
+)
+def test_wrong_images(accelerator, golden, images, message):
+    with pytest.raises(DeployError, match=message):
+        accelerator.execute(images)
+    np.testing.assert_array_equal(accelerator.execute(IMAGES[:2]), golden[:2])
+
+
+class Stuck(SimulatedBoard):
+    """Loses what is sent, or never wants logits, while ``stuck`` says so."""
+
+    stuck = None
+
+    def send(self, buffer, frames):
+        super().send(buffer, frames // 2 if self.stuck == "send" else frames)
+
+    def receive(self, buffer, frames):
+        super().receive(buffer, frames)
+        if self.stuck == "receive":
+            self.device.queue_logits(0)
+            self._received = buffer[:frames]
+
+    def wait_received(self, seconds):
+        if self.stuck == "receive":
+            raise TransferTimeout("the logits were not received within 1 s")
+        super().wait_received(seconds)
+
+
+@pytest.mark.parametrize("way", ["send", "receive"])
+def test_a_transfer_that_never_ends(package, golden, way):
+    platform = Stuck(Package.load(package))
+    accelerator = Accelerator(package, platform, batch=4)
+    platform.stuck = way
+    with pytest.raises(TransferTimeout, match=r"not received.*it took \d frames and gave \d.*the next call starts afresh"):
+        accelerator.execute(IMAGES[:10])
+    platform.stuck = None
+    np.testing.assert_array_equal(accelerator.execute(IMAGES[:10]), golden[:10])
+
+
+def test_ctrl_c_leaves_nothing_behind(package, golden, monkeypatch):
+    accelerator = Accelerator(package, "sim", batch=4)
+    platform, calls = accelerator.platform, []
+
+    def interrupted(seconds):
+        calls.append(seconds)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(platform, "wait_received", interrupted)
+        accelerator.execute(IMAGES[:10])
+    assert len(calls) == 1
+    np.testing.assert_array_equal(accelerator.execute(IMAGES[:10]), golden[:10])
+
+
+@pytest.fixture
+def copy(package, tmp_path):
+    return shutil.copytree(package, tmp_path / "copy")
+
+
+def change_settings(folder, **changes):
+    path = folder / "settings.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["ddr_weights.bin", "sim/model.so", "samples.npz"])
+def test_a_damaged_file_is_named(copy, name):
+    flip(copy / name)
+    with pytest.raises(PackageError, match=f"{name} is damaged"):
+        Accelerator(copy, "sim").package.samples()
+
+
+def test_a_memory_of_the_simulator_is_checked(copy):
+    flip(next((copy / "sim").glob("*.hex")))
+    with pytest.raises(PackageError, match=r"\.hex is damaged"):
+        Accelerator(copy, "sim")
+
+
+def test_a_missing_file_and_a_missing_package(copy, tmp_path):
+    (copy / "ddr_weights.bin").unlink()
+    with pytest.raises(PackageError, match="ddr_weights.bin cannot be read"):
+        Accelerator(copy, "sim")
+    with pytest.raises(PackageError, match="there is no settings.json"):
+        Accelerator(tmp_path / "nowhere", "sim")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 99}'])
+def test_damaged_settings(copy, text):
+    (copy / "settings.json").write_text(text)
+    with pytest.raises(PackageError, match="settings.json"):
+        Accelerator(copy, "sim")
+
+
+def test_another_build_on_the_device(copy):
+    change_settings(copy, build_id="f" * 32)
+    with pytest.raises(PackageError, match="of build 0123456789abcdeffedcba9876543210, the package of ffff"):
+        Accelerator(copy, "sim")
+
+
+def test_no_simulator_and_no_board(copy):
+    change_settings(copy, files={})
+    with pytest.raises(DeviceError, match="has no simulator"):
+        Accelerator(copy)
+    with pytest.raises(DeviceError, match="platform board needs pynq"):
+        Accelerator(copy, "board")
+    with pytest.raises(DeployError, match="'fpga' is unknown"):
+        Accelerator(copy, "fpga")
+
+
+def test_one_process_a_board(monkeypatch, tmp_path):
+    import os
+
+    from deploy.platforms.lock import lock_board
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    first = lock_board()
+    with pytest.raises(DeviceError, match="another process uses the accelerator"):
+        lock_board()
+    os.close(first)
+    os.close(lock_board())
+
+
+def test_a_closed_accelerator_may_be_closed_again(package):
+    accelerator = Accelerator(package, "sim")
+    accelerator.close()
+    accelerator.close()
+
+
+# the command line
+
+
+def call(capsys, *words):
+    code = main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return code, json.loads(out) if code == 0 or out else None, err
+
+
+def test_validate(package, capsys):
+    code, result, _ = call(capsys, "validate", "--platform", "sim", "--package", package, "--images", 20)
+    assert code == 0
+    assert (result["platform"], result["images"], result["values"], result["mismatches"]) == ("sim", 20, 200, 0)
+    assert result["top1[%]"] == 100.0
+
+
+def test_validate_finds_a_wrong_logit(copy, golden, capsys):
+    from flow.project import sha256
+
+    wrong = golden.copy()
+    wrong[3, 2] += 1
+    np.savez(copy / "samples.npz", images=IMAGES, labels=golden.argmax(axis=1), logits=wrong)
+    files = json.loads((copy / "settings.json").read_text())["files"]
+    change_settings(copy, files={**files, "samples.npz": sha256((copy / "samples.npz").read_bytes())})
+    code, result, _ = call(capsys, "validate", "--platform", "sim", "--package", copy, "--images", 20)
+    assert code == 1 and result["mismatches"] == 1
+
+
+def test_latency_is_what_the_counters_say(package, rtl, capsys):
+    code, result, _ = call(capsys, "latency", "--platform", "sim", "--package", package, "--repeats", 3)
+    assert code == 0
+    assert result["accelerator[cycles]"]["median"] == RtlAccelerator(rtl).execute(IMAGES[:1]).latency_cycles
+    assert "packing[ms]" not in result and "total[ms]" not in result  # no times of the simulating machine
+
+
+def test_throughput_has_the_names_that_finn_users_know(package, capsys):
+    code, result, _ = call(capsys, "throughput", "--platform", "sim", "--package", package, "--images", 40, "--batch", 8)
+    assert code == 0
+    names = {"batch_size", "runtime[ms]", "throughput[images/s]", "DRAM_in_bandwidth[MB/s]", "DRAM_out_bandwidth[MB/s]", "fclk[mhz]"}
+    assert names <= result.keys()
+    assert result["throughput[images/s]"] == pytest.approx(40e3 / result["runtime[ms]"])
+    ideal = result["fclk[mhz]"] * 1e6 / result["interval[cycles]"]
+    assert 0.5 * ideal < result["throughput[images/s]"] <= ideal
+
+
+def test_run_and_bad_calls(package, capsys, tmp_path):
+    np.save(tmp_path / "images.npy", IMAGES[:3])
+    code, result, _ = call(capsys, "run", "--platform", "sim", "--package", package, tmp_path / "images.npy")
+    assert code == 0 and len(result["classes"]) == 3
+    for words, message in [
+        (["run", "--package", package, __file__], "no .npy file"),
+        (["validate", "--package", tmp_path], "there is no settings.json"),
+        (["validate", "--package", package, "--images", 1000], "64 sample images"),
+        (["throughput", "--package", package, "--batch", 0], "batch is 0"),
+    ]:
+        code = main([words[0], "--platform", "sim", *map(str, words[1:])])
+        err = capsys.readouterr().err
+        assert code == 1 and message in err and "Traceback" not in err
