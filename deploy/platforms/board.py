@@ -13,7 +13,7 @@ from ..package import BITFILE, Package
 from . import Platform
 from .lock import lock_board
 
-ACCELERATOR, DMA = "accelerator_0", "axi_dma_0"  # cells of the block design
+ACCELERATOR, DMA = "accelerator", "dma"  # cells of the block design (flow/emit/templates/vivado)
 CONTROL, RESET, RUN = 0x00, 1 << 2, 1 << 0  # of both channels of the DMA, Xilinx PG021
 SEND, RECEIVE = 0x00, 0x30
 RESET_SECONDS = 1.0
