@@ -14,6 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 demo: setup
 	$(VENV)/bin/flow build --model bireal18 --strategy qat --target pynq-z2
 
+test test-slow: export EXTRA_TOOLS = tclsh  # runs the Vivado scripts against a model of Vivado
 test: setup
 	$(VENV)/bin/python -m pytest -q -m "not slow" -n 2 --dist loadfile --durations=15
 
