@@ -5,6 +5,8 @@ Needs numpy, and pynq on a board; neither torch nor onnx.
 
 from .accelerator import Accelerator
 from .errors import DeployError, DeviceError, NetworkError, PackageError, TransferTimeout
-from .package import Package
+from .network import Network
+from .package import Package, find_package
 
-__all__ = ["Accelerator", "DeployError", "DeviceError", "NetworkError", "Package", "PackageError", "TransferTimeout"]
+__all__ = ["Accelerator", "DeployError", "DeviceError", "Network", "NetworkError", "Package", "PackageError",
+           "TransferTimeout", "find_package"]  # fmt: skip

@@ -11,23 +11,9 @@ import numpy as np
 
 from .accelerator import BATCH, Accelerator
 from .errors import DeployError
-from .measure import latency, throughput, validate
-from .package import SETTINGS
+from .measure import cpu, latency, throughput_test, validate
+from .package import Package, find_package
 from .platforms import PLATFORMS
-
-
-def find_package() -> Path:
-    """The package around this file or in this folder, else the newest build's.
-
-    Raises:
-        DeployError: there is none.
-    """
-    here = [Path.cwd(), Path(__file__).resolve().parents[1]]
-    built = sorted(Path("build").glob(f"*/deploy/{SETTINGS}"), key=lambda path: -path.stat().st_mtime)
-    found = [folder for folder in here if (folder / SETTINGS).is_file()] + [path.parent for path in built]
-    if not found:
-        raise DeployError(f"no package here: give --package the folder with {SETTINGS} that flow build made")
-    return found[0]
 
 
 def load_images(path: Path) -> np.ndarray:
@@ -45,22 +31,36 @@ def run(accelerator: Accelerator, arguments) -> dict:
     return {"images": len(images), "classes": classes, "names": [labels[c] for c in classes] if labels else None, "logits": logits.tolist()}
 
 
+def on_accelerator(accelerator: Accelerator, arguments) -> dict:
+    match arguments.command:
+        case "run":
+            return run(accelerator, arguments)
+        case "validate":
+            return validate(accelerator, arguments.images)
+        case "latency":
+            return latency(accelerator, arguments.repeats)
+        case _:
+            return throughput_test(accelerator, arguments.images)
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m deploy", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     for name, text in (("run", "logits and classes of images"), ("validate", "compare every logit with the golden ones"),
-                       ("latency", "single frames"), ("throughput", "many frames in one call")):  # fmt: skip
+                       ("latency", "single frames"), ("throughput", "many frames in one call"),
+                       ("cpu", "the same integers on this processor, compared and timed")):  # fmt: skip
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--platform", choices=PLATFORMS, help="where it runs; the board where pynq is installed, else sim")
         command.add_argument("--package", type=Path, help="folder that flow build made; the newest unless given")
-        command.add_argument("--batch", type=int, default=BATCH, help="frames of a transfer")
+        if name != "cpu":
+            command.add_argument("--platform", choices=PLATFORMS, help="where it runs; the board where pynq is installed, else sim")
+            command.add_argument("--batch", type=int, default=BATCH, help="frames of a transfer")
         command.add_argument("--output", type=Path, help="write the result as JSON")
         if name == "run":
             command.add_argument("images_file", type=Path, help=".npy file of uint8 images [N, H, W, C]")
         elif name == "latency":
             command.add_argument("--repeats", type=int, default=10)
         else:
-            command.add_argument("--images", type=int, default=100)
+            command.add_argument("--images", type=int, default=8 if name == "cpu" else 100)
     return top
 
 
@@ -68,16 +68,11 @@ def main(words: list[str] | None = None) -> int:
     arguments = parser().parse_args(words)
     try:
         folder = arguments.package or find_package()
-        with Accelerator(folder, arguments.platform, batch=arguments.batch) as accelerator:
-            match arguments.command:
-                case "run":
-                    result = run(accelerator, arguments)
-                case "validate":
-                    result = validate(accelerator, arguments.images)
-                case "latency":
-                    result = latency(accelerator, arguments.repeats)
-                case _:
-                    result = throughput(accelerator, arguments.images)
+        if arguments.command == "cpu":
+            result = cpu(Package.load(folder), arguments.images)
+        else:
+            with Accelerator(folder, arguments.platform, batch=arguments.batch) as accelerator:
+                result = on_accelerator(accelerator, arguments)
         text = json.dumps({"package": str(folder), **result}, indent=2)
         if arguments.output:
             arguments.output.write_text(text + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from . import measure
 from .errors import DeployError, DeviceError, PackageError
-from .package import Package
+from .package import Package, find_package
 from .platforms import Platform, open_platform
 
 ENABLE, SOFT_RESET, CLEAR = 1, 2, 4  # CTRL
@@ -37,7 +39,7 @@ class Accelerator:
             logits = accelerator.execute(images)
 
     Args:
-        package: folder that `flow build` made, or a Package.
+        package: folder that `flow build` made, or a Package; without it the one of deploy.find_package.
         platform: "board", "sim", or a Platform; without it the board where pynq is installed, else the simulation.
         batch: frames of a transfer. Two input and two output buffers of so many are kept.
 
@@ -46,11 +48,12 @@ class Accelerator:
         DeviceError: no such platform here, another process uses it, or it holds another build.
     """
 
-    def __init__(self, package: str | Path | Package, platform: str | Platform | None = None, *, batch: int = BATCH):
-        self.package = package if isinstance(package, Package) else Package.load(package)
+    def __init__(self, package: str | Path | Package | None = None, platform: str | Platform | None = None, *, batch: int = BATCH):
+        self.package = package if isinstance(package, Package) else Package.load(package or find_package())
         if batch < 1:
             raise DeployError(f"batch is {batch}: must be 1 or more")
         self.batch = batch
+        self.packing_seconds = 0.0  # of the last call, spent on copying images into buffers
         self.platform = platform if isinstance(platform, Platform) else open_platform(platform, self.package)
         try:
             self._check_build()
@@ -93,6 +96,14 @@ class Accelerator:
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Classes int64 [N] of images uint8 [N, H, W, C]."""
         return self.execute(images).argmax(axis=1)
+
+    def latency(self, repeats: int) -> dict:
+        """Single frames: see deploy.measure.latency."""
+        return measure.latency(self, repeats)
+
+    def throughput_test(self, batch: int) -> dict:
+        """``batch`` images in one call: see deploy.measure.throughput_test."""
+        return measure.throughput_test(self, batch)
 
     # counters
 
@@ -172,14 +183,15 @@ class Accelerator:
         platform, inputs, outputs = self.platform, self._inputs, self._outputs
         parts = [images[start : start + self.batch] for start in range(0, len(images), self.batch)]
         limits = [self._limit(len(part)) for part in parts]
+        self.packing_seconds = 0.0
         self._write("FRAMES_PER_PACKET", len(parts[0]))
-        inputs[0][: len(parts[0])] = parts[0]
+        self._pack(inputs[0], parts[0])
         platform.receive(outputs[0], len(parts[0]))
         platform.send(inputs[0], len(parts[0]))
         for index, part in enumerate(parts):
             now, then = index % 2, (index + 1) % 2
             following = parts[index + 1] if index + 1 < len(parts) else part[:0]
-            inputs[then][: len(following)] = following
+            self._pack(inputs[then], following)
             platform.wait_sent(limits[index])
             if len(following) == len(part):
                 platform.send(inputs[then], len(following))
@@ -192,6 +204,11 @@ class Accelerator:
             logits[index * self.batch :][: len(part)] = outputs[now][: len(part)]
         if self._read("STATUS") & AXI_ERROR:
             raise DeviceError("the accelerator met an error when it read weights: is its memory still allocated?")
+
+    def _pack(self, buffer: np.ndarray, images: np.ndarray) -> None:
+        started = time.perf_counter()
+        buffer[: len(images)] = images
+        self.packing_seconds += time.perf_counter() - started
 
     def _limit(self, frames: int) -> float:
         """Seconds after which a transfer of so many frames counts as stuck."""

@@ -6,12 +6,18 @@ On a board times are measured. Of a simulated accelerator all times are its cycl
 
 from __future__ import annotations
 
+import os
+import platform
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .accelerator import Accelerator
 from .errors import DeployError
+from .package import Package
+
+if TYPE_CHECKING:
+    from .accelerator import Accelerator
 
 
 def description(accelerator: Accelerator) -> dict:
@@ -29,9 +35,7 @@ def description(accelerator: Accelerator) -> dict:
 
 def validate(accelerator: Accelerator, count: int) -> dict:
     """Compares every logit of the first ``count`` sample images with the golden ones, and counts right classes."""
-    images, labels, golden = (array[:count] for array in accelerator.package.samples())
-    if len(images) < count:
-        raise DeployError(f"the package has {len(images)} sample images: ask for no more than that, not {count}")
+    images, labels, golden = _samples(accelerator.package, count)
     logits = accelerator.execute(images)
     return {
         **description(accelerator),
@@ -42,37 +46,45 @@ def validate(accelerator: Accelerator, count: int) -> dict:
     }
 
 
-def latency(accelerator: Accelerator, repeats: int) -> dict:
-    """Single frames, one after the other: minimum, median and 99th percentile.
+def single_frames(accelerator: Accelerator, repeats: int) -> dict[str, list[float]]:
+    """Single frames, one after the other, a value each.
 
-    ``accelerator[cycles]`` is read from the accelerator's own counter, from the first pixels in to the last logit out. On a board
-    ``packing[ms]`` is what copying the image into the buffer takes, and ``transfer[ms]`` what the call takes beside the
-    accelerator's cycles: packing is part of neither.
+    ``accelerator[cycles]`` is the accelerator's own counter, from the first pixels in to the last logit out. On a board also
+    ``packing[ms]``, copying the image into the buffer; ``total[ms]``, the whole call; and ``transfer[ms]``, what is left of it:
+    DMA, caches and Python.
+
+    Raises:
+        DeployError: repeats below 1, or a package without samples.
     """
+    if repeats < 1:
+        raise DeployError(f"repeats is {repeats}: must be 1 or more")
     images = accelerator.package.samples()[0]
-    cycles, packing, calls = [], [], []
+    clock = accelerator.package.clock_mhz * 1e3  # cycles a millisecond
+    frames = []
     for index in range(repeats):
         image = images[index % len(images)][None]
         started = time.perf_counter()
-        np.array(image)
-        packed = time.perf_counter()
         accelerator.execute(image)
-        calls.append(time.perf_counter() - packed)
-        packing.append(packed - started)
-        cycles.append(accelerator.latency_cycles())
-    clock = accelerator.package.clock_mhz * 1e6
-    result = {**description(accelerator), "repeats": repeats, "accelerator[cycles]": _spread(cycles)}
-    result["accelerator[ms]"] = {name: round(value / clock * 1e3, 6) for name, value in _spread(cycles).items()}
-    if not accelerator.platform.simulated:
-        transfers = [call - pack - count / clock for call, pack, count in zip(calls, packing, cycles)]
-        result["packing[ms]"] = _milliseconds(packing)
-        result["transfer[ms]"] = _milliseconds(transfers)
-        result["total[ms]"] = _milliseconds(calls)
-    return result
+        total = 1e3 * (time.perf_counter() - started)
+        packing, cycles = 1e3 * accelerator.packing_seconds, accelerator.latency_cycles()
+        frames.append((cycles, packing, total - packing - cycles / clock, total))
+    names = ["accelerator[cycles]", "packing[ms]", "transfer[ms]", "total[ms]"][: 1 if accelerator.platform.simulated else None]
+    return {name: list(values) for name, values in zip(names, zip(*frames))}
 
 
-def throughput(accelerator: Accelerator, count: int) -> dict:
+def latency(accelerator: Accelerator, repeats: int) -> dict:
+    """Minimum, median and 99th percentile of `single_frames`."""
+    frames = {name: spread(values) for name, values in single_frames(accelerator, repeats).items()}
+    clock = accelerator.package.clock_mhz * 1e3
+    cycles = frames.pop("accelerator[cycles]")
+    in_time = {name: round(value / clock, 6) for name, value in cycles.items()}
+    return {**description(accelerator), "repeats": repeats, "accelerator[cycles]": cycles, "accelerator[ms]": in_time, **frames}
+
+
+def throughput_test(accelerator: Accelerator, count: int) -> dict:
     """``count`` images in one call, under the field names of FINN's drivers."""
+    if count < 1:
+        raise DeployError(f"{count} images: must be 1 or more")
     samples = accelerator.package.samples()[0]
     images = np.resize(samples, (count, *samples.shape[1:]))
     accelerator.clear_counters()
@@ -92,11 +104,38 @@ def throughput(accelerator: Accelerator, count: int) -> dict:
     }
 
 
-def _spread(values: list) -> dict:
-    """Of values that are there, none made up by interpolation."""
+def cpu(package: Package, count: int) -> dict:
+    """The first ``count`` sample images on this machine's processor, in numpy: every logit compared, and the time of one call."""
+    images, labels, golden = _samples(package, count)
+    network = package.network()
+    network.execute(images[:1])  # first uses of numpy's functions
+    started = time.perf_counter()
+    logits = network.execute(images)
+    seconds = time.perf_counter() - started
+    return {
+        "platform": "cpu",
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "numpy": np.__version__,
+        "build_id": package.build_id,
+        "images": len(images),
+        "mismatches": int((logits != golden).sum()),
+        "top1[%]": round(100 * float((logits.argmax(axis=1) == labels).mean()), 2),
+        "runtime[ms]": seconds * 1e3,
+        "throughput[images/s]": len(images) / seconds,
+    }
+
+
+def _samples(package: Package, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    samples = package.samples()
+    if not 1 <= count <= len(samples[0]):
+        raise DeployError(f"the package has {len(samples[0])} sample images: ask for 1 to that many, not {count}")
+    images, labels, golden = (array[:count] for array in samples)
+    return images, labels, golden
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Percentiles by nearest rank: values that are there, none made up by interpolation."""
     ordered = sorted(values)
-    return {"min": ordered[0], "median": ordered[len(ordered) // 2], "p99": ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]}
-
-
-def _milliseconds(values: list) -> dict:
-    return {name: round(value * 1e3, 6) for name, value in _spread(values).items()}
+    ranks = {"min": 1, "median": -(-len(ordered) // 2), "p99": -(-99 * len(ordered) // 100)}
+    return {name: round(ordered[rank - 1], 6) for name, rank in ranks.items()}

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import PackageError
+from .errors import DeployError, PackageError
+from .network import Network
 
 FORMAT = 1
 SETTINGS = "settings.json"
 WEIGHTS = "ddr_weights.bin"
 SAMPLES = "samples.npz"
+NETWORK = "network.npz"
 BITFILE = "accelerator.bit"
 SIMULATOR = "sim/model.so"
+INSTALLED = "build"  # where deploy.zip has the package, inside the driver's own folder
 HINT = "copy the package again, or make it again with flow build"
 
 
@@ -107,7 +110,25 @@ class Package:
         """Contents of the DDR, empty if all weights are on chip."""
         return self.path(WEIGHTS).read_bytes() if self.regions else b""
 
+    def network(self) -> Network:
+        """The same integers on the processor."""
+        return Network(self.path(NETWORK))
+
     def samples(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Real images uint8 [N, H, W, C], their labels [N], and the logits int32 [N, classes] that the accelerator must give."""
         with np.load(self.path(SAMPLES)) as content:
             return content["images"], content["labels"], content["logits"]
+
+
+def find_package() -> Path:
+    """The package in this folder, or installed with the driver, else that of the newest build here.
+
+    Raises:
+        DeployError: there is none.
+    """
+    here = [Path.cwd(), Path(__file__).resolve().parent / INSTALLED]
+    built = sorted(Path("build").glob(f"*/deploy/{SETTINGS}"), key=lambda path: -path.stat().st_mtime)
+    found = [folder for folder in here if (folder / SETTINGS).is_file()] + [path.parent for path in built]
+    if not found:
+        raise DeployError(f"no package here: give the folder with {SETTINGS} that flow build made")
+    return found[0]

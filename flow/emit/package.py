@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
+import jinja2
 import numpy as np
+from qonnx.core.modelwrapper import ModelWrapper
 
-from deploy.package import FORMAT, SAMPLES, SETTINGS, SIMULATOR, WEIGHTS
+import deploy
+from deploy.package import FORMAT, INSTALLED, NETWORK, SAMPLES, SETTINGS, SIMULATOR, WEIGHTS
+from flow.emit.network_file import write_network
 from flow.project import read_manifest, sha256
+
+TEMPLATES = Path(__file__).parent / "templates" / "package"
+DRIVER = Path(deploy.__file__).parent
+DRIVER_FILES = ("*.py", "platforms/*.py", "notebooks/__init__.py", "notebooks/*.ipynb")
+DATE = (1980, 1, 1, 0, 0, 0)  # of all members, so that equal packages are equal files
 
 
 def write_package(
@@ -18,6 +29,8 @@ def write_package(
     folder: Path,
     description: dict,
     samples: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+    network: ModelWrapper | None = None,
+    bitfile: Iterable[Path] = (),
 ) -> Path:
     """Fills ``folder`` with settings, weights, samples, and the simulator of the RTL project ``rtl``; returns the folder.
 
@@ -25,15 +38,22 @@ def write_package(
         library: the project's RTL as a shared library (flow.sim.accelerator_build).
         description: model, strategy, voter, target, labels (of the classes, may be empty), logit_scale.
         samples: images uint8 [N, H, W, C], labels [N], golden logits int32 [N, classes].
+        network: the integer graph, for the comparison on a processor.
+        bitfile: accelerator.bit and accelerator.hwh, where Vivado made them.
 
     Raises:
         FlowError: no RTL project there.
     """
     manifest = read_manifest(rtl)
+    folder.mkdir(parents=True, exist_ok=True)
     if manifest["regions"]:
         shutil.copyfile(rtl / "data" / WEIGHTS, folder / WEIGHTS)
     if samples is not None:
         np.savez_compressed(folder / SAMPLES, **dict(zip(("images", "labels", "logits"), samples)))
+    if network is not None:
+        write_network(network, folder / NETWORK)
+    for path in bitfile:
+        shutil.copy(path, folder)
     simulator = folder / SIMULATOR
     simulator.parent.mkdir(parents=True)
     shutil.copyfile(library, simulator)
@@ -52,3 +72,29 @@ def write_package(
     }
     (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
     return folder
+
+
+def write_zip(package: Path, path: Path) -> Path:
+    """Writes what goes to the board as one file that pip installs: the driver, its notebook and ``package`` but for the simulator.
+
+    The simulator is left out, being a library for this machine's processor.
+    """
+    settings = json.loads((package / SETTINGS).read_text())
+    settings["files"] = {name: digest for name, digest in settings["files"].items() if not name.startswith("sim/")}
+    top = "popbin-{model}-{strategy}-{target}".format(**settings)
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, trim_blocks=True,
+                                     lstrip_blocks=True, keep_trailing_newline=True)  # fmt: skip
+    members = {f"{INSTALLED}/{SETTINGS}": json.dumps(settings, indent=2).encode() + b"\n"}
+    members |= {f"{INSTALLED}/{name}": (package / name).read_bytes() for name in settings["files"]}
+    members |= {str(file.relative_to(DRIVER)): file.read_bytes() for pattern in DRIVER_FILES for file in sorted(DRIVER.glob(pattern))}
+    members = {f"deploy/{name}": content for name, content in members.items()}
+    for template in sorted(TEMPLATES.iterdir()):
+        members[template.stem] = environment.get_template(template.name).render(settings, top=top).encode()
+    partial = path.with_name(f"{path.name}.part")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            member = zipfile.ZipInfo(f"{top}/{name}", DATE)
+            member.external_attr = 0o644 << 16
+            archive.writestr(member, content, zipfile.ZIP_DEFLATED)
+    partial.replace(path)
+    return path

@@ -6,10 +6,10 @@ from flow.build import Build
 
 
 def package(build: Build) -> None:
-    """The package of the driver: settings, weights, sample images with their golden logits, and the simulated accelerator."""
+    """The package of the driver: settings, weights, samples with their golden logits, simulator; and deploy.zip for the board."""
     from brevitas_models.data import CLASSES
 
-    from flow.emit.package import write_package
+    from flow.emit.package import write_package, write_zip
     from flow.sim.golden import Golden
     from flow.sim.rtl import RtlAccelerator
 
@@ -28,4 +28,5 @@ def package(build: Build) -> None:
         labels = CLASSES if samples[2].shape[1] == len(CLASSES) else []
     with build.workspace.fresh(build.workspace.deploy) as folder:
         library = RtlAccelerator(build.workspace.rtl).library
-        write_package(build.workspace.rtl, library, folder, {**description, "labels": labels}, samples)
+        write_package(build.workspace.rtl, library, folder, {**description, "labels": labels}, samples, integer)
+    write_zip(build.workspace.deploy, build.workspace.folder / "deploy.zip")

@@ -8,36 +8,26 @@ import pytest
 
 from deploy import Accelerator, DeployError, DeviceError, PackageError, TransferTimeout
 from deploy.__main__ import main
+from deploy.measure import single_frames, spread
 from deploy.package import Package
 from deploy.platforms.simulated import SimulatedBoard
-from flow.emit.package import write_package
-from flow.emit.rtl import emit_rtl
-from flow.sim.golden import Golden
 from flow.sim.rtl import RtlAccelerator
-from tests.graphs import random_images
-from tests.rtl.test_top import deep_small_network
-
-DESCRIPTION = {"model": "small", "strategy": "qat", "voter": "exact", "target": "pynq-z2", "labels": [], "logit_scale": 1.0}
-IMAGES = random_images(64)
+from tests.deploy.packages import IMAGES, emit_small, golden_logits, make_package
 
 
 @pytest.fixture(scope="module")
 def golden():
-    return Golden(deep_small_network()).execute(IMAGES)
+    return golden_logits()
 
 
 @pytest.fixture(scope="module")
 def rtl(tmp_path_factory):
-    project = tmp_path_factory.mktemp("rtl") / "small"
-    return emit_rtl(deep_small_network(), project, build_id="0123456789abcdeffedcba9876543210", clock_mhz=100)
+    return emit_small(tmp_path_factory.mktemp("rtl") / "small")
 
 
 @pytest.fixture(scope="module")
-def package(rtl, golden, tmp_path_factory):
-    """A package whose network has weights in DDR, on 8 x 8 images."""
-    labels = golden.argmax(axis=1)
-    folder = tmp_path_factory.mktemp("package")
-    return write_package(rtl, RtlAccelerator(rtl).library, folder, DESCRIPTION, (IMAGES, labels, golden))
+def package(rtl, tmp_path_factory):
+    return make_package(rtl, tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture(scope="module")
@@ -256,8 +246,37 @@ def test_run_and_bad_calls(package, capsys, tmp_path):
         (["run", "--package", package, __file__], "no .npy file"),
         (["validate", "--package", tmp_path], "there is no settings.json"),
         (["validate", "--package", package, "--images", 1000], "64 sample images"),
+        (["validate", "--package", package, "--images", 0], "64 sample images"),
+        (["latency", "--package", package, "--repeats", 0], "repeats is 0"),
+        (["throughput", "--package", package, "--images", 0], "0 images"),
         (["throughput", "--package", package, "--batch", 0], "batch is 0"),
     ]:
         code = main([words[0], "--platform", "sim", *map(str, words[1:])])
         err = capsys.readouterr().err
         assert code == 1 and message in err and "Traceback" not in err
+
+
+def test_cpu(package, capsys):
+    code, result, _ = call(capsys, "cpu", "--package", package, "--images", 20)
+    assert code == 0 and (result["platform"], result["images"], result["mismatches"]) == ("cpu", 20, 0)
+    assert result["throughput[images/s]"] == pytest.approx(20e3 / result["runtime[ms]"])
+
+
+def test_times_on_a_board(package):
+    """The parts of a call add up to it. The platform only says that it is no simulation: it is the simulated board."""
+
+    class Board(SimulatedBoard):
+        simulated = False
+
+    accelerator = Accelerator(package, Board(Package.load(package)))
+    frames = single_frames(accelerator, 5)
+    cycles = np.array(frames["accelerator[cycles]"]) / (accelerator.package.clock_mhz * 1e3)
+    assert all(np.array(frames["packing[ms]"]) > 0)
+    np.testing.assert_allclose(frames["packing[ms]"] + cycles + frames["transfer[ms]"], frames["total[ms]"])
+    result = accelerator.latency(5)
+    assert result["total[ms]"]["min"] <= result["total[ms]"]["median"] <= result["total[ms]"]["p99"]
+
+
+def test_percentiles_are_by_nearest_rank():
+    assert spread(list(range(1, 201))) == {"min": 1, "median": 100, "p99": 198}
+    assert spread([3.0]) == {"min": 3.0, "median": 3.0, "p99": 3.0}

@@ -1,0 +1,1 @@
+"""The notebook of the accelerator; `pynq get-notebooks` delivers what lies here."""
