@@ -1,6 +1,6 @@
 # Set-up, demo and tests on Debian or Ubuntu.
 #   make demo        the main job: build bireal18 with PopBin votes for the PYNQ-Z2 and verify every stage
-#   make test        the tests;  make test-slow  the slow ones
+#   make test        the tests;  make test-slow  the slow ones;  make test-pynq  the driver over the real pynq (a part of make test)
 #   make random      200 random networks through the whole flow;  make kills  50 random kills of builds and trainings (hours)
 # VENV=folder puts the virtual environment elsewhere, PYTHON=python3.12 takes another interpreter.
 
@@ -9,7 +9,7 @@ VENV ?= .venv
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-slow random kills setup tools
+.PHONY: demo test test-slow test-pynq random kills setup tools
 
 demo: setup
 	$(VENV)/bin/flow build --model bireal18 --strategy qat --target pynq-z2
@@ -17,9 +17,21 @@ demo: setup
 test test-slow: export EXTRA_TOOLS = tclsh  # runs the Vivado scripts against a model of Vivado
 test: setup
 	$(VENV)/bin/python -m pytest -q -m "not slow" -n 2 --dist loadfile --durations=15
+	$(MAKE) test-pynq
 
 test-slow: setup
 	$(VENV)/bin/python -m pytest -q -m slow
+
+# The board's environment has another numpy than the compiler's, and neither torch nor onnx.
+PYNQ_VENV ?= $(VENV)-pynq
+test-pynq: setup $(PYNQ_VENV)/.ready
+	$(VENV)/bin/python -m tests.pynq.make_package build/pynq
+	$(PYNQ_VENV)/bin/python -m pytest -q -c tests/pynq/pytest.ini tests/pynq
+
+$(PYNQ_VENV)/.ready:
+	$(PYTHON) -m venv $(PYNQ_VENV)
+	$(PYNQ_VENV)/bin/pip install -q 'pynq==3.1.2' 'pycparser<3' 'numpy<2' pytest pytest-timeout
+	touch $@
 
 DATA ?= ../shared/data/cifar10
 random: setup

@@ -58,12 +58,11 @@ class Accelerator:
         try:
             self._check_build()
             self._start()
+            self._inputs = [self.platform.allocate((batch, *self.package.image), np.uint8) for _ in range(2)]
+            self._outputs = [self.platform.allocate((batch, self.package.classes), np.int32) for _ in range(2)]
         except BaseException:
             self.platform.close()
             raise
-        height, width, channels = self.package.image
-        self._inputs = [self.platform.allocate((batch, height, width, channels), np.uint8) for _ in range(2)]
-        self._outputs = [self.platform.allocate((batch, self.package.classes), np.int32) for _ in range(2)]
 
     def __enter__(self) -> Accelerator:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -121,11 +122,13 @@ class Package:
 
 
 def find_package() -> Path:
-    """The package in this folder, or installed with the driver, else that of the newest build here.
+    """The package that POPBIN_PACKAGE names; else that in this folder, or installed with the driver, or of the newest build here.
 
     Raises:
         DeployError: there is none.
     """
+    if named := os.environ.get("POPBIN_PACKAGE"):
+        return Path(named)
     here = [Path.cwd(), Path(__file__).resolve().parent / INSTALLED]
     built = sorted(Path("build").glob(f"*/deploy/{SETTINGS}"), key=lambda path: -path.stat().st_mtime)
     found = [folder for folder in here if (folder / SETTINGS).is_file()] + [path.parent for path in built]

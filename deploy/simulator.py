@@ -42,6 +42,7 @@ class _Traffic(ctypes.Structure):
         ("pixels", ctypes.c_void_p), ("pixel_count", ctypes.c_int64), ("pixels_done", ctypes.c_int64),
         ("logits", ctypes.c_void_p), ("lasts", ctypes.c_void_p), ("logit_count", ctypes.c_int64), ("logits_done", ctypes.c_int64),
         ("cycles", ctypes.c_int64), ("ddr_bytes", ctypes.c_int64), ("error", ctypes.c_char * 2048),
+        ("packet", ctypes.c_int32),
     ]  # fmt: skip
 
 
@@ -51,7 +52,7 @@ class Device:
     Args:
         library: from `build_accelerator`.
         data: folder with the $readmemh files, which are read now.
-        memory: contents of the DDR.
+        memory: the DDR from address 0, read as the clock runs; an array may be changed between calls.
         latency, bandwidth: of the DDR, in cycles and in 64-bit words a cycle.
         streams: number of streams that the top taps.
         error: what is raised, by any method, when the simulation went wrong.
@@ -61,7 +62,7 @@ class Device:
         self,
         library: Path,
         data: Path,
-        memory: bytes,
+        memory: bytes | np.ndarray,
         *,
         streams: int,
         latency: int = 60,
@@ -75,8 +76,8 @@ class Device:
         self._traffic = _Traffic()
         self._taps, self._states = (_Tap * streams)(), (_State * streams)()
         self.words: list[np.ndarray] = []  # recorded, by stream
-        content = ctypes.cast(ctypes.c_char_p(memory), ctypes.c_void_p)
-        settings = _Settings(seed, 1.0, 1.0, latency, bandwidth, content, len(memory))
+        self._memory = np.frombuffer(memory, np.uint8)
+        settings = _Settings(seed, 1.0, 1.0, latency, bandwidth, self._memory.ctypes.data, self._memory.size)
         arguments = ctypes.byref(settings), ctypes.byref(self._traffic), self._taps, self._states, streams
         with _inside(data):
             handle = self._library.accelerator_new(*arguments)
@@ -121,8 +122,8 @@ class Device:
         self._library.accelerator_randomize(self._handle, ctypes.c_uint64(seed), *gaps)
 
     def queue_pixels(self, images: np.ndarray) -> None:
-        """Offers images uint8, whole 64-bit words of them, as soon as the clock runs."""
-        self._pixels = np.frombuffer(np.ascontiguousarray(images, np.uint8).tobytes(), "<u8")
+        """Offers images uint8, whole 64-bit words of them, which are read as the clock runs: leave them alone until then."""
+        self._pixels = np.ascontiguousarray(images, np.uint8).reshape(-1).view("<u8")
         traffic = self._traffic
         traffic.pixels, traffic.pixel_count, traffic.pixels_done = self._pixels.ctypes.data, len(self._pixels), 0
 
@@ -131,7 +132,12 @@ class Device:
         self.logits, self.lasts = np.zeros(count, np.int32), np.zeros(count, np.uint8)
         traffic = self._traffic
         traffic.logits, traffic.lasts = self.logits.ctypes.data, self.lasts.ctypes.data
-        traffic.logit_count, traffic.logits_done = count, 0
+        traffic.logit_count, traffic.logits_done, traffic.packet = count, 0, 0
+
+    def queue_packet(self, room: int) -> None:
+        """As `queue_logits`, for one packet: its TLAST takes away the room that is left."""
+        self.queue_logits(room)
+        self._traffic.packet = 1
 
     def drop(self) -> None:
         """Forgets what is queued, a word that is offered included: while the core is in reset, or the bus would see valid fall."""
@@ -167,6 +173,10 @@ class Device:
         self._check(self._library.accelerator_run(self._handle, ctypes.byref(self._traffic), ctypes.c_int64(cycles)))
         if self.cycles == before:
             self.states()
+
+    def advance(self, cycles: int) -> None:
+        """Runs so many cycles, whether logits are expected or not."""
+        self._check(self._library.accelerator_advance(self._handle, ctypes.byref(self._traffic), ctypes.c_int64(cycles)))
 
     def states(self) -> list[tuple[bool, bool]]:
         """(valid, ready) of each stream now; runs one cycle."""

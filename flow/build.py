@@ -23,7 +23,7 @@ class Options:
     """What ``flow build`` was asked for. Counts are images; ``layer_images`` are compared on every stream.
 
     ``onnx``: anyone's QONNX file instead of a checkpoint; ``pixels``: what its input is for pixels 0 and 255; ``stream_bits``:
-    fixed-point width of its real tensors.
+    fixed-point width of its real tensors. ``bitfile``: its route, "rtl" or "hls"; None makes no bitfile.
     """
 
     model: str
@@ -41,6 +41,7 @@ class Options:
     fps: float = 300.0
     data: Path | None = None
     output: Path | None = None
+    bitfile: str | None = None
     pass_images: int = 4
     golden_images: int = 256
     csim_images: int = 64
@@ -206,6 +207,9 @@ def run(
     start, end = NAMES.index(first or NAMES[0]), NAMES.index(last or NAMES[-1])
     if start > end:
         raise FlowError(f"--from-step {first} comes after --to-step {last}")
+    if options.bitfile and not start <= NAMES.index("bitfile") <= end:
+        asked = f"--from-step {NAMES[start]} and --to-step {NAMES[end]}"
+        raise FlowError(f"step bitfile is not between {asked}: leave out --bitfile")
     load_target(options.target)
     build = Build(options, Workspace(options.folder), say)
     with build.workspace.locked():
@@ -213,6 +217,9 @@ def run(
         build.seconds = _stored_seconds(build.workspace)
         skipping = not (first or fresh)
         for step in STEPS[start : end + 1]:
+            if not step.is_asked(options):
+                say(f"{step.name}: not asked for with --{step.name}")
+                continue
             skipping = skipping and progress.is_finished(step)
             if skipping:
                 step.check(build.workspace)

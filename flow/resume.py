@@ -36,7 +36,9 @@ def keys(build) -> dict[str, str]:
         if "checkpoint" in options and not build.options.onnx:
             options["checkpoint"] = build.checkpoint
         content = json.dumps([key, step.name, {name: _value(value) for name, value in options.items()}])
-        key = found[step.name] = hashlib.sha256(content.encode()).hexdigest()
+        found[step.name] = hashlib.sha256(content.encode()).hexdigest()
+        if not step.optional:  # later steps take it as it is, there or not
+            key = found[step.name]
     return found
 
 
@@ -62,7 +64,11 @@ class Progress:
         return there and self.finished.get(step.name) == self.keys[step.name]
 
     def begin(self, step) -> None:
-        self._store({name: key for name, key in self.finished.items() if name != step.name})
+        """Forgets the step, and those behind an optional one: their keys do not tell what it makes."""
+        names = list(self.keys)
+        index = names.index(step.name)
+        forgotten = names[index:] if step.optional else [step.name]
+        self._store({name: key for name, key in self.finished.items() if name not in forgotten})
 
     def finish(self, step) -> None:
         self._store({**self.finished, step.name: self.keys[step.name]})

@@ -2,7 +2,7 @@
 
     python -m tests.random_kills --kills 50 --data ../shared/data/cifar10
 
-Half of the kills hit a build at width 4, half a short training at width 4. Prints a line a kill and the counts; exits with 1 if a
+Half of the kills hit a build at width 4, half a short training at width 4 (``--jobs`` takes one of them). Prints a line a kill and the counts; exits with 1 if a
 result differs, a call after a kill fails, or something half-written is left under a final name.
 """
 
@@ -118,6 +118,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", nargs="+", choices=("build", "train"), default=("build", "train"), help="which are killed; both")
     arguments = parser.parse_args()
     rng, outcomes = random.Random(arguments.seed), []
     with tempfile.TemporaryDirectory() as name:
@@ -126,7 +127,8 @@ def main() -> int:
         network = build_network(NetworkConfig(width=4)).eval()
         metadata = Metadata(network=network.config, data="none", command="none", epochs=0, epochs_planned=1, seed=0, seconds=0)
         save_checkpoint(checkpoint, network, metadata)
-        for job in (build_job(checkpoint), train_job(arguments.data)):
+        jobs = {"build": build_job(checkpoint), "train": train_job(arguments.data)}
+        for job in (jobs[name] for name in arguments.jobs):
             folder = Path(name) / job.name
             folder.mkdir()
             finish(job, folder)
@@ -136,7 +138,7 @@ def main() -> int:
             duration = finish(job, again)
             assert job.result(again) == reference, f"two runs of {job.name} without a kill differ"
             count = 0
-            while count < arguments.kills // 2:
+            while count < arguments.kills // len(arguments.jobs):
                 outcome = one_kill(job, reference, duration, rng)
                 print(f"{job.name} {count + 1:3}: {outcome}", flush=True)
                 outcomes += [outcome] * (outcome != "finished first")

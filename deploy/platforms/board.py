@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 
@@ -14,8 +15,8 @@ from . import Platform
 from .lock import lock_board
 
 ACCELERATOR, DMA = "accelerator", "dma"  # cells of the block design (flow/emit/templates/vivado)
-CONTROL, RESET, RUN = 0x00, 1 << 2, 1 << 0  # of both channels of the DMA, Xilinx PG021
-SEND, RECEIVE = 0x00, 0x30
+SEND, RECEIVE = 0x00, 0x30  # channels of the DMA, Xilinx PG021
+CONTROL, STATUS, RESET = 0x00, 0x04, 1 << 2
 RESET_SECONDS = 1.0
 
 
@@ -33,21 +34,21 @@ class Board(Platform):
         path = package.path(BITFILE)
         package.path(path.with_suffix(".hwh").name)
         self._lock = lock_board()
+        self.device = device
         self._buffers: list[np.ndarray] = []
+        self._logits: np.ndarray | None = None
         try:
             self.overlay = pynq.Overlay(str(path), device=device, download=download)
             missing = [name for name in (ACCELERATOR, DMA) if name not in self.overlay.ip_dict]
             if missing:
                 raise PackageError(f"{path} has no {missing[0]}: it is of another design")
-        except RuntimeError as error:
+            self.accelerator, self.dma = getattr(self.overlay, ACCELERATOR), getattr(self.overlay, DMA)
+        except (RuntimeError, OSError) as error:  # OSError is what pynq raises where root is needed
             os.close(self._lock)
             raise DeviceError(f"{path} cannot be loaded ({error}): is this a PYNQ board, and are you root?") from error
-        except PackageError:
+        except BaseException:
             os.close(self._lock)
             raise
-        self.accelerator, self.dma = getattr(self.overlay, ACCELERATOR), getattr(self.overlay, DMA)
-        self.device = device
-        self._logits: np.ndarray | None = None
 
     def read(self, address):
         return self.accelerator.read(address)
@@ -56,7 +57,13 @@ class Board(Platform):
         self.accelerator.write(address, value)
 
     def allocate(self, shape, dtype):
-        buffer = pynq.allocate(shape, dtype, target=self.device)
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if size > self.dma.buffer_max_size:
+            raise DeviceError(f"{size} bytes are more than the DMA moves at once, {self.dma.buffer_max_size}: lower the batch")
+        try:
+            buffer = pynq.allocate(shape, dtype, target=self.device)
+        except RuntimeError as error:
+            raise DeviceError(f"the board has no {size} bytes for a buffer ({error}): lower the batch") from error
         self._buffers.append(buffer)
         return buffer
 
@@ -67,8 +74,7 @@ class Board(Platform):
         return buffer.device_address
 
     def send(self, buffer, frames):
-        buffer.flush()
-        self.dma.sendchannel.transfer(buffer, nbytes=buffer[:1].nbytes * frames)
+        self.dma.sendchannel.transfer(buffer, nbytes=buffer[:1].nbytes * frames)  # flushes the buffer
 
     def receive(self, buffer, frames):
         self._logits = buffer
@@ -82,20 +88,21 @@ class Board(Platform):
         self._logits.invalidate()
 
     def _wait(self, channel, what: str, seconds: float) -> None:
-        """As the channel's own wait, which has no time-out."""
-        end = time.monotonic() + seconds
+        """As the channel's own wait, which has no time-out, but for errors of both: one that halts leaves the other waiting."""
+        end = self.seconds() + seconds
         while not channel.idle:
-            if channel.error:
-                raise DeviceError(f"{what}: the DMA reports an error")
-            if time.monotonic() > end:
+            if self.dma.sendchannel.error or self.dma.recvchannel.error:
+                images, logits = (self.dma.read(base + STATUS) for base in (SEND, RECEIVE))
+                raise DeviceError(f"the DMA reports an error: its DMASR are {images:#x} (images) and {logits:#x} (logits)")
+            if self.seconds() > end:
                 raise TransferTimeout(f"{what} within {seconds:.3g} s")
 
     def abort(self):
         """Resets the whole DMA and starts its channels again."""
         self.dma.write(SEND + CONTROL, RESET)
-        end = time.monotonic() + RESET_SECONDS
+        end = self.seconds() + RESET_SECONDS
         while self.dma.read(SEND + CONTROL) & RESET:
-            if time.monotonic() > end:
+            if self.seconds() > end:
                 raise DeviceError("the DMA does not come out of reset: load the bitfile again")
         self.dma.sendchannel.start()
         self.dma.recvchannel.start()

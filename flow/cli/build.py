@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from flow.cli.common import ModelOption, PixelsOption, StrategyOption, StreamBitsOption, network_config, parse_range
+from flow.cli.common import ModelOption, PixelsOption, StrategyOption, StreamBitsOption, known, network_config, parse_range
+from flow.errors import FlowError
 
 
 def build(
@@ -30,13 +31,18 @@ def build(
         Path | None, typer.Option(help="CIFAR-10, to measure accuracy on all test images instead of the packaged ones.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder to build in.  [default: build/MODEL-STRATEGY-TARGET]")] = None,
+    bitfile: Annotated[bool, typer.Option("--bitfile", help="Go on to a bitfile, by Vivado.")] = False,
+    route: Annotated[
+        str | None,
+        typer.Option(help="What --bitfile is made of: rtl, as when not given, or hls (by Vitis HLS; not for the driver)."),
+    ] = None,
     from_step: Annotated[str | None, typer.Option(help="Step to start at, with what earlier ones left.")] = None,
     to_step: Annotated[str | None, typer.Option(help="Step to end with.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do every step again, also those finished before with the same inputs.")] = False,
 ) -> None:
     """Compile a network into a verified accelerator: QONNX, integer graph, plan, HLS, RTL, simulations, report.
 
-    Steps: export, streamline, plan, hls, rtl, csim, simulate, package, report.
+    Steps: export, streamline, plan, hls, rtl, csim, simulate, vivado, bitfile (with --bitfile), package, report.
     """
     if onnx is None:
         strategy = network_config(model, strategy, voter=voter, shortcut=shortcut, padding=padding).strategy
@@ -53,9 +59,31 @@ def build(
     options = Options(
         model=model, strategy=strategy, target=target, width=width, checkpoint=checkpoint, plan=plan, fps=fps,
         data=data, output=output, voter=voter, shortcut=shortcut, padding=padding, onnx=onnx, pixels=parse_range(pixels), stream_bits=stream_bits,
+        bitfile=_bitfile_route(bitfile, route, target),
     )  # fmt: skip
     require_tools(NAMES, from_step, to_step)
     done = run(options, from_step, to_step, say=console.print, fresh=fresh)
     if to_step in (None, "report"):
         show(done.workspace.load_json("summary"), console)
         console.print(f"\nall of it is in {done.workspace.folder}, the figures in report/summary.json")
+
+
+def _bitfile_route(bitfile: bool, route: str | None, target: str) -> str | None:
+    """The route of the bitfile, None without --bitfile.
+
+    Raises:
+        FlowError: no such route, no bitfile to go by it, no scripts for the target, or no vendor's tool.
+    """
+    from flow.emit.vivado import unsupported
+    from flow.plan.target import load_target
+    from flow.vendor import ROUTES, require_vendor_tools
+
+    if not bitfile:
+        if route:
+            raise FlowError(f"--route {route} says what --bitfile is made of: give --bitfile too")
+        return None
+    route = known("route", route or "rtl", ROUTES)
+    if reason := unsupported(load_target(target)):
+        raise FlowError(reason)
+    require_vendor_tools(route)
+    return route

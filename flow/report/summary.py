@@ -55,6 +55,11 @@ def binary_layers(model) -> list[dict]:
     return rows
 
 
+def implementation(build: Build) -> dict | None:
+    """What Vivado made of the accelerator: route, resources, slack, power, tool, timing_met; None where it did not run."""
+    return build.workspace.load_json("bitfile") if (build.workspace.reports / "bitfile.json").exists() else None
+
+
 def put_together(build: Build) -> dict:
     """The content of summary.json; ``seconds`` of the report itself are not known yet."""
     options, load = build.options, build.workspace.load_json
@@ -76,6 +81,7 @@ def put_together(build: Build) -> dict:
         "layers": final["layers"],
         "plan": planned["plan"],
         "simulated": simulated["simulated"],
+        "implementation": implementation(build),
         "verification": [line for stage in stages for line in stage["verification"]],
         "seconds": build.seconds,
     }
@@ -103,6 +109,11 @@ def show(summary: dict, console: Console) -> None:
                   f"DDR {plan['ddr_gb_per_s']:g} GB/s; {'fits' if plan['fits'] else 'DOES NOT FIT'}")  # fmt: skip
     console.print(f"simulated  {simulated['fps']:g} fps, {simulated['cycles_per_frame']:,} cycles a frame, latency "
                   f"{simulated['latency_cycles']:,} cycles (RTL counters, {simulated['frames']} frames)")  # fmt: skip
+    if made := summary["implementation"]:
+        used = ", ".join(f"{made[kind]:,.6g} {kind}" for kind in ("lut", "ff", "bram36", "dsp"))
+        timing = "timing met" if made["timing_met"] else "TIMING NOT MET"
+        console.print(f"bitfile    route {made['route']}, {made['tool']}, with DMA and interconnect: {used}; worst slack "
+                      f"{made['worst_negative_slack_ns']:g} ns: {timing}; {made['power_w']:g} W estimated")  # fmt: skip
     if foreign := summary["foreign"]:
         console.print(f"the file   {foreign['tensors']} real tensors became fixed point of {foreign['bits']} bits: logits differ by up to "
                       f"{100 * foreign['relative_difference']:.2g} % of their spread, another class in {foreign['other_class']} of "

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flow.build import Build
+from flow.build import Build, Options
 from flow.project import check_project
 from flow.workspace import Workspace
 
+from .bitfile import bitfile
 from .export import export
 from .hls import csim, hls
 from .package import package
@@ -16,23 +17,29 @@ from .plan import plan
 from .report import report
 from .rtl import rtl, simulate
 from .streamline import streamline
+from .vivado import vivado
 
 
 @dataclass(frozen=True)
 class Step:
     """A function of the build; the options it depends on beside those of earlier steps; what it leaves in the folder.
 
-    ``check``, given the build folder, raises FlowError if something of it was changed since.
+    ``check``, given the build folder, raises FlowError if something of it was changed since. An ``optional`` step is done only
+    if the option of its name is given; a build without it keeps what an earlier one made.
     """
 
     run: Callable[[Build], None]
     options: tuple[str, ...]
     leaves: tuple[str, ...]
     check: Callable[[Workspace], object] = lambda workspace: None
+    optional: bool = False
 
     @property
     def name(self) -> str:
         return self.run.__name__
+
+    def is_asked(self, options: Options) -> bool:
+        return not self.optional or getattr(options, self.name) is not None
 
 
 NETWORK = (
@@ -46,7 +53,9 @@ STEPS = (
     Step(rtl, (), ("rtl/manifest.json",), lambda workspace: check_project(workspace.rtl)),
     Step(csim, ("csim_images", "layer_images"), ("report/csim.json",)),
     Step(simulate, ("rtl_images",), ("report/simulate.json",)),
-    Step(package, ("accuracy_images",), ("deploy/settings.json",)),
+    Step(vivado, (), ("vivado", "vivado_hls")),
+    Step(bitfile, ("bitfile",), ("report/bitfile.json",), optional=True),
+    Step(package, ("accuracy_images",), ("deploy/settings.json", "deploy.zip")),
     Step(report, ("data",), ("report/report.json", "report/summary.json")),
 )
 NAMES = tuple(step.name for step in STEPS)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from flow.build import Build
 
+from .vivado import scripts_folder
+
 
 def package(build: Build) -> None:
     """The package of the driver: settings, weights, samples with their golden logits, simulator; and deploy.zip for the board."""
     from brevitas_models.data import CLASSES
 
     from flow.emit.package import write_package, write_zip
+    from flow.emit.vivado import results
+    from flow.project import read_manifest
     from flow.sim.golden import Golden
     from flow.sim.rtl import RtlAccelerator
 
@@ -26,7 +30,8 @@ def package(build: Build) -> None:
         images = build.samples.spread(options.accuracy_images)
         samples = images.images, images.labels, Golden(integer).execute(images.images)
         labels = CLASSES if samples[2].shape[1] == len(CLASSES) else []
+    bitfile = results(scripts_folder(build.workspace, "rtl"), read_manifest(build.workspace.rtl)["build_id"])
     with build.workspace.fresh(build.workspace.deploy) as folder:
         library = RtlAccelerator(build.workspace.rtl).library
-        write_package(build.workspace.rtl, library, folder, {**description, "labels": labels}, samples, integer)
+        write_package(build.workspace.rtl, library, folder, {**description, "labels": labels}, samples, integer, bitfile)
     write_zip(build.workspace.deploy, build.workspace.folder / "deploy.zip")

@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 
+from deploy import find_package
 from flow.emit.package import write_zip
 from tests.deploy.packages import BUILD_ID, emit_small, make_package
 
@@ -74,6 +75,15 @@ print(entry.group, entry.name, entry.load().__file__)
 """
     found = python("-c", script, cwd=tmp_path, PYTHONPATH=str(target)).split()
     assert found == ["pynq.notebooks", "popbin", str(target / "deploy" / "notebooks" / "__init__.py")]
+
+
+def test_the_environment_names_one_first(package, archive, tmp_path, monkeypatch):
+    zipfile.ZipFile(archive).extractall(tmp_path)
+    named = {"POPBIN_PACKAGE": str(package)}
+    result = json.loads(python("-m", "deploy", "cpu", "--images", 1, cwd=tmp_path / TOP, **named))
+    assert result["package"] == str(package)
+    monkeypatch.setenv("POPBIN_PACKAGE", "elsewhere")
+    assert str(find_package()) == "elsewhere"  # what is wrong with it is told when it is loaded
 
 
 def test_without_a_simulator_the_message_says_so(archive, tmp_path):

@@ -2,17 +2,18 @@
 #
 #   tclsh vivado_stubs.tcl SCRIPT ROOT LOG MODEL [option value]...
 #
-# LOG gets every command that changes something, with ROOT written as @; MODEL, after a script without error, the design, a line
-# of words each. Whatever is no command of Tcl, of the script or of this file is an error, as are IPs, pins, interfaces,
-# configurations and properties that the tables below lack. The tables hold what public block designs show of Vivado's IPs.
+# LOG is that of stubs.tcl; MODEL gets, after a script without error, the design, a line of words each. IPs, pins, interfaces,
+# configurations and properties that the tables below lack are errors. The tables hold what public block designs show of the
+# vendor's IPs; the accelerator's is in the component.xml of its repository, in a format of these models and not of Vivado.
 #
-# Options: board (the board files are installed), clock (what FCLK_CLK0 gets, MHz), progress (of the runs), slack (ns), memory
-# (of $readmemh that synthesis does not find), inferred (package_project makes memory maps and takes data files).
+# Options: board (the board files are installed), clock (what FCLK_CLK0 gets, MHz), progress (of the runs), slack and hold (ns),
+# memory (of $readmemh that synthesis does not find), inferred (package_project makes memory maps and takes data files).
 
 lassign $argv script root log_path model_path
-array set option {board 1 clock {} progress 100% slack 0.5 memory {} inferred 1}
+array set option {board 1 clock {} progress 100% slack 0.5 hold 0.02 memory {} inferred 1}
 array set option [lrange $argv 4 end]
-set log [open $log_path w]
+set models [file dirname [file normalize [info script]]]
+source [file join $models stubs.tcl]
 
 # ---------------------------------------------------------------- what IPs look like
 
@@ -48,7 +49,7 @@ proc pins_of {type config} {
         *:proc_sys_reset:* {
             set pins {slowest_sync_clk clock I ext_reset_in reset I interconnect_aresetn reset O peripheral_aresetn reset O}
         }
-        popbin:* { set pins $::packaged(pins) }
+        popbin:* { set pins [dict get $::catalog $type pins] }
     }
     return $pins
 }
@@ -76,7 +77,7 @@ proc interfaces_of {type config} {
             }
         }
         *:proc_sys_reset:* { set interfaces {} }
-        popbin:* { set interfaces $::packaged(interfaces) }
+        popbin:* { set interfaces [dict get $::catalog $type interfaces] }
     }
     return $interfaces
 }
@@ -87,50 +88,6 @@ proc interconnect_ports {config} {
         for {set i 0} {$i < [dict get $config $key]} {incr i} { lappend ports [format %s%02d $side $i] }
     }
     return $ports
-}
-
-# ---------------------------------------------------------------- arguments and records
-
-proc record {command words} {
-    puts $::log [string map [list $::root @] "$command $words"]
-}
-
-# Splits words into the flags allowed (name: 1 with a value, 0 without) and the rest.
-proc parse {command words allowed} {
-    lassign {} flags rest
-    while {[llength $words]} {
-        set words [lassign $words word]
-        if {![string match -* $word]} {
-            lappend rest $word
-        } elseif {![dict exists $allowed $word]} {
-            error "$command: unknown flag $word"
-        } elseif {[dict get $allowed $word]} {
-            set words [lassign $words value]
-            dict set flags $word $value
-        } else {
-            dict set flags $word 1
-        }
-    }
-    return [list $flags $rest]
-}
-
-# Defines a command of the script: its flags, and a body that sees flags, rest and words. Queries are not recorded.
-proc command {name allowed body {query 0}} {
-    set start [expr {$query ? "" : "record [list $name] \$words"}]
-    proc vivado::$name words "lassign \[parse [list $name] \$words [list $allowed]\] flags rest\n$start\n$body"
-    interp alias child $name {} call $name
-}
-proc query {name allowed body} { command $name $allowed $body 1 }
-proc call {name args} { vivado::$name $args }
-
-namespace eval vivado { namespace eval ipx {} }
-interp create child
-foreach name {exec socket load} { child hide $name }
-child alias exit exit_script
-proc exit_script {{code 0}} { error "the script called exit $code" }
-child eval {
-    proc unknown {name args} { error "unknown command $name" }
-    namespace eval ipx {}
 }
 
 # ---------------------------------------------------------------- properties: objects are kind:name
@@ -174,7 +131,7 @@ query get_property {} {
         PROGRESS,run:* { return $::option(progress) }
         STATUS,run:* { return [expr {$::option(progress) eq "100%" ? "complete" : "failed"}] }
         STATS.WNS,run:impl_1 { return $::option(slack) }
-        STATS.WHS,run:impl_1 { return 0.02 }
+        STATS.WHS,run:impl_1 { return $::option(hold) }
         interface_mode,bus:* { return [dict get $::buses [string range $object 4 end]] }
         name,group:* { return [string range $object 6 end] }
         default { error "'$object' has no property $name to read" }
@@ -189,9 +146,14 @@ command create_project {-force 0 -part 1} {
     file mkdir $::project_folder
 }
 command close_project {} { unset ::project }
-set plain {wait_on_run open_run save_bd_design make_wrapper update_compile_order update_ip_catalog set_msg_config}
+set plain {wait_on_run open_run save_bd_design make_wrapper update_compile_order set_msg_config}
 foreach name [concat $plain validate_bd_design] {
-    command $name {-id 1 -new_severity 1 -fileset 1 -files 1 -top 0 -import 0 -rebuild 0} {}
+    command $name {-id 1 -new_severity 1 -fileset 1 -files 1 -top 0 -import 0} {}
+}
+set catalog {}
+command update_ip_catalog {-rebuild 0} {
+    set component [file join $::value(project:$::project,ip_repo_paths) component.xml]
+    if {[file isfile $component]} { dict for {vlnv ip} [content $component] { dict set ::catalog $vlnv $ip } }
 }
 query current_project {} { return project:$::project }
 query current_fileset {} { return fileset:sources_1 }
@@ -208,7 +170,7 @@ query get_files {} {
     return $found
 }
 query get_board_parts {-quiet 0} { return [expr {$::option(board) ? $rest : ""}] }
-query get_ipdefs {-quiet 0} { return [expr {[info exists ::saved($rest)] ? $rest : ""}] }
+query get_ipdefs {-quiet 0} { return [expr {[dict exists $::catalog $rest] ? $rest : ""}] }
 query get_runs {} { return [expr {$rest in {synth_1 impl_1} ? "run:$rest" : [error "there is no run $rest"]}] }
 command launch_runs {-jobs 1 -to_step 1} {
     set folder [file join $::project_folder $::project.runs $rest]
@@ -223,42 +185,34 @@ command launch_runs {-jobs 1 -to_step 1} {
     }
     if {$rest eq "impl_1" && [dict get $flags -to_step] eq "write_bitstream"} { write [file join $folder top_wrapper.bit] bits }
 }
-foreach report {report_utilization report_timing_summary report_power} {
-    command $report {-file 1} { write [dict get $flags -file] "" }
+# The samples in reports/ are of a design with this slack.
+foreach {command sample} {report_utilization utilization report_timing_summary timing report_power power} {
+    command $command {-file 1} "write \[dict get \$flags -file\] \[sample $sample\]"
 }
-proc write {path text} {
-    file mkdir [file dirname $path]
-    set file [open $path w]
-    puts -nonewline $file $text
-    close $file
-}
+proc sample {name} { return [string map [list -0.471 $::option(slack)] [content [file join $::models reports $name.rpt]]] }
 
 # ---------------------------------------------------------------- IP packager
 
 command ipx::package_project {-root_dir 1 -vendor 1 -library 1 -taxonomy 1 -force 0} {
     set ::vlnv [dict get $flags -vendor]:[dict get $flags -library]
     set ::ip [dict get $flags -root_dir]
-    set top $::value(fileset:sources_1,top)
-    set file [open [lsearch -inline $::files */$top.v]]
-    set text [read $file]
-    close $file
+    set text [content [lsearch -inline $::files */$::value(fileset:sources_1,top).v]]
     # Interfaces by their attributes, as Vivado does: the mode by the direction of VALID, bits by that of DATA.
-    lassign {} ::buses bits pins ::clocked ::parts ::packaged(interfaces)
+    lassign {} ::buses bits ::pins ::clocked ::parts ::interfaces
     set port {X_INTERFACE_INFO = "xilinx.com:(\w+):(\w+):1.0 (\w+) (\w+)" \*\)}
     append port {\s+(?:\(\*[^*]*\*\)\s+)?(input|output) wire (?:\[(\d+):0\] )?}
     foreach {- class kind name signal way last} [regexp -all -inline $port $text] {
         if {$class eq "signal"} {
-            lappend pins $name $kind I
+            lappend ::pins $name $kind I
         } elseif {[regexp {^(AWVALID|ARVALID|TVALID)$} $signal]} {
             dict set ::buses $name [expr {$way eq "output" ? "master" : "slave"}]
         } elseif {$signal in {RDATA TDATA}} {
             dict set bits $name [expr {$last + 1}]
         }
     }
-    set ::packaged(pins) $pins
     dict for {name mode} $::buses {
         set protocol [expr {[string match *axis $name] ? "AXIS" : $name eq "s_axi" ? "AXI4LITE" : "AXI4"}]
-        lappend ::packaged(interfaces) $name $mode $protocol [dict get $bits $name]
+        lappend ::interfaces $name $mode $protocol [dict get $bits $name]
     }
     if {$::option(inferred)} {
         lappend ::parts map:s_axi block:s_axi/reg0
@@ -287,12 +241,16 @@ command ipx::add_file {} {
     add entry:[id [lindex $rest 1]]/[lindex $rest 0]
 }
 command ipx::associate_bus_interfaces {-busif 1 -clock 1} {
-    if {[dict get $flags -clock] ni $::packaged(pins)} { error "the IP has no clock [dict get $flags -clock]" }
+    if {[dict get $flags -clock] ni $::pins} { error "the IP has no clock [dict get $flags -clock]" }
     lappend ::clocked [dict get $flags -busif]
 }
 foreach name {create_xgui_files update_checksums check_integrity} { command ipx::$name {} {} }
 command ipx::save_core {} {
-    set ::saved($::vlnv:$::value(core:current,name):$::value(core:current,version)) 1
+    set spaces [lmap part [lsearch -all -inline $::parts space:*] { id $part }]
+    set segments [lmap part [lsearch -all -inline $::parts block:*] { id $part }]
+    set ip [dict create interfaces $::interfaces pins $::pins segments $segments spaces $spaces]
+    set vlnv $::vlnv:$::value(core:current,name):$::value(core:current,version)
+    write [file join $::ip component.xml] [list $vlnv $ip]
 }
 proc id {object} { return [regsub {^\w+:} $object {}] }
 proc part {object} { return [expr {$object in $::parts ? $object : ""}] }
@@ -307,7 +265,7 @@ proc add {object} {
 command create_bd_design {} { lappend ::files [lindex $rest 0].bd }
 command create_bd_cell {-type 1 -vlnv 1} {
     set vlnv [dict get $flags -vlnv]
-    if {[info exists ::saved($vlnv)]} { set ::defaults($vlnv) {} }
+    if {[dict exists $::catalog $vlnv]} { set ::defaults($vlnv) {} }
     if {![info exists ::defaults($vlnv)]} { error "the catalog has no $vlnv" }
     set ::type($rest) $vlnv
     set ::config($rest) $::defaults($vlnv)
@@ -353,16 +311,23 @@ command connect_bd_net {} {
     if {[list $way $to_way $kind] ne [list O I $to_kind]} { error "$from ($kind $way) cannot drive $to ($to_kind $to_way)" }
     lappend ::drivers([id $to]) [id $from]
 }
+# The names of a kind (spaces or segments) that an accelerator's IP adds.
+proc of_accelerator {kind} {
+    return [lmap name [dict get $::catalog $::type(accelerator) $kind] { string cat accelerator/ $name }]
+}
+proc address_spaces {} { return [concat {ps/Data dma/Data_MM2S dma/Data_S2MM} [of_accelerator spaces]] }
+proc address_segments {} {
+    set known {dma/S_AXI_LITE/Reg ps/S_AXI_HP0/HP0_DDR_LOWOCM ps/S_AXI_HP1/HP1_DDR_LOWOCM}
+    return [lmap name [concat $known [of_accelerator segments]] {
+        if {[find interface [file dirname $name]] eq ""} { continue } else { set name }
+    }]
+}
 query get_bd_addr_spaces {} {
-    set known {ps/Data dma/Data_MM2S dma/Data_S2MM}
-    if {"space:m_axi" in $::parts} { lappend known accelerator/m_axi }
-    if {$rest ni $known} { error "there is no address space $rest" }
+    if {$rest ni [address_spaces]} { error "there is no address space $rest" }
     return $rest
 }
 query get_bd_addr_segs {} {
-    set known {dma/S_AXI_LITE/Reg ps/S_AXI_HP0/HP0_DDR_LOWOCM ps/S_AXI_HP1/HP1_DDR_LOWOCM}
-    if {"block:s_axi/reg0" in $::parts} { lappend known accelerator/s_axi/reg0 }
-    if {$rest ni $known || [find interface [file dirname $rest]] eq ""} { error "no address segment $rest" }
+    if {$rest ni [address_segments]} { error "no address segment $rest" }
     return $rest
 }
 command assign_bd_address {-offset 1 -range 1 -target_address_space 1 -force 0} {
@@ -373,11 +338,7 @@ command generate_target {} { write [file join $::project_folder $::project.gen/s
 
 # ---------------------------------------------------------------- run, and write the model
 
-if {[catch { child eval [list source $script] } message]} {
-    puts stderr $message
-    exit 1
-}
-close $log
+run_script
 set model [open $model_path w]
 puts $model [list part $part]
 puts $model [list top $value(fileset:sources_1,top)]
@@ -394,7 +355,9 @@ foreach cell [lsort [array names type]] {
         puts $model [concat [list interface $cell/$name $mode $protocol $bits] $peer]
     }
 }
+foreach space [address_spaces] { puts $model [list space $space] }
+foreach segment [address_segments] { puts $model [list segment $segment] }
 foreach address $addresses { puts $model [concat address $address] }
-foreach bus $clocked { puts $model [list clocked $bus] }
-foreach item $parts { puts $model [list part_of_ip $item] }
+foreach bus [expr {[info exists clocked] ? $clocked : ""}] { puts $model [list clocked $bus] }
+foreach item [expr {[info exists parts] ? $parts : ""}] { puts $model [list part_of_ip $item] }
 close $model

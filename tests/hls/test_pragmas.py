@@ -1,16 +1,24 @@
-"""What Vitis HLS needs of every header and g++ does not check."""
+"""What Vitis HLS needs of every header and of the generated top, and g++ does not check (lint.py)."""
 
 import re
 
 import pytest
 
+import flow.emit.hls
 import flow.ops
+from flow.emit.hls import emit_hls
+from flow.emit.hls_nodes import STORAGE
+from flow.graph import hardware_nodes
 from flow.paths import hls_folder
+from tests.graphs import small_network, votes_network
+from tests.hls.lint import PIPELINE, undirected_top, unknown_variables, unpartitioned_arrays, unpipelined_loops
 
 HEADERS = sorted(hls_folder().glob("*.hpp"))
 NODES = [header for header in HEADERS if re.search(r"^(template .*)?void \w+\(hls::stream", header.read_text(), re.M)]
 HELPERS = [header for header in HEADERS if header not in NODES]
+LINTED = [*HEADERS, flow.emit.hls.TEMPLATES / "axis.hpp"]
 FORBIDDEN = r"#include <(vector|algorithm|map|queue|string|iostream|memory|array)>|\bnew\b(?= \w+[\[({])|\bmalloc\b|\bfree\("
+TOP = "accelerator.cpp.j2"
 
 
 def names(headers):
@@ -21,10 +29,12 @@ def code(header):
     return re.sub(r"//.*", "", header.read_text())
 
 
-def loops(text):
-    """(for statement, the lines directly inside it) of every for loop."""
-    lines = text.splitlines()
-    return [(line.strip(), lines[i + 1:i + 3]) for i, line in enumerate(lines) if line.strip().startswith("for (")]
+def without(text, pattern):
+    """The text without each of its lines that match, in turn."""
+    lines = text.splitlines(keepends=True)
+    for index, line in enumerate(lines):
+        if re.search(pattern, line):
+            yield line, "".join(lines[:index] + lines[index + 1 :])
 
 
 def test_every_node_has_a_header():
@@ -32,32 +42,41 @@ def test_every_node_has_a_header():
     assert names(NODES) == sorted(node.__module__.rsplit(".", 1)[-1] for node in flow.ops.NODES if node is not flow.ops.Fifo)
 
 
-@pytest.mark.parametrize("header", HEADERS, ids=names(HEADERS))
+@pytest.mark.parametrize("header", LINTED, ids=names(LINTED))
 def test_is_synthesisable_cpp(header):
     found = re.search(FORBIDDEN, code(header))
     assert not found, f"{header.name}: {found.group()}"
 
 
-@pytest.mark.parametrize("header", HEADERS, ids=names(HEADERS))
-def test_every_loop_is_pipelined_unrolled_or_flattened(header):
-    """A loop is pipelined at II=1, unrolled, or holds nothing but the next loop, which Vitis flattens into it."""
-    for loop, body in loops(code(header)):
-        first = next(line.strip() for line in body if line.strip())
-        assert first in ("#pragma HLS PIPELINE II=1", "#pragma HLS UNROLL") or first.startswith("for ("), \
-            f"{header.name}: {loop}"
+@pytest.mark.parametrize("header", LINTED, ids=names(LINTED))
+def test_loops_and_arrays(header):
+    text = header.read_text()
+    assert unpipelined_loops(text) == unpartitioned_arrays(text) == unknown_variables(text) == []
 
 
 @pytest.mark.parametrize("header", NODES, ids=names(NODES))
 def test_main_loop_is_pipelined(header):
-    assert "#pragma HLS PIPELINE II=1" in header.read_text()
+    assert PIPELINE in header.read_text()
 
 
-@pytest.mark.parametrize("header", HEADERS, ids=names(HEADERS))
-def test_partitioned_arrays_exist(header):
-    """A pragma that names no variable is ignored with a warning at best."""
-    text = code(header)
-    for variable in re.findall(r"#pragma HLS \w+ variable=(\w+)", text):
-        assert re.search(rf"(\b|&){variable}\)?\[", text), f"{header.name}: {variable}"
+@pytest.mark.parametrize("header", LINTED, ids=names(LINTED))
+def test_a_loop_without_its_pragma_is_found(header):
+    text = header.read_text()
+    for line, changed in without(text, "^#pragma HLS (PIPELINE|UNROLL)"):
+        assert unpipelined_loops(changed), f"without {line}"
+    for wrong in ("#pragma HLS PIPELINE", "#pragma HLS PIPELINE II=2", "#pragma HLS PIPELINED II=1"):
+        assert PIPELINE not in text or unpipelined_loops(text.replace(PIPELINE, wrong, 1)), wrong
+
+
+@pytest.mark.parametrize("header", LINTED, ids=names(LINTED))
+def test_an_array_without_its_partition_is_found(header):
+    """Without it, in another dimension, in halves, of another array."""
+    text = header.read_text()
+    for line, changed in without(text, "^#pragma HLS ARRAY_PARTITION"):
+        assert unpartitioned_arrays(changed), f"without {line}"
+        halves = re.sub(r"complete|cyclic factor=\w+", "cyclic factor=2", line)
+        for wrong in (re.sub(r"dim=\d", "dim=4", line), halves, re.sub(r"variable=\w+", "variable=other", line)):
+            assert unpartitioned_arrays(text.replace(line, wrong)), wrong
 
 
 @pytest.mark.parametrize("header", HELPERS, ids=names(HELPERS))
@@ -67,3 +86,48 @@ def test_helpers_are_inlined(header):
     for opening, first in zip(lines, lines[1:]):
         if re.search(r"\)( const)? \{$", opening) and not re.search(r"\b(for \(|if \(|constexpr )", opening):
             assert first == "#pragma HLS INLINE", f"{header.name}: {opening.strip()}"
+
+
+# the generated top
+
+
+def complaints(project, model):
+    """What is wrong with the top of an HLS project, beside the graph that it was written from."""
+    source = (project / "src" / "accelerator.cpp").read_text()
+    tables = "".join(path.read_text() for path in sorted((project / "src" / "tables").iterdir()))
+    found = undirected_top(source) + unknown_variables(tables + source)
+    nodes = list(hardware_nodes(model))
+    fifos = [node.op for node in nodes if node.kind == "Fifo"]
+    storage = [node.op.memory for node in nodes if node.kind != "Fifo" and "memory" in node.op.attributes and node.constants]
+    expected = {
+        r"STREAM variable=\w+ depth=(\d+)": [str(op.depth) for op in fifos],
+        r"BIND_STORAGE variable=\w+ type=fifo impl=(\w+)": [STORAGE[op.memory] for op in fifos if op.memory in STORAGE],
+        r"BIND_STORAGE variable=\w+ type=rom_1p impl=(\w+)": [STORAGE[memory] for memory in storage if memory in STORAGE],
+    }
+    for pattern, values in expected.items():
+        if sorted(re.findall(rf"^#pragma HLS {pattern}$", source, re.MULTILINE)) != sorted(values):
+            found.append(f"{pattern}: not {values}")
+    return found
+
+
+@pytest.mark.parametrize("network", [small_network, votes_network])
+def test_top(tmp_path, network):
+    model = network()
+    assert complaints(emit_hls(model, tmp_path / "hls", build_id="0" * 32, part="xc7z020clg400-1", clock_mhz=100), model) == []
+
+
+def test_a_top_without_a_pragma_is_found(tmp_path, monkeypatch):
+    model = small_network()
+    templates = tmp_path / "templates"
+    monkeypatch.setattr(flow.emit.hls, "TEMPLATES", templates)
+    templates.mkdir()
+    for path in (hls_folder().parent / "flow" / "emit" / "templates" / "hls").iterdir():
+        (templates / path.name).write_text(path.read_text())
+    text = (templates / TOP).read_text()
+    changes = [*without(text, "^#pragma HLS"), ("bundles", text.replace("bundle={{ region.argument }}", "bundle=weights"))]
+    changes += [("a name", text.replace("STREAM variable={{ stream.variable }}", "STREAM variable={{ stream.variable }}s"))]
+    assert len(changes) == 10 + 2
+    for change, changed in changes:
+        (templates / TOP).write_text(changed)
+        project = emit_hls(model, tmp_path / "hls", build_id="0" * 32, part="xc7z020clg400-1", clock_mhz=100)
+        assert complaints(project, model), f"without {change}"

@@ -41,7 +41,7 @@ static void run(Bench* bench) {
     config.errors = {static_cast<std::uint64_t>(bench->error_from), static_cast<std::uint64_t>(bench->error_to)};
     for (int i = 0; i < PORTS; ++i)
         config.regions.push_back({static_cast<std::uint64_t>(bench->regions[2 * i]), static_cast<std::uint64_t>(bench->regions[2 * i + 1])});
-    axi::ReadMemory memory({bench->memory, bench->memory + bench->memory_bytes}, config);
+    axi::ReadMemory memory(bench->memory, bench->memory_bytes, config);
 
     VerilatedContext context;
     context.randReset(2);

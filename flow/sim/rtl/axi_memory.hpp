@@ -1,5 +1,6 @@
-// An AXI4 read slave for simulation: a byte vector behind a memory controller with latency, bounded bandwidth and jitter, which
-// checks the master as it goes. Works on any verilated top whose master has the standard names m_axi_ar*, m_axi_r*.
+// An AXI4 read slave for simulation: bytes of the caller, who may change them between cycles, behind a memory controller with
+// latency, bounded bandwidth and jitter, which checks the master as it goes. Works on any verilated top whose master has the
+// standard names m_axi_ar*, m_axi_r*.
 //
 // A cycle:  memory.drive(top);  top.clk_i = 0; top.eval();  memory.clock(top);  top.clk_i = 1; top.eval();
 //
@@ -39,10 +40,9 @@ struct MemoryCounts {
 
 class ReadMemory {
   public:
-    explicit ReadMemory(std::vector<std::uint8_t> bytes, MemoryConfig config = {})
-        : bytes_(std::move(bytes)), config_(std::move(config)), random_(config_.seed) {}
+    ReadMemory(const std::uint8_t* bytes, std::uint64_t size, MemoryConfig config = {})
+        : bytes_(bytes), size_(size), config_(std::move(config)), random_(config_.seed) {}
 
-    std::vector<std::uint8_t>& bytes() { return bytes_; }
     const MemoryCounts& counts() const { return counts_; }
     std::size_t in_flight() const { return bursts_.size(); }
     // Each "cycle 12: what"; the first 20 of them.
@@ -112,7 +112,7 @@ class ReadMemory {
         if (address.burst != 1) violation("arburst is not INCR");
         if (address.at % 8) violation("address is not a multiple of 8");
         if (address.at / 4096 != (end - 1) / 4096) violation("burst crosses 4 KiB");
-        if (end > bytes_.size()) violation("burst leaves the memory");
+        if (end > size_) violation("burst leaves the memory");
         const auto holds = [&](const Region& region) { return region.from <= address.at && end <= region.to; };
         if (!config_.regions.empty() && std::none_of(config_.regions.begin(), config_.regions.end(), holds))
             violation("burst lies in no region");
@@ -137,7 +137,7 @@ class ReadMemory {
         rlast_ = burst.left == 1;
         rresp_ = config_.errors.from <= burst.at && burst.at < config_.errors.to ? 2 : 0;
         rdata_ = 0;
-        if (burst.at + 8 <= bytes_.size()) std::memcpy(&rdata_, &bytes_[burst.at], 8);
+        if (burst.at + 8 <= size_) std::memcpy(&rdata_, bytes_ + burst.at, 8);
     }
 
     bool chance(double p) { return p >= 1.0 || std::uniform_real_distribution<double>()(random_) < p; }
@@ -146,7 +146,8 @@ class ReadMemory {
         if (violations_.size() < 20) violations_.push_back("cycle " + std::to_string(counts_.cycles) + ": " + what);
     }
 
-    std::vector<std::uint8_t> bytes_;
+    const std::uint8_t* bytes_;
+    std::uint64_t size_;
     MemoryConfig config_;
     std::mt19937_64 random_;
     MemoryCounts counts_;

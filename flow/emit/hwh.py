@@ -1,0 +1,133 @@
+"""Writes a hardware hand-off of the block design, for the simulated PYNQ device (deploy/platforms/pynq_device.py).
+
+It holds what pynq 3.1.2 reads: the cells ps, dma and accelerator with their parameters, registers and addresses, and no wires.
+A board takes the hand-off that Vivado writes beside its bitstream.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from flow.emit.vivado import TEMPLATES, _block_design, _render
+from flow.project import read_manifest
+
+IO_PLL_MHZ = 1000  # of both PYNQ boards: 50 MHz times 20
+DIVISORS = range(1, 64)  # 6 bits
+WRITABLE = ("CTRL", "FRAMES_PER_PACKET", "WEIGHT_BASE")
+LAYER_COUNTERS = ("FRAMES", "BUSY", "STALL", "STARVE")
+DMA_REGISTERS = {"DMACR": 0x00, "DMASR": 0x04, "LENGTH": 0x28}  # of both channels, beside their addresses; Xilinx PG021
+MASTERS = {"ps/Data": "M_AXI_GP0", "dma/Data_MM2S": "M_AXI_MM2S", "dma/Data_S2MM": "M_AXI_S2MM"}  # of address spaces
+
+
+@dataclass(frozen=True)
+class Register:
+    name: str
+    offset: int
+    access: str = "read-write"
+
+
+@dataclass(frozen=True)
+class Range:
+    """Addresses first to last of ``master`` are ``block`` of the interface ``slave`` of ``cell``."""
+
+    master: str
+    cell: str
+    slave: str
+    block: str
+    first: str
+    last: str
+
+    @property
+    def kind(self) -> str:
+        return "MEMORY" if self.cell == "ps" else "REGISTER"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Of the block design. slaves, masters: its memory-mapped interfaces; registers: behind the only slave that has any."""
+
+    name: str
+    ip: str
+    parameters: dict[str, float]
+    slaves: list[str]
+    ranges: list[Range]
+    registers: list[Register]
+
+    @property
+    def masters(self) -> list[str]:
+        return list(dict.fromkeys(reached.master for reached in self.ranges))
+
+
+def emit_hwh(rtl_project: Path, path: Path) -> Path:
+    """Writes the hand-off of the design around ``rtl_project`` to ``path``; returns it.
+
+    Raises:
+        FlowError: no RTL project there.
+    """
+    manifest = read_manifest(rtl_project)
+    addresses = _block_design(ddr=bool(manifest["regions"]))["addresses"]
+    ranges = {cell: _ranges(cell, addresses) for cell in ("ps", "dma", "accelerator")}
+    memories = sorted({reached.slave for cell in ("dma", "accelerator") for reached in ranges[cell]})
+    clocks = _clock_parameters(manifest["clock_mhz"])
+    cells = [
+        Cell("ps", "xilinx.com:ip:processing_system7:5.5", clocks, memories, ranges["ps"], []),
+        Cell("dma", "xilinx.com:ip:axi_dma:7.1", dma_parameters(), ["S_AXI_LITE"], ranges["dma"], _dma_registers()),
+        Cell("accelerator", "popbin:flow:accelerator:1.0", {}, ["s_axi"], ranges["accelerator"], _registers(manifest)),
+    ]
+    path.write_text(_render("accelerator.hwh.j2", {"build_id": manifest["build_id"], "cells": cells}), encoding="utf-8")
+    return path
+
+
+def dma_parameters() -> dict[str, int]:
+    """What build.tcl sets of the cell dma."""
+    script = (TEMPLATES / "build.tcl.j2").read_text(encoding="utf-8")
+    return {name: int(value) for name, value in re.findall(r"CONFIG\.(c_\w+) (\d+)", script)}
+
+
+def _clock_parameters(clock_mhz: float) -> dict[str, float]:
+    """FCLK_CLK0 at the quotient of the I/O PLL's clock that comes closest to ``clock_mhz``; the others off."""
+    pairs = ((first, second) for first in DIVISORS for second in DIVISORS if second <= first)
+    divisors = min(pairs, key=lambda pair: abs(IO_PLL_MHZ / (pair[0] * pair[1]) - clock_mhz))
+    parameters = {"PCW_FPGA0_PERIPHERAL_FREQMHZ": clock_mhz}
+    for clock in range(4):
+        parameters[f"PCW_FPGA_FCLK{clock}_ENABLE"] = int(clock == 0)
+        for index in range(2):
+            parameters[f"PCW_FCLK{clock}_PERIPHERAL_DIVISOR{index}"] = divisors[index] if clock == 0 else 1
+    return parameters
+
+
+def _dma_registers() -> list[Register]:
+    channels = {"MM2S": (0x00, "SA"), "S2MM": (0x30, "DA")}
+    return [
+        Register(f"{channel}_{name}", base + offset)
+        for channel, (base, address) in channels.items()
+        for name, offset in {**DMA_REGISTERS, address: 0x18, f"{address}_MSB": 0x1C}.items()
+    ]
+
+
+def _registers(manifest: dict) -> list[Register]:
+    """Of the accelerator; those of an array are numbered."""
+    arrays = {
+        "BUILD_ID": [str(word) for word in range(4)],
+        "WEIGHT_BASE": [str(index) for index in range(len(manifest["regions"]))],
+        "LAYER": [f"{index}_{name}" for index in range(len(manifest["layers"])) for name in LAYER_COUNTERS],
+    }
+    found = []
+    for name, offset in manifest["registers"].items():
+        access = "read-write" if name in WRITABLE else "read-only"
+        names = [f"{name}_{suffix}" for suffix in arrays[name]] if name in arrays else [name]
+        found += [Register(full, offset + 4 * index, access) for index, full in enumerate(names)]
+    return found
+
+
+def _ranges(cell: str, addresses: list[tuple[str, str, str, str]]) -> list[Range]:
+    """What the masters of ``cell`` reach."""
+    found = []
+    for space, segment, offset, size in addresses:
+        if space.startswith(f"{cell}/"):
+            last = int(offset, 16) + int(size, 16) - 1
+            master = MASTERS.get(space, space.removeprefix(f"{cell}/"))
+            found.append(Range(master, *segment.split("/"), offset, f"0x{last:08X}"))
+    return found
