@@ -225,7 +225,9 @@ def test_other_boards_get_a_note(simulated, tmp_path, path, capsys):
 def test_interrupt_stops_all_that_vivado_started(path, folder, tmp_path):
     path("vivado", f"trap '' INT\nsleep 300 &\necho $! > {tmp_path}/run\nwait")
     words = ["build", "--output", folder, "--to-step", "bitfile", "--bitfile"]
-    call = [sys.executable, "-c", "from flow.cli import main; main()", *map(str, words)]
+    # A shell starts what runs in its background with SIGINT ignored.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from flow.cli import main; main()"
+    call = [sys.executable, "-c", code, *map(str, words)]
     checkout = Path(cli.__file__).parents[2]
     process = subprocess.Popen(call, cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
