@@ -1,6 +1,7 @@
 # Set-up, demo and tests on Debian or Ubuntu.
 #   make demo        the main job: build bireal18 with PopBin votes for the PYNQ-Z2 and verify every stage
 #   make test        the tests;  make test-slow  the slow ones;  make test-pynq  the driver over the real pynq (a part of make test)
+#   make notebook    runs the notebook on the demo's build and keeps its outputs;  make test-docker  builds the image and runs a job in it
 #   make random      200 random networks through the whole flow;  make kills  50 random kills of builds and trainings (hours)
 # VENV=folder puts the virtual environment elsewhere, PYTHON=python3.12 takes another interpreter.
 
@@ -9,7 +10,7 @@ VENV ?= .venv
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-slow test-pynq random kills setup tools
+.PHONY: demo test test-slow test-pynq test-docker notebook random kills setup tools
 
 demo: setup
 	$(VENV)/bin/flow build --model bireal18 --strategy qat --target pynq-z2
@@ -32,6 +33,14 @@ $(PYNQ_VENV)/.ready:
 	$(PYTHON) -m venv $(PYNQ_VENV)
 	$(PYNQ_VENV)/bin/pip install -q 'pynq==3.1.2' 'pycparser<3' 'numpy<2' pytest pytest-timeout
 	touch $@
+
+test-docker:
+	docker/test.sh
+
+# Its text is the .py; what a run prints is kept in the .ipynb.
+notebook: demo
+	$(VENV)/bin/jupytext --to ipynb deploy/notebooks/accelerator.py
+	POPBIN_PACKAGE=build/bireal18-qat-pynq-z2/deploy $(VENV)/bin/python -m pytest -q --nbmake --overwrite deploy/notebooks
 
 DATA ?= ../shared/data/cifar10
 random: setup
