@@ -7,9 +7,13 @@ import torch.nn.functional as F
 from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear
 from torch import Tensor, nn
 
-from .affine import ChannelAffine, fixed_point
+from . import kernels
+from .affine import ChannelAffine, fixed_point, update_statistics
 from .config import PAD_VALUES, NetworkConfig
-from .quantizers import BinaryWeightQuant, BipolarActivation, Int8WeightQuant, MajorityVote, StraightThrough, mean_magnitude
+from .kernels.block_tail import Activation, Grid, block_tail
+from .kernels.conv3x3 import conv3x3
+from .kernels.shifted_sign import ShiftedSign, WeightSign
+from .quantizers import BinaryWeightQuant, BipolarActivation, Int8WeightQuant, MajorityVote, PopBinVote, StraightThrough, mean_magnitude
 from .rprelu import GridShift, RPReLU
 from .shortcuts import StageShortcut
 from .sums import group_vote, sums_of
@@ -52,24 +56,49 @@ class BinaryBlock(nn.Module):
         self.shortcut = StageShortcut(inputs, outputs, config) if stride == 2 else nn.Identity()
         self.join_quant = fixed_point(config)
         self.activation = RPReLU(outputs, config) if activated else nn.Identity()
+        half = 2.0 ** (config.residual_bits - 1)
+        self.grid = Grid(-half, half - 1, 2.0**config.residual_fraction)
 
     def gamma(self) -> Tensor:
         """XNOR-Net's scale of the layer."""
         return mean_magnitude(self.conv.weight.detach())
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.training and kernels.usable(x.device, x.shape[1], self.conv.out_channels):
+            return self._by_kernels(x)
         bits = self.sign(self.shift(x))
         if self.voter.sample > 1:
             bits = bits[:, :: self.voter.sample]
-        bits = F.pad(bits, (self.padding,) * 4, value=self.pad_value)
         votes = self.vote(self._sums(bits))
         branch = self.branch_quant(self.norm(votes, self.gamma()))
         return self.activation(self.join_quant(self.shortcut(x) + branch))
 
     def _sums(self, bits: Tensor) -> Tensor:
+        bits = F.pad(bits, (self.padding,) * 4, value=self.pad_value)
         if self.voter.exact:
             return self.conv(bits)
         return self.sums(bits, self.conv.quant_weight().value, self.stride)
+
+    def _by_kernels(self, x: Tensor) -> Tensor:
+        """The same in training, on a CPU."""
+        activated, norm, exact = isinstance(self.activation, RPReLU), self.norm, self.voter.exact
+        bits = ShiftedSign.apply(x, self.shift.rounded().flatten() if activated else x.new_zeros(x.shape[1]))
+        if self.voter.sample > 1:
+            bits = bits[:, :: self.voter.sample].contiguous(memory_format=torch.channels_last)
+        weight = WeightSign.apply(self.conv.weight)
+        if exact and weight.shape[2:] == (3, 3) and self.stride == 1 and kernels.usable(x.device, bits.shape[1]):
+            sums = conv3x3(bits, weight, self.pad_value)
+        else:
+            bits = F.pad(bits, (self.padding,) * 4, value=self.pad_value)
+            sums = F.conv2d(bits, weight, stride=self.stride) if exact else self.sums(bits, weight, self.stride)
+        vote = next((module for module in self.vote.modules() if isinstance(module, PopBinVote)), None)
+        divisor = None if vote is None else torch.as_tensor(vote.divisor())
+        activation = Activation(*self.activation.constants()) if activated else None
+        out, mean, var = block_tail(
+            sums, self.shortcut(x), divisor, self.voter.threshold, self.gamma(), norm.weight, norm.bias, norm.eps, self.grid, activation
+        )
+        update_statistics(norm, mean, var, sums.numel() / sums.shape[1])
+        return out
 
     def freeze(self) -> None:
         """Turns BatchNorm into its two constants per channel, and a grouped voter into one node, for export."""

@@ -16,7 +16,9 @@ from brevitas.inject.enum import FloatToIntImplType, QuantType
 from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInjector
 from torch import Tensor, nn
 
+from . import kernels
 from .config import DIVISIONS
+from .kernels.fixed_point import FixedPointGrid, dense
 
 
 def bipolar(x: Tensor) -> Tensor:
@@ -166,6 +168,8 @@ class FixedPoint(_TensorQuant):
         self.register_buffer("scale", torch.tensor(2.0**-fraction), persistent=False)
 
     def forward(self, x: Tensor):
+        if self.training and kernels.usable(x.device) and dense(x):
+            return FixedPointGrid.apply(x, self.low, self.high, self.steps, self.floor), self.scale, self.zero_point, self.bit_width
         grid = (x * self.steps).clamp(self.low, self.high)
         value = StraightThrough.apply(grid, self.floor) * (1.0 / self.steps)
         return value, self.scale, self.zero_point, self.bit_width

@@ -75,5 +75,9 @@ class RPReLU(nn.Module):
         self.bend_quant = fixed_point(wide, truncate=True)
         self.quant = fixed_point(config)
 
+    def constants(self) -> tuple[Tensor, Tensor, Tensor]:
+        """First shift, slope and second shift, each [C], as they are applied."""
+        return self.before.rounded().flatten(), self.bend.slope(), self.after.rounded().flatten()
+
     def forward(self, x: Tensor) -> Tensor:
         return self.quant(self.after(self.bend_quant(self.bend(self.before(x)))))

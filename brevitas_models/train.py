@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from . import kernels
 from .config import NetworkConfig, TrainConfig
 from .data import ImageSet
 from .errors import ModelError
@@ -134,6 +135,8 @@ class Trainer:
         self.device = torch.device(device)
         self.test, self.source = test, train.source
         self.save_seconds = save_seconds
+        if kernels.usable(self.device, network.width):
+            kernels.keep_memory()
         torch.manual_seed(config.seed)
         self.model = build_network(network).to(self.device, memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(
@@ -150,6 +153,11 @@ class Trainer:
         if smaller and network.model == "bnn_cifar10":
             raise TrainError(f"bnn_cifar10 has dense layers for maps of 4x4 pixels: no --resolutions of {smaller[0]}, only 0:32")
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def compiles(self) -> bool:
+        """Is the network given to torch.compile? Not where the kernels for CPUs are taken, which are faster."""
+        return self.config.compile and not kernels.usable(self.device, self.network.width)
 
     @property
     def state_file(self) -> Path:
@@ -262,7 +270,7 @@ class Trainer:
         Raises:
             TrainError: the loss is not a number; the last good state stays in the folder.
         """
-        forward = torch.compile(self.model, dynamic=False) if self.config.compile else self.model
+        forward = torch.compile(self.model, dynamic=False) if self.compiles else self.model
         self._order_epoch, running, saved = -1, 0.0, time.monotonic()
         last, last_step = time.monotonic(), self.step
         with deferred_interrupt() as interrupted:

@@ -33,7 +33,7 @@ def train(
     resolutions: Annotated[
         str, typer.Option(help='Image sizes as "start:size,...", start being a fraction of the run: "0:16,0.4:24,0.7:32".')
     ] = "0:32",
-    compile: Annotated[bool, typer.Option(help="torch.compile: slow to start, then twice as fast.")] = DEFAULTS.compile,
+    compile: Annotated[bool, typer.Option(help="torch.compile, where the kernels for CPUs (brevitas_models/kernels) do not fit.")] = DEFAULTS.compile,
     bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16: fast where the processor has it.")] = DEFAULTS.bf16,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/<model>-<strategy>]", show_default=False)] = None,
@@ -66,7 +66,7 @@ def train(
             progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
         elif start is not None:
             trainer.start_from(start, str(init))
-        if config.compile and trainer.step < trainer.steps:
+        if trainer.compiles and trainer.step < trainer.steps:
             progress.say("compiling: the first step takes a minute or two")
         trainer.run(progress.report)
     packed, metadata = from_training_state(trainer.state_file)
