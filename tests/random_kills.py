@@ -2,8 +2,8 @@
 
     python -m tests.random_kills --kills 50 --data ../shared/data/cifar10
 
-Half of the kills hit a build at width 4, half a short training at width 4 (``--jobs`` takes one of them). Prints a line a kill and the counts; exits with 1 if a
-result differs, a call after a kill fails, or something half-written is left under a final name.
+Half of the kills hit a build at width 4, half a short training at width 16 (``--jobs`` takes one of them). Prints a line a kill and
+the counts; exits with 1 if a result differs, a call after a kill fails, or something half-written is left under a final name.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def build_job(checkpoint: Path) -> Job:
 
 def train_job(data: Path) -> Job:
     def command(folder):
-        return flow("train", "--width", 4, "--epochs", 1, "--batch", 1000, "--resolutions", "0:16", "--no-compile",
+        return flow("train", "--width", 16, "--epochs", 1, "--batch", 1000, "--resolutions", "0:16", "--no-compile",
                     "--save-seconds", 2, "--data", data, "--output", folder / "run")  # fmt: skip
 
     def result(folder):

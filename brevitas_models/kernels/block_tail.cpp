@@ -1,14 +1,11 @@
 // What stands behind the sums of a binary block, forward and backward, in two passes each (block_tail.py has the formulas).
 // Maps are [rows, C]; a row is a pixel. Values on the residual grid are divided by its step first: they are whole numbers here.
-#include <cmath>
-#include <cstring>
 #include <vector>
 
+#include "summed.hpp"
 #include "vector.hpp"
 
 namespace {
-
-constexpr int64_t ROWS = 256;  // summed in float before they are added to a double
 
 struct Grid {
   float low, high, steps;
@@ -51,26 +48,6 @@ inline Steps steps_of(Vector value, const float *shortcut, Affine affine, Activa
   found.whole = within(after, grid.low, grid.high);
   found.out = clamped(after, grid.low, grid.high);
   return found;
-}
-
-// Calls body(first row, last row, float sums of `count` numbers) for chunks of rows and adds the sums up in `totals`.
-template <class Body>
-void summed(int64_t rows, int64_t count, double *totals, Body body) {
-  std::memset(totals, 0, count * sizeof(double));
-#pragma omp parallel
-  {
-    std::vector<float> sums(count + LANES);
-    std::vector<double> own(count, 0.0);
-#pragma omp for schedule(static)
-    for (int64_t chunk = 0; chunk < (rows + ROWS - 1) / ROWS; chunk++) {
-      std::memset(sums.data(), 0, sums.size() * sizeof(float));
-      const int64_t end = (chunk + 1) * ROWS;
-      body(chunk * ROWS, end < rows ? end : rows, sums.data());
-      for (int64_t i = 0; i < count; i++) own[i] += sums[i];
-    }
-#pragma omp critical
-    for (int64_t i = 0; i < count; i++) totals[i] += own[i];
-  }
 }
 
 template <bool VOTES>

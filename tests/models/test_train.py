@@ -37,7 +37,7 @@ def stop_at(step):
 
 def test_it_learns(samples, tmp_path):
     lines = []
-    run = trainer(samples, tmp_path, epochs=6, lr=1e-2)
+    run = trainer(samples, tmp_path, epochs=6, lr=1e-2, seed=2)
     run.run(lines.append, report_every=8)
     losses = [line["loss"] for line in lines if "step" in line]
     assert losses[-1] < losses[0] - 0.1
@@ -47,14 +47,16 @@ def test_it_learns(samples, tmp_path):
     assert history == run.history
 
 
-def test_resumed_equals_uninterrupted(samples, tmp_path):
-    whole = trainer(samples, tmp_path / "whole")
+@pytest.mark.parametrize("width", [4, 16])  # by the modules, by the kernels
+def test_resumed_equals_uninterrupted(samples, tmp_path, width):
+    network = NetworkConfig(width=width)
+    whole = trainer(samples, tmp_path / "whole", network)
     whole.run(lambda line: None)
 
-    stopped = trainer(samples, tmp_path / "parts")
+    stopped = trainer(samples, tmp_path / "parts", network)
     with pytest.raises(Stop):
         stopped.run(stop_at(12), report_every=4)  # killed in the second epoch: the first one's end was saved
-    resumed = trainer(samples, tmp_path / "parts")
+    resumed = trainer(samples, tmp_path / "parts", network)
     assert resumed.resume() and resumed.step == 8
     resumed.run(lambda line: None)
     equal_states(whole, resumed)
