@@ -23,7 +23,7 @@ def model_card(metadata: Metadata) -> str:
         "command": f"`{metadata.command}`" + "".join(f", after {schedule}" for schedule in metadata.earlier),
         "epochs": progress if metadata.finished else f"{progress}: **an unfinished run**",
         "seed": metadata.seed,
-        "wall time": _duration(metadata.seconds),
+        "wall time": _duration(metadata.seconds) + (f" on {metadata.device}" if metadata.device else ""),
         "accuracy": _accuracy(metadata.accuracy),
         "weights (SHA-256)": f"`{metadata.weights_sha256}`",
     }

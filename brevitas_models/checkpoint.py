@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .config import NetworkConfig, TrainConfig
 from .data import SPLITS
 from .errors import ModelError
+from .metrics import Accuracy
 from .networks import build_network, is_binary_weight, load_weights
 from .quantizers import mean_magnitude
 from .train import TrainError, command_line, read_state
@@ -44,17 +45,6 @@ class CheckpointError(ModelError):
     """A checkpoint cannot be read or does not fit; the message says which and why."""
 
 
-class Accuracy(BaseModel):
-    """Top-1 and top-5 in percent on ``images`` images of ``data``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    top1: float
-    top5: float
-    images: int = Field(ge=1)
-    data: str
-
-
 class Metadata(BaseModel):
     """Where a checkpoint comes from and how good it is."""
 
@@ -68,6 +58,7 @@ class Metadata(BaseModel):
     epochs_planned: int = Field(ge=1)
     seed: int
     seconds: float = Field(ge=0, description="wall time of the training")
+    device: str = Field("", description="what it was trained on last")
     accuracy: Accuracy | None = None
     weights_sha256: str | None = Field(None, description="of names, shapes and values of all arrays; set by save_checkpoint")
 
@@ -155,6 +146,7 @@ def from_training_state(path: Path) -> tuple[torch.nn.Module, Metadata]:
         epochs_planned=config.epochs,
         seed=config.seed,
         seconds=round(state["seconds"], 1),
+        device=state.get("device", ""),
     )
     return network.eval(), metadata
 

@@ -78,6 +78,7 @@ class TrainConfig(BaseModel):
     batch: int = Field(128, ge=2)
     lr: float = Field(2e-3, gt=0)
     warmup: float = Field(0.05, ge=0, lt=1)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
     seed: int = 1
     resolutions: tuple[tuple[float, int], ...] = ((0.0, 32),)
     bf16: bool = False

@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Accuracy(BaseModel):
+    """Top-1 and top-5 in percent on ``images`` images of ``data``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    top1: float
+    top5: float
+    images: int = Field(ge=1)
+    data: str
 
 
 def ranks(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

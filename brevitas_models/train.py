@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import platform
 import shlex
 import signal
 import threading
@@ -22,7 +23,7 @@ from . import kernels
 from .config import NetworkConfig, TrainConfig
 from .data import ImageSet
 from .errors import ModelError
-from .metrics import top1_top5
+from .metrics import Accuracy, top1_top5
 from .networks import build_network, load_weights, weights_for
 
 SCHEDULE = ("epochs", "lr", "warmup", "resolutions")  # what may change in the middle of a run
@@ -87,9 +88,25 @@ def command_line(network: NetworkConfig, config: TrainConfig, init: str | None =
     for name in ("division", "voter", "shortcut", "padding"):
         if getattr(network, name) != NetworkConfig.model_fields[name].default:
             words += [f"--{name}", getattr(network, name)]
+    for name in ("residual_bits", "residual_fraction"):
+        if getattr(network, name) != NetworkConfig.model_fields[name].default:
+            words += [f"--{name.replace('_', '-')}", str(getattr(network, name))]
+    words += ["--label-smoothing", f"{config.label_smoothing:g}"] * (config.label_smoothing > 0)
     words += ["--no-train-alpha"] * (not network.train_alpha)
     words += ["--bf16"] * config.bf16 + ["--no-compile"] * (not config.compile)
     return shlex.join(words + (["--init", init] if init else []))
+
+
+def device_name(device: torch.device) -> str:
+    """The processor, and how many threads of it are used; or the GPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{name}, {torch.get_num_threads()} threads"
 
 
 @contextmanager
@@ -238,6 +255,7 @@ class Trainer:
             "source": self.source,
             "init": self.init,
             "earlier": self.earlier,
+            "device": device_name(self.device),
         }
         content = io.BytesIO()  # torch.save on a full disk would raise something other than OSError
         torch.save(state, content)
@@ -262,7 +280,7 @@ class Trainer:
         pixels = resized(pixels, size).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16) if config.bf16 else nullcontext():
             logits = forward(pixels)
-        return F.cross_entropy(logits.float(), labels)
+        return F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
 
     def run(self, report: Callable[[dict], None], test_images: int = 2_000, report_every: int = 20) -> None:
         """Trains to the end; ``report`` gets a dict of progress every ``report_every`` steps.
@@ -299,6 +317,13 @@ class Trainer:
                     saved = last = time.monotonic()
                 if interrupted():
                     raise KeyboardInterrupt
+
+    def measured(self) -> Accuracy:
+        """Accuracy on the whole test set at the end of the run; two digits hold it exactly for CIFAR-10's 10,000 images."""
+        if self.step < self.steps:
+            raise TrainError(f"the run is at step {self.step} of {self.steps}: its final accuracy is not measured yet")
+        line = self.history[-1]
+        return Accuracy(top1=line["top1"], top5=line["top5"], images=line["test_images"], data=self.test.source)
 
     def _train_step(self, forward, size: int) -> torch.Tensor:
         """One optimizer step; returns its loss."""

@@ -19,6 +19,7 @@ COMMANDS = {  # command: (module, function)
     "diff": ("flow.cli.diff", "diff"),
     "ptq": ("flow.cli.ptq", "ptq"),
     "pack": ("flow.cli.pack", "pack"),
+    "table": ("flow.cli.table", "table"),
     "eval": ("flow.cli.evaluate", "evaluate"),
     "doctor": ("flow.cli.doctor", "doctor"),
 }

@@ -17,6 +17,7 @@ DEFAULTS = TrainConfig()
 
 
 def train(
+    context: typer.Context,
     model: ModelOption = "bireal18",
     strategy: StrategyOption = None,
     width: Annotated[int | None, typer.Option(help="Channels of the first stage.  [default: the model's full width]")] = None,
@@ -25,10 +26,15 @@ def train(
     voter: VoterOption = None,
     shortcut: Annotated[str | None, typer.Option(help=f"Across stages: {', '.join(SHORTCUTS)}.  [default: conv8]")] = None,
     padding: Annotated[str | None, typer.Option(help=f"Of binary convolutions: {', '.join(PADDINGS)}.  [default: minus_one]")] = None,
+    residual_bits: Annotated[int | None, typer.Option(help="Bits of the residual stream.  [default: 8]", show_default=False)] = None,
+    residual_fraction: Annotated[int | None, typer.Option(help="Of which behind the point.  [default: 4]", show_default=False)] = None,
+    recipe: Annotated[str | None, typer.Option(help="Row of the accuracy table, instead of a network and a schedule.", show_default=False)] = None,
+    length: Annotated[str, typer.Option(help="Of a recipe: short, day or source.")] = "short",
     data: DataOption = DEFAULT_DATA,
     epochs: int = DEFAULTS.epochs,
     batch: int = DEFAULTS.batch,
     lr: Annotated[float, typer.Option(help="Peak learning rate of the one-cycle schedule.")] = DEFAULTS.lr,
+    label_smoothing: Annotated[float, typer.Option(help="What part of a label is spread over all classes.")] = DEFAULTS.label_smoothing,
     seed: int = DEFAULTS.seed,
     resolutions: Annotated[
         str, typer.Option(help='Image sizes as "start:size,...", start being a fraction of the run: "0:16,0.4:24,0.7:32".')
@@ -44,17 +50,20 @@ def train(
     ] = False,
 ) -> None:
     """Train a network. A run that was stopped goes on where it was when called again with the same --output."""
+    if recipe is not None:
+        return train_recipe(context, recipe, length, data, device, save_seconds)
     network = network_config(
-        model, strategy, width=width, division=division, train_alpha=train_alpha, voter=voter, shortcut=shortcut, padding=padding
-    )
+        model, strategy, width=width, division=division, train_alpha=train_alpha, voter=voter, shortcut=shortcut, padding=padding,
+        residual_bits=residual_bits, residual_fraction=residual_fraction,
+    )  # fmt: skip
     config = TrainConfig(
-        epochs=epochs, batch=batch, lr=lr, seed=seed, resolutions=parse_resolutions(resolutions), compile=compile, bf16=bf16
+        epochs=epochs, batch=batch, lr=lr, seed=seed, label_smoothing=label_smoothing, resolutions=parse_resolutions(resolutions), compile=compile, bf16=bf16
     )
     folder = output or Path("runs") / f"{model}-{network.strategy}"
 
-    from brevitas_models.checkpoint import Accuracy, from_training_state, load_checkpoint
+    from brevitas_models.checkpoint import from_training_state, load_checkpoint
     from brevitas_models.data import load_cifar10
-    from brevitas_models.train import Trainer, accuracy
+    from brevitas_models.train import Trainer
     from flow.cli.progress import TrainingProgress
 
     start = load_checkpoint(init)[0] if init else None
@@ -70,11 +79,27 @@ def train(
             progress.say("compiling: the first step takes a minute or two")
         trainer.run(progress.report)
     packed, metadata = from_training_state(trainer.state_file)
-    top1, top5 = accuracy(trainer.model, test)
-    measured = Accuracy(top1=top1, top5=top5, images=len(test), data=test.source)
+    measured = trainer.measured()
     path = write_checkpoint(folder, packed, metadata.model_copy(update={"accuracy": measured}))
-    typer.echo(f"top-1 {top1:.2f} %, top-5 {top5:.2f} % on {len(test)} test images, {test.source}")
+    typer.echo(f"top-1 {measured.top1:.2f} %, top-5 {measured.top5:.2f} % on {measured.images} test images, {measured.data}")
     typer.echo(f"wrote {path}")
+
+
+def train_recipe(context: typer.Context, recipe: str, length: str, data: Path, device: str, save_seconds: float) -> None:
+    """A row of the table, into runs/LENGTH/RECIPE."""
+    given = [name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"]
+    others = sorted(set(given) - {"recipe", "length", "data", "device", "save_seconds"})
+    if others:
+        raise FlowError(f"--{others[0].replace('_', '-')} is what a recipe says: leave it out, or --recipe")
+
+    from brevitas_models.data import load_cifar10
+    from brevitas_models.recipes import configs
+    from brevitas_models.results import FOLDER
+    from flow.cli.recipes import RUNS, run_recipe
+
+    configs(recipe, length)
+    target = torch_device(device)
+    run_recipe(recipe, length, (load_cifar10(data, "train"), load_cifar10(data, "test")), RUNS, FOLDER, target, save_seconds)
 
 
 def parse_resolutions(text: str) -> tuple[tuple[float, int], ...]:

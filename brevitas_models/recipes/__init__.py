@@ -1,0 +1,151 @@
+"""Recipes: what is trained for each row of the accuracy table, and for how long.
+
+A recipe is a YAML file here: the network, what its training starts from, and the source's own figures and length where it has a
+row for it. A length is what all rows share, so that they compare: its own width, epochs and schedule (lengths.yaml).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..config import NetworkConfig, TrainConfig
+from ..errors import ModelError
+
+SUFFIX = ".yaml"
+LENGTHS_FILE = "lengths.yaml"
+
+
+class RecipeError(ModelError):
+    """A recipe that is not there, or says what cannot be; the message says which and what to do."""
+
+
+class Figures(BaseModel):
+    """Top-1 and top-5 in percent on CIFAR-10, as a source gives them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    top1: float = Field(ge=0, le=100)
+    top5: float | None = Field(None, ge=0, le=100)
+
+
+class Length(BaseModel):
+    """How long and at what width every row is trained; width None is the model's full one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: int | None = None
+    train: TrainConfig
+
+
+class Recipe(BaseModel):
+    """One row.
+
+    ``start``: the recipe whose trained network this one begins with. A ptq row trains nothing: it is that network with votes, and,
+    with ``calibration``, BatchNorm statistics of so many training images. ``epochs`` is the source's own length, in batches of 512.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    network: NetworkConfig
+    start: str | None = None
+    calibration: int = Field(0, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    epochs: int | None = Field(None, ge=1)
+    source: Figures | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        ptq = self.network.strategy == "ptq"
+        if self.calibration and not ptq:
+            raise ValueError("calibration is of strategy ptq only")
+        if ptq and not self.start:
+            raise ValueError("strategy ptq needs a start: the recipe of a network trained with none")
+        if ptq and (self.epochs or self.label_smoothing):
+            raise ValueError("strategy ptq trains nothing: no epochs, no label_smoothing")
+        return self
+
+
+def names() -> list[str]:
+    """Names of all recipes."""
+    files = resources.files(__package__).iterdir()
+    return sorted(path.name.removesuffix(SUFFIX) for path in files if path.name.endswith(SUFFIX) and path.name != LENGTHS_FILE)
+
+
+@cache
+def load_recipe(name: str) -> Recipe:
+    """The recipe ``name``.
+
+    Raises:
+        RecipeError: there is none, or its file is wrong.
+    """
+    if name not in names():
+        raise RecipeError(f"recipe {name!r} is unknown: use {', '.join(names())}")
+    return parse_recipe(resources.files(__package__).joinpath(name + SUFFIX).read_text(), f"recipe {name}")
+
+
+def parse_recipe(text: str, name: str) -> Recipe:
+    """A recipe from YAML; ``name`` says whose it is in messages.
+
+    Raises:
+        RecipeError: unknown keys, impossible values, or no YAML at all.
+    """
+    return _validated(Recipe, _yaml(text, name), name)
+
+
+@cache
+def lengths() -> dict[str, Length]:
+    """All lengths by name."""
+    found = _yaml(resources.files(__package__).joinpath(LENGTHS_FILE).read_text(), LENGTHS_FILE)
+    return {name: _validated(Length, fields, f"length {name}") for name, fields in found.items()}
+
+
+def load_length(name: str) -> Length:
+    """The length ``name``.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    if name not in lengths():
+        raise RecipeError(f"length {name!r} is unknown: use {', '.join(lengths())}")
+    return lengths()[name]
+
+
+def configs(name: str, length: str) -> tuple[NetworkConfig, TrainConfig]:
+    """What is trained, and how, for a row at a length; the length ``source`` takes the source's own epochs.
+
+    Raises:
+        RecipeError: no such recipe or length, they do not go together, or the source has no such row.
+    """
+    recipe, time = load_recipe(name), load_length(length)
+    width = {} if time.width is None else {"width": time.width}
+    train = {**time.train.model_dump(), "label_smoothing": recipe.label_smoothing}
+    if length == "source" and recipe.network.strategy != "ptq":
+        if recipe.epochs is None:
+            raise RecipeError(f"recipe {name} has no length of the source's own: use {', '.join(n for n in lengths() if n != 'source')}")
+        train["epochs"] = recipe.epochs
+    network = _validated(NetworkConfig, {**recipe.network.model_dump(), **width}, f"recipe {name} at length {length}")
+    return network, _validated(TrainConfig, train, f"recipe {name} at length {length}")
+
+
+def _yaml(text: str, name: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{name} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise RecipeError(f"{name} is no mapping of keys to values")
+    return found
+
+
+def _validated(kind: type[BaseModel], fields: Any, name: str):
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}, not {e['input']!r}" for e in error.errors())
+        raise RecipeError(f"{name}: {problems}") from error

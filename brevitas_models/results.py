@@ -1,0 +1,134 @@
+"""Results of recipes: a JSON file a row and length, written by a training run and never by hand; and the table of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .checkpoint import Accuracy, Metadata
+from .config import TrainConfig
+from .errors import ModelError
+from .recipes import lengths, load_recipe, names
+
+FOLDER = Path(__file__).parent / "results"
+COLUMNS = ("row", "recipe", "length", "width", "top-1", "top-5", "source top-1", "source top-5", "epochs", "seed", "data",
+           "device", "wall time")  # fmt: skip
+MISSING = "not run"
+
+
+class ResultError(ModelError):
+    """A stored result that cannot be read."""
+
+
+class Result(BaseModel):
+    """What came out of a recipe at a length: where from, how long, how good."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipe: str
+    length: str
+    command: str = Field(description="a command that does the same")
+    network: Metadata
+    train: TrainConfig | None = Field(description="None where nothing was trained (ptq)")
+    torch: str
+
+    @property
+    def accuracy(self) -> Accuracy:
+        return self.network.accuracy
+
+
+def result_path(folder: Path, recipe: str, length: str) -> Path:
+    return folder / f"{recipe}.{length}.json"
+
+
+def write_result(folder: Path, result: Result) -> Path:
+    """Writes a result, whole or not at all.
+
+    Raises:
+        ResultError: its accuracy is not of the whole test set.
+    """
+    if result.network.accuracy is None or result.accuracy.images != 10_000:
+        raise ResultError(f"{result.recipe}: a row is measured on all 10,000 test images")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = result_path(folder, result.recipe, result.length)
+    partial = path.with_suffix(".part")
+    partial.write_text(result.model_dump_json(indent=1) + "\n")
+    os.replace(partial, path)
+    return path
+
+
+def load_results(folder: Path = FOLDER) -> dict[tuple[str, str], Result]:
+    """All stored results by (recipe, length).
+
+    Raises:
+        ResultError: a file that is no result, or one under the name of another row.
+    """
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            result = Result.model_validate_json(path.read_text())
+        except ValidationError as error:
+            raise ResultError(f"{path} is no result of flow ({error.error_count()} errors): remove it and run the row again") from error
+        if path != result_path(folder, result.recipe, result.length):
+            raise ResultError(f"{path} holds {result.recipe} of length {result.length}: give it that name")
+        found[result.recipe, result.length] = result
+    return found
+
+
+def table(results: dict[tuple[str, str], Result]) -> list[dict[str, str]]:
+    """Rows of text under COLUMNS: every recipe at every length that any has; rows without a result say so."""
+    there = [length for length in lengths() if any(key[1] == length for key in results)]
+    return [_row(recipe, length, results.get((recipe, length))) for length in there for recipe in sorted(names(), key=_order)]
+
+
+def _order(name: str) -> tuple:
+    """Networks after one another, strategies in the order of the source's table, then what changes them."""
+    network = load_recipe(name).network
+    plain = name == f"{network.model}-{network.strategy}"
+    return network.model != "reactnet18", not plain, ("none", "ptq", "simple-qat", "qat").index(network.strategy), name
+
+
+def _row(name: str, length: str, result: Result | None) -> dict[str, str]:
+    recipe = load_recipe(name)
+    source = recipe.source
+    values = [recipe.title, name, length]
+    if result is None:
+        values += ["", MISSING, ""]
+    else:
+        values += [str(result.network.network.width), f"{result.accuracy.top1:.2f}", f"{result.accuracy.top5:.2f}"]
+    values += [f"{source.top1:.2f}" if source else "", f"{source.top5:.2f}" if source and source.top5 is not None else ""]
+    if result is not None:
+        metadata = result.network
+        values += [f"{metadata.epochs:g}" if result.train else "0", str(metadata.seed), metadata.accuracy.data, metadata.device,
+                   _duration(metadata.seconds) if result.train else ""]  # fmt: skip
+    return dict(zip(COLUMNS, values + [""] * (len(COLUMNS) - len(values))))
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60}:{minutes % 60:02d} h"
+
+
+def as_markdown(rows: list[dict[str, str]]) -> str:
+    lines = [" | ".join(COLUMNS), " | ".join("---" for _ in COLUMNS), *(" | ".join(row[name] for name in COLUMNS) for row in rows)]
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def as_csv(rows: list[dict[str, str]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def as_json(rows: list[dict[str, str]]) -> str:
+    return json.dumps(rows, indent=1) + "\n"
+
+
+FORMATS = {"markdown": as_markdown, "csv": as_csv, "json": as_json}

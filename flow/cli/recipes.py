@@ -1,0 +1,77 @@
+"""Training a recipe at a length: what ``flow train --recipe`` and ``flow table --run`` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import typer
+
+from brevitas_models.checkpoint import Accuracy, Metadata, from_training_state, load_checkpoint
+from brevitas_models.data import ImageSet
+from brevitas_models.networks import converted, settle_statistics
+from brevitas_models.recipes import Recipe, RecipeError, configs, load_recipe
+from brevitas_models.results import Result, write_result
+from brevitas_models.train import Trainer, accuracy
+from flow.cli.common import write_checkpoint
+from flow.cli.progress import TrainingProgress
+
+RUNS = Path("runs")
+
+
+def run_folder(name: str, length: str, runs: Path = RUNS) -> Path:
+    return runs / length / name
+
+
+def run_recipe(name: str, length: str, data: tuple[ImageSet, ImageSet], runs: Path, results: Path, device, save_seconds: float = 300.0) -> Result:
+    """Trains a row, or goes on with it, and stores its checkpoint, card and result.
+
+    Raises:
+        RecipeError: it starts from a row that has not been run, or does not go with the length.
+    """
+    recipe, folder = load_recipe(name), run_folder(name, length, runs)
+    network, config = configs(name, length)
+    folder.mkdir(parents=True, exist_ok=True)
+    train, test = data
+    if network.strategy == "ptq":
+        model, metadata = _without_training(recipe, length, runs, train)
+        config = None
+        top1, top5 = accuracy(model.to(device), test)
+        measured = Accuracy(top1=top1, top5=top5, images=len(test), data=test.source)
+    else:
+        trainer = Trainer(network, config, train, test, folder, device, save_seconds)
+        with TrainingProgress(trainer.steps) as progress:
+            if trainer.resume():
+                progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
+            elif recipe.start:
+                trainer.start_from(_start(recipe, length, runs)[0], f"{run_folder(recipe.start, length, runs) / 'checkpoint.popbin'}")
+            trainer.run(progress.report)
+        model, metadata = from_training_state(trainer.state_file)
+        measured = trainer.measured()
+    path = write_checkpoint(folder, model.cpu(), metadata.model_copy(update={"accuracy": measured}))
+    command = f"flow train --recipe {name} --length {length}"
+    stored = load_checkpoint(path)[1]
+    result = Result(recipe=name, length=length, command=command, network=stored, train=config, torch=torch.__version__)
+    written = write_result(results, result)
+    typer.echo(f"{name}, {length}: top-1 {measured.top1:.2f} %, top-5 {measured.top5:.2f} % on {measured.images} test images, {measured.data}")
+    typer.echo(f"wrote {path} and {written}")
+    return result
+
+
+def _start(recipe: Recipe, length: str, runs: Path):
+    """The network a recipe starts from, with its float weights where the run is still there; and its metadata."""
+    folder = run_folder(recipe.start, length, runs)
+    for path, load in ((folder / "state.pt", from_training_state), (folder / "checkpoint.popbin", load_checkpoint)):
+        if path.is_file() and (found := load(path))[1].finished:
+            return found
+    raise RecipeError(f"this recipe starts from {recipe.start}: first run flow train --recipe {recipe.start} --length {length}")
+
+
+def _without_training(recipe: Recipe, length: str, runs: Path, train: ImageSet) -> tuple[object, Metadata]:
+    """Strategy ptq."""
+    source, metadata = _start(recipe, length, runs)
+    network = converted(source, strategy="ptq", voter=recipe.network.voter)
+    if recipe.calibration:
+        settle_statistics(network, train.spread(recipe.calibration).images)
+    changes = {"network": network.config, "earlier": [*metadata.earlier, metadata.command]}
+    return network, metadata.model_copy(update={**changes, "command": f"flow table --run --length {length}"})

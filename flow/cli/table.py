@@ -1,0 +1,60 @@
+"""``flow table``: the accuracy of every recipe beside the source's figures, from stored results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flow.cli.common import DEFAULT_DATA, DataOption, known, torch_device
+
+FORMATS = ("markdown", "csv", "json")
+
+
+def table(
+    names: Annotated[list[str] | None, typer.Argument(help="Recipes to run; all of them unless given.", show_default=False)] = None,
+    run: Annotated[bool, typer.Option("--run", help="First train what is missing, or go on with it; a row that has a result is left.")] = False,
+    length: Annotated[str, typer.Option(help="Length of the runs: short, day or source.")] = "short",
+    format: Annotated[str, typer.Option(help=f"{', '.join(FORMATS)}.")] = "markdown",
+    data: DataOption = DEFAULT_DATA,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    runs: Annotated[Path, typer.Option(help="Folder of the training runs.")] = Path("runs"),
+    results: Annotated[Path | None, typer.Option(help="Folder of the stored results.  [default: the ones that ship]", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the table there.", show_default=False)] = None,
+) -> None:
+    """Print every recipe's accuracy; every figure is read from the result that its training stored."""
+    known("format", format, FORMATS)
+    from brevitas_models import recipes
+    from brevitas_models.results import FOLDER, load_results
+    from brevitas_models.results import FORMATS as WRITERS
+    from brevitas_models.results import table as rows_of
+
+    recipes.load_length(length)
+    for name in names or []:
+        recipes.load_recipe(name)
+    folder = results or FOLDER
+    if run:
+        from brevitas_models.data import load_cifar10
+        from flow.cli.recipes import run_recipe
+
+        there, target = load_results(folder), torch_device(device)
+        wanted = [name for name in in_order(names or recipes.names(), length) if (name, length) not in there]
+        if wanted:
+            images = load_cifar10(data, "train"), load_cifar10(data, "test")
+            for name in wanted:
+                run_recipe(name, length, images, runs, folder, target)
+    text = WRITERS[format](rows_of(load_results(folder)))
+    if output:
+        output.write_text(text, encoding="utf-8")
+    typer.echo(text, nl=False)
+
+
+def in_order(names: list[str], length: str) -> list[str]:
+    """Rows that others start from first, and without those that the source has no length for, if that is asked for."""
+    from brevitas_models.recipes import load_recipe
+
+    found = {name: load_recipe(name) for name in names}
+    found |= {recipe.start: load_recipe(recipe.start) for recipe in found.values() if recipe.start}
+    possible = [name for name, recipe in found.items() if length != "source" or recipe.epochs or recipe.start]
+    return sorted(possible, key=lambda name: (found[name].start is not None, name))
