@@ -109,6 +109,11 @@ def device_name(device: torch.device) -> str:
     return f"{name}, {torch.get_num_threads()} threads"
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Is this torch's way to say that a device, or the machine, is out of memory?"""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 @contextmanager
 def deferred_interrupt():
     """Yields a function that tells whether Ctrl-C was pressed; a second Ctrl-C interrupts at once."""
@@ -331,12 +336,36 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(self.step / self.steps)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(forward, size)
-        loss.backward()
-        self.optimizer.step()
+        try:
+            loss = self._loss(forward, size)
+            loss.backward()
+            self.optimizer.step()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            fits = self._batch_that_fits(size)
+            hint = f"--batch {fits} fits" if fits else "not even one of 2 fits"
+            raise TrainError(f"a batch of {self.config.batch} images of {size} pixels does not fit into the memory of {self.device}: {hint}") from None
         self.model.clip_latent_weights()
         self.step += 1
         return loss.detach()
+
+    def _batch_that_fits(self, size: int) -> int | None:
+        """The largest batch, of the halves, quarters, ... of the one that did not, that a step can be done with."""
+        count = self.config.batch // 2
+        while count >= 2:
+            self.optimizer.zero_grad(set_to_none=True)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            try:
+                pixels = torch.full((count, 3, size, size), float(MIDDLE), device=self.device)
+                self.model(pixels.contiguous(memory_format=torch.channels_last)).sum().backward()
+                return count
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            count //= 2
+        return None
 
     def _end_epoch(self, size: int, loss: float, test_images: int, report) -> None:
         epoch = self.step // self.steps_per_epoch

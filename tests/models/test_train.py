@@ -222,3 +222,38 @@ def test_every_batch_follows_from_the_seed(samples, tmp_path):
     batches = [run.data.batch(index, torch.Generator().manual_seed(3)) for run in runs]
     assert torch.equal(batches[0][0], batches[1][0])
     assert torch.equal(batches[0][1], torch.from_numpy(samples.spread(256).labels[:16]))
+
+
+def test_out_of_memory_says_what_fits(samples, tmp_path, monkeypatch):
+    run = trainer(samples, tmp_path)
+    forward = run.model.forward
+
+    def small_memory(pixels):
+        if len(pixels) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return forward(pixels)
+
+    monkeypatch.setattr(run.model, "forward", small_memory)
+    for most, message in ((20, "--batch 16 fits"), (1, "not even one of 2 fits")):
+        with pytest.raises(TrainError, match=f"a batch of 32 images of 16 pixels does not fit into the memory of cpu: {message}"):
+            run.run(lambda line: None)
+    assert not run.state_file.exists()
+
+
+def test_smoothed_labels_have_another_loss(samples, tmp_path):
+    losses = []
+    for smoothing in (0.0, 0.3):
+        lines = []
+        trainer(samples, tmp_path / str(smoothing), label_smoothing=smoothing).run(lines.append, report_every=1)
+        losses.append(lines[0]["loss"])
+    assert losses[1] != losses[0]
+
+
+def test_accuracy_is_of_a_finished_run(samples, tmp_path):
+    run = trainer(samples, tmp_path)
+    with pytest.raises(TrainError, match="step 0 of 16: its final accuracy is not measured yet"):
+        run.measured()
+    run.run(lambda line: None)
+    measured = run.measured()
+    assert (round(measured.top1, 2), round(measured.top5, 2)) == tuple(round(x, 2) for x in accuracy(run.model, samples.spread(64)))
+    assert measured.images == 64

@@ -1,0 +1,89 @@
+"""Recipes and lengths: all that ship are sound, and each mistake in one is told by name."""
+
+import pytest
+
+from brevitas_models import recipes
+from brevitas_models.config import DIVISIONS, STRATEGIES
+from brevitas_models.recipes import RecipeError, configs, load_recipe, parse_recipe
+from brevitas_models.train import command_line
+
+ROWS = [(name, length) for name in recipes.names() for length in recipes.lengths()]
+
+
+@pytest.mark.parametrize(("name", "length"), ROWS)
+def test_every_row_can_be_run(name, length):
+    network, train = configs(name, length)
+    recipe = load_recipe(name)
+    assert network.strategy == recipe.network.strategy and name.startswith(network.model)
+    assert network.width == (recipes.lengths()[length].width or 64)
+    if length == "source" and network.strategy != "ptq":
+        assert train.batch == 512 and train.epochs == {"reactnet18": 128, "bireal18": 256}[network.model]
+
+
+def test_rows_of_a_length_share_all_but_the_network():
+    for length in ("short", "day"):
+        schedules = {configs(name, length)[1].model_copy(update={"label_smoothing": 0.0}) for name in recipes.names()}
+        assert len(schedules) == 1
+
+
+def test_the_rows_of_the_source_are_there():
+    """DESIGN 2: two networks, four strategies; five division numbers; and every figure of it."""
+    found = {name: load_recipe(name) for name in recipes.names()}
+    for model in ("reactnet18", "bireal18"):
+        assert {found[f"{model}-{strategy}"].network.strategy for strategy in STRATEGIES} == set(STRATEGIES)
+        assert f"{model}-maj3" in found
+    divisions = {r.network.division: r.source.top1 for r in found.values() if r.source and r.network.strategy == "qat" and r.network.model == "reactnet18"}
+    assert divisions == {"c+alpha": 92.15, "c*k2+alpha": 89.58, "c*alpha": 92.51, "c*k2*alpha": 92.16, "minmax": 89.23}
+    assert set(divisions) == set(DIVISIONS)
+    assert (found["bireal18-qat"].source.top1, found["bireal18-qat"].source.top5) == (88.52, 98.38)
+
+
+def test_titles_differ():
+    titles = [load_recipe(name).title for name in recipes.names()]
+    assert len(set(titles)) == len(titles)
+
+
+def test_starts_are_recipes_that_keep_popcounts():
+    for name in recipes.names():
+        start = load_recipe(name).start
+        assert start is None or load_recipe(start).network.strategy == "none"
+
+
+GOOD = "title: a row\nnetwork: {model: reactnet18, strategy: qat}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD + "epocs: 3", "recipe x: epocs: .*Extra inputs are not permitted, not 3"),
+        (GOOD + "epochs: 0", "recipe x: epochs: .*greater than or equal to 1, not 0"),
+        (GOOD + "label_smoothing: 1", "label_smoothing: .*less than 1"),
+        (GOOD + "source: {top1: 120}", "source.top1: .*less than or equal to 100"),
+        (GOOD + "calibration: 5", "calibration is of strategy ptq only"),
+        (GOOD.replace("qat", "ptq"), "needs a start"),
+        (GOOD.replace("qat", "ptq") + "start: reactnet18-none\nepochs: 3", "trains nothing"),
+        (GOOD.replace("qat", "best"), "network.strategy: .*'none', 'ptq', 'simple-qat' or 'qat'"),
+        (GOOD.replace("}", ", widht: 3}"), "network.widht: .*Extra"),
+        ("title: a: b", "recipe x is no YAML"),
+        ("- 3", "recipe x is no mapping"),
+        ("", "recipe x is no mapping"),
+    ],
+)
+def test_mistakes(text, message):
+    with pytest.raises(RecipeError, match=message):
+        parse_recipe(text, "recipe x")
+
+
+def test_unknown_names():
+    with pytest.raises(RecipeError, match="recipe 'reactnet' is unknown: use bireal18-maj3, "):
+        load_recipe("reactnet")
+    with pytest.raises(RecipeError, match="length 'long' is unknown: use short, day, source"):
+        configs("reactnet18-qat", "long")
+    with pytest.raises(RecipeError, match="unknown"):
+        load_recipe("lengths")
+
+
+def test_the_command_tells_what_differs():
+    network, train = configs("reactnet18-qat-residual10", "short")
+    assert "--residual-bits 10 --residual-fraction 6" in command_line(network, train)
+    assert "--label-smoothing 0.1" in command_line(*configs("reactnet18-qat-smoothing", "short"))

@@ -1,0 +1,84 @@
+"""Stored results and the table of them."""
+
+import csv
+import json
+
+import pytest
+import torch
+
+from brevitas_models import recipes
+from brevitas_models.checkpoint import Metadata, load_checkpoint
+from brevitas_models.metrics import Accuracy
+from brevitas_models.recipes import configs
+from brevitas_models.results import FOLDER, FORMATS, MISSING, Result, ResultError, load_results, result_path, table, write_result
+from brevitas_models.zoo import FOLDER as ZOO
+
+
+def result(recipe="reactnet18-qat", length="short", top1=55.25, images=10_000) -> Result:
+    network, train = configs(recipe, length)
+    accuracy = Accuracy(top1=top1, top5=94.5, images=images, data="CIFAR-10 (JPEG)")
+    metadata = Metadata(network=network, data="CIFAR-10 (JPEG)", command="flow train", epochs=6, epochs_planned=6, seed=1, seconds=5000,
+                        device="a processor", accuracy=accuracy, weights_sha256="0" * 64)  # fmt: skip
+    return Result(recipe=recipe, length=length, command="flow train --recipe", network=metadata, train=train, torch=torch.__version__)
+
+
+def test_written_and_read(tmp_path):
+    for made in (result(), result("bireal18-none", "day", 80)):
+        assert json.loads(write_result(tmp_path, made).read_text())["network"]["accuracy"]["images"] == 10_000
+    assert load_results(tmp_path) == {(made.recipe, made.length): made for made in (result(), result("bireal18-none", "day", 80))}
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_only_whole_test_sets(tmp_path):
+    with pytest.raises(ResultError, match="all 10,000 test images"):
+        write_result(tmp_path, result(images=2000))
+    assert not list(tmp_path.iterdir())
+
+
+def test_damage_is_told(tmp_path):
+    path = write_result(tmp_path, result())
+    text = path.read_text()
+    path.write_text(text[:-9])
+    with pytest.raises(ResultError, match=f"{path} is no result"):
+        load_results(tmp_path)
+    path.unlink()
+    result_path(tmp_path, "reactnet18-none", "short").write_text(text)
+    with pytest.raises(ResultError, match="holds reactnet18-qat of length short"):
+        load_results(tmp_path)
+
+
+def test_table(tmp_path):
+    write_result(tmp_path, result())
+    rows = table(load_results(tmp_path))
+    assert [row["recipe"] for row in rows][:4] == [f"reactnet18-{name}" for name in ("none", "ptq", "simple-qat", "qat")]
+    assert {row["recipe"] for row in rows} == set(recipes.names()) and {row["length"] for row in rows} == {"short"}
+    row = rows[3]
+    assert (row["top-1"], row["top-5"], row["width"]) == ("55.25", "94.50", "16")
+    assert (row["source top-1"], row["source top-5"]) == ("92.51", "99.64")
+    assert (row["epochs"], row["seed"], row["data"], row["device"], row["wall time"]) == ("6", "1", "CIFAR-10 (JPEG)", "a processor", "1:23 h")
+    assert all(other["top-1"] == MISSING and not other["top-5"] for other in rows if other is not row)
+    assert table({}) == []
+
+
+def test_formats(tmp_path):
+    write_result(tmp_path, result())
+    rows = table(load_results(tmp_path))
+    assert json.loads(FORMATS["json"](rows)) == rows
+    assert list(csv.DictReader(FORMATS["csv"](rows).splitlines())) == rows
+    lines = FORMATS["markdown"](rows).splitlines()
+    assert len(lines) == len(rows) + 2 and len({line.count("|") for line in lines}) == 1
+    assert lines[5].startswith("| ReActNet-18, votes, D = c*alpha | reactnet18-qat | short | 16 | 55.25 | 94.50 | 92.51 | 99.64 |")
+
+
+def test_results_that_ship():
+    """Each is of its recipe as it is now; and of the bundled checkpoint, where there is one of the same training."""
+    stored = load_results(FOLDER)
+    for (recipe, length), made in stored.items():
+        network, train = configs(recipe, length)
+        assert made.network.network == network and made.train in (train, None)
+        assert made.network.finished and made.accuracy.images == 10_000
+    digests = {made.network.weights_sha256: made for made in stored.values()}
+    for path in ZOO.glob("*.popbin"):
+        metadata = load_checkpoint(path)[1]
+        if metadata.weights_sha256 in digests:
+            assert digests[metadata.weights_sha256].accuracy == metadata.accuracy
