@@ -42,6 +42,7 @@ class BinaryBlock(nn.Module):
     ):
         super().__init__()
         self.voter = parse_voter(config.voter, kernel)
+        self.keeps_popcounts = config.strategy == "none"
         self.pad_value, self.padding, self.stride = PAD_VALUES[config.padding], kernel // 2, stride
         self.shift = GridShift(inputs, config) if activated else nn.Identity()
         self.sign = QuantIdentity(act_quant=BipolarActivation)
@@ -75,6 +76,9 @@ class BinaryBlock(nn.Module):
 
     def _sums(self, bits: Tensor) -> Tensor:
         bits = F.pad(bits, (self.padding,) * 4, value=self.pad_value)
+        if self.voter.exact and self.keeps_popcounts and torch.is_autocast_enabled(bits.device.type):
+            with torch.autocast(bits.device.type, enabled=False):  # bfloat16 rounds sums above 256, which a vote does not see
+                return self.conv(bits.float())
         if self.voter.exact:
             return self.conv(bits)
         return self.sums(bits, self.conv.quant_weight().value, self.stride)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .checkpoint import Accuracy, Metadata
 from .config import TrainConfig
+from .data import SPLITS
 from .errors import ModelError
 from .recipes import lengths, load_recipe, names
 
@@ -52,8 +53,8 @@ def write_result(folder: Path, result: Result) -> Path:
     Raises:
         ResultError: its accuracy is not of the whole test set.
     """
-    if result.network.accuracy is None or result.accuracy.images != 10_000:
-        raise ResultError(f"{result.recipe}: a row is measured on all 10,000 test images")
+    if result.network.accuracy is None or result.accuracy.images != SPLITS["test"]:
+        raise ResultError(f"{result.recipe}: a row is measured on all {SPLITS['test']:,} test images")
     folder.mkdir(parents=True, exist_ok=True)
     path = result_path(folder, result.recipe, result.length)
     partial = path.with_suffix(".part")

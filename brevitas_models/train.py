@@ -25,6 +25,7 @@ from .data import ImageSet
 from .errors import ModelError
 from .metrics import Accuracy, top1_top5
 from .networks import build_network, load_weights, weights_for
+from .world import World
 
 SCHEDULE = ("epochs", "lr", "warmup", "resolutions")  # what may change in the middle of a run
 MIDDLE = 128  # a pixel of value 128 is the network's zero; crops are padded with it
@@ -42,15 +43,17 @@ class Augment:
         self.padded = F.pad(pixels, (4, 4, 4, 4), value=MIDDLE).to(device)
         self.labels = torch.from_numpy(images.labels).to(device)
 
-    def batch(self, index: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Float pixels [B, 3, 32, 32] and labels [B] of the images ``index``."""
+    def batch(
+        self, index: torch.Tensor, generator: torch.Generator, part: slice = slice(None)
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Float pixels [B, 3, 32, 32] and labels [B] of the images ``index``, or of a part of them, which is the same as in the whole."""
         count, device = len(index), self.padded.device
-        shift = torch.randint(0, 9, (2, count), generator=generator).to(device)
-        flip = torch.randint(0, 2, (count,), generator=generator).to(device).bool()
+        shift = torch.randint(0, 9, (2, count), generator=generator)[:, part].to(device)
+        flip = torch.randint(0, 2, (count,), generator=generator)[part].to(device).bool()
         span = torch.arange(32, device=device)
         columns = torch.where(flip[:, None], span.flip(0)[None], span[None]) + shift[1][:, None]
         rows = span[None] + shift[0][:, None]
-        index = index.to(device)
+        index = index[part].to(device)
         pixels = self.padded.permute(0, 2, 3, 1)[index[:, None, None], rows[:, :, None], columns[:, None, :]]
         return pixels.permute(0, 3, 1, 2).float(), self.labels[index]
 
@@ -140,7 +143,9 @@ class Trainer:
     ``folder/state.pt`` is replaced atomically about every ``save_seconds`` and at every epoch's end; the
     order and the augmentation of every batch follow from (seed, step), so a resumed run
     sees the same data as an uninterrupted one. ``folder/history.jsonl`` gets a line an epoch.
-    Ctrl-C ends the step, saves, and raises KeyboardInterrupt.
+    Ctrl-C ends the step, saves, and raises KeyboardInterrupt (of several processes: stops at once, with what was saved last).
+
+    Several processes (``world``) share every batch; each normalises with the statistics of its own part.
     """
 
     def __init__(
@@ -152,11 +157,12 @@ class Trainer:
         folder: Path,
         device: str = "cpu",
         save_seconds: float = 300.0,
+        world: World = World(),
     ):
         self.network, self.config, self.folder = network, config, Path(folder)
         self.device = torch.device(device)
         self.test, self.source = test, train.source
-        self.save_seconds = save_seconds
+        self.save_seconds, self.world = save_seconds, world
         if kernels.usable(self.device, network.width):
             kernels.keep_memory()
         torch.manual_seed(config.seed)
@@ -169,6 +175,8 @@ class Trainer:
         self.steps = self.steps_per_epoch * config.epochs
         self.step, self.seconds, self.history = 0, 0.0, []
         self.init, self.earlier = None, []
+        if config.batch % world.size:
+            raise TrainError(f"a batch of {config.batch} images cannot be shared by {world.size} processes: give a multiple of {world.size}")
         if not self.steps:
             raise TrainError(f"{len(train)} images are less than one batch of {config.batch}: lower --batch")
         smaller = [size for _, size in config.resolutions if size != 32]
@@ -179,7 +187,7 @@ class Trainer:
     @property
     def compiles(self) -> bool:
         """Is the network given to torch.compile? Not where the kernels for CPUs are taken, which are faster."""
-        return self.config.compile and not kernels.usable(self.device, self.network.width)
+        return self.config.compile and (self.config.bf16 or not kernels.usable(self.device, self.network.width))
 
     @property
     def state_file(self) -> Path:
@@ -241,10 +249,14 @@ class Trainer:
     def save(self) -> None:
         """Replaces ``state_file``; it is whole or the old one at any time.
 
+        Only the first of several processes does.
+
         Raises:
             TrainError: a parameter is not a finite number, so this state is not worth keeping.
             OSError: the disk is full, say.
         """
+        if not self.world.first:
+            return
         for name, parameter in self.model.named_parameters():
             if not parameter.isfinite().all():
                 raise TrainError(f"{name} is not finite at step {self.step}: lower --lr; the last good state is in {self.folder}")
@@ -281,7 +293,7 @@ class Trainer:
             self._order_epoch = epoch
         index = self._order[position * config.batch : (position + 1) * config.batch]
         generator = torch.Generator().manual_seed(config.seed * 7_368_787 + self.step)
-        pixels, labels = self.data.batch(index, generator)
+        pixels, labels = self.data.batch(index, generator, self.world.part(len(index)))
         pixels = resized(pixels, size).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16) if config.bf16 else nullcontext():
             logits = forward(pixels)
@@ -293,10 +305,10 @@ class Trainer:
         Raises:
             TrainError: the loss is not a number; the last good state stays in the folder.
         """
-        forward = torch.compile(self.model, dynamic=False) if self.compiles else self.model
+        forward = self.world.together(torch.compile(self.model, dynamic=False) if self.compiles else self.model)
         self._order_epoch, running, saved = -1, 0.0, time.monotonic()
         last, last_step = time.monotonic(), self.step
-        with deferred_interrupt() as interrupted:
+        with deferred_interrupt() if self.world.size == 1 else nullcontext(lambda: False) as interrupted:
             while self.step < self.steps:
                 size = self.config.resolution(self.step / self.steps)
                 running += self._train_step(forward, size)
@@ -370,6 +382,8 @@ class Trainer:
     def _end_epoch(self, size: int, loss: float, test_images: int, report) -> None:
         epoch = self.step // self.steps_per_epoch
         final = self.step == self.steps
+        if not self.world.first:
+            return
         images = self.test if final else self.test.spread(test_images)
         top1, top5 = accuracy(self.model, images)
         line = {"epoch": epoch, "size": size, "loss": round(loss, 4), "top1": round(top1, 2), "top5": round(top5, 2),
@@ -381,6 +395,8 @@ class Trainer:
 
     def _write_history(self) -> None:
         """A line an epoch; written anew, as a kill may have come between the state and the line."""
+        if not self.world.first:
+            return
         partial = self.folder / "history.part"
         partial.write_text("".join(json.dumps(line) + "\n" for line in self.history))
         os.replace(partial, self.folder / "history.jsonl")

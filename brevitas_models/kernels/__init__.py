@@ -57,8 +57,9 @@ def _processor() -> str:
 
 
 def usable(device: torch.device, *channels: int) -> bool:
-    """Can the kernels be taken for maps of so many channels?"""
-    return device.type == "cpu" and all(count % LANES == 0 for count in channels) and library() is not None
+    """Can the kernels be taken for maps of so many channels? Not under autocast, which is for processors with bfloat16."""
+    fits = device.type == "cpu" and all(count % LANES == 0 for count in channels)
+    return fits and not torch.is_autocast_enabled("cpu") and library() is not None
 
 
 def keep_memory() -> bool:

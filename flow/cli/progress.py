@@ -14,8 +14,8 @@ SMOOTHING = 0.2  # weight of the newest rate in the average that the ETA is made
 class TrainingProgress:
     """A context whose ``report`` takes the dicts that ``Trainer.run`` reports."""
 
-    def __init__(self, steps: int, console: Console | None = None):
-        self.console = console or Console(highlight=False)
+    def __init__(self, steps: int, console: Console | None = None, quiet: bool = False):
+        self.console = console or Console(highlight=False, quiet=quiet)
         self.steps, self.last_line = steps, -PLAIN_SECONDS
         self.seconds_per_step, self.before = None, None
         columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[text]}")

@@ -13,6 +13,7 @@ from brevitas_models.networks import converted, settle_statistics
 from brevitas_models.recipes import Recipe, RecipeError, configs, load_recipe
 from brevitas_models.results import Result, write_result
 from brevitas_models.train import Trainer, accuracy
+from brevitas_models.world import join
 from flow.cli.common import write_checkpoint
 from flow.cli.progress import TrainingProgress
 
@@ -23,8 +24,8 @@ def run_folder(name: str, length: str, runs: Path = RUNS) -> Path:
     return runs / length / name
 
 
-def run_recipe(name: str, length: str, data: tuple[ImageSet, ImageSet], runs: Path, results: Path, device, save_seconds: float = 300.0) -> Result:
-    """Trains a row, or goes on with it, and stores its checkpoint, card and result.
+def run_recipe(name: str, length: str, data: tuple[ImageSet, ImageSet], runs: Path, results: Path, device, save_seconds: float = 300.0) -> Result | None:
+    """Trains a row, or goes on with it, and stores its checkpoint, card and result; None in all processes but the first.
 
     Raises:
         RecipeError: it starts from a row that has not been run, or does not go with the length.
@@ -39,13 +40,16 @@ def run_recipe(name: str, length: str, data: tuple[ImageSet, ImageSet], runs: Pa
         top1, top5 = accuracy(model.to(device), test)
         measured = Accuracy(top1=top1, top5=top5, images=len(test), data=test.source)
     else:
-        trainer = Trainer(network, config, train, test, folder, device, save_seconds)
-        with TrainingProgress(trainer.steps) as progress:
+        world, device = join(torch.device(device))
+        trainer = Trainer(network, config, train, test, folder, device, save_seconds, world)
+        with TrainingProgress(trainer.steps, quiet=not world.first) as progress:
             if trainer.resume():
                 progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
             elif recipe.start:
                 trainer.start_from(_start(recipe, length, runs)[0], f"{run_folder(recipe.start, length, runs) / 'checkpoint.popbin'}")
             trainer.run(progress.report)
+        if not world.first:
+            return None
         model, metadata = from_training_state(trainer.state_file)
         measured = trainer.measured()
     path = write_checkpoint(folder, model.cpu(), metadata.model_copy(update={"accuracy": measured}))

@@ -49,7 +49,10 @@ def train(
         bool, typer.Option("--reschedule", help="Go on with a run under other --epochs, --lr or --resolutions than it was begun with.")
     ] = False,
 ) -> None:
-    """Train a network. A run that was stopped goes on where it was when called again with the same --output."""
+    """Train a network. A run that was stopped goes on where it was when called again with the same --output.
+
+    On several GPUs: torchrun --nproc-per-node N -m flow.cli train --device cuda ...
+    """
     if recipe is not None:
         return train_recipe(context, recipe, length, data, device, save_seconds)
     network = network_config(
@@ -64,13 +67,14 @@ def train(
     from brevitas_models.checkpoint import from_training_state, load_checkpoint
     from brevitas_models.data import load_cifar10
     from brevitas_models.train import Trainer
+    from brevitas_models.world import join
     from flow.cli.progress import TrainingProgress
 
     start = load_checkpoint(init)[0] if init else None
-    target = torch_device(device)
+    world, target = join(torch_device(device))
     training, test = load_cifar10(data, "train"), load_cifar10(data, "test")
-    trainer = Trainer(network, config, training, test, folder, target, save_seconds)
-    with TrainingProgress(trainer.steps) as progress:
+    trainer = Trainer(network, config, training, test, folder, target, save_seconds, world)
+    with TrainingProgress(trainer.steps, quiet=not world.first) as progress:
         if trainer.resume(reschedule):
             progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
         elif start is not None:
@@ -78,6 +82,8 @@ def train(
         if trainer.compiles and trainer.step < trainer.steps:
             progress.say("compiling: the first step takes a minute or two")
         trainer.run(progress.report)
+    if not world.first:
+        return
     packed, metadata = from_training_state(trainer.state_file)
     measured = trainer.measured()
     path = write_checkpoint(folder, packed, metadata.model_copy(update={"accuracy": measured}))

@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from brevitas_models.blocks import BinaryBlock
 from brevitas_models.config import MODELS, STRATEGIES, NetworkConfig
 from brevitas_models.convolutions import FoldedConv2d
 from brevitas_models.networks import build_network, deployed, load_weights
@@ -105,3 +106,17 @@ def test_loading_weights_keeps_the_parameters():
 def test_width_is_checked():
     with pytest.raises(ValueError, match="multiple of 4"):
         NetworkConfig(width=6)
+
+
+@pytest.mark.parametrize("strategy", ["none", "qat"])
+def test_bfloat16_does_not_change_what_a_block_decides(strategy):
+    """Sums far above 256, where bfloat16 has steps of 2 and more: kept popcounts stay exact, votes keep their side."""
+    block = BinaryBlock(128, 16, 1, NetworkConfig(model="bireal18", strategy=strategy, width=4)).train()
+    torch.nn.init.uniform_(block.conv.weight, -0.02, 0.1)
+    x = torch.randint(-1, 5, (2, 128, 6, 6)) / 16.0
+    plain = block.vote(block._sums(block.sign(x)))
+    with torch.autocast("cpu", torch.bfloat16):
+        sums = block._sums(block.sign(x))
+        votes = block.vote(sums)
+    assert sums.dtype == (torch.float32 if strategy == "none" else torch.bfloat16)
+    assert torch.equal(votes.float(), plain) and plain.abs().max() > (512 if strategy == "none" else 0)

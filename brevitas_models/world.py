@@ -1,0 +1,52 @@
+"""The processes of one training: one, or as many as torchrun started."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from .errors import ModelError
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among ``size``; 0 is the one that measures, saves and reports."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def part(self, count: int) -> slice:
+        """Which of ``count`` items are this process's."""
+        return slice(self.rank, count, self.size)
+
+    def together(self, model: nn.Module) -> nn.Module:
+        """``model`` with gradients that are the mean over all processes; its buffers are those of the first."""
+        return nn.parallel.DistributedDataParallel(model) if self.size > 1 else model
+
+
+def join(device: torch.device) -> tuple[World, torch.device]:
+    """The world that torchrun's environment describes, and this process's own device in it; one process without it.
+
+    Raises:
+        ModelError: more processes than GPUs.
+    """
+    size = int(os.environ.get("WORLD_SIZE", 1))
+    if size == 1:
+        return World(), device
+    if device.type == "cuda":
+        local = int(os.environ["LOCAL_RANK"])
+        if local >= torch.cuda.device_count():
+            raise ModelError(f"process {local} of torchrun has no GPU: start at most {torch.cuda.device_count()} on this machine")
+        device = torch.device("cuda", local)
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return World(dist.get_rank(), size), device
