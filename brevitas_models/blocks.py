@@ -13,8 +13,8 @@ from .config import PAD_VALUES, NetworkConfig
 from .kernels.block_tail import Activation, Grid, block_tail
 from .kernels.conv3x3 import conv3x3
 from .kernels.shifted_sign import ShiftedSign, WeightSign
-from .quantizers import BinaryWeightQuant, BipolarActivation, Int8WeightQuant, MajorityVote, PopBinVote, StraightThrough, mean_magnitude
-from .rprelu import GridShift, RPReLU
+from .quantizers import BinaryWeightQuant, BipolarActivation, Int8WeightQuant, MajorityVote, PopBinVote, StraightThrough, VoteThreshold, mean_magnitude
+from .rprelu import FixedShift, GridShift, RPReLU
 from .shortcuts import StageShortcut
 from .sums import group_vote, sums_of
 from .voters import Voter, parse_voter
@@ -51,6 +51,8 @@ class BinaryBlock(nn.Module):
         )
         nn.init.uniform_(self.conv.weight, -0.1, 0.1)
         self.sums = sums_of(self.voter)
+        learned = config.threshold == "learned"
+        self.offset = VoteThreshold(outputs, inputs // self.voter.sample * kernel**2) if learned else nn.Identity()
         self.vote = vote(inputs, kernel, config)
         self.norm = ChannelAffine(outputs)
         self.branch_quant = fixed_point(config)
@@ -70,7 +72,7 @@ class BinaryBlock(nn.Module):
         bits = self.sign(self.shift(x))
         if self.voter.sample > 1:
             bits = bits[:, :: self.voter.sample]
-        votes = self.vote(self._sums(bits))
+        votes = self.vote(self.offset(self._sums(bits)))
         branch = self.branch_quant(self.norm(votes, self.gamma()))
         return self.activation(self.join_quant(self.shortcut(x) + branch))
 
@@ -98,8 +100,9 @@ class BinaryBlock(nn.Module):
         vote = next((module for module in self.vote.modules() if isinstance(module, PopBinVote)), None)
         divisor = None if vote is None else torch.as_tensor(vote.divisor())
         activation = Activation(*self.activation.constants()) if activated else None
+        threshold = x.new_full((len(weight),), self.voter.threshold) if isinstance(self.offset, nn.Identity) else self.offset.rounded()
         out, mean, var = block_tail(
-            sums, self.shortcut(x), divisor, self.voter.threshold, self.gamma(), norm.weight, norm.bias, norm.eps, self.grid, activation
+            sums, self.shortcut(x), divisor, threshold, self.gamma(), norm.weight, norm.bias, norm.eps, self.grid, activation
         )
         update_statistics(norm, mean, var, sums.numel() / sums.shape[1])
         return out
@@ -108,6 +111,8 @@ class BinaryBlock(nn.Module):
         """Turns BatchNorm into its two constants per channel, and a grouped voter into one node, for export."""
         with torch.no_grad():
             self.norm = self.norm.fixed(self.gamma())
+            if isinstance(self.offset, VoteThreshold):
+                self.offset = FixedShift(-self.offset.rounded().view(1, -1, 1, 1))
         if not self.voter.exact:
             self.sums, self.vote = GroupedVote(self.voter), nn.Identity()
 

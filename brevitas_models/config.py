@@ -13,11 +13,13 @@ Model = Literal["bireal18", "reactnet18", "bnn_cifar10"]
 Strategy = Literal["none", "ptq", "simple-qat", "qat"]
 Shortcut = Literal["conv8", "binary", "duplicate"]
 Padding = Literal["minus_one", "plus_one", "zero"]
+Threshold = Literal["majority", "learned"]
 Division = Literal["c+alpha", "c*k2+alpha", "c*alpha", "c*k2*alpha", "minmax"]
 MODELS: tuple[str, ...] = Model.__args__
 STRATEGIES: tuple[str, ...] = Strategy.__args__
 SHORTCUTS: tuple[str, ...] = Shortcut.__args__
 PADDINGS: tuple[str, ...] = Padding.__args__
+THRESHOLDS: tuple[str, ...] = Threshold.__args__
 DIVISIONS: tuple[str, ...] = Division.__args__
 FULL_WIDTH = {"bireal18": 64, "reactnet18": 64, "bnn_cifar10": 128}
 DEFAULT_STRATEGY = {"bireal18": "qat", "reactnet18": "qat", "bnn_cifar10": "none"}
@@ -40,6 +42,7 @@ class NetworkConfig(BaseModel):
     division: Division = "c*alpha"
     train_alpha: bool = True
     voter: str = "exact"
+    threshold: Threshold = Field("majority", description="the least sum that votes +1: 0 or the voter's own, or learned for each channel")
     shortcut: Shortcut = "conv8"
     padding: Padding = "minus_one"
     residual_bits: int = Field(8, ge=4, le=12)
@@ -57,6 +60,8 @@ class NetworkConfig(BaseModel):
             raise ValueError(f"voter {self.voter} cannot be padded with zeros, a group of them has no majority: pad with minus_one")
         if voter.text != "exact" and self.strategy == "none":
             raise ValueError(f"strategy none keeps the popcount, there is no vote for voter {self.voter}")
+        if self.threshold == "learned" and (self.strategy == "none" or not voter.exact):
+            raise ValueError(f"threshold learned is of votes on exact sums, not of strategy {self.strategy} with voter {self.voter}")
         if self.width % voter.sample:
             raise ValueError(f"voter {self.voter} needs a width that {voter.sample} divides, not {self.width}")
         if self.model == "bnn_cifar10" and (self.strategy != "none" or voter.text != "exact"):

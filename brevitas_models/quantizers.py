@@ -10,6 +10,8 @@ is an integer times its scale, held exactly by float32.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from brevitas.inject import ExtendedInjector
 from brevitas.inject.enum import FloatToIntImplType, QuantType
@@ -149,6 +151,25 @@ class PopBinVote(_TensorQuant):
         s = s - self.threshold if self.threshold else s
         vote = ApproxSign.apply(s / self.divisor()) if self.training else bipolar(s)
         return vote, self.one, self.zero_point, self.bit_width
+
+
+class VoteThreshold(nn.Module):
+    """Learned thresholds of a majority vote: sums [N, C, H, W] minus a whole number per channel, 0 at the start.
+
+    The parameter is in units of sqrt(n), the spread of a sum of n random products, so that it moves as fast as others.
+    """
+
+    def __init__(self, channels: int, n: int):
+        super().__init__()
+        self.threshold = nn.Parameter(torch.zeros(channels))
+        self.n = n
+
+    def rounded(self) -> Tensor:
+        """The least sum that votes +1, [C], within -n..n."""
+        return StraightThrough.apply((self.threshold * math.sqrt(self.n)).clamp(-self.n, self.n), False)
+
+    def forward(self, s: Tensor) -> Tensor:
+        return s - self.rounded().view(1, -1, 1, 1)
 
 
 class FixedPoint(_TensorQuant):

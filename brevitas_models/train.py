@@ -88,7 +88,7 @@ def command_line(network: NetworkConfig, config: TrainConfig, init: str | None =
     words = ["flow", "train", "--model", network.model, "--strategy", network.strategy, "--width", str(network.width),
              "--epochs", str(config.epochs), "--batch", str(config.batch), "--lr", f"{config.lr:g}",
              "--seed", str(config.seed), "--resolutions", sizes]
-    for name in ("division", "voter", "shortcut", "padding"):
+    for name in ("division", "voter", "threshold", "shortcut", "padding"):
         if getattr(network, name) != NetworkConfig.model_fields[name].default:
             words += [f"--{name}", getattr(network, name)]
     for name in ("residual_bits", "residual_fraction"):
@@ -241,7 +241,7 @@ class Trainer:
             missing, unexpected = load_weights(self.model, weights_for(self.network, network), strict=False)
         except RuntimeError as error:
             raise TrainError(f"{name} has other shapes than this network: give the same --width") from error
-        strangers = [key for key in (*missing, *unexpected) if not key.endswith("log_alpha") and ".shortcut." not in key]
+        strangers = [key for key in (*missing, *unexpected) if not key.endswith(("log_alpha", "offset.threshold")) and ".shortcut." not in key]
         if strangers:
             raise TrainError(f"{name} is another network ({strangers[0]} does not match)")
         self.init = name

@@ -20,9 +20,9 @@ struct Activation {  // RPReLU: whole shifts, slopes
 };
 
 template <bool VOTES>
-inline Vector value_of(const float *sums, float threshold) {
-  const Vector s = loaded(sums);
-  return VOTES ? chosen(s >= all(threshold), all(1.0f), all(-1.0f)) : s;
+inline Vector value_of(const float *sums, const float *threshold, int64_t k) {
+  const Vector s = loaded(sums + k);
+  return VOTES ? chosen(s >= loaded(threshold + k), all(1.0f), all(-1.0f)) : s;
 }
 
 // Intermediate values of a row's channels, and which of them did not saturate.
@@ -51,11 +51,11 @@ inline Steps steps_of(Vector value, const float *shortcut, Affine affine, Activa
 }
 
 template <bool VOTES>
-void moments(const float *sums, float threshold, int64_t rows, int64_t c, double *totals) {
+void moments(const float *sums, const float *threshold, int64_t rows, int64_t c, double *totals) {
   summed(rows, 2 * c, totals, [=](int64_t row, int64_t end, float *own) {
     for (; row < end; row++)
       for (int64_t k = 0; k < c; k += LANES) {
-        const Vector value = value_of<VOTES>(sums + row * c + k, threshold);
+        const Vector value = value_of<VOTES>(sums + row * c, threshold, k);
         accumulate(own + k, value);
         if (!VOTES) accumulate(own + c + k, value * value);
       }
@@ -65,24 +65,24 @@ void moments(const float *sums, float threshold, int64_t rows, int64_t c, double
 }
 
 template <bool VOTES, bool ACTIVATED>
-void forward(const float *sums, const float *shortcut, float threshold, Affine affine, Activation act, Grid grid, float *out,
+void forward(const float *sums, const float *shortcut, const float *threshold, Affine affine, Activation act, Grid grid, float *out,
              int64_t rows, int64_t c) {
 #pragma omp parallel for schedule(static)
   for (int64_t row = 0; row < rows; row++)
     for (int64_t k = 0; k < c; k += LANES) {
-      const Vector value = value_of<VOTES>(sums + row * c + k, threshold);
+      const Vector value = value_of<VOTES>(sums + row * c, threshold, k);
       store(out + row * c + k, steps_of<ACTIVATED>(value, shortcut + row * c, affine, act, grid, k).out * (1.0f / grid.steps));
     }
 }
 
 // Sums per channel: of the gradient of BatchNorm's output, and times the value; then of before, slope, after.
 template <bool VOTES, bool ACTIVATED>
-void backward(const float *grad, const float *sums, const float *shortcut, float threshold, Affine affine, Activation act,
+void backward(const float *grad, const float *sums, const float *shortcut, const float *threshold, Affine affine, Activation act,
               Grid grid, float *grad_shortcut, double *totals, int64_t rows, int64_t c) {
   summed(rows, 5 * c, totals, [=](int64_t row, int64_t end, float *own) {
     for (; row < end; row++)
       for (int64_t k = 0; k < c; k += LANES) {
-        const Vector value = value_of<VOTES>(sums + row * c + k, threshold);
+        const Vector value = value_of<VOTES>(sums + row * c, threshold, k);
         const Steps at = steps_of<ACTIVATED>(value, shortcut + row * c, affine, act, grid, k);
         Vector g = loaded(grad + row * c + k);
         if (ACTIVATED) {
@@ -104,30 +104,28 @@ void backward(const float *grad, const float *sums, const float *shortcut, float
 }
 
 // Through BatchNorm and the vote: the gradient of the sums is (g * outer - centre - value * spread) times ApproxSign's.
-// Returns the sum of it times -sum / divisor^2's numerator: the gradient of the divisor.
+// Sums per channel: of it times -u, for the gradient of the divisor, and of it.
 template <bool VOTES>
-double backward_sums(const float *grad_shortcut, const float *sums, float threshold, float divisor, Affine affine, Grid grid,
-                     const float *outer, const float *centre, const float *spread, float *grad_sums, int64_t rows, int64_t c) {
-  double total = 0;
-  std::vector<double> totals(c);
+void backward_sums(const float *grad_shortcut, const float *sums, const float *threshold, float divisor, Affine affine, Grid grid,
+                     const float *outer, const float *centre, const float *spread, float *grad_sums, double *totals, int64_t rows,
+                   int64_t c) {
   const float inverse = 1.0f / divisor;
-  summed(rows, c, totals.data(), [=](int64_t row, int64_t end, float *own) {
+  summed(rows, 2 * c, totals, [=](int64_t row, int64_t end, float *own) {
     for (; row < end; row++)
       for (int64_t k = 0; k < c; k += LANES) {
-        const Vector s = loaded(sums + row * c + k), value = value_of<VOTES>(sums + row * c + k, threshold);
+        const Vector s = loaded(sums + row * c + k), value = value_of<VOTES>(sums + row * c, threshold, k);
         const Vector n = (value * loaded(affine.scale + k) + loaded(affine.bias + k)) * grid.steps;
         Vector g = kept(within(n, grid.low, grid.high), loaded(grad_shortcut + row * c + k));
         g = g * loaded(outer + k) - loaded(centre + k) - value * loaded(spread + k);
         if (VOTES) {
-          const Vector u = (s - threshold) * inverse;
+          const Vector u = (s - loaded(threshold + k)) * inverse;
           g *= larger(2.0f - 2.0f * magnitude(u), all(0.0f)) * inverse;
           accumulate(own + k, g * -u);
+          accumulate(own + c + k, g);
         }
         store(grad_sums + row * c + k, g);
       }
   });
-  for (int64_t k = 0; k < c; k++) total += totals[k];
-  return total;
 }
 
 }  // namespace
@@ -138,32 +136,30 @@ double backward_sums(const float *grad_shortcut, const float *sums, float thresh
 
 extern "C" {
 
-void tail_moments(int64_t votes, const float *sums, float threshold, double *totals, int64_t rows, int64_t c) {
+void tail_moments(int64_t votes, const float *sums, const float *threshold, double *totals, int64_t rows, int64_t c) {
   votes ? moments<true>(sums, threshold, rows, c, totals) : moments<false>(sums, threshold, rows, c, totals);
 }
 
-void tail_forward(int64_t votes, int64_t activated, const float *sums, const float *shortcut, float threshold, const float *scale,
+void tail_forward(int64_t votes, int64_t activated, const float *sums, const float *shortcut, const float *threshold, const float *scale,
                   const float *bias, const float *before, const float *slope, const float *after, float low, float high,
                   float steps, float *out, int64_t rows, int64_t c) {
   CASES(forward, sums, shortcut, threshold, Affine{scale, bias}, Activation{before, slope, after}, Grid{low, high, steps}, out,
         rows, c);
 }
 
-void tail_backward(int64_t votes, int64_t activated, const float *grad, const float *sums, const float *shortcut, float threshold,
+void tail_backward(int64_t votes, int64_t activated, const float *grad, const float *sums, const float *shortcut, const float *threshold,
                    const float *scale, const float *bias, const float *before, const float *slope, const float *after, float low,
                    float high, float steps, float *grad_shortcut, double *totals, int64_t rows, int64_t c) {
   CASES(backward, grad, sums, shortcut, threshold, Affine{scale, bias}, Activation{before, slope, after}, Grid{low, high, steps},
         grad_shortcut, totals, rows, c);
 }
 
-void tail_backward_sums(int64_t votes, const float *grad_shortcut, const float *sums, float threshold, float divisor,
+void tail_backward_sums(int64_t votes, const float *grad_shortcut, const float *sums, const float *threshold, float divisor,
                         const float *scale, const float *bias, float low, float high, float steps, const float *outer,
-                        const float *centre, const float *spread, float *grad_sums, double *grad_divisor, int64_t rows, int64_t c) {
+                        const float *centre, const float *spread, float *grad_sums, double *totals, int64_t rows, int64_t c) {
   const Affine affine{scale, bias};
   const Grid grid{low, high, steps};
-  *grad_divisor = votes ? backward_sums<true>(grad_shortcut, sums, threshold, divisor, affine, grid, outer, centre, spread,
-                                              grad_sums, rows, c)
-                        : backward_sums<false>(grad_shortcut, sums, threshold, divisor, affine, grid, outer, centre, spread,
-                                               grad_sums, rows, c);
+  votes ? backward_sums<true>(grad_shortcut, sums, threshold, divisor, affine, grid, outer, centre, spread, grad_sums, totals, rows, c)
+        : backward_sums<false>(grad_shortcut, sums, threshold, divisor, affine, grid, outer, centre, spread, grad_sums, totals, rows, c);
 }
 }

@@ -44,6 +44,7 @@ class BlockTail(torch.autograd.Function):
         shape, c = sums.shape, sums.shape[-1]
         rows = sums.numel() // c
         votes, activated = divisor is not None, before is not None
+        threshold = threshold.detach().float().contiguous()
         totals = torch.empty(2, c, dtype=torch.float64)
         call("tail_moments", votes, sums, threshold, totals, rows, c)
         mean, square = totals / rows  # of v
@@ -80,22 +81,22 @@ class BlockTail(torch.autograd.Function):
         outer = gamma * rstd * weight
         spread = outer * normalised / rows * gamma * rstd
         centre = outer * of_n / rows - spread * mean
-        of_divisor = torch.zeros((), dtype=torch.float64)
+        of_vote = torch.zeros(2, c, dtype=torch.float64)  # per channel: sums of the gradients of u = (s - threshold) / D times -u, and of s
         divisor = float(ctx.divisor) if votes else 1.0
         vectors = [vector.float() for vector in (outer, centre, spread)]
         call("tail_backward_sums", votes, grad_shortcut, sums, threshold, divisor, scale, shift, *ctx.grid, *vectors, grad_sums,
-             of_divisor, rows, c)  # fmt: skip
+             of_vote, rows, c)  # fmt: skip
         grads = [x.float() for x in (normalised, of_n)]
         act = [of_before.float(), (of_slope / steps).float(), of_after.float()] if activated else [None] * 3
-        grad_divisor = of_divisor.float() if votes else None
-        return channels_first(grad_sums), channels_first(grad_shortcut), grad_divisor, None, None, *grads, None, None, *act
+        of_u = (of_vote[0].sum().float(), -of_vote[1].float()) if votes else (None, None)
+        return channels_first(grad_sums), channels_first(grad_shortcut), *of_u, None, *grads, None, None, *act
 
 
 def block_tail(
     sums: Tensor,
     shortcut: Tensor,
     divisor: Tensor | None,
-    threshold: int,
+    threshold: Tensor,
     gamma: Tensor,
     weight: Tensor,
     bias: Tensor,
@@ -109,6 +110,6 @@ def block_tail(
         sums: [N, C, H, W], whole numbers; no gradient flows to ``gamma``.
         shortcut: the same shape, on the grid.
         divisor: D of the vote's gradient, a scalar; None keeps the sums (strategy none).
-        threshold: the least sum that votes +1.
+        threshold: [C], the least sum that votes +1.
     """
-    return BlockTail.apply(sums, shortcut, divisor, float(threshold), gamma, weight, bias, eps, grid, *(activation or (None,) * 3))
+    return BlockTail.apply(sums, shortcut, divisor, threshold, gamma, weight, bias, eps, grid, *(activation or (None,) * 3))

@@ -36,14 +36,14 @@ def network_config(model: str, strategy: str | None, **fields) -> NetworkConfig:
     """A checked NetworkConfig; fields that are None, and the strategy, take the model's default.
 
     Raises:
-        UnknownNameError: no such model, strategy, division, shortcut or padding; pydantic's ValidationError: another field is
+        UnknownNameError: no such model, strategy, division, threshold, shortcut or padding; pydantic's ValidationError: another field is
             out of range, or the fields do not go together.
     """
-    from brevitas_models.config import DEFAULT_STRATEGY, DIVISIONS, FULL_WIDTH, MODELS, PADDINGS, SHORTCUTS, STRATEGIES, NetworkConfig
+    from brevitas_models.config import DEFAULT_STRATEGY, DIVISIONS, FULL_WIDTH, MODELS, PADDINGS, SHORTCUTS, STRATEGIES, THRESHOLDS, NetworkConfig
 
     known("model", model, MODELS)
     fields = {"width": FULL_WIDTH[model], **{name: value for name, value in fields.items() if value is not None}}
-    for kind, table in (("division", DIVISIONS), ("shortcut", SHORTCUTS), ("padding", PADDINGS)):
+    for kind, table in (("division", DIVISIONS), ("shortcut", SHORTCUTS), ("padding", PADDINGS), ("threshold", THRESHOLDS)):
         if kind in fields:
             known(kind, fields[kind], table)
     strategy = known("strategy", strategy or DEFAULT_STRATEGY[model], STRATEGIES)

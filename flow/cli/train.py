@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from brevitas_models.config import DIVISIONS, PADDINGS, SHORTCUTS, TrainConfig
+from brevitas_models.config import DIVISIONS, PADDINGS, SHORTCUTS, THRESHOLDS, TrainConfig
 from flow.cli.common import (
     DEFAULT_DATA, DataOption, ModelOption, StrategyOption, VoterOption, network_config, torch_device, write_checkpoint,
 )  # fmt: skip
@@ -24,6 +24,9 @@ def train(
     division: Annotated[str | None, typer.Option(help=f"Division number of qat: {', '.join(DIVISIONS)}.  [default: c*alpha]")] = None,
     train_alpha: Annotated[bool, typer.Option(help="Learn the division number's alpha, or keep it at 1.")] = True,
     voter: VoterOption = None,
+    threshold: Annotated[
+        str | None, typer.Option(help=f"The least sum that votes +1: {', '.join(THRESHOLDS)} per channel.  [default: majority]", show_default=False)
+    ] = None,
     shortcut: Annotated[str | None, typer.Option(help=f"Across stages: {', '.join(SHORTCUTS)}.  [default: conv8]")] = None,
     padding: Annotated[str | None, typer.Option(help=f"Of binary convolutions: {', '.join(PADDINGS)}.  [default: minus_one]")] = None,
     residual_bits: Annotated[int | None, typer.Option(help="Bits of the residual stream.  [default: 8]", show_default=False)] = None,
@@ -56,7 +59,7 @@ def train(
     if recipe is not None:
         return train_recipe(context, recipe, length, data, device, save_seconds)
     network = network_config(
-        model, strategy, width=width, division=division, train_alpha=train_alpha, voter=voter, shortcut=shortcut, padding=padding,
+        model, strategy, width=width, division=division, train_alpha=train_alpha, voter=voter, threshold=threshold, shortcut=shortcut, padding=padding,
         residual_bits=residual_bits, residual_fraction=residual_fraction,
     )  # fmt: skip
     config = TrainConfig(

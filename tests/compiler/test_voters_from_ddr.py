@@ -1,4 +1,4 @@
-"""Grouped voters whose weights come from DDR: golden, HLS and RTL."""
+"""Grouped voters, and learned thresholds, whose weights come from DDR: golden, HLS and RTL."""
 
 import numpy as np
 import pytest
@@ -25,12 +25,13 @@ VOTERS = {  # voter: (pe, simd) of the layer with weights in DDR
     "maj3": (8, 24),
     "hierarchical(9)": (16, 36),
     "hierarchical(16,-+)": (4, 16),
+    "learned": (4, 16),
 }
 
 
 @pytest.mark.parametrize("voter", [v if v == "maj3" else pytest.param(v, marks=pytest.mark.slow) for v in VOTERS])
 def test_every_backend_agrees(voter, tmp_path):
-    config = NetworkConfig(width=8, voter=voter)
+    config = NetworkConfig(width=8, **({"threshold": "learned"} if voter == "learned" else {"voter": voter}))
     network = settle(SmallNetwork(config, (Layer(2), Layer(2), Layer())), IMAGES)
     model = integer_graph(network, size=16)
     target = load_target("u250")
@@ -41,7 +42,7 @@ def test_every_backend_agrees(voter, tmp_path):
     plan.fifos |= {tensor: FifoPlan(elements=elements, memory="block") for tensor, elements in join_fifos(model, {last}).items()}
     hardware = apply_plan(model, plan)
     (stationary,) = [node for node in hardware_nodes(hardware) if node.kind == "WeightStationary"]
-    assert (stationary.op.group, stationary.op.kernel) == {"maj3": (3, 1), "hierarchical(9)": (9, 1)}.get(voter, (16, 3))
+    assert (stationary.op.group, stationary.op.kernel) == {"maj3": (3, 1), "hierarchical(9)": (9, 1), "learned": (0, 3)}.get(voter, (16, 3))
 
     logits = Golden(model).execute(IMAGES[:4])
     assert len(np.unique(logits, axis=0)) == 4

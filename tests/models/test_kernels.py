@@ -79,6 +79,8 @@ BLOCKS = [
     dict(strategy="qat", padding="zero"),
     dict(strategy="none", padding="plus_one"),
     dict(strategy="qat", residual_bits=10, residual_fraction=5),
+    dict(strategy="qat", threshold="learned"),
+    dict(strategy="simple-qat", threshold="learned", voter="sample(2)", stride=2),
     dict(strategy="qat", voter="maj3"),
     dict(strategy="qat", voter="sample(2)"),
     dict(strategy="qat", voter="hierarchical(8,-+)"),
@@ -91,7 +93,7 @@ def block(width=32, stride=1, activated=True, **fields):
     made = BinaryBlock(width, width * stride, stride, config, activated).train()
     with torch.no_grad():  # far from where training starts, so that everything is used and much saturates
         for name, parameter in made.named_parameters():
-            low, high = {"bias": (-0.5, 0.5), "weight": (-1.5, 1.5), "exponent": (-0.5, 7.5)}.get(name.split(".")[-1], (-1.0, 1.0))
+            low, high = {"bias": (-0.5, 0.5), "weight": (-1.5, 1.5), "exponent": (-0.5, 7.5), "threshold": (-0.3, 0.3)}.get(name.split(".")[-1], (-1.0, 1.0))
             parameter.uniform_(low, high)
     return made
 
