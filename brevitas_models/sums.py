@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import kernels
+from .kernels.group_sums import GroupSums
 from .quantizers import ApproxSign, bipolar
 from .voters import Voter
 
@@ -48,7 +50,10 @@ class GroupedSums(nn.Module):
         self.voter = voter
 
     def forward(self, bits: Tensor, weight: Tensor, stride: int) -> Tensor:
-        size = self.voter.group
+        size, voter = self.voter.group, self.voter
+        if self.training and kernels.usable(bits.device, len(weight)):
+            order = in_order(torch.arange(weight[0].numel()).view(weight.shape[1:]), voter.order)
+            return GroupSums.apply(bits, weight, stride, order, size, voter.group_threshold)
         return group_sums(bits, weight, stride, self.voter, lambda sums: ApproxSign.apply(sums / size))
 
 

@@ -12,6 +12,7 @@ from brevitas_models.config import DIVISIONS, NetworkConfig
 from brevitas_models.kernels.conv3x3 import conv3x3
 from brevitas_models.networks import build_network
 from brevitas_models.quantizers import FixedPoint
+from brevitas_models.sums import GroupedSums
 
 pytestmark = pytest.mark.skipif(kernels.library() is None, reason="no C++ compiler: apt-get install g++")
 
@@ -84,6 +85,8 @@ BLOCKS = [
     dict(strategy="qat", voter="maj3"),
     dict(strategy="qat", voter="sample(2)"),
     dict(strategy="qat", voter="hierarchical(8,-+)"),
+    dict(strategy="qat", voter="hierarchical(28,+-)", stride=2),
+    dict(strategy="qat", voter="hierarchical(3)", padding="plus_one"),
     dict(strategy="simple-qat", voter="hierarchical(9,+-)"),
 ]
 
@@ -105,12 +108,14 @@ def trained(made, x, monkeypatch, by_kernels):
     with monkeypatch.context() as patch:
         if by_kernels:
             call = kernels.call
-            for module in ("block_tail", "conv3x3", "shifted_sign", "fixed_point"):
+            for module in ("block_tail", "conv3x3", "shifted_sign", "fixed_point", "group_sums"):
                 patch.setattr(f"brevitas_models.kernels.{module}.call", lambda name, *a: (calls.append(name), call(name, *a)))
         else:
             patch.setattr(kernels, "usable", lambda *_: False)
         y, *grad_x = gradients(made, x)
     assert ("tail_backward_sums" in calls) == by_kernels
+    grouped = any(isinstance(module, GroupedSums) for module in made.modules())
+    assert ("group_sums_back" in calls) == (by_kernels and grouped)
     found = {"output": y, "input": grad_x[0], **{name: p.grad for name, p in made.named_parameters()}, **dict(made.named_buffers())}
     return {name: value for name, value in found.items() if value is not None and not name.endswith("num_batches_tracked")}
 
