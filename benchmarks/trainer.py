@@ -31,7 +31,8 @@ from brevitas_models import kernels
 from brevitas_models.config import NetworkConfig
 from brevitas_models.data import ImageSet, load_cifar10
 from brevitas_models.networks import build_network
-from brevitas_models.train import Augment, device_name
+from brevitas_models.augment import Augment
+from brevitas_models.train import device_name
 
 
 class Block(nn.Module):
@@ -61,13 +62,14 @@ class Block(nn.Module):
 
 def reactnet18(width: int, binary: bool) -> nn.Module:
     """The layers of ReActNet-18; pixels 0..255 as input."""
-    stem = qnn.QuantConv2d(3, width, 3, padding=1, bias=False, weight_quant=Int8WeightPerTensorFloat) if binary else nn.Conv2d(3, width, 3, padding=1, bias=False)
+    quantized = dict(weight_quant=Int8WeightPerTensorFloat) if binary else {}
+    stem = (qnn.QuantConv2d if binary else nn.Conv2d)(3, width, 3, padding=1, bias=False, **quantized)
     layers, inputs = [stem, nn.BatchNorm2d(width)], width
     for stage in range(4):
         for index in range(4):
             layers.append(Block(inputs, width << stage, 2 if stage and not index else 1, binary))
             inputs = width << stage
-    dense = qnn.QuantLinear(inputs, 10, bias=True, weight_quant=Int8WeightPerTensorFloat) if binary else nn.Linear(inputs, 10)
+    dense = (qnn.QuantLinear if binary else nn.Linear)(inputs, 10, bias=True, **quantized)
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), dense)
 
 

@@ -13,7 +13,9 @@ from .config import PAD_VALUES, NetworkConfig
 from .kernels.block_tail import Activation, Grid, block_tail
 from .kernels.conv3x3 import conv3x3
 from .kernels.shifted_sign import ShiftedSign, WeightSign
-from .quantizers import BinaryWeightQuant, BipolarActivation, Int8WeightQuant, MajorityVote, PopBinVote, StraightThrough, VoteThreshold, mean_magnitude
+from .quantizers import (
+    BinaryWeightQuant, BipolarActivation, Int8WeightQuant, MajorityVote, PopBinVote, StraightThrough, VoteThreshold, mean_magnitude,
+)  # fmt: skip
 from .rprelu import FixedShift, GridShift, RPReLU
 from .shortcuts import StageShortcut
 from .sums import group_vote, sums_of

@@ -14,11 +14,13 @@ Strategy = Literal["none", "ptq", "simple-qat", "qat"]
 Shortcut = Literal["conv8", "binary", "duplicate"]
 Padding = Literal["minus_one", "plus_one", "zero"]
 Threshold = Literal["majority", "learned"]
+Slopes = Literal["power_of_two", "any"]
 Division = Literal["c+alpha", "c*k2+alpha", "c*alpha", "c*k2*alpha", "minmax"]
 MODELS: tuple[str, ...] = Model.__args__
 STRATEGIES: tuple[str, ...] = Strategy.__args__
 SHORTCUTS: tuple[str, ...] = Shortcut.__args__
 PADDINGS: tuple[str, ...] = Padding.__args__
+SLOPES: tuple[str, ...] = Slopes.__args__
 THRESHOLDS: tuple[str, ...] = Threshold.__args__
 DIVISIONS: tuple[str, ...] = Division.__args__
 FULL_WIDTH = {"bireal18": 64, "reactnet18": 64, "bnn_cifar10": 128}
@@ -45,6 +47,7 @@ class NetworkConfig(BaseModel):
     threshold: Threshold = Field("majority", description="the least sum that votes +1: 0 or the voter's own, or learned for each channel")
     shortcut: Shortcut = "conv8"
     padding: Padding = "minus_one"
+    slopes: Slopes = Field("power_of_two", description="of RPReLU: a shift in hardware, or a multiplication")
     residual_bits: int = Field(8, ge=4, le=12)
     residual_fraction: int = Field(4, ge=0, le=8)
 

@@ -64,13 +64,21 @@ class PowerOfTwoPReLU(nn.Module):
         return layer
 
 
+class AnyPReLU(nn.PReLU):
+    """PReLU per channel with slopes as they come: multiplications in hardware."""
+
+    def slope(self) -> Tensor:
+        return self.weight
+
+
 class RPReLU(nn.Module):
-    """Shift, PReLU, shift (equation 5) on the residual grid; slopes floor, as an arithmetic right shift does."""
+    """Shift, PReLU, shift (equation 5) on the residual grid; slopes floor, as a right shift does."""
 
     def __init__(self, channels: int, config: NetworkConfig):
         super().__init__()
         self.before, self.after = GridShift(channels, config), GridShift(channels, config)
-        self.bend = PowerOfTwoPReLU(channels, config.residual_bits - 1)
+        shifts = config.slopes == "power_of_two"
+        self.bend = PowerOfTwoPReLU(channels, config.residual_bits - 1) if shifts else AnyPReLU(channels)
         wide = config.model_copy(update={"residual_bits": config.residual_bits + 1})  # x + shift needs a bit more
         self.bend_quant = fixed_point(wide, truncate=True)
         self.quant = fixed_point(config)

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 
 from . import kernels
+from .augment import MIDDLE, Augment, resized
 from .config import NetworkConfig, TrainConfig
 from .data import ImageSet
 from .errors import ModelError
@@ -28,41 +29,10 @@ from .networks import build_network, load_weights, weights_for
 from .world import World
 
 SCHEDULE = ("epochs", "lr", "warmup", "resolutions")  # what may change in the middle of a run
-MIDDLE = 128  # a pixel of value 128 is the network's zero; crops are padded with it
 
 
 class TrainError(ModelError):
     """Training cannot go on; the message says why and what is kept."""
-
-
-class Augment:
-    """Random 4-pixel shifts and mirroring of uint8 images that stay on the device."""
-
-    def __init__(self, images: ImageSet, device: torch.device):
-        pixels = torch.from_numpy(images.images).permute(0, 3, 1, 2)
-        self.padded = F.pad(pixels, (4, 4, 4, 4), value=MIDDLE).to(device)
-        self.labels = torch.from_numpy(images.labels).to(device)
-
-    def batch(
-        self, index: torch.Tensor, generator: torch.Generator, part: slice = slice(None)
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Float pixels [B, 3, 32, 32] and labels [B] of the images ``index``, or of a part of them, which is the same as in the whole."""
-        count, device = len(index), self.padded.device
-        shift = torch.randint(0, 9, (2, count), generator=generator)[:, part].to(device)
-        flip = torch.randint(0, 2, (count,), generator=generator)[part].to(device).bool()
-        span = torch.arange(32, device=device)
-        columns = torch.where(flip[:, None], span.flip(0)[None], span[None]) + shift[1][:, None]
-        rows = span[None] + shift[0][:, None]
-        index = index[part].to(device)
-        pixels = self.padded.permute(0, 2, 3, 1)[index[:, None, None], rows[:, :, None], columns[:, None, :]]
-        return pixels.permute(0, 3, 1, 2).float(), self.labels[index]
-
-
-def resized(pixels: torch.Tensor, size: int) -> torch.Tensor:
-    """Pixels [B, 3, 32, 32] averaged down to [B, 3, size, size]."""
-    if size == pixels.shape[-1]:
-        return pixels
-    return F.interpolate(pixels, size=(size, size), mode="area" if size == 16 else "bilinear", antialias=size != 16)
 
 
 @torch.no_grad()
@@ -88,7 +58,7 @@ def command_line(network: NetworkConfig, config: TrainConfig, init: str | None =
     words = ["flow", "train", "--model", network.model, "--strategy", network.strategy, "--width", str(network.width),
              "--epochs", str(config.epochs), "--batch", str(config.batch), "--lr", f"{config.lr:g}",
              "--seed", str(config.seed), "--resolutions", sizes]
-    for name in ("division", "voter", "threshold", "shortcut", "padding"):
+    for name in ("division", "voter", "threshold", "shortcut", "padding", "slopes"):
         if getattr(network, name) != NetworkConfig.model_fields[name].default:
             words += [f"--{name}", getattr(network, name)]
     for name in ("residual_bits", "residual_fraction"):
@@ -176,7 +146,9 @@ class Trainer:
         self.step, self.seconds, self.history = 0, 0.0, []
         self.init, self.earlier = None, []
         if config.batch % world.size:
-            raise TrainError(f"a batch of {config.batch} images cannot be shared by {world.size} processes: give a multiple of {world.size}")
+            raise TrainError(
+                f"a batch of {config.batch} images cannot be shared by {world.size} processes: give a multiple of {world.size}"
+            )
         if not self.steps:
             raise TrainError(f"{len(train)} images are less than one batch of {config.batch}: lower --batch")
         smaller = [size for _, size in config.resolutions if size != 32]
@@ -241,7 +213,10 @@ class Trainer:
             missing, unexpected = load_weights(self.model, weights_for(self.network, network), strict=False)
         except RuntimeError as error:
             raise TrainError(f"{name} has other shapes than this network: give the same --width") from error
-        strangers = [key for key in (*missing, *unexpected) if not key.endswith(("log_alpha", "offset.threshold")) and ".shortcut." not in key]
+        strangers = [
+            key for key in (*missing, *unexpected)
+            if not key.endswith(("log_alpha", "offset.threshold")) and ".shortcut." not in key
+        ]  # fmt: skip
         if strangers:
             raise TrainError(f"{name} is another network ({strangers[0]} does not match)")
         self.init = name
@@ -357,7 +332,9 @@ class Trainer:
                 raise
             fits = self._batch_that_fits(size)
             hint = f"--batch {fits} fits" if fits else "not even one of 2 fits"
-            raise TrainError(f"a batch of {self.config.batch} images of {size} pixels does not fit into the memory of {self.device}: {hint}") from None
+            raise TrainError(
+                f"a batch of {self.config.batch} images of {size} pixels does not fit into the memory of {self.device}: {hint}"
+            ) from None
         self.model.clip_latent_weights()
         self.step += 1
         return loss.detach()

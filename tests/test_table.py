@@ -49,7 +49,8 @@ def test_rows_are_run_once_and_in_order(images, tmp_path, capsys):
         if row["recipe"] in ROWS:
             accuracy = stored[row["recipe"], "short"].accuracy
             assert row["top-1"] == f"{accuracy.top1:.2f}" and accuracy.images == 64
-            assert load_checkpoint(tmp_path / "runs" / "short" / row["recipe"] / "checkpoint.popbin")[1] == stored[row["recipe"], "short"].network
+            checkpoint = tmp_path / "runs" / "short" / row["recipe"] / "checkpoint.popbin"
+            assert load_checkpoint(checkpoint)[1] == stored[row["recipe"], "short"].network
         else:
             assert row["top-1"] == results.MISSING
     assert call(capsys, "table", "--run", "--format", "csv", *ROWS).startswith("row,recipe,length,")  # nothing is run again

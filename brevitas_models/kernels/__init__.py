@@ -63,7 +63,10 @@ def usable(device: torch.device, *channels: int) -> bool:
 
 
 def keep_memory() -> bool:
-    """Tells glibc to keep freed maps instead of giving them back: new pages cost a quarter of a training step. False if there is no glibc."""
+    """Tells glibc to keep freed maps instead of giving them back: new pages cost a quarter of a training step.
+
+    False if there is no glibc.
+    """
     try:
         libc = ctypes.CDLL(None)
         return bool(libc.mallopt(M_MMAP_MAX, 0) and libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1))

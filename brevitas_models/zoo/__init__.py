@@ -18,7 +18,7 @@ def checkpoint_name(config: NetworkConfig) -> str:
     """Stem of the bundled checkpoint of such a network."""
     parts = [config.model, config.strategy]
     parts += [f"w{config.width}"] * (config.width != FULL_WIDTH[config.model])
-    for name in ("voter", "threshold", "shortcut", "padding"):
+    for name in ("voter", "threshold", "shortcut", "padding", "slopes"):
         value = getattr(config, name)
         if value != NetworkConfig.model_fields[name].default:
             parts.append(re.sub(r"\W+", "", value.replace("+", "p").replace("-", "m")))

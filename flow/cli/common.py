@@ -25,7 +25,9 @@ PixelsOption = Annotated[
     str, typer.Option(help='Of a QONNX file: what the network\'s input is for pixels 0 and 255, such as "-1,1".')
 ]
 StreamBitsOption = Annotated[int, typer.Option(min=4, max=16, help="Of a QONNX file: bits of the fixed point that real tensors become.")]
-VoterOption = Annotated[str | None, typer.Option(help="exact, hierarchical(G), hierarchical(G,-+) with a rule for ties, maj3 or sample(R).")]
+VoterOption = Annotated[
+    str | None, typer.Option(help="exact, hierarchical(G), hierarchical(G,-+) with a rule for ties, maj3 or sample(R).")
+]
 DataOption = Annotated[
     Path, typer.Option(envvar="FLOW_DATA", help="CIFAR-10: a folder or archive in the python, binary or JPEG format.")
 ]
@@ -36,14 +38,16 @@ def network_config(model: str, strategy: str | None, **fields) -> NetworkConfig:
     """A checked NetworkConfig; fields that are None, and the strategy, take the model's default.
 
     Raises:
-        UnknownNameError: no such model, strategy, division, threshold, shortcut or padding; pydantic's ValidationError: another field is
+        UnknownNameError: no such model, strategy, division, threshold, shortcut, padding or slopes; pydantic's ValidationError: another field is
             out of range, or the fields do not go together.
     """
-    from brevitas_models.config import DEFAULT_STRATEGY, DIVISIONS, FULL_WIDTH, MODELS, PADDINGS, SHORTCUTS, STRATEGIES, THRESHOLDS, NetworkConfig
+    from brevitas_models.config import (
+        DEFAULT_STRATEGY, DIVISIONS, FULL_WIDTH, MODELS, PADDINGS, SHORTCUTS, SLOPES, STRATEGIES, THRESHOLDS, NetworkConfig,
+    )  # fmt: skip
 
     known("model", model, MODELS)
     fields = {"width": FULL_WIDTH[model], **{name: value for name, value in fields.items() if value is not None}}
-    for kind, table in (("division", DIVISIONS), ("shortcut", SHORTCUTS), ("padding", PADDINGS), ("threshold", THRESHOLDS)):
+    for kind, table in (("division", DIVISIONS), ("shortcut", SHORTCUTS), ("padding", PADDINGS), ("threshold", THRESHOLDS), ("slopes", SLOPES)):
         if kind in fields:
             known(kind, fields[kind], table)
     strategy = known("strategy", strategy or DEFAULT_STRATEGY[model], STRATEGIES)

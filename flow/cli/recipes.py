@@ -24,7 +24,9 @@ def run_folder(name: str, length: str, runs: Path = RUNS) -> Path:
     return runs / length / name
 
 
-def run_recipe(name: str, length: str, data: tuple[ImageSet, ImageSet], runs: Path, results: Path, device, save_seconds: float = 300.0) -> Result | None:
+def run_recipe(
+    name: str, length: str, data: tuple[ImageSet, ImageSet], runs: Path, results: Path, device, save_seconds: float = 300.0
+) -> Result | None:
     """Trains a row, or goes on with it, and stores its checkpoint, card and result; None in all processes but the first.
 
     Raises:
@@ -57,7 +59,8 @@ def run_recipe(name: str, length: str, data: tuple[ImageSet, ImageSet], runs: Pa
     stored = load_checkpoint(path)[1]
     result = Result(recipe=name, length=length, command=command, network=stored, train=config, torch=torch.__version__)
     written = write_result(results, result)
-    typer.echo(f"{name}, {length}: top-1 {measured.top1:.2f} %, top-5 {measured.top5:.2f} % on {measured.images} test images, {measured.data}")
+    accuracies = f"top-1 {measured.top1:.2f} %, top-5 {measured.top5:.2f} %"
+    typer.echo(f"{name}, {length}: {accuracies} on {measured.images} test images, {measured.data}")
     typer.echo(f"wrote {path} and {written}")
     return result
 

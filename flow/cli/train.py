@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from brevitas_models.config import DIVISIONS, PADDINGS, SHORTCUTS, THRESHOLDS, TrainConfig
+from brevitas_models.config import DIVISIONS, PADDINGS, SHORTCUTS, SLOPES, THRESHOLDS, TrainConfig
 from flow.cli.common import (
     DEFAULT_DATA, DataOption, ModelOption, StrategyOption, VoterOption, network_config, torch_device, write_checkpoint,
 )  # fmt: skip
@@ -25,13 +25,16 @@ def train(
     train_alpha: Annotated[bool, typer.Option(help="Learn the division number's alpha, or keep it at 1.")] = True,
     voter: VoterOption = None,
     threshold: Annotated[
-        str | None, typer.Option(help=f"The least sum that votes +1: {', '.join(THRESHOLDS)} per channel.  [default: majority]", show_default=False)
+        str | None, typer.Option(help=f"The least sum that votes +1: {', '.join(THRESHOLDS)} per channel.  [default: majority]")
     ] = None,
     shortcut: Annotated[str | None, typer.Option(help=f"Across stages: {', '.join(SHORTCUTS)}.  [default: conv8]")] = None,
     padding: Annotated[str | None, typer.Option(help=f"Of binary convolutions: {', '.join(PADDINGS)}.  [default: minus_one]")] = None,
+    slopes: Annotated[str | None, typer.Option(help=f"Of RPReLU: {', '.join(SLOPES)}.  [default: power_of_two]")] = None,
     residual_bits: Annotated[int | None, typer.Option(help="Bits of the residual stream.  [default: 8]", show_default=False)] = None,
     residual_fraction: Annotated[int | None, typer.Option(help="Of which behind the point.  [default: 4]", show_default=False)] = None,
-    recipe: Annotated[str | None, typer.Option(help="Row of the accuracy table, instead of a network and a schedule.", show_default=False)] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Row of the accuracy table, instead of a network and a schedule.", show_default=False)
+    ] = None,
     length: Annotated[str, typer.Option(help="Of a recipe: short, day or source.")] = "short",
     data: DataOption = DEFAULT_DATA,
     epochs: int = DEFAULTS.epochs,
@@ -42,7 +45,9 @@ def train(
     resolutions: Annotated[
         str, typer.Option(help='Image sizes as "start:size,...", start being a fraction of the run: "0:16,0.4:24,0.7:32".')
     ] = "0:32",
-    compile: Annotated[bool, typer.Option(help="torch.compile, where the kernels for CPUs (brevitas_models/kernels) do not fit.")] = DEFAULTS.compile,
+    compile: Annotated[
+        bool, typer.Option(help="torch.compile, where the kernels for CPUs (brevitas_models/kernels) do not fit.")
+    ] = DEFAULTS.compile,
     bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16: fast where the processor has it.")] = DEFAULTS.bf16,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/<model>-<strategy>]", show_default=False)] = None,
@@ -59,12 +64,13 @@ def train(
     if recipe is not None:
         return train_recipe(context, recipe, length, data, device, save_seconds)
     network = network_config(
-        model, strategy, width=width, division=division, train_alpha=train_alpha, voter=voter, threshold=threshold, shortcut=shortcut, padding=padding,
-        residual_bits=residual_bits, residual_fraction=residual_fraction,
+        model, strategy, width=width, division=division, train_alpha=train_alpha, voter=voter, threshold=threshold,
+        shortcut=shortcut, padding=padding, slopes=slopes, residual_bits=residual_bits, residual_fraction=residual_fraction,
     )  # fmt: skip
     config = TrainConfig(
-        epochs=epochs, batch=batch, lr=lr, seed=seed, label_smoothing=label_smoothing, resolutions=parse_resolutions(resolutions), compile=compile, bf16=bf16
-    )
+        epochs=epochs, batch=batch, lr=lr, seed=seed, label_smoothing=label_smoothing, resolutions=parse_resolutions(resolutions),
+        compile=compile, bf16=bf16,
+    )  # fmt: skip
     folder = output or Path("runs") / f"{model}-{network.strategy}"
 
     from brevitas_models.checkpoint import from_training_state, load_checkpoint

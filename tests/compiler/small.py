@@ -15,7 +15,7 @@ from brevitas_models.config import NetworkConfig
 from brevitas_models.convolutions import FoldedConv2d
 from brevitas_models.image import IMAGE_FRACTION, ImageQuant
 from brevitas_models.quantizers import VoteThreshold
-from brevitas_models.rprelu import GridShift, PowerOfTwoPReLU
+from brevitas_models.rprelu import AnyPReLU, GridShift, PowerOfTwoPReLU
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ def settle(network: nn.Module, images: np.ndarray, seed: int = 0) -> nn.Module:
                 module.bias.uniform_(-1.5, 1.5)
             elif isinstance(module, PowerOfTwoPReLU):
                 module.exponent.uniform_(-1.0, 8.0)
+            elif isinstance(module, AnyPReLU):
+                module.weight.uniform_(-0.2, 1.1)
         network.train()
         for part in np.array_split(images, 4):
             network(torch.from_numpy(part).permute(0, 3, 1, 2).float())

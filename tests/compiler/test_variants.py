@@ -77,13 +77,14 @@ def test_residual_network(name):
     assert {bool(engine.group) for engine in engines} == {"hierarchical" in str(VARIANTS[name]) or name == "maj3"}
 
 
-@pytest.mark.parametrize("strategy", ["qat", "none"])
-def test_activated_network(strategy):
+@pytest.mark.parametrize("fields", [{}, {"strategy": "none"}, {"slopes": "any"}])
+def test_activated_network(fields):
     images = random_images(32, SIZE)
     layers = (Layer(activated=True), Layer(stride=2, activated=True), Layer(kernel=5, activated=True), Layer(kernel=1))
-    network = settle(SmallNetwork(NetworkConfig(width=8, strategy=strategy), layers), images)
+    network = settle(SmallNetwork(NetworkConfig(width=8, **fields), layers), images)
     model = compile_and_compare(network, images[:8])
-    assert sum(node.kind == "RPReLU" for node in hardware_nodes(model)) == 3
+    kind, count = ("PReLU", 6) if "slopes" in fields else ("RPReLU", 3)  # the second shift has its own
+    assert sum(node.kind == kind for node in hardware_nodes(model)) == count
 
 
 @pytest.mark.parametrize("padding", ["minus_one", "zero"])

@@ -82,6 +82,7 @@ BLOCKS = [
     dict(strategy="qat", residual_bits=10, residual_fraction=5),
     dict(strategy="qat", threshold="learned"),
     dict(strategy="simple-qat", threshold="learned", voter="sample(2)", stride=2),
+    dict(strategy="qat", slopes="any"),
     dict(strategy="qat", voter="maj3"),
     dict(strategy="qat", voter="sample(2)"),
     dict(strategy="qat", voter="hierarchical(8,-+)"),
@@ -94,10 +95,10 @@ BLOCKS = [
 def block(width=32, stride=1, activated=True, **fields):
     config = NetworkConfig(model="reactnet18", width=16, **fields)
     made = BinaryBlock(width, width * stride, stride, config, activated).train()
+    ranges = {"bias": (-0.5, 0.5), "weight": (-1.5, 1.5), "exponent": (-0.5, 7.5), "threshold": (-0.3, 0.3)}
     with torch.no_grad():  # far from where training starts, so that everything is used and much saturates
         for name, parameter in made.named_parameters():
-            low, high = {"bias": (-0.5, 0.5), "weight": (-1.5, 1.5), "exponent": (-0.5, 7.5), "threshold": (-0.3, 0.3)}.get(name.split(".")[-1], (-1.0, 1.0))
-            parameter.uniform_(low, high)
+            parameter.uniform_(*ranges.get(name.split(".")[-1], (-1.0, 1.0)))
     return made
 
 
