@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from brevitas_models import kernels
 from brevitas_models.config import NetworkConfig
-from brevitas_models.data import ImageSet, load_cifar10
+from brevitas_models.data import ImageSet, load_cifar
 from brevitas_models.networks import build_network
 from brevitas_models.augment import Augment
 from brevitas_models.train import device_name
@@ -134,7 +134,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     device, size = torch.device(arguments.device), (arguments.width, arguments.batch)
-    images = load_cifar10(arguments.data, "train")
+    images = load_cifar(arguments.data, "train")
     torch.manual_seed(1)
     by_kernels = kernels.usable(device, arguments.width)
     if by_kernels:

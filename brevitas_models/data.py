@@ -1,7 +1,7 @@
-"""CIFAR-10: the official python and binary batches, the JPEG archive, and the packaged samples.
+"""CIFAR-10 and CIFAR-100: the official python and binary batches, the JPEG archive of CIFAR-10, and the packaged samples.
 
 Every loader returns images as uint8 [N, 32, 32, 3] (RGB, row-major) and labels as int64 [N] in
-0..9, and says where they came from, because figures on the JPEG archive and on the original
+0..classes - 1, and says where they came from, because figures on the JPEG archive and on the original
 images are not the same figures.
 """
 
@@ -27,19 +27,22 @@ from .errors import ModelError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SPLITS = {"train": 50_000, "test": 10_000}
-PER_CLASS = {"train": 5_000, "test": 1_000}
 ORIGINAL = "CIFAR-10 (original)"
 JPEG = "CIFAR-10 (JPEG)"
+HUNDRED = "CIFAR-100 (original)"
 
-# MD5 sums as published on the CIFAR-10 page; the SHA-256 is the JPEG archive's own.
+# MD5 sums as published on the page of the data sets; the SHA-256 is the JPEG archive's own.
 KNOWN_ARCHIVES = {
     "cifar-10-python.tar.gz": ("md5", "c58f30108f718f92721af3b95e74349a"),
     "cifar-10-binary.tar.gz": ("md5", "c32a1d4ab5d03f1284b67883e8d87530"),
+    "cifar-100-python.tar.gz": ("md5", "eb9058c3a382ffc7106e4002c42a8d85"),
+    "cifar-100-binary.tar.gz": ("md5", "03b5dce01913d631647c71ecec9e9cb8"),
     "cifar10-jpeg.tar.xz": ("sha256", "e82212b8f8580e3e79f41a32c7db0e6a5b8fb10188d1723b706e150379c98be9"),
 }
 FORMATS = (
     "cifar-10-batches-py/, cifar-10-batches-bin/, cifar-10-python.tar.gz, cifar-10-binary.tar.gz, "
-    "cifar10-jpeg.tar.xz, or a folder train/<class>/*.jpg, test/<class>/*.jpg"
+    "cifar10-jpeg.tar.xz, a folder train/<class>/*.jpg, test/<class>/*.jpg, or of CIFAR-100 "
+    "cifar-100-python/, cifar-100-binary/, cifar-100-python.tar.gz, cifar-100-binary.tar.gz"
 )
 
 
@@ -58,13 +61,17 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def classes(self) -> int:
+        return 100 if self.source == HUNDRED else len(CLASSES)
+
     def spread(self, count: int) -> ImageSet:
         """``count`` images at even distances, or all: the JPEG archive is sorted by class, so its first ones are all alike."""
         chosen = np.arange(count) * len(self) // count if count < len(self) else slice(None)
         return ImageSet(self.images[chosen], self.labels[chosen], self.source)
 
 
-def load_cifar10(path: str | Path, split: str) -> ImageSet:
+def load_cifar(path: str | Path, split: str) -> ImageSet:
     """Loads ``split`` ("train" or "test") from ``path``, a file or folder in any known format.
 
     A folder may hold the format's own folder or archive one level down. Archives are
@@ -78,7 +85,7 @@ def load_cifar10(path: str | Path, split: str) -> ImageSet:
         raise DataError(f"split {split!r} is unknown: use train or test")
     if not path.exists():
         raise DataError(f"no data set at {path}: give {FORMATS}")
-    found = find_cifar10(path)
+    found = find_cifar(path)
     if found is None:
         raise DataError(f"{path} holds no known data set: give {FORMATS}")
     try:
@@ -89,7 +96,7 @@ def load_cifar10(path: str | Path, split: str) -> ImageSet:
     return _checked(images, split, found)
 
 
-def find_cifar10(path: Path) -> Path | None:
+def find_cifar(path: Path) -> Path | None:
     """``path`` or what lies directly in it, if it looks like a known format; nothing is read."""
     inside = sorted(path.iterdir()) if path.is_dir() else []
     return next((candidate for candidate in (path, *inside) if _loader_for(candidate)), None)
@@ -114,6 +121,10 @@ def _loader_for(path: Path):
             return lambda p, split: _python_batches(lambda name: (p / name).read_bytes(), split)
         if (path / "data_batch_1.bin").exists() or (path / "test_batch.bin").exists():
             return lambda p, split: _binary_batches(lambda name: (p / name).read_bytes(), split)
+        if (path / "train.bin").exists() or (path / "test.bin").exists():
+            return lambda p, split: _binary_hundred((p / f"{split}.bin").read_bytes())
+        if (path / "meta").is_file() and ((path / "train").is_file() or (path / "test").is_file()):
+            return lambda p, split: _python_hundred((p / split).read_bytes())
         if (path / "train" / CLASSES[0]).is_dir() or (path / "test" / CLASSES[0]).is_dir():
             return _jpeg_folder
     elif path.name in KNOWN_ARCHIVES:
@@ -160,8 +171,19 @@ def _binary_batches(read, split: str) -> ImageSet:
     return _planar(rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0].astype(np.int64))
 
 
-def _planar(images: np.ndarray, labels: np.ndarray) -> ImageSet:
-    return ImageSet(np.ascontiguousarray(images.transpose(0, 2, 3, 1)), labels, ORIGINAL)
+def _python_hundred(blob: bytes) -> ImageSet:
+    batch = _unpickled(blob)
+    images = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32)
+    return _planar(images, np.asarray(batch[b"fine_labels"], np.int64), HUNDRED)
+
+
+def _binary_hundred(blob: bytes) -> ImageSet:
+    rows = np.frombuffer(blob, np.uint8).reshape(-1, 3074)  # the coarse label, the fine one, pixels
+    return _planar(rows[:, 2:].reshape(-1, 3, 32, 32), rows[:, 1].astype(np.int64), HUNDRED)
+
+
+def _planar(images: np.ndarray, labels: np.ndarray, source: str = ORIGINAL) -> ImageSet:
+    return ImageSet(np.ascontiguousarray(images.transpose(0, 2, 3, 1)), labels, source)
 
 
 def _decode_jpegs(files_by_class: dict[str, list]) -> ImageSet:
@@ -189,7 +211,7 @@ def _cached_archive(path: Path, split: str) -> ImageSet:
         found = hashlib.file_digest(file, kind).hexdigest()
     if found != expected:
         raise DataError(f"{path} has {kind} {found}, expected {expected}: fetch it again")
-    cache = Path(user_cache_dir("flow")) / f"cifar10-{expected[:16]}-{split}.npz"
+    cache = Path(user_cache_dir("flow")) / f"cifar-{expected[:16]}-{split}.npz"
     try:
         with np.load(cache) as stored:
             return ImageSet(stored["images"], stored["labels"], str(stored["source"]))
@@ -213,6 +235,10 @@ def _read_archive(path: Path, split: str) -> ImageSet:
         for member in tar:
             if member.isfile():
                 files[member.name] = tar.extractfile(member).read()
+    if path.name == "cifar-100-python.tar.gz":
+        return _python_hundred(files[f"cifar-100-python/{split}"])
+    if path.name == "cifar-100-binary.tar.gz":
+        return _binary_hundred(files[f"cifar-100-binary/{split}.bin"])
     if path.name.endswith("python.tar.gz"):
         return _python_batches(lambda name: files[f"cifar-10-batches-py/{name}"], split)
     if path.name.endswith("binary.tar.gz"):
@@ -226,12 +252,10 @@ def _read_archive(path: Path, split: str) -> ImageSet:
 
 
 def _checked(found: ImageSet, split: str, path: Path) -> ImageSet:
-    if len(found) and (found.labels.min() < 0 or found.labels.max() >= len(CLASSES)):
-        raise DataError(f"{path} has labels outside of 0..{len(CLASSES) - 1}: fetch it again")
-    counts = np.bincount(found.labels, minlength=len(CLASSES))
-    if found.images.shape != (SPLITS[split], 32, 32, 3) or (counts != PER_CLASS[split]).any():
-        raise DataError(
-            f"{path} has {len(found)} {split} images ({', '.join(map(str, counts))} by class) instead of "
-            f"{SPLITS[split]}: fetch it again"
-        )
+    if len(found) and (found.labels.min() < 0 or found.labels.max() >= found.classes):
+        raise DataError(f"{path} has labels outside of 0..{found.classes - 1}: fetch it again")
+    counts, wanted = np.bincount(found.labels, minlength=found.classes), SPLITS[split] // found.classes
+    if found.images.shape != (SPLITS[split], 32, 32, 3) or (counts != wanted).any():
+        by_class = f" ({', '.join(map(str, counts))} by class)" if found.classes == len(CLASSES) else ""
+        raise DataError(f"{path} has {len(found)} {split} images{by_class} instead of {SPLITS[split]}, {wanted} of each class: fetch it again")
     return found

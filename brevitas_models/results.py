@@ -20,6 +20,8 @@ FOLDER = Path(__file__).parent / "results"
 COLUMNS = ("row", "recipe", "length", "width", "top-1", "top-5", "source top-1", "source top-5", "epochs", "seed", "data",
            "device", "wall time")  # fmt: skip
 MISSING = "not run"
+Key = tuple[str, str, int]
+"""Recipe, length and number of classes of a result."""
 
 
 class ResultError(ModelError):
@@ -42,9 +44,13 @@ class Result(BaseModel):
     def accuracy(self) -> Accuracy:
         return self.network.accuracy
 
+    @property
+    def key(self) -> Key:
+        return self.recipe, self.length, self.network.network.classes
 
-def result_path(folder: Path, recipe: str, length: str) -> Path:
-    return folder / f"{recipe}.{length}.json"
+
+def result_path(folder: Path, recipe: str, length: str, classes: int = 10) -> Path:
+    return folder / (f"{recipe}.{length}.json" if classes == 10 else f"{recipe}.{length}.cifar{classes}.json")
 
 
 def write_result(folder: Path, result: Result) -> Path:
@@ -56,15 +62,15 @@ def write_result(folder: Path, result: Result) -> Path:
     if result.network.accuracy is None or result.accuracy.images != SPLITS["test"]:
         raise ResultError(f"{result.recipe}: a row is measured on all {SPLITS['test']:,} test images")
     folder.mkdir(parents=True, exist_ok=True)
-    path = result_path(folder, result.recipe, result.length)
+    path = result_path(folder, *result.key)
     partial = path.with_suffix(".part")
     partial.write_text(result.model_dump_json(indent=1) + "\n")
     os.replace(partial, path)
     return path
 
 
-def load_results(folder: Path = FOLDER) -> dict[tuple[str, str], Result]:
-    """All stored results by (recipe, length).
+def load_results(folder: Path = FOLDER) -> dict[Key, Result]:
+    """All stored results.
 
     Raises:
         ResultError: a file that is no result, or one under the name of another row.
@@ -75,16 +81,17 @@ def load_results(folder: Path = FOLDER) -> dict[tuple[str, str], Result]:
             result = Result.model_validate_json(path.read_text())
         except ValidationError as error:
             raise ResultError(f"{path} is no result of flow ({error.error_count()} errors): remove it and run the row again") from error
-        if path != result_path(folder, result.recipe, result.length):
+        if path != result_path(folder, *result.key):
             raise ResultError(f"{path} holds {result.recipe} of length {result.length}: give it that name")
-        found[result.recipe, result.length] = result
+        found[result.key] = result
     return found
 
 
-def table(results: dict[tuple[str, str], Result]) -> list[dict[str, str]]:
-    """Rows of text under COLUMNS: every recipe at every length that any has; rows without a result say so."""
-    there = [length for length in lengths() if any(key[1] == length for key in results)]
-    return [_row(recipe, length, results.get((recipe, length))) for length in there for recipe in sorted(names(), key=_order)]
+def table(results: dict[Key, Result]) -> list[dict[str, str]]:
+    """Rows of text under COLUMNS: every recipe at every length and on every data set that any has; those without a result say so."""
+    there = sorted({key[1:] for key in results}, key=lambda key: (key[1], list(lengths()).index(key[0])))
+    keys = [(recipe, length, classes) for length, classes in there for recipe in sorted(names(), key=_order)]
+    return [_row(recipe, length, results.get((recipe, length, classes))) for recipe, length, classes in keys]
 
 
 def _order(name: str) -> tuple:
@@ -96,7 +103,7 @@ def _order(name: str) -> tuple:
 
 def _row(name: str, length: str, result: Result | None) -> dict[str, str]:
     recipe = load_recipe(name)
-    source = recipe.source
+    source = recipe.source if result is None or result.network.network.classes == 10 else None
     values = [recipe.title, name, length]
     if result is None:
         values += ["", MISSING, ""]

@@ -9,7 +9,7 @@ import pytest
 
 from brevitas_models.checkpoint import Metadata, save_checkpoint
 from brevitas_models.config import NetworkConfig
-from brevitas_models.data import load_samples
+from brevitas_models.data import ImageSet, load_samples
 from brevitas_models.networks import build_network
 from flow import cli
 from flow.cli.progress import TrainingProgress
@@ -97,13 +97,13 @@ def test_what_happens_to_a_user(error, code, text, capsys, monkeypatch):
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr("brevitas_models.data.load_cifar10", fail)
+    monkeypatch.setattr("brevitas_models.data.load_cifar", fail)
     found, out, err = call(capsys, "train", "--width", "4")
     assert found == code and text in err and "Traceback" not in err
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):
-    monkeypatch.setattr("brevitas_models.data.load_cifar10", lambda *_: 1 / 0)
+    monkeypatch.setattr("brevitas_models.data.load_cifar", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(["train", "--width", "4"])
 
@@ -116,7 +116,7 @@ def test_eval_on_the_packaged_samples(checkpoint, capsys):
 
 def test_train_resume_and_pack(capsys, monkeypatch, tmp_path):
     samples = load_samples()
-    monkeypatch.setattr("brevitas_models.data.load_cifar10", lambda path, split: samples.spread(128 if split == "train" else 50))
+    monkeypatch.setattr("brevitas_models.data.load_cifar", lambda path, split: samples.spread(128 if split == "train" else 50))
     words = ["train", "--width", "4", "--epochs", "1", "--batch", "64", "--no-compile", "--resolutions", "0:16", "--output", "run"]
     code, out, err = call(capsys, *words)
     assert code == 0 and "on 50 test images" in out
@@ -171,3 +171,11 @@ def test_plain_progress_has_rate_and_time_left(capsys):
 
 def test_resolutions():
     assert parse_resolutions("0:16,0.4:24,0.7:32") == ((0.0, 16), (0.4, 24), (0.7, 32))
+
+
+def test_data_of_other_classes(checkpoint, capsys, monkeypatch):
+    samples = load_samples()
+    hundred = ImageSet(samples.images, samples.labels, "CIFAR-100 (original)")
+    monkeypatch.setattr("brevitas_models.data.load_cifar", lambda path, split: hundred)
+    code, _, err = call(capsys, "eval", "--checkpoint", checkpoint, "--data", ".")
+    assert code == 1 and "the network has 10 classes, CIFAR-100 (original) has 100" in err

@@ -25,7 +25,7 @@ def images(tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, "lengths", lambda: {"short": Length(width=4, train=short), "day": Length(width=8, train=short)})
     monkeypatch.setattr(results, "lengths", recipes.lengths)
     monkeypatch.setitem(data.SPLITS, "test", 64)
-    monkeypatch.setattr(data, "load_cifar10", lambda path, split: sets[split])
+    monkeypatch.setattr(data, "load_cifar", lambda path, split: sets[split])
     monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
     monkeypatch.chdir(tmp_path)
     torch.set_num_threads(1)
@@ -44,13 +44,13 @@ def test_rows_are_run_once_and_in_order(images, tmp_path, capsys):
     out = call(capsys, "table", "--run", "--format", "json", *reversed(ROWS))
     rows = json.loads(out[out.index("[\n") :])
     stored = results.load_results(tmp_path / "results")
-    assert {recipe for recipe, _ in stored} == set(ROWS)
+    assert {recipe for recipe, *_ in stored} == set(ROWS)
     for row in rows:
         if row["recipe"] in ROWS:
-            accuracy = stored[row["recipe"], "short"].accuracy
+            accuracy = stored[row["recipe"], "short", 10].accuracy
             assert row["top-1"] == f"{accuracy.top1:.2f}" and accuracy.images == 64
             checkpoint = tmp_path / "runs" / "short" / row["recipe"] / "checkpoint.popbin"
-            assert load_checkpoint(checkpoint)[1] == stored[row["recipe"], "short"].network
+            assert load_checkpoint(checkpoint)[1] == stored[row["recipe"], "short", 10].network
         else:
             assert row["top-1"] == results.MISSING
     assert call(capsys, "table", "--run", "--format", "csv", *ROWS).startswith("row,recipe,length,")  # nothing is run again

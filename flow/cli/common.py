@@ -12,6 +12,7 @@ from flow.errors import FlowError, UnknownNameError
 if TYPE_CHECKING:
     from brevitas_models.checkpoint import Metadata
     from brevitas_models.config import NetworkConfig
+    from brevitas_models.data import ImageSet
 
 ModelOption = Annotated[str, typer.Option(help="Network, such as bireal18.")]
 StrategyOption = Annotated[
@@ -29,7 +30,7 @@ VoterOption = Annotated[
     str | None, typer.Option(help="exact, hierarchical(G), hierarchical(G,-+) with a rule for ties, maj3 or sample(R).")
 ]
 DataOption = Annotated[
-    Path, typer.Option(envvar="FLOW_DATA", help="CIFAR-10: a folder or archive in the python, binary or JPEG format.")
+    Path, typer.Option(envvar="FLOW_DATA", help="CIFAR-10 or CIFAR-100: a folder or archive in the python, binary or JPEG format.")
 ]
 DEFAULT_DATA = Path("data")
 
@@ -52,6 +53,17 @@ def network_config(model: str, strategy: str | None, **fields) -> NetworkConfig:
             known(kind, fields[kind], table)
     strategy = known("strategy", strategy or DEFAULT_STRATEGY[model], STRATEGIES)
     return NetworkConfig(model=model, strategy=strategy, **fields)
+
+
+def same_classes(config: NetworkConfig, images: ImageSet) -> ImageSet:
+    """``images``, if they are of the classes that the network tells apart.
+
+    Raises:
+        FlowError: they are of other ones.
+    """
+    if config.classes != images.classes:
+        raise FlowError(f"the network has {config.classes} classes, {images.source} has {images.classes}: give the data it was trained on")
+    return images
 
 
 def known(kind: str, name: str, table) -> str:

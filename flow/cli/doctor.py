@@ -64,9 +64,9 @@ def ap_types() -> str | None:
 
 def data_set(path: Path) -> Callable[[], str | None]:
     def find():
-        from brevitas_models.data import find_cifar10
+        from brevitas_models.data import find_cifar
 
-        found = find_cifar10(path) if path.exists() else None
+        found = find_cifar(path) if path.exists() else None
         return str(found) if found else None
 
     return find

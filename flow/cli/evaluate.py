@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flow.cli.common import DEFAULT_DATA, DataOption, ModelOption, StrategyOption, known, network_config
+from flow.cli.common import DEFAULT_DATA, DataOption, ModelOption, StrategyOption, known, network_config, same_classes
 from flow.errors import FlowError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def evaluate(
     from brevitas_models.metrics import top1_top5
 
     network, metadata = load_checkpoint(checkpoint)
-    test = test_images(data).spread(images)
+    test = same_classes(metadata.network, test_images(data)).spread(images)
     top1, top5 = top1_top5(logits_in_batches(BACKENDS[backend](network), test.images), test.labels)
     config = metadata.network
     typer.echo(f"{config.model} {config.strategy} width {config.width}, {checkpoint}, backend {backend}")
@@ -69,11 +69,11 @@ def evaluate(
 
 def test_images(data: Path) -> ImageSet:
     """The test set at ``data``; the packaged samples when ``data`` is the default and not there."""
-    from brevitas_models.data import load_cifar10, load_samples
+    from brevitas_models.data import load_cifar, load_samples
 
     if data == DEFAULT_DATA and not data.exists():
         return load_samples()
-    return load_cifar10(data, "test")
+    return load_cifar(data, "test")
 
 
 def logits_in_batches(execute: Execute, images: np.ndarray) -> np.ndarray:

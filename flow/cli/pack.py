@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flow.cli.common import DEFAULT_DATA, DataOption, write_checkpoint
+from flow.cli.common import DEFAULT_DATA, DataOption, same_classes, write_checkpoint
 
 
 def pack(
@@ -18,11 +18,11 @@ def pack(
 ) -> None:
     """Make checkpoint.popbin and its model card from the present state of a run; the card says how far it came."""
     from brevitas_models.checkpoint import Accuracy, from_training_state
-    from brevitas_models.data import load_cifar10
+    from brevitas_models.data import load_cifar
     from brevitas_models.train import accuracy
 
     network, metadata = from_training_state(run / "state.pt")
-    test = load_cifar10(data, "test").spread(images)
+    test = same_classes(network.config, load_cifar(data, "test")).spread(images)
     top1, top5 = accuracy(network, test)
     measured = Accuracy(top1=top1, top5=top5, images=len(test), data=test.source)
     folder = output or run

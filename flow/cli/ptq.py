@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flow.cli.common import DEFAULT_DATA, DataOption, VoterOption, write_checkpoint
+from flow.cli.common import DEFAULT_DATA, DataOption, VoterOption, same_classes, write_checkpoint
 
 
 def ptq(
@@ -22,16 +22,16 @@ def ptq(
 ) -> None:
     """Make a checkpoint of strategy ptq: the same weights, majority votes behind the popcounts, nothing trained."""
     from brevitas_models.checkpoint import Accuracy, load_checkpoint
-    from brevitas_models.data import load_cifar10
+    from brevitas_models.data import load_cifar
     from brevitas_models.networks import converted, settle_statistics
     from brevitas_models.train import accuracy
 
     source, metadata = load_checkpoint(checkpoint, strategy="none")
     network = converted(source, strategy="ptq", **({"voter": voter} if voter else {}))
-    test = load_cifar10(data, "test").spread(images)
+    test = same_classes(source.config, load_cifar(data, "test")).spread(images)
     command = f"flow ptq {checkpoint} --output {output}" + (f" --voter '{voter}'" if voter else "")
     if calibration:
-        settle_statistics(network, load_cifar10(data, "train").spread(calibration).images)
+        settle_statistics(network, load_cifar(data, "train").spread(calibration).images)
         command += f" --calibration {calibration}"
     top1, top5 = accuracy(network, test)
     changes = {

@@ -20,8 +20,8 @@ from flow.cli.progress import TrainingProgress
 RUNS = Path("runs")
 
 
-def run_folder(name: str, length: str, runs: Path = RUNS) -> Path:
-    return runs / length / name
+def run_folder(name: str, length: str, classes: int, runs: Path = RUNS) -> Path:
+    return runs / length / (name if classes == 10 else f"{name}-cifar{classes}")
 
 
 def run_recipe(
@@ -32,12 +32,14 @@ def run_recipe(
     Raises:
         RecipeError: it starts from a row that has not been run, or does not go with the length.
     """
-    recipe, folder = load_recipe(name), run_folder(name, length, runs)
+    recipe, folder = load_recipe(name), run_folder(name, length, data[0].classes, runs)
     network, config = configs(name, length)
     folder.mkdir(parents=True, exist_ok=True)
     train, test = data
+    network = network.model_copy(update={"classes": train.classes})
     if network.strategy == "ptq":
-        model, metadata = _without_training(recipe, length, runs, train)
+        start = _start(recipe, length, run_folder(recipe.start, length, train.classes, runs))
+        model, metadata = _without_training(recipe, length, start, train)
         config = None
         top1, top5 = accuracy(model.to(device), test)
         measured = Accuracy(top1=top1, top5=top5, images=len(test), data=test.source)
@@ -48,7 +50,8 @@ def run_recipe(
             if trainer.resume():
                 progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
             elif recipe.start:
-                trainer.start_from(_start(recipe, length, runs)[0], f"{run_folder(recipe.start, length, runs) / 'checkpoint.popbin'}")
+                start = run_folder(recipe.start, length, train.classes, runs)
+                trainer.start_from(_start(recipe, length, start)[0], str(start / "checkpoint.popbin"))
             trainer.run(progress.report)
         if not world.first:
             return None
@@ -65,18 +68,19 @@ def run_recipe(
     return result
 
 
-def _start(recipe: Recipe, length: str, runs: Path):
+def _start(recipe: Recipe, length: str, folder: Path) -> tuple[torch.nn.Module, Metadata]:
     """The network a recipe starts from, with its float weights where the run is still there; and its metadata."""
-    folder = run_folder(recipe.start, length, runs)
     for path, load in ((folder / "state.pt", from_training_state), (folder / "checkpoint.popbin", load_checkpoint)):
         if path.is_file() and (found := load(path))[1].finished:
             return found
     raise RecipeError(f"this recipe starts from {recipe.start}: first run flow train --recipe {recipe.start} --length {length}")
 
 
-def _without_training(recipe: Recipe, length: str, runs: Path, train: ImageSet) -> tuple[object, Metadata]:
+def _without_training(
+    recipe: Recipe, length: str, start: tuple[torch.nn.Module, Metadata], train: ImageSet
+) -> tuple[torch.nn.Module, Metadata]:
     """Strategy ptq."""
-    source, metadata = _start(recipe, length, runs)
+    source, metadata = start
     network = converted(source, strategy="ptq", voter=recipe.network.voter)
     if recipe.calibration:
         settle_statistics(network, train.spread(recipe.calibration).images)

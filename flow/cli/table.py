@@ -39,14 +39,13 @@ def table(
         recipes.load_recipe(name)
     folder = results or FOLDER
     if run:
-        from brevitas_models.data import load_cifar10
+        from brevitas_models.data import load_cifar
         from flow.cli.recipes import run_recipe
 
         there, target = load_results(folder), torch_device(device)
-        wanted = [name for name in in_order(names or recipes.names(), length) if (name, length) not in there]
-        if wanted:
-            images = load_cifar10(data, "train"), load_cifar10(data, "test")
-            for name in wanted:
+        images = load_cifar(data, "train"), load_cifar(data, "test")
+        for name in in_order(names or recipes.names(), length):
+            if (name, length, images[0].classes) not in there:
                 run_recipe(name, length, images, runs, folder, target)
     text = WRITERS[format](rows_of(load_results(folder)))
     if output:

@@ -74,14 +74,15 @@ def train(
     folder = output or Path("runs") / f"{model}-{network.strategy}"
 
     from brevitas_models.checkpoint import from_training_state, load_checkpoint
-    from brevitas_models.data import load_cifar10
+    from brevitas_models.data import load_cifar
     from brevitas_models.train import Trainer
     from brevitas_models.world import join
     from flow.cli.progress import TrainingProgress
 
     start = load_checkpoint(init)[0] if init else None
     world, target = join(torch_device(device))
-    training, test = load_cifar10(data, "train"), load_cifar10(data, "test")
+    training, test = load_cifar(data, "train"), load_cifar(data, "test")
+    network = network.model_copy(update={"classes": training.classes})
     trainer = Trainer(network, config, training, test, folder, target, save_seconds, world)
     with TrainingProgress(trainer.steps, quiet=not world.first) as progress:
         if trainer.resume(reschedule):
@@ -107,14 +108,14 @@ def train_recipe(context: typer.Context, recipe: str, length: str, data: Path, d
     if others:
         raise FlowError(f"--{others[0].replace('_', '-')} is what a recipe says: leave it out, or --recipe")
 
-    from brevitas_models.data import load_cifar10
+    from brevitas_models.data import load_cifar
     from brevitas_models.recipes import configs
     from brevitas_models.results import FOLDER
     from flow.cli.recipes import RUNS, run_recipe
 
     configs(recipe, length)
     target = torch_device(device)
-    run_recipe(recipe, length, (load_cifar10(data, "train"), load_cifar10(data, "test")), RUNS, FOLDER, target, save_seconds)
+    run_recipe(recipe, length, (load_cifar(data, "train"), load_cifar(data, "test")), RUNS, FOLDER, target, save_seconds)
 
 
 def parse_resolutions(text: str) -> tuple[tuple[float, int], ...]:

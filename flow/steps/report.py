@@ -27,15 +27,16 @@ def integer_accuracy(build: Build) -> dict | None:
     if build.image_shape != build.samples.images.shape[1:]:
         return None
     if build.options.data:
-        from brevitas_models.data import load_cifar10
+        from brevitas_models.data import load_cifar
         from flow.sim.golden import Golden
 
-        test = load_cifar10(build.options.data, "test")
-        labels, source, logits = test.labels, test.source, Golden(build.graph("integer")).execute(test.images)
+        test = load_cifar(build.options.data, "test")
+        classes, labels, source = test.classes, test.labels, test.source
+        logits = Golden(build.graph("integer")).execute(test.images)
     else:
         _, labels, logits = Package.load(build.workspace.deploy).samples()
-        source = build.samples.source
-    if logits.shape[1] <= labels.max():
+        classes, source = build.samples.classes, build.samples.source
+    if logits.shape[1] != classes:
         return None
     order = np.argsort(-logits, axis=1, kind="stable")[:, :5] == labels[:, None]
     return {

@@ -61,7 +61,7 @@ def kept(tmp_path_factory):
 
 @pytest.mark.parametrize("calibration", [0, 50])
 def test_ptq_votes_without_training(kept, tmp_path, monkeypatch, calibration):
-    monkeypatch.setattr("brevitas_models.data.load_cifar10", lambda data, split: load_samples())
+    monkeypatch.setattr("brevitas_models.data.load_cifar", lambda data, split: load_samples())
     ptq(kept, tmp_path / "voted", calibration=calibration, images=50)
     network, metadata = load_checkpoint(tmp_path / "voted" / "checkpoint.popbin")
     before, _ = load_checkpoint(kept)

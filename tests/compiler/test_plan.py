@@ -103,6 +103,7 @@ def test_damaged_plans(model, tmp_path, content):
         Plan.load(tmp_path / "none.yaml", model, "pynq-z2")
 
 
+@pytest.mark.slow
 def test_a_rate_out_of_reach_names_the_nearest(model):
     target = load_target("pynq-z2")
     with pytest.raises(PlanError, match="lower --fps to") as error:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from brevitas_models import data
-from brevitas_models.data import CLASSES, DataError, ImageSet, load_cifar10, load_samples
+from brevitas_models.data import CLASSES, DataError, ImageSet, load_cifar, load_samples
 
 TEST = 10_000
 
@@ -35,10 +35,49 @@ def binary_batch(planes, labels) -> bytes:
     return np.concatenate([labels[:, None], planes], axis=1).tobytes()
 
 
-def check(found: ImageSet, planes, labels):
+def check(found: ImageSet, planes, labels, source="CIFAR-10 (original)"):
     np.testing.assert_array_equal(found.images.transpose(0, 3, 1, 2).reshape(-1, 3072), planes)
     np.testing.assert_array_equal(found.labels, labels)
-    assert found.source == "CIFAR-10 (original)"
+    assert found.source == source
+
+
+def hundred_python(planes, labels) -> bytes:
+    coarse = (labels // 5).tolist()
+    return pickle.dumps({b"data": planes, b"fine_labels": labels.tolist(), b"coarse_labels": coarse, b"filenames": []}, protocol=2)
+
+
+def hundred_binary(planes, labels) -> bytes:
+    return np.concatenate([labels[:, None] // 5, labels[:, None], planes], axis=1).tobytes()
+
+
+HUNDRED = {"cifar-100-python": ("test", hundred_python), "cifar-100-binary": ("test.bin", hundred_binary)}
+
+
+@pytest.mark.parametrize("form", ["folder", "archive"])
+@pytest.mark.parametrize("folder", HUNDRED)
+def test_cifar_100(folder, form, planes, tmp_path, monkeypatch):
+    name, encode = HUNDRED[folder]
+    images, labels = planes[0], np.resize(np.arange(100, dtype=np.uint8), TEST)
+    place = tmp_path / folder
+    place.mkdir()
+    (place / name).write_bytes(encode(images, labels))
+    (place / "meta").write_bytes(b"")
+    if form == "archive":
+        place = tmp_path / f"{folder}.tar.gz"
+        with tarfile.open(place, "w:gz", compresslevel=1) as tar:
+            tar.add(tmp_path / folder / name, f"{folder}/{name}")
+        monkeypatch.setitem(data.KNOWN_ARCHIVES, place.name, ("md5", data.hashlib.md5(place.read_bytes()).hexdigest()))
+    found = load_cifar(place, "test")
+    check(found, images, labels, "CIFAR-100 (original)")
+    assert found.classes == found.spread(50).classes == 100
+    check(load_cifar(place, "test"), images, labels, "CIFAR-100 (original)")  # from the cache
+    with pytest.raises(DataError, match="damaged"):
+        load_cifar(place, "train")
+    if form == "folder":
+        labels[0] = 7
+        (place / name).write_bytes(encode(images, labels))
+        with pytest.raises(DataError, match="10000 test images instead of 10000, 100 of each class"):
+            load_cifar(place, "test")
 
 
 FORMATS = {"cifar-10-batches-py": ("test_batch", python_batch), "cifar-10-batches-bin": ("test_batch.bin", binary_batch)}
@@ -50,10 +89,10 @@ def test_official_folders(folder, planes, tmp_path):
     name, encode = FORMATS[folder]
     (tmp_path / folder).mkdir()
     (tmp_path / folder / name).write_bytes(encode(*planes))
-    check(load_cifar10(tmp_path / folder, "test"), *planes)
-    check(load_cifar10(tmp_path, "test"), *planes)  # one level up
+    check(load_cifar(tmp_path / folder, "test"), *planes)
+    check(load_cifar(tmp_path, "test"), *planes)  # one level up
     with pytest.raises(DataError, match="damaged"):
-        load_cifar10(tmp_path, "train")
+        load_cifar(tmp_path, "train")
 
 
 def archive(path, folder, planes):
@@ -70,12 +109,12 @@ def test_archives_are_checksummed_read_and_cached(name, planes, tmp_path, monkey
     path = tmp_path / name
     archive(path, ARCHIVES[name], planes)
     with pytest.raises(DataError, match="md5 .* expected"):
-        load_cifar10(path, "test")
+        load_cifar(path, "test")
     digest = data.hashlib.md5(path.read_bytes()).hexdigest()
     monkeypatch.setitem(data.KNOWN_ARCHIVES, name, ("md5", digest))
-    check(load_cifar10(path, "test"), *planes)
+    check(load_cifar(path, "test"), *planes)
     monkeypatch.setattr(data, "_read_archive", lambda *_: pytest.fail("the cache was not used"))
-    check(load_cifar10(path, "test"), *planes)
+    check(load_cifar(path, "test"), *planes)
 
 
 def test_a_cache_that_cannot_be_written_or_read_does_no_harm(planes, tmp_path, monkeypatch):
@@ -83,12 +122,12 @@ def test_a_cache_that_cannot_be_written_or_read_does_no_harm(planes, tmp_path, m
     archive(path, "cifar-10-batches-bin", planes)
     monkeypatch.setitem(data.KNOWN_ARCHIVES, path.name, ("md5", data.hashlib.md5(path.read_bytes()).hexdigest()))
     (tmp_path / "cache").write_text("a file where a folder should be")
-    check(load_cifar10(path, "test"), *planes)
+    check(load_cifar(path, "test"), *planes)
     (tmp_path / "cache").unlink()
-    check(load_cifar10(path, "test"), *planes)
+    check(load_cifar(path, "test"), *planes)
     (cached,) = (tmp_path / "cache" / "flow").iterdir()
     cached.write_bytes(cached.read_bytes()[:1000])
-    check(load_cifar10(path, "test"), *planes)
+    check(load_cifar(path, "test"), *planes)
 
 
 def test_jpeg_folder(tmp_path):
@@ -98,7 +137,7 @@ def test_jpeg_folder(tmp_path):
         Image.new("RGB", (32, 32), (25 * label, 0, 0)).save(folder / "0000.jpg")
         for number in range(1, 1000):
             os.link(folder / "0000.jpg", folder / f"{number:04d}.jpg")
-    found = load_cifar10(tmp_path, "test")
+    found = load_cifar(tmp_path, "test")
     assert found.source == "CIFAR-10 (JPEG)"
     assert found.images.shape == (TEST, 32, 32, 3) and found.images.dtype == np.uint8
     np.testing.assert_array_equal(found.labels, np.repeat(np.arange(10), 1000))
@@ -107,10 +146,10 @@ def test_jpeg_folder(tmp_path):
 
     (tmp_path / "test" / "dog" / "0000.jpg").unlink()
     with pytest.raises(DataError, match="9999 test images"):
-        load_cifar10(tmp_path, "test")
+        load_cifar(tmp_path, "test")
     (tmp_path / "test" / "dog" / "0000.jpg").write_bytes(b"\xff\xd8\xff nonsense")
     with pytest.raises(DataError, match="damaged"):
-        load_cifar10(tmp_path, "test")
+        load_cifar(tmp_path, "test")
 
 
 class Hostile:
@@ -137,7 +176,7 @@ class Hostile:
 def test_bad_python_batches_are_refused(batch, tmp_path):
     (tmp_path / "test_batch").write_bytes(batch)
     with pytest.raises(DataError):
-        load_cifar10(tmp_path, "test")
+        load_cifar(tmp_path, "test")
     assert not os.path.exists("/tmp/hostile-pickle-ran")
 
 
@@ -145,23 +184,23 @@ def test_incomplete_and_truncated_binary_sets_are_refused(planes, tmp_path):
     blob = binary_batch(*planes)
     (tmp_path / "test_batch.bin").write_bytes(blob[: 3073 * 9_000])
     with pytest.raises(DataError, match="9000 test images"):
-        load_cifar10(tmp_path, "test")
+        load_cifar(tmp_path, "test")
     (tmp_path / "test_batch.bin").write_bytes(blob[:-1])
     with pytest.raises(DataError, match="damaged"):
-        load_cifar10(tmp_path, "test")
+        load_cifar(tmp_path, "test")
     unbalanced = planes[1].copy()
     unbalanced[0] = 5
     (tmp_path / "test_batch.bin").write_bytes(binary_batch(planes[0], unbalanced))
     with pytest.raises(DataError, match="999"):
-        load_cifar10(tmp_path, "test")
+        load_cifar(tmp_path, "test")
 
 
 def test_missing_and_unknown_places_name_the_formats(tmp_path):
     for path in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(DataError, match="cifar-10-python.tar.gz"):
-            load_cifar10(path, "test")
+            load_cifar(path, "test")
     with pytest.raises(DataError, match="train or test"):
-        load_cifar10(tmp_path, "validation")
+        load_cifar(tmp_path, "validation")
 
 
 def test_samples_are_real_and_balanced():

@@ -14,8 +14,9 @@ from brevitas_models.results import FOLDER, FORMATS, MISSING, Result, ResultErro
 from brevitas_models.zoo import FOLDER as ZOO
 
 
-def result(recipe="reactnet18-qat", length="short", top1=55.25, images=10_000) -> Result:
+def result(recipe="reactnet18-qat", length="short", top1=55.25, images=10_000, classes=10) -> Result:
     network, train = configs(recipe, length)
+    network = network.model_copy(update={"classes": classes})
     accuracy = Accuracy(top1=top1, top5=94.5, images=images, data="CIFAR-10 (JPEG)")
     metadata = Metadata(network=network, data="CIFAR-10 (JPEG)", command="flow train", epochs=6, epochs_planned=6, seed=1, seconds=5000,
                         device="a processor", accuracy=accuracy, weights_sha256="0" * 64)  # fmt: skip
@@ -25,7 +26,13 @@ def result(recipe="reactnet18-qat", length="short", top1=55.25, images=10_000) -
 def test_written_and_read(tmp_path):
     for made in (result(), result("bireal18-none", "day", 80)):
         assert json.loads(write_result(tmp_path, made).read_text())["network"]["accuracy"]["images"] == 10_000
-    assert load_results(tmp_path) == {(made.recipe, made.length): made for made in (result(), result("bireal18-none", "day", 80))}
+    hundred = result(classes=100)
+    write_result(tmp_path, hundred)
+    made = (result(), result("bireal18-none", "day", 80), hundred)
+    assert load_results(tmp_path) == {one.key: one for one in made} and len({one.key for one in made}) == 3
+    rows = table(load_results(tmp_path))
+    assert len(rows) == 3 * len(recipes.names()) and rows[-1]["length"] == "short"  # CIFAR-100 comes last
+    assert [row["source top-1"] for row in rows if row["recipe"] == "reactnet18-qat"] == ["92.51", "92.51", ""]
     assert not list(tmp_path.glob("*.part"))
 
 
@@ -74,9 +81,9 @@ def test_formats(tmp_path):
 def test_results_that_ship():
     """Each is of its recipe as it is now; and of the bundled checkpoint, where there is one of the same training."""
     stored = load_results(FOLDER)
-    for (recipe, length), made in stored.items():
+    for (recipe, length, classes), made in stored.items():
         network, train = configs(recipe, length)
-        assert made.network.network == network and made.train in (train, None)
+        assert made.network.network == network.model_copy(update={"classes": classes}) and made.train in (train, None)
         assert made.network.finished and made.accuracy.images == 10_000
     digests = {made.network.weights_sha256: made for made in stored.values()}
     for path in ZOO.glob("*.popbin"):
