@@ -59,6 +59,7 @@ WRONG_CALLS = {
     "recipe": (["train", "--recipe", "resnet"], "recipe 'resnet' is unknown: use bireal18-maj3"),
     "length": (["train", "--recipe", "bireal18-qat", "--length", "long"], "length 'long' is unknown: use short, day, source"),
     "recipe and epochs": (["train", "--recipe", "bireal18-qat", "--epochs", "3"], "--epochs is what a recipe says"),
+    "no results": (["table", "--results", "nothing"], "no results in nothing yet: flow table --run"),
     "format": (["table", "--format", "html"], "format 'html' is unknown: use csv or json or markdown"),
     "row": (["table", "--run", "resnet"], "recipe 'resnet' is unknown"),
     "residual": (["train", "--residual-bits", "3"], "residual_bits is 3"),

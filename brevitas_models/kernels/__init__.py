@@ -1,7 +1,7 @@
 """Training on a CPU: the convolution and the element-wise rest of a binary block as C++, compiled when first used.
 
-The same mathematics as the modules that they stand in for (tests/models/test_kernels.py compares values and gradients); a step of a
-full-width network takes less than half as long as with torch.compile (benchmarks/trainer.py). Maps are float32 and channels last
+The same mathematics as the modules that they stand in for (tests/models/test_kernels.py compares values and gradients); benchmarks/trainer.py
+measures the trainer that uses them. Maps are float32 and channels last
 in memory; channels come in multiples of LANES.
 """
 
@@ -63,7 +63,7 @@ def usable(device: torch.device, *channels: int) -> bool:
 
 
 def keep_memory() -> bool:
-    """Tells glibc to keep freed maps instead of giving them back: new pages cost a quarter of a training step.
+    """Tells glibc to keep freed maps instead of giving them back: new pages are slow to come by.
 
     False if there is no glibc.
     """

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flow.cli.common import DEFAULT_DATA, DataOption, known, torch_device
+from flow.errors import FlowError
 
 FORMATS = ("markdown", "csv", "json")
 
@@ -47,7 +48,10 @@ def table(
         for name in in_order(names or recipes.names(), length):
             if (name, length, images[0].classes) not in there:
                 run_recipe(name, length, images, runs, folder, target)
-    text = WRITERS[format](rows_of(load_results(folder)))
+    stored = load_results(folder)
+    if not stored:
+        raise FlowError(f"no results in {folder} yet: flow table --run --data DATA trains the rows")
+    text = WRITERS[format](rows_of(stored))
     if output:
         output.write_text(text, encoding="utf-8")
     typer.echo(text, nl=False)

@@ -35,14 +35,6 @@ def without_lines(template, start):
             yield index + 1, "".join(lines[:index] + lines[index + 1 :])
 
 
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("original")
-    for route in ROUTES:
-        emitted(folder, route)
-    return folder
-
-
 @pytest.fixture
 def emit(original, tmp_path, monkeypatch):
     """A function that emits the scripts of a route from a template with other text."""

@@ -16,15 +16,6 @@ from tests.emit.projects import BUILD_ID, FOLDERS, GOLDEN, emitted, needs_tclsh,
 from tests.graphs import pooled_network, small_network
 
 
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    """Both routes in one folder."""
-    folder = tmp_path_factory.mktemp("original")
-    for route in ROUTES:
-        emitted(folder, route)
-    return folder
-
-
 @pytest.fixture
 def scripts(original, tmp_path):
     """The script folders of a copy, by route."""

@@ -81,6 +81,8 @@ def test_formats(tmp_path):
 def test_results_that_ship():
     """Each is of its recipe as it is now; and of the bundled checkpoint, where there is one of the same training."""
     stored = load_results(FOLDER)
+    if not stored:
+        pytest.skip("no results ship yet")
     for (recipe, length, classes), made in stored.items():
         network, train = configs(recipe, length)
         assert made.network.network == network.model_copy(update={"classes": classes}) and made.train in (train, None)
