@@ -10,7 +10,7 @@ import flow.emit.vivado
 from flow.emit.vivado import emit_vivado
 from flow.plan.target import load_target
 from flow.vendor import ROUTES
-from tests.emit.projects import FOLDERS, GOLDEN, GOLDEN_RUN_HLS, emitted, emitted_project, needs_tclsh, problems, run, run_hls
+from tests.emit.projects import FOLDERS, GOLDEN, GOLDEN_RUN_HLS, emitted_project, needs_tclsh, problems, run, run_hls
 
 pytestmark = needs_tclsh
 VIVADO, HLS = flow.emit.vivado.TEMPLATES, flow.emit.hls.TEMPLATES
