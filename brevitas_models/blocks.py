@@ -31,6 +31,11 @@ class BinaryNetwork(nn.Module):
         for block in self.blocks:
             block.conv.weight.clamp_(-1.0, 1.0)
 
+    def keep_popcounts(self, keep: bool) -> None:
+        """Leaves all votes out for the time being, or puts them back; those of strategy none are never there."""
+        for block in self.blocks:
+            block.keeps_popcounts = keep or self.config.strategy == "none"
+
 
 class BinaryBlock(nn.Module):
     """[shift,] sign, binary convolution, vote (or popcount), BatchNorm, + shortcut, saturate [, RPReLU].
@@ -74,22 +79,27 @@ class BinaryBlock(nn.Module):
         bits = self.sign(self.shift(x))
         if self.voter.sample > 1:
             bits = bits[:, :: self.voter.sample]
-        votes = self.vote(self.offset(self._sums(bits)))
-        branch = self.branch_quant(self.norm(votes, self.gamma()))
+        sums = self._sums(bits)
+        branch = self.branch_quant(self.norm(sums if self.keeps_popcounts else self.vote(self.offset(sums)), self.gamma()))
         return self.activation(self.join_quant(self.shortcut(x) + branch))
+
+    @property
+    def counts_all(self) -> bool:
+        """Is the sum of all products taken, not one of groups that vote?"""
+        return self.voter.exact or self.keeps_popcounts
 
     def _sums(self, bits: Tensor) -> Tensor:
         bits = F.pad(bits, (self.padding,) * 4, value=self.pad_value)
-        if self.voter.exact and self.keeps_popcounts and torch.is_autocast_enabled(bits.device.type):
+        if self.keeps_popcounts and torch.is_autocast_enabled(bits.device.type):
             with torch.autocast(bits.device.type, enabled=False):  # bfloat16 rounds sums above 256, which a vote does not see
                 return self.conv(bits.float())
-        if self.voter.exact:
+        if self.counts_all:
             return self.conv(bits)
         return self.sums(bits, self.conv.quant_weight().value, self.stride)
 
     def _by_kernels(self, x: Tensor) -> Tensor:
         """The same in training, on a CPU."""
-        activated, norm, exact = isinstance(self.activation, RPReLU), self.norm, self.voter.exact
+        activated, norm, exact = isinstance(self.activation, RPReLU), self.norm, self.counts_all
         bits = ShiftedSign.apply(x, self.shift.rounded().flatten() if activated else x.new_zeros(x.shape[1]))
         if self.voter.sample > 1:
             bits = bits[:, :: self.voter.sample].contiguous(memory_format=torch.channels_last)
@@ -99,10 +109,11 @@ class BinaryBlock(nn.Module):
         else:
             bits = F.pad(bits, (self.padding,) * 4, value=self.pad_value)
             sums = F.conv2d(bits, weight, stride=self.stride) if exact else self.sums(bits, weight, self.stride)
-        vote = next((module for module in self.vote.modules() if isinstance(module, PopBinVote)), None)
-        divisor = None if vote is None else torch.as_tensor(vote.divisor())
+        divisor, threshold = None, x.new_full((len(weight),), self.voter.threshold)
+        if not self.keeps_popcounts:
+            divisor = torch.as_tensor(next(module for module in self.vote.modules() if isinstance(module, PopBinVote)).divisor())
+            threshold = self.offset.rounded() if isinstance(self.offset, VoteThreshold) else threshold
         activation = Activation(*self.activation.constants()) if activated else None
-        threshold = x.new_full((len(weight),), self.voter.threshold) if isinstance(self.offset, nn.Identity) else self.offset.rounded()
         out, mean, var = block_tail(
             sums, self.shortcut(x), divisor, threshold, self.gamma(), norm.weight, norm.bias, norm.eps, self.grid, activation
         )

@@ -77,7 +77,8 @@ class TrainConfig(BaseModel):
 
     ``resolutions`` lists (fraction of the steps, image size): the size holds from that
     fraction on. Small images first cost a quarter of the time; the network pools globally,
-    so it takes any size.
+    so it takes any size. ``votes_from`` is the fraction of the steps from which on votes stand behind the
+    popcounts; until then they are kept, as by strategy none, whatever the voter.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -87,6 +88,7 @@ class TrainConfig(BaseModel):
     lr: float = Field(2e-3, gt=0)
     warmup: float = Field(0.05, ge=0, lt=1)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    votes_from: float = Field(0.0, ge=0, lt=1)
     seed: int = 1
     resolutions: tuple[tuple[float, int], ...] = ((0.0, 32),)
     bf16: bool = False

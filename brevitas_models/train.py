@@ -26,9 +26,10 @@ from .data import ImageSet
 from .errors import ModelError
 from .metrics import Accuracy, top1_top5
 from .networks import build_network, load_weights, weights_for
+from .voters import parse_voter
 from .world import World
 
-SCHEDULE = ("epochs", "lr", "warmup", "resolutions")  # what may change in the middle of a run
+SCHEDULE = ("epochs", "lr", "warmup", "resolutions", "votes_from")  # what may change in the middle of a run
 
 
 class TrainError(ModelError):
@@ -65,6 +66,7 @@ def command_line(network: NetworkConfig, config: TrainConfig, init: str | None =
         if getattr(network, name) != NetworkConfig.model_fields[name].default:
             words += [f"--{name.replace('_', '-')}", str(getattr(network, name))]
     words += ["--label-smoothing", f"{config.label_smoothing:g}"] * (config.label_smoothing > 0)
+    words += ["--votes-from", f"{config.votes_from:g}"] * (config.votes_from > 0 and network.strategy != "none")
     words += ["--no-train-alpha"] * (not network.train_alpha)
     words += ["--bf16"] * config.bf16 + ["--no-compile"] * (not config.compile)
     return shlex.join(words + (["--init", init] if init else []))
@@ -112,7 +114,8 @@ class Trainer:
 
     ``folder/state.pt`` is replaced atomically about every ``save_seconds`` and at every epoch's end; the
     order and the augmentation of every batch follow from (seed, step), so a resumed run
-    sees the same data as an uninterrupted one. ``folder/history.jsonl`` gets a line an epoch.
+    sees the same data as an uninterrupted one. ``folder/history.jsonl`` gets a line an epoch; ``folder/trunk.pt`` is the state in
+    which votes begin, where they begin late (``config.votes_from``): another run can go on from it.
     Ctrl-C ends the step, saves, and raises KeyboardInterrupt (of several processes: stops at once, with what was saved last).
 
     Several processes (``world``) share every batch; each normalises with the statistics of its own part.
@@ -143,6 +146,7 @@ class Trainer:
         self.data = Augment(train, self.device)
         self.steps_per_epoch = len(train) // config.batch
         self.steps = self.steps_per_epoch * config.epochs
+        self.voting_step = math.ceil(config.votes_from * self.steps)
         self.step, self.seconds, self.history = 0, 0.0, []
         self.init, self.earlier = None, []
         if config.batch % world.size:
@@ -164,6 +168,10 @@ class Trainer:
     @property
     def state_file(self) -> Path:
         return self.folder / "state.pt"
+
+    @property
+    def trunk_file(self) -> Path:
+        return self.folder / "trunk.pt"
 
     def resume(self, reschedule: bool = False) -> bool:
         """Continues from ``folder/state.pt`` if it is there; True if so.
@@ -203,6 +211,32 @@ class Trainer:
             raise TrainError(f"{self.state_file} is at step {step}, beyond the {self.steps} of {self.config.epochs} epochs: ask for more")
         self.earlier.append(f"{step / self.steps_per_epoch:.2f} epochs of {command}")
 
+    def branch_from(self, trunk: Path) -> bool:
+        """Goes on from the ``trunk.pt`` of a run that did the same up to the step where votes begin; True if it is such a one.
+
+        That is the run of another strategy or voter for the same network, with the same data and schedule: as popcounts are kept
+        until then, its steps are this run's own, bit for bit.
+        """
+        if not (self.voting_step and trunk.is_file()):
+            return False
+        state = read_state(trunk, self.device)
+        other = NetworkConfig(**state["network"])
+        if (
+            (kept(other), TrainConfig(**state["config"])) != (kept(self.network), self.config)
+            or (state["source"], state.get("steps", self.steps), state["step"]) != (self.source, self.steps, self.voting_step)
+            or state.get("init") or state.get("earlier")
+        ):  # fmt: skip
+            return False
+        load_weights(self.model, state["model"], strict=False)
+        theirs = [name for name, _ in build_network(other).named_parameters()]
+        ours = {name: index for index, (name, _) in enumerate(self.model.named_parameters())}
+        groups = self.optimizer.state_dict()["param_groups"]
+        moments = {ours[theirs[index]]: value for index, value in state["optimizer"]["state"].items() if theirs[index] in ours}
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
+        self._write_history()
+        return True
+
     def start_from(self, network: torch.nn.Module, name: str) -> None:
         """Takes the weights of another network of the same model and width; ``name`` says which, for the record.
 
@@ -221,8 +255,8 @@ class Trainer:
             raise TrainError(f"{name} is another network ({strangers[0]} does not match)")
         self.init = name
 
-    def save(self) -> None:
-        """Replaces ``state_file``; it is whole or the old one at any time.
+    def save(self, path: Path | None = None) -> None:
+        """Replaces ``state_file``, or ``path``; it is whole or the old one at any time.
 
         Only the first of several processes does.
 
@@ -251,10 +285,11 @@ class Trainer:
         }
         content = io.BytesIO()  # torch.save on a full disk would raise something other than OSError
         torch.save(state, content)
-        partial = self.state_file.with_suffix(".part")
+        path = path or self.state_file
+        partial = path.with_suffix(".part")
         try:
             partial.write_bytes(content.getbuffer())
-            os.replace(partial, self.state_file)
+            os.replace(partial, path)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
@@ -280,11 +315,14 @@ class Trainer:
         Raises:
             TrainError: the loss is not a number; the last good state stays in the folder.
         """
-        forward = self.world.together(torch.compile(self.model, dynamic=False) if self.compiles else self.model)
+        forward = torch.compile(self.model, dynamic=False) if self.compiles else self.model
+        forward = self.world.together(forward, some_unused=self.voting_step > 0)
         self._order_epoch, running, saved = -1, 0.0, time.monotonic()
         last, last_step = time.monotonic(), self.step
         with deferred_interrupt() if self.world.size == 1 else nullcontext(lambda: False) as interrupted:
             while self.step < self.steps:
+                if self.step == self.voting_step > 0:
+                    self.save(self.trunk_file)
                 size = self.config.resolution(self.step / self.steps)
                 running += self._train_step(forward, size)
                 ends_epoch = self.step % self.steps_per_epoch == 0
@@ -320,6 +358,8 @@ class Trainer:
     def _train_step(self, forward, size: int) -> torch.Tensor:
         """One optimizer step; returns its loss."""
         self.model.train()
+        if self.voting_step:
+            self.model.keep_popcounts(self.step < self.voting_step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(self.step / self.steps)
         self.optimizer.zero_grad(set_to_none=True)
@@ -377,6 +417,12 @@ class Trainer:
         partial = self.folder / "history.part"
         partial.write_text("".join(json.dumps(line) + "\n" for line in self.history))
         os.replace(partial, self.folder / "history.jsonl")
+
+
+def kept(network: NetworkConfig) -> NetworkConfig:
+    """What ``network`` is as long as popcounts are kept: strategy none, without all that only votes have."""
+    votes = ["division", "train_alpha", "threshold"] + ["voter"] * (parse_voter(network.voter).sample == 1)
+    return network.model_copy(update={"strategy": "none", **{name: NetworkConfig.model_fields[name].default for name in votes}})
 
 
 def read_state(path: Path, device: torch.device | str = "cpu") -> dict:

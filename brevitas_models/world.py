@@ -27,9 +27,12 @@ class World:
         """Which of ``count`` items are this process's."""
         return slice(self.rank, count, self.size)
 
-    def together(self, model: nn.Module) -> nn.Module:
-        """``model`` with gradients that are the mean over all processes; its buffers are those of the first."""
-        return nn.parallel.DistributedDataParallel(model) if self.size > 1 else model
+    def together(self, model: nn.Module, some_unused: bool = False) -> nn.Module:
+        """``model`` with gradients that are the mean over all processes; its buffers are those of the first.
+
+        ``some_unused``: not every step uses every parameter.
+        """
+        return nn.parallel.DistributedDataParallel(model, find_unused_parameters=some_unused) if self.size > 1 else model
 
 
 def join(device: torch.device) -> tuple[World, torch.device]:

@@ -46,7 +46,8 @@ class Recipe(BaseModel):
     """One row.
 
     ``start``: the recipe whose trained network this one begins with. A ptq row trains nothing: it is that network with votes, and,
-    with ``calibration``, BatchNorm statistics of so many training images. ``epochs`` is the source's own length, in batches of 512.
+    with ``calibration``, BatchNorm statistics of so many training images. ``epochs`` is the source's own length, in batches of 512;
+    ``votes_from`` stands for that of the length (TrainConfig).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,6 +57,7 @@ class Recipe(BaseModel):
     start: str | None = None
     calibration: int = Field(0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    votes_from: float | None = Field(None, ge=0, lt=1)
     epochs: int | None = Field(None, ge=1)
     source: Figures | None = None
 
@@ -66,8 +68,8 @@ class Recipe(BaseModel):
             raise ValueError("calibration is of strategy ptq only")
         if ptq and not self.start:
             raise ValueError("strategy ptq needs a start: the recipe of a network trained with none")
-        if ptq and (self.epochs or self.label_smoothing):
-            raise ValueError("strategy ptq trains nothing: no epochs, no label_smoothing")
+        if ptq and (self.epochs or self.label_smoothing or self.votes_from):
+            raise ValueError("strategy ptq trains nothing: no epochs, no label_smoothing, no votes_from")
         return self
 
 
@@ -125,6 +127,8 @@ def configs(name: str, length: str) -> tuple[NetworkConfig, TrainConfig]:
     recipe, time = load_recipe(name), load_length(length)
     width = {} if time.width is None else {"width": time.width}
     train = {**time.train.model_dump(), "label_smoothing": recipe.label_smoothing}
+    if recipe.votes_from is not None:
+        train["votes_from"] = recipe.votes_from
     if length == "source" and recipe.network.strategy != "ptq":
         if recipe.epochs is None:
             raise RecipeError(f"recipe {name} has no length of the source's own: use {', '.join(n for n in lengths() if n != 'source')}")

@@ -52,6 +52,8 @@ def run_recipe(
             elif recipe.start:
                 start = run_folder(recipe.start, length, train.classes, runs)
                 trainer.start_from(_start(recipe, length, start)[0], str(start / "checkpoint.popbin"))
+            elif trunk := next((path for path in sorted(folder.parent.glob("*/trunk.pt")) if trainer.branch_from(path)), None):
+                progress.say(f"the first {trainer.step} steps are those of {trunk.parent}")
             trainer.run(progress.report)
         if not world.first:
             return None

@@ -41,6 +41,9 @@ def train(
     batch: int = DEFAULTS.batch,
     lr: Annotated[float, typer.Option(help="Peak learning rate of the one-cycle schedule.")] = DEFAULTS.lr,
     label_smoothing: Annotated[float, typer.Option(help="What part of a label is spread over all classes.")] = DEFAULTS.label_smoothing,
+    votes_from: Annotated[
+        float, typer.Option(help="Fraction of the run from which on votes stand behind the popcounts.")
+    ] = DEFAULTS.votes_from,
     seed: int = DEFAULTS.seed,
     resolutions: Annotated[
         str, typer.Option(help='Image sizes as "start:size,...", start being a fraction of the run: "0:16,0.4:24,0.7:32".')
@@ -69,7 +72,7 @@ def train(
     )  # fmt: skip
     config = TrainConfig(
         epochs=epochs, batch=batch, lr=lr, seed=seed, label_smoothing=label_smoothing, resolutions=parse_resolutions(resolutions),
-        compile=compile, bf16=bf16,
+        votes_from=votes_from, compile=compile, bf16=bf16,
     )  # fmt: skip
     folder = output or Path("runs") / f"{model}-{network.strategy}"
 

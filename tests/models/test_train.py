@@ -19,8 +19,8 @@ def config(**fields) -> TrainConfig:
     return TrainConfig(**{"epochs": 2, "batch": 32, "compile": False, "resolutions": ((0.0, 16),), **fields})
 
 
-def trainer(samples, folder, network=NETWORK, **fields) -> Trainer:
-    return Trainer(network, config(**fields), samples.spread(256), samples.spread(64), folder)
+def trainer(samples, folder, network=NETWORK, save_seconds=300.0, **fields) -> Trainer:
+    return Trainer(network, config(**fields), samples.spread(256), samples.spread(64), folder, save_seconds=save_seconds)
 
 
 class Stop(Exception):
@@ -193,6 +193,52 @@ def test_start_from_another_voter_or_shortcut(samples, tmp_path, fields):
     assert strange == []
     with pytest.raises(TrainError, match="is another network"):
         trainer(samples, tmp_path / "react", network=NetworkConfig(model="reactnet18", width=4)).start_from(first, "first.popbin")
+
+
+LATE = {"votes_from": 0.4}  # of 16 steps: from step 7 on
+
+
+@pytest.mark.parametrize("fields", [{}, {"voter": "maj3"}, {"threshold": "learned"}, {"model": "reactnet18", "width": 16}], ids=str)
+def test_votes_that_begin_late(samples, tmp_path, fields):
+    """Until then it is the run of strategy none, bit for bit, and can be taken over from that; a kill does not matter."""
+    network = NetworkConfig(**{"width": 4, **fields})
+    plain = network.model_copy(update={"strategy": "none", "voter": "exact", "threshold": "majority"})
+    losses = {}
+    for name, each in (("none", plain), ("whole", network), ("branch", network)):
+        run = trainer(samples, tmp_path / name, each, **LATE)
+        if name == "branch":
+            assert run.branch_from(tmp_path / "none" / "trunk.pt") and run.step == 7
+        lines = []
+        run.run(lines.append, report_every=1)
+        losses[name] = {line["step"]: line["loss"] for line in lines if "step" in line}
+        if name == "whole":
+            whole = run
+    before, after = range(1, 8), range(8, 17)
+    assert [losses["none"][step] for step in before] == [losses["whole"][step] for step in before]
+    assert losses["none"][8] != losses["whole"][8]
+    assert losses["branch"] == {step: losses["whole"][step] for step in after}
+    equal_states(whole, run)
+
+    killed = trainer(samples, tmp_path / "killed", network, save_seconds=0, **LATE)
+    with pytest.raises(Stop):
+        killed.run(stop_at(6), report_every=1)
+    resumed = trainer(samples, tmp_path / "killed", network, **LATE)
+    assert resumed.resume() and 0 < resumed.step < 7
+    resumed.run(lambda line: None)
+    equal_states(whole, resumed)
+
+
+def test_only_the_same_run_is_taken_over(samples, tmp_path):
+    trunk = trainer(samples, tmp_path / "none", NETWORK.model_copy(update={"strategy": "none"}), **LATE)
+    trunk.run(lambda line: None)
+    cases = [(NETWORK, {}, True), (NETWORK, {"votes_from": 0.5}, False), (NETWORK, {"votes_from": 0}, False), (NETWORK, {"seed": 2}, False),
+             (NETWORK, {"lr": 1e-3}, False), (NetworkConfig(width=8), {}, False), (NetworkConfig(width=4, padding="zero"), {}, False),
+             (NetworkConfig(width=4, voter="sample(2)"), {}, False)]  # fmt: skip
+    for index, (network, fields, fits) in enumerate(cases):
+        run = trainer(samples, tmp_path / str(index), network, **{**LATE, **fields})
+        assert run.branch_from(trunk.trunk_file) == fits, (network, fields)
+        assert run.step == (7 if fits else 0)
+    assert not trainer(samples, tmp_path / "other", **LATE).branch_from(tmp_path / "nothing.pt")
 
 
 def test_dense_layers_take_whole_images_only(samples, tmp_path):
