@@ -140,7 +140,7 @@ def from_training_state(path: Path) -> tuple[torch.nn.Module, Metadata]:
     metadata = Metadata(
         network=network_config,
         data=state["source"],
-        command=command_line(network_config, config, state.get("init")),
+        command=command_line(network_config, config, state.get("init"), state.get("teacher")),
         earlier=state.get("earlier", []),
         epochs=round(state["step"] * config.epochs / steps, 3),
         epochs_planned=config.epochs,

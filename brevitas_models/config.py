@@ -9,14 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from .voters import parse_voter
 
-Model = Literal["bireal18", "reactnet18", "bnn_cifar10"]
+Model = Literal["bireal18", "reactnet18", "bnn_cifar10", "twin18"]
 Strategy = Literal["none", "ptq", "simple-qat", "qat"]
 Shortcut = Literal["conv8", "binary", "duplicate"]
 Padding = Literal["minus_one", "plus_one", "zero"]
 Threshold = Literal["majority", "learned"]
 Slopes = Literal["power_of_two", "any"]
 Division = Literal["c+alpha", "c*k2+alpha", "c*alpha", "c*k2*alpha", "minmax"]
-MODELS: tuple[str, ...] = Model.__args__
+TEACHERS = ("twin18",)  # float networks, to learn from
+MODELS: tuple[str, ...] = tuple(name for name in Model.__args__ if name not in TEACHERS)
 STRATEGIES: tuple[str, ...] = Strategy.__args__
 SHORTCUTS: tuple[str, ...] = Shortcut.__args__
 PADDINGS: tuple[str, ...] = Padding.__args__
@@ -67,6 +68,10 @@ class NetworkConfig(BaseModel):
             raise ValueError(f"threshold learned is of votes on exact sums, not of strategy {self.strategy} with voter {self.voter}")
         if self.width % voter.sample:
             raise ValueError(f"voter {self.voter} needs a width that {voter.sample} divides, not {self.width}")
+        if self.model in TEACHERS:
+            plain = NetworkConfig.model_construct(model=self.model, strategy="none", width=self.width, classes=self.classes)
+            if self.model_dump() != plain.model_dump():
+                raise ValueError(f"{self.model} is a float network, a teacher: it has a width and classes, and strategy none")
         if self.model == "bnn_cifar10" and (self.strategy != "none" or voter.text != "exact"):
             raise ValueError("bnn_cifar10 compares its popcounts with thresholds: it has strategy none and voter exact only")
         return self
@@ -89,6 +94,8 @@ class TrainConfig(BaseModel):
     warmup: float = Field(0.05, ge=0, lt=1)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     votes_from: float = Field(0.0, ge=0, lt=1)
+    distillation: float = Field(0.0, ge=0, le=1, description="the teacher's part of the loss, beside that of the labels")
+    temperature: float = Field(2.0, gt=0, description="that softens the teacher's answers, and the student's to compare")
     seed: int = 1
     resolutions: tuple[tuple[float, int], ...] = ((0.0, 32),)
     bf16: bool = False

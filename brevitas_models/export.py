@@ -14,6 +14,8 @@ from onnx.reference import ReferenceEvaluator
 from torch import nn
 
 from .blocks import GroupedVote
+from .config import TEACHERS
+from .errors import ModelError
 from .networks import deployed
 
 
@@ -21,7 +23,12 @@ def export(network: nn.Module, path: Path, batch: int = 1, size: int = 32) -> nn
     """Writes ``network`` as QONNX with input ``pixels`` float [batch, 3, size, size] of value 0..255.
 
     Returns the deployed PyTorch network that was exported; the file appears whole or not at all.
+
+    Raises:
+        ModelError: a float network, of which no hardware is made.
     """
+    if network.config.model in TEACHERS:
+        raise ModelError(f"{network.config.model} is a float network, a teacher, and no 1-bit one: build one that learned from it")
     model = deployed(network)
     grouped = any(isinstance(module, GroupedVote) for module in model.modules())
     partial = Path(path).with_suffix(".part")

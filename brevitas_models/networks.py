@@ -18,6 +18,7 @@ from .config import NetworkConfig
 from .convolutions import FoldedConv2d
 from .errors import ModelError
 from .image import IMAGE_FRACTION, ImageQuant
+from .twin import Twin18
 from .voters import parse_voter
 
 BLOCKS_PER_STAGE = 4
@@ -89,7 +90,7 @@ def deployed(network: nn.Module) -> nn.Module:
     return network
 
 
-NETWORKS = {"bireal18": BiReal18, "reactnet18": ReActNet18, "bnn_cifar10": BnnCifar10}
+NETWORKS = {"bireal18": BiReal18, "reactnet18": ReActNet18, "bnn_cifar10": BnnCifar10, "twin18": Twin18}
 
 
 def build_network(config: NetworkConfig) -> nn.Module:

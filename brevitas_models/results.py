@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import statistics
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,8 +21,8 @@ FOLDER = Path(__file__).parent / "results"
 COLUMNS = ("row", "recipe", "length", "width", "top-1", "top-5", "source top-1", "source top-5", "epochs", "seed", "data",
            "device", "wall time")  # fmt: skip
 MISSING = "not run"
-Key = tuple[str, str, int]
-"""Recipe, length and number of classes of a result."""
+Key = tuple[str, str, int, int]
+"""Recipe, length, number of classes and seed of a result."""
 
 
 class ResultError(ModelError):
@@ -46,11 +47,12 @@ class Result(BaseModel):
 
     @property
     def key(self) -> Key:
-        return self.recipe, self.length, self.network.network.classes
+        return self.recipe, self.length, self.network.network.classes, self.network.seed
 
 
-def result_path(folder: Path, recipe: str, length: str, classes: int = 10) -> Path:
-    return folder / (f"{recipe}.{length}.json" if classes == 10 else f"{recipe}.{length}.cifar{classes}.json")
+def result_path(folder: Path, recipe: str, length: str, classes: int = 10, seed: int = 1) -> Path:
+    parts = [recipe, length] + [f"cifar{classes}"] * (classes != 10) + [f"seed{seed}"] * (seed != 1)
+    return folder / ".".join([*parts, "json"])
 
 
 def write_result(folder: Path, result: Result) -> Path:
@@ -88,10 +90,13 @@ def load_results(folder: Path = FOLDER) -> dict[Key, Result]:
 
 
 def table(results: dict[Key, Result]) -> list[dict[str, str]]:
-    """Rows of text under COLUMNS: every recipe at every length and on every data set that any has; those without a result say so."""
-    there = sorted({key[1:] for key in results}, key=lambda key: (key[1], list(lengths()).index(key[0])))
-    keys = [(recipe, length, classes) for length, classes in there for recipe in sorted(names(), key=_order)]
-    return [_row(recipe, length, results.get((recipe, length, classes))) for recipe, length, classes in keys]
+    """Rows of text under COLUMNS: every recipe at every length and on every data set that any has; those without a result say so.
+
+    Of a recipe that was run with several seeds: the mean and the standard deviation of a run.
+    """
+    there = sorted({key[1:3] for key in results}, key=lambda key: (key[1], list(lengths()).index(key[0])))
+    rows = [(recipe, length, classes) for length, classes in there for recipe in sorted(names(), key=_order)]
+    return [_row(*row[:2], [results[key] for key in sorted(results) if key[:3] == row]) for row in rows]
 
 
 def _order(name: str) -> tuple:
@@ -101,20 +106,27 @@ def _order(name: str) -> tuple:
     return network.model != "reactnet18", not plain, ("none", "ptq", "simple-qat", "qat").index(network.strategy), name
 
 
-def _row(name: str, length: str, result: Result | None) -> dict[str, str]:
+def _row(name: str, length: str, runs: list[Result]) -> dict[str, str]:
     recipe = load_recipe(name)
-    source = recipe.source if result is None or result.network.network.classes == 10 else None
+    source = recipe.source if not runs or runs[0].network.network.classes == 10 else None
     values = [recipe.title, name, length]
-    if result is None:
+    if not runs:
         values += ["", MISSING, ""]
     else:
-        values += [str(result.network.network.width), f"{result.accuracy.top1:.2f}", f"{result.accuracy.top5:.2f}"]
+        width, accuracies = runs[0].network.network.width, [result.accuracy for result in runs]
+        values += [str(width), _spread([each.top1 for each in accuracies]), _spread([each.top5 for each in accuracies])]
     values += [f"{source.top1:.2f}" if source else "", f"{source.top5:.2f}" if source and source.top5 is not None else ""]
-    if result is not None:
-        metadata = result.network
-        values += [f"{metadata.epochs:g}" if result.train else "0", str(metadata.seed), metadata.accuracy.data, metadata.device,
-                   _duration(metadata.seconds) if result.train else ""]  # fmt: skip
+    if runs:
+        metadata = runs[0].network
+        seeds = ", ".join(str(result.network.seed) for result in runs)
+        duration = _duration(sum(result.network.seconds for result in runs) / len(runs)) if runs[0].train else ""
+        values += [f"{metadata.epochs:g}" if runs[0].train else "0", seeds, metadata.accuracy.data, metadata.device, duration]
     return dict(zip(COLUMNS, values + [""] * (len(COLUMNS) - len(values))))
+
+
+def _spread(values: list[float]) -> str:
+    mean = f"{statistics.fmean(values):.2f}"
+    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
 
 
 def _duration(seconds: float) -> str:

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 
 from . import kernels
 from .augment import MIDDLE, Augment, resized
+from .blocks import BinaryNetwork
 from .config import NetworkConfig, TrainConfig
 from .data import ImageSet
 from .errors import ModelError
@@ -53,7 +54,7 @@ def accuracy(model: torch.nn.Module, images: ImageSet) -> tuple[float, float]:
     return top1_top5(logits_of(model, images.images), images.labels)
 
 
-def command_line(network: NetworkConfig, config: TrainConfig, init: str | None = None) -> str:
+def command_line(network: NetworkConfig, config: TrainConfig, init: str | None = None, teacher: str | None = None) -> str:
     """The ``flow train`` call with these settings, whatever started the run."""
     sizes = ",".join(f"{start:g}:{size}" for start, size in config.resolutions)
     words = ["flow", "train", "--model", network.model, "--strategy", network.strategy, "--width", str(network.width),
@@ -69,6 +70,8 @@ def command_line(network: NetworkConfig, config: TrainConfig, init: str | None =
     words += ["--votes-from", f"{config.votes_from:g}"] * (config.votes_from > 0 and network.strategy != "none")
     words += ["--no-train-alpha"] * (not network.train_alpha)
     words += ["--bf16"] * config.bf16 + ["--no-compile"] * (not config.compile)
+    if config.distillation:
+        words += ["--distillation", f"{config.distillation:g}", "--temperature", f"{config.temperature:g}", "--teacher", str(teacher)]
     return shlex.join(words + (["--init", init] if init else []))
 
 
@@ -118,6 +121,9 @@ class Trainer:
     which votes begin, where they begin late (``config.votes_from``): another run can go on from it.
     Ctrl-C ends the step, saves, and raises KeyboardInterrupt (of several processes: stops at once, with what was saved last).
 
+    ``teacher``: a network and its name, whose answers to the training images, as they are before augmentation, the network learns
+    beside the labels; its part of the loss is ``config.distillation``.
+
     Several processes (``world``) share every batch; each normalises with the statistics of its own part.
     """
 
@@ -131,6 +137,7 @@ class Trainer:
         device: str = "cpu",
         save_seconds: float = 300.0,
         world: World = World(),
+        teacher: tuple[torch.nn.Module, str] | None = None,
     ):
         self.network, self.config, self.folder = network, config, Path(folder)
         self.device = torch.device(device)
@@ -149,6 +156,9 @@ class Trainer:
         self.voting_step = math.ceil(config.votes_from * self.steps)
         self.step, self.seconds, self.history = 0, 0.0, []
         self.init, self.earlier = None, []
+        self.train_images, (self.teacher, self.teacher_name) = train.images, teacher or (None, None)
+        if (config.distillation > 0) != (teacher is not None):
+            raise TrainError("a teacher and its part of the loss go together: give --teacher and --distillation, or neither")
         if config.batch % world.size:
             raise TrainError(
                 f"a batch of {config.batch} images cannot be shared by {world.size} processes: give a multiple of {world.size}"
@@ -163,7 +173,8 @@ class Trainer:
     @property
     def compiles(self) -> bool:
         """Is the network given to torch.compile? Not where the kernels for CPUs are taken, which are faster."""
-        return self.config.compile and (self.config.bf16 or not kernels.usable(self.device, self.network.width))
+        by_kernels = kernels.usable(self.device, self.network.width) and isinstance(self.model, BinaryNetwork)
+        return self.config.compile and (self.config.bf16 or not by_kernels)
 
     @property
     def state_file(self) -> Path:
@@ -191,6 +202,8 @@ class Trainer:
             raise TrainError(f"{self.state_file} belongs to another network or recipe: use another --output")
         if (state["source"], state.get("steps", self.steps)) != (self.source, self.steps_per_epoch * begun.epochs):
             raise TrainError(f"{self.state_file} was trained on other data ({state['source']}): use another --output")
+        if state.get("teacher") != self.teacher_name:
+            raise TrainError(f"{self.state_file} was begun with teacher {state.get('teacher')}: give that, or another --output")
         self.init, self.earlier = state.get("init"), list(state.get("earlier", []))
         if begun != self.config:
             self._reschedule(begun, state["step"], reschedule)
@@ -201,7 +214,7 @@ class Trainer:
         return True
 
     def _reschedule(self, begun: TrainConfig, step: int, allowed: bool) -> None:
-        command = command_line(self.network, begun, self.init)
+        command = command_line(self.network, begun, self.init, self.teacher_name)
         if not allowed:
             raise TrainError(
                 f"{self.state_file} was begun with another schedule, {command}: give that, --reschedule to go on with this one from "
@@ -224,7 +237,7 @@ class Trainer:
         if (
             (kept(other), TrainConfig(**state["config"])) != (kept(self.network), self.config)
             or (state["source"], state.get("steps", self.steps), state["step"]) != (self.source, self.steps, self.voting_step)
-            or state.get("init") or state.get("earlier")
+            or state.get("init") or state.get("earlier") or state.get("teacher") != self.teacher_name
         ):  # fmt: skip
             return False
         load_weights(self.model, state["model"], strict=False)
@@ -280,6 +293,7 @@ class Trainer:
             "history": self.history,
             "source": self.source,
             "init": self.init,
+            "teacher": self.teacher_name,
             "earlier": self.earlier,
             "device": device_name(self.device),
         }
@@ -306,8 +320,12 @@ class Trainer:
         pixels, labels = self.data.batch(index, generator, self.world.part(len(index)))
         pixels = resized(pixels, size).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16) if config.bf16 else nullcontext():
-            logits = forward(pixels)
-        return F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
+            logits = forward(pixels).float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+        if not config.distillation:
+            return loss
+        answers = self._answers[index[self.world.part(len(index))]].to(self.device)
+        return (1 - config.distillation) * loss + config.distillation * distance(logits, answers, config.temperature)
 
     def run(self, report: Callable[[dict], None], test_images: int = 2_000, report_every: int = 20) -> None:
         """Trains to the end; ``report`` gets a dict of progress every ``report_every`` steps.
@@ -317,6 +335,8 @@ class Trainer:
         """
         forward = torch.compile(self.model, dynamic=False) if self.compiles else self.model
         forward = self.world.together(forward, some_unused=self.voting_step > 0)
+        if self.teacher is not None and self.step < self.steps:
+            self._answers = torch.from_numpy(logits_of(self.teacher.to(self.device), self.train_images)).float()
         self._order_epoch, running, saved = -1, 0.0, time.monotonic()
         last, last_step = time.monotonic(), self.step
         with deferred_interrupt() if self.world.size == 1 else nullcontext(lambda: False) as interrupted:
@@ -358,7 +378,7 @@ class Trainer:
     def _train_step(self, forward, size: int) -> torch.Tensor:
         """One optimizer step; returns its loss."""
         self.model.train()
-        if self.voting_step:
+        if self.voting_step and isinstance(self.model, BinaryNetwork):
             self.model.keep_popcounts(self.step < self.voting_step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(self.step / self.steps)
@@ -375,7 +395,8 @@ class Trainer:
             raise TrainError(
                 f"a batch of {self.config.batch} images of {size} pixels does not fit into the memory of {self.device}: {hint}"
             ) from None
-        self.model.clip_latent_weights()
+        if isinstance(self.model, BinaryNetwork):
+            self.model.clip_latent_weights()
         self.step += 1
         return loss.detach()
 
@@ -417,6 +438,15 @@ class Trainer:
         partial = self.folder / "history.part"
         partial.write_text("".join(json.dumps(line) + "\n" for line in self.history))
         os.replace(partial, self.folder / "history.jsonl")
+
+
+def distance(logits: torch.Tensor, answers: torch.Tensor, temperature: float) -> torch.Tensor:
+    """What ``logits`` [N, classes] lack to the teacher's ``answers``: the cross-entropy of both softened, less its least value.
+
+    That is the Kullback-Leibler divergence times temperature^2, which keeps its gradient's size (Hinton et al., 2015, section 2).
+    """
+    ours, theirs = (F.log_softmax(x / temperature, dim=1) for x in (logits, answers))
+    return temperature**2 * F.kl_div(ours, theirs, reduction="batchmean", log_target=True)
 
 
 def kept(network: NetworkConfig) -> NetworkConfig:

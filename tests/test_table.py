@@ -9,11 +9,13 @@ from brevitas_models import data, recipes, results
 from brevitas_models.checkpoint import load_checkpoint
 from brevitas_models.config import TrainConfig
 from brevitas_models.recipes import Length, RecipeError
+from brevitas_models.train import Trainer
 from flow import cli
 from flow.cli.recipes import run_recipe
 from flow.cli.table import in_order
 
-ROWS = ["reactnet18-none", "reactnet18-ptq", "reactnet18-ptq-calibrated", "reactnet18-qat-from-none", "reactnet18-qat-smoothing"]
+ROWS = ["reactnet18-none", "reactnet18-ptq", "reactnet18-ptq-calibrated", "reactnet18-qat-from-none", "reactnet18-qat-smoothing",
+        "twin18", "reactnet18-qat-distilled"]  # fmt: skip
 
 
 @pytest.fixture
@@ -47,10 +49,10 @@ def test_rows_are_run_once_and_in_order(images, tmp_path, capsys):
     assert {recipe for recipe, *_ in stored} == set(ROWS)
     for row in rows:
         if row["recipe"] in ROWS:
-            accuracy = stored[row["recipe"], "short", 10].accuracy
+            accuracy = stored[row["recipe"], "short", 10, 1].accuracy
             assert row["top-1"] == f"{accuracy.top1:.2f}" and accuracy.images == 64
             checkpoint = tmp_path / "runs" / "short" / row["recipe"] / "checkpoint.popbin"
-            assert load_checkpoint(checkpoint)[1] == stored[row["recipe"], "short", 10].network
+            assert load_checkpoint(checkpoint)[1] == stored[row["recipe"], "short", 10, 1].network
         else:
             assert row["top-1"] == results.MISSING
     assert call(capsys, "table", "--run", "--format", "csv", *ROWS).startswith("row,recipe,length,")  # nothing is run again
@@ -74,6 +76,23 @@ def test_ptq_and_fine_tuning_start_from_the_trained_network(images, tmp_path):
     assert "--init" in tuned.network.command
 
 
+def test_votes_that_begin_late_share_a_trunk(images, tmp_path, monkeypatch):
+    """The second run does the steps after the trunk only; and so does another seed its own."""
+    lengths = {"day": Length(width=4, train=TrainConfig(epochs=2, batch=32, resolutions=((0.0, 16),), compile=False, votes_from=0.5))}
+    monkeypatch.setattr(recipes, "lengths", lambda: lengths)
+    folders, done = (tmp_path / "runs", tmp_path / "results", "cpu"), {}
+    for name, seed in (("reactnet18-none", 1), ("reactnet18-qat", 1), ("reactnet18-maj3", 1), ("reactnet18-qat", 2)):
+        steps = []
+        step = Trainer._train_step
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "_train_step", lambda self, *rest: steps.append(self.step) or step(self, *rest))
+            done[name, seed] = run_recipe(name, "day", images, *folders, seed=seed)
+        assert steps == list(range(4 if seed == 1 and name != "reactnet18-none" else 0, 8)), (name, seed)
+    assert done["reactnet18-qat", 2].command == "flow train --recipe reactnet18-qat --length day --seed 2"
+    assert len({result.network.weights_sha256 for result in done.values()}) == 4
+    assert set(results.load_results(tmp_path / "results")) == {(name, "day", 10, seed) for name, seed in done}
+
+
 def test_a_recipe_goes_on_and_writes_into_its_folder(images, tmp_path, capsys):
     assert "top-1" in call(capsys, "train", "--recipe", "bireal18-qat", "--length", "short")
     assert (tmp_path / "runs" / "short" / "bireal18-qat" / "state.pt").is_file()
@@ -84,4 +103,5 @@ def test_a_recipe_goes_on_and_writes_into_its_folder(images, tmp_path, capsys):
 
 def test_order():
     assert in_order(["reactnet18-ptq"], "short") == ["reactnet18-none", "reactnet18-ptq"]
+    assert in_order(["reactnet18-qat-distilled"], "short") == ["twin18", "reactnet18-qat-distilled"]
     assert in_order(recipes.names(), "source")[-1].startswith("reactnet18-qat-from-none")

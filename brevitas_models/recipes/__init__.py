@@ -47,7 +47,8 @@ class Recipe(BaseModel):
 
     ``start``: the recipe whose trained network this one begins with. A ptq row trains nothing: it is that network with votes, and,
     with ``calibration``, BatchNorm statistics of so many training images. ``epochs`` is the source's own length, in batches of 512;
-    ``votes_from`` stands for that of the length (TrainConfig).
+    ``votes_from`` stands for that of the length (TrainConfig). ``teacher`` is the recipe whose network this one learns from, with
+    ``distillation`` as its part of the loss.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,6 +56,8 @@ class Recipe(BaseModel):
     title: str
     network: NetworkConfig
     start: str | None = None
+    teacher: str | None = None
+    distillation: float = Field(0.0, ge=0, le=1)
     calibration: int = Field(0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     votes_from: float | None = Field(None, ge=0, lt=1)
@@ -68,8 +71,10 @@ class Recipe(BaseModel):
             raise ValueError("calibration is of strategy ptq only")
         if ptq and not self.start:
             raise ValueError("strategy ptq needs a start: the recipe of a network trained with none")
-        if ptq and (self.epochs or self.label_smoothing or self.votes_from):
-            raise ValueError("strategy ptq trains nothing: no epochs, no label_smoothing, no votes_from")
+        if ptq and (self.epochs or self.label_smoothing or self.votes_from or self.teacher):
+            raise ValueError("strategy ptq trains nothing: no epochs, no label_smoothing, no votes_from, no teacher")
+        if (self.teacher is None) != (self.distillation == 0):
+            raise ValueError("teacher and distillation go together")
         return self
 
 
@@ -126,7 +131,7 @@ def configs(name: str, length: str) -> tuple[NetworkConfig, TrainConfig]:
     """
     recipe, time = load_recipe(name), load_length(length)
     width = {} if time.width is None else {"width": time.width}
-    train = {**time.train.model_dump(), "label_smoothing": recipe.label_smoothing}
+    train = {**time.train.model_dump(), "label_smoothing": recipe.label_smoothing, "distillation": recipe.distillation}
     if recipe.votes_from is not None:
         train["votes_from"] = recipe.votes_from
     if length == "source" and recipe.network.strategy != "ptq":

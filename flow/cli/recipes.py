@@ -20,38 +20,54 @@ from flow.cli.progress import TrainingProgress
 RUNS = Path("runs")
 
 
-def run_folder(name: str, length: str, classes: int, runs: Path = RUNS) -> Path:
-    return runs / length / (name if classes == 10 else f"{name}-cifar{classes}")
+def run_folder(name: str, length: str, classes: int, runs: Path = RUNS, seed: int = 1) -> Path:
+    return runs / length / (name + f"-cifar{classes}" * (classes != 10) + f"-seed{seed}" * (seed != 1))
 
 
 def run_recipe(
-    name: str, length: str, data: tuple[ImageSet, ImageSet], runs: Path, results: Path, device, save_seconds: float = 300.0
+    name: str,
+    length: str,
+    data: tuple[ImageSet, ImageSet],
+    runs: Path,
+    results: Path,
+    device,
+    save_seconds: float = 300.0,
+    seed: int = 1,
 ) -> Result | None:
     """Trains a row, or goes on with it, and stores its checkpoint, card and result; None in all processes but the first.
 
+    What it starts from, and its teacher, are those of the same seed.
+
     Raises:
-        RecipeError: it starts from a row that has not been run, or does not go with the length.
+        RecipeError: it needs a row that has not been run, or does not go with the length.
     """
-    recipe, folder = load_recipe(name), run_folder(name, length, data[0].classes, runs)
+    train, test = data
+
+    def folder_of(row: str) -> Path:
+        return run_folder(row, length, train.classes, runs, seed)
+
+    recipe, folder = load_recipe(name), folder_of(name)
     network, config = configs(name, length)
     folder.mkdir(parents=True, exist_ok=True)
-    train, test = data
-    network = network.model_copy(update={"classes": train.classes})
+    network, config = network.model_copy(update={"classes": train.classes}), config.model_copy(update={"seed": seed})
     if network.strategy == "ptq":
-        start = _start(recipe, length, run_folder(recipe.start, length, train.classes, runs))
+        start = _trained(recipe.start, length, folder_of(recipe.start))
         model, metadata = _without_training(recipe, length, start, train)
         config = None
         top1, top5 = accuracy(model.to(device), test)
         measured = Accuracy(top1=top1, top5=top5, images=len(test), data=test.source)
     else:
         world, device = join(torch.device(device))
-        trainer = Trainer(network, config, train, test, folder, device, save_seconds, world)
+        teacher = None
+        if recipe.teacher:
+            teacher = _trained(recipe.teacher, length, folder_of(recipe.teacher))[0], str(folder_of(recipe.teacher) / "checkpoint.popbin")
+        trainer = Trainer(network, config, train, test, folder, device, save_seconds, world, teacher)
         with TrainingProgress(trainer.steps, quiet=not world.first) as progress:
             if trainer.resume():
                 progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
             elif recipe.start:
-                start = run_folder(recipe.start, length, train.classes, runs)
-                trainer.start_from(_start(recipe, length, start)[0], str(start / "checkpoint.popbin"))
+                start = folder_of(recipe.start)
+                trainer.start_from(_trained(recipe.start, length, start)[0], str(start / "checkpoint.popbin"))
             elif trunk := next((path for path in sorted(folder.parent.glob("*/trunk.pt")) if trainer.branch_from(path)), None):
                 progress.say(f"the first {trainer.step} steps are those of {trunk.parent}")
             trainer.run(progress.report)
@@ -60,7 +76,7 @@ def run_recipe(
         model, metadata = from_training_state(trainer.state_file)
         measured = trainer.measured()
     path = write_checkpoint(folder, model.cpu(), metadata.model_copy(update={"accuracy": measured}))
-    command = f"flow train --recipe {name} --length {length}"
+    command = f"flow train --recipe {name} --length {length}" + f" --seed {seed}" * (seed != 1)
     stored = load_checkpoint(path)[1]
     result = Result(recipe=name, length=length, command=command, network=stored, train=config, torch=torch.__version__)
     written = write_result(results, result)
@@ -70,12 +86,12 @@ def run_recipe(
     return result
 
 
-def _start(recipe: Recipe, length: str, folder: Path) -> tuple[torch.nn.Module, Metadata]:
-    """The network a recipe starts from, with its float weights where the run is still there; and its metadata."""
+def _trained(name: str, length: str, folder: Path) -> tuple[torch.nn.Module, Metadata]:
+    """The network of another row, with its float weights where the run is still there; and its metadata."""
     for path, load in ((folder / "state.pt", from_training_state), (folder / "checkpoint.popbin", load_checkpoint)):
         if path.is_file() and (found := load(path))[1].finished:
             return found
-    raise RecipeError(f"this recipe starts from {recipe.start}: first run flow train --recipe {recipe.start} --length {length}")
+    raise RecipeError(f"this recipe needs the network of {name} in {folder}: first run flow train --recipe {name} --length {length}")
 
 
 def _without_training(

@@ -20,6 +20,7 @@ def table(
     ] = False,
     length: Annotated[str, typer.Option(help="Length of the runs: short, day or source.")] = "short",
     format: Annotated[str, typer.Option(help=f"{', '.join(FORMATS)}.")] = "markdown",
+    seed: Annotated[int, typer.Option(help="Of the rows that are run; the table has all seeds.")] = 1,
     data: DataOption = DEFAULT_DATA,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     runs: Annotated[Path, typer.Option(help="Folder of the training runs.")] = Path("runs"),
@@ -46,8 +47,8 @@ def table(
         there, target = load_results(folder), torch_device(device)
         images = load_cifar(data, "train"), load_cifar(data, "test")
         for name in in_order(names or recipes.names(), length):
-            if (name, length, images[0].classes) not in there:
-                run_recipe(name, length, images, runs, folder, target)
+            if (name, length, images[0].classes, seed) not in there:
+                run_recipe(name, length, images, runs, folder, target, seed=seed)
     stored = load_results(folder)
     if not stored:
         raise FlowError(f"no results in {folder} yet: flow table --run --data DATA trains the rows")
@@ -58,10 +59,11 @@ def table(
 
 
 def in_order(names: list[str], length: str) -> list[str]:
-    """Rows that others start from first, and without those that the source has no length for, if that is asked for."""
+    """Rows that others need first, and without those that the source has no length for, if that is asked for."""
     from brevitas_models.recipes import load_recipe
 
     found = {name: load_recipe(name) for name in names}
-    found |= {recipe.start: load_recipe(recipe.start) for recipe in found.values() if recipe.start}
+    needed = {name for recipe in found.values() for name in (recipe.start, recipe.teacher) if name}
+    found |= {name: load_recipe(name) for name in needed}
     possible = [name for name, recipe in found.items() if length != "source" or recipe.epochs or recipe.start]
-    return sorted(possible, key=lambda name: (found[name].start is not None, name))
+    return sorted(possible, key=lambda name: (bool(found[name].start or found[name].teacher), name))

@@ -41,6 +41,11 @@ def train(
     batch: int = DEFAULTS.batch,
     lr: Annotated[float, typer.Option(help="Peak learning rate of the one-cycle schedule.")] = DEFAULTS.lr,
     label_smoothing: Annotated[float, typer.Option(help="What part of a label is spread over all classes.")] = DEFAULTS.label_smoothing,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Checkpoint whose answers are learned beside the labels.", show_default=False)
+    ] = None,
+    distillation: Annotated[float, typer.Option(help="The teacher's part of the loss, 0 to 1.")] = DEFAULTS.distillation,
+    temperature: Annotated[float, typer.Option(help="What the teacher's answers are softened by.")] = DEFAULTS.temperature,
     votes_from: Annotated[
         float, typer.Option(help="Fraction of the run from which on votes stand behind the popcounts.")
     ] = DEFAULTS.votes_from,
@@ -65,14 +70,14 @@ def train(
     On several GPUs: torchrun --nproc-per-node N -m flow.cli train --device cuda ...
     """
     if recipe is not None:
-        return train_recipe(context, recipe, length, data, device, save_seconds)
+        return train_recipe(context, recipe, length, data, device, save_seconds, seed)
     network = network_config(
         model, strategy, width=width, division=division, train_alpha=train_alpha, voter=voter, threshold=threshold,
         shortcut=shortcut, padding=padding, slopes=slopes, residual_bits=residual_bits, residual_fraction=residual_fraction,
     )  # fmt: skip
     config = TrainConfig(
         epochs=epochs, batch=batch, lr=lr, seed=seed, label_smoothing=label_smoothing, resolutions=parse_resolutions(resolutions),
-        votes_from=votes_from, compile=compile, bf16=bf16,
+        votes_from=votes_from, distillation=distillation, temperature=temperature, compile=compile, bf16=bf16,
     )  # fmt: skip
     folder = output or Path("runs") / f"{model}-{network.strategy}"
 
@@ -86,7 +91,8 @@ def train(
     world, target = join(torch_device(device))
     training, test = load_cifar(data, "train"), load_cifar(data, "test")
     network = network.model_copy(update={"classes": training.classes})
-    trainer = Trainer(network, config, training, test, folder, target, save_seconds, world)
+    learned_from = (load_checkpoint(teacher)[0], str(teacher)) if teacher else None
+    trainer = Trainer(network, config, training, test, folder, target, save_seconds, world, learned_from)
     with TrainingProgress(trainer.steps, quiet=not world.first) as progress:
         if trainer.resume(reschedule):
             progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
@@ -104,10 +110,12 @@ def train(
     typer.echo(f"wrote {path}")
 
 
-def train_recipe(context: typer.Context, recipe: str, length: str, data: Path, device: str, save_seconds: float) -> None:
+def train_recipe(
+    context: typer.Context, recipe: str, length: str, data: Path, device: str, save_seconds: float, seed: int
+) -> None:
     """A row of the table, into runs/LENGTH/RECIPE."""
     given = [name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"]
-    others = sorted(set(given) - {"recipe", "length", "data", "device", "save_seconds"})
+    others = sorted(set(given) - {"recipe", "length", "data", "device", "save_seconds", "seed"})
     if others:
         raise FlowError(f"--{others[0].replace('_', '-')} is what a recipe says: leave it out, or --recipe")
 
@@ -118,7 +126,7 @@ def train_recipe(context: typer.Context, recipe: str, length: str, data: Path, d
 
     configs(recipe, length)
     target = torch_device(device)
-    run_recipe(recipe, length, (load_cifar(data, "train"), load_cifar(data, "test")), RUNS, FOLDER, target, save_seconds)
+    run_recipe(recipe, length, (load_cifar(data, "train"), load_cifar(data, "test")), RUNS, FOLDER, target, save_seconds, seed)
 
 
 def parse_resolutions(text: str) -> tuple[tuple[float, int], ...]:

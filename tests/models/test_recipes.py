@@ -3,7 +3,7 @@
 import pytest
 
 from brevitas_models import recipes
-from brevitas_models.config import DIVISIONS, STRATEGIES
+from brevitas_models.config import DIVISIONS, STRATEGIES, TEACHERS
 from brevitas_models.recipes import RecipeError, configs, load_recipe, parse_recipe
 from brevitas_models.train import command_line
 
@@ -17,12 +17,13 @@ def test_every_row_can_be_run(name, length):
     assert network.strategy == recipe.network.strategy and name.startswith(network.model)
     assert network.width == (recipes.lengths()[length].width or 64)
     if length == "source" and network.strategy != "ptq":
-        assert train.batch == 512 and train.epochs == {"reactnet18": 128, "bireal18": 256}[network.model]
+        assert train.batch == 512 and train.epochs == {"reactnet18": 128, "bireal18": 256, "twin18": 128}[network.model]
 
 
 def test_rows_of_a_length_share_all_but_the_network():
+    own = {"label_smoothing": 0.0, "votes_from": 0.0, "distillation": 0.0}
     for length in ("short", "day"):
-        schedules = {configs(name, length)[1].model_copy(update={"label_smoothing": 0.0, "votes_from": 0.0}) for name in recipes.names()}
+        schedules = {configs(name, length)[1].model_copy(update=own) for name in recipes.names()}
         assert len(schedules) == 1
 
 
@@ -46,6 +47,8 @@ def test_titles_differ():
 
 def test_starts_are_recipes_that_keep_popcounts():
     for name in recipes.names():
+        teacher = load_recipe(name).teacher
+        assert teacher is None or load_recipe(teacher).network.model in TEACHERS
         start = load_recipe(name).start
         assert start is None or load_recipe(start).network.strategy == "none"
 
@@ -59,12 +62,16 @@ GOOD = "title: a row\nnetwork: {model: reactnet18, strategy: qat}\n"
         (GOOD + "epocs: 3", "recipe x: epocs: .*Extra inputs are not permitted, not 3"),
         (GOOD + "epochs: 0", "recipe x: epochs: .*greater than or equal to 1, not 0"),
         (GOOD + "label_smoothing: 1", "label_smoothing: .*less than 1"),
+        (GOOD + "votes_from: 1", "votes_from: .*less than 1"),
+        (GOOD + "distillation: 0.5", "teacher and distillation go together"),
+        (GOOD + "teacher: twin18", "teacher and distillation go together"),
         (GOOD + "source: {top1: 120}", "source.top1: .*less than or equal to 100"),
         (GOOD + "calibration: 5", "calibration is of strategy ptq only"),
         (GOOD.replace("qat", "ptq"), "needs a start"),
         (GOOD.replace("qat", "ptq") + "start: reactnet18-none\nepochs: 3", "trains nothing"),
         (GOOD.replace("qat", "best"), "network.strategy: .*'none', 'ptq', 'simple-qat' or 'qat'"),
         (GOOD.replace("}", ", widht: 3}"), "network.widht: .*Extra"),
+        (GOOD.replace("reactnet18", "twin18"), "twin18 is a float network, a teacher: it has a width and classes, and strategy none"),
         ("title: a: b", "recipe x is no YAML"),
         ("- 3", "recipe x is no mapping"),
         ("", "recipe x is no mapping"),

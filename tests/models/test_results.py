@@ -14,11 +14,11 @@ from brevitas_models.results import FOLDER, FORMATS, MISSING, Result, ResultErro
 from brevitas_models.zoo import FOLDER as ZOO
 
 
-def result(recipe="reactnet18-qat", length="short", top1=55.25, images=10_000, classes=10) -> Result:
+def result(recipe="reactnet18-qat", length="short", top1=55.25, images=10_000, classes=10, seed=1) -> Result:
     network, train = configs(recipe, length)
     network = network.model_copy(update={"classes": classes})
     accuracy = Accuracy(top1=top1, top5=94.5, images=images, data="CIFAR-10 (JPEG)")
-    metadata = Metadata(network=network, data="CIFAR-10 (JPEG)", command="flow train", epochs=6, epochs_planned=6, seed=1, seconds=5000,
+    metadata = Metadata(network=network, data="CIFAR-10 (JPEG)", command="flow train", epochs=6, epochs_planned=6, seed=seed, seconds=5000,
                         device="a processor", accuracy=accuracy, weights_sha256="0" * 64)  # fmt: skip
     return Result(recipe=recipe, length=length, command="flow train --recipe", network=metadata, train=train, torch=torch.__version__)
 
@@ -68,6 +68,15 @@ def test_table(tmp_path):
     assert table({}) == []
 
 
+def test_several_seeds_are_one_row(tmp_path):
+    for seed, top1 in ((1, 55.0), (2, 57.0), (3, 56.0)):
+        write_result(tmp_path, result(top1=top1, seed=seed))
+    stored = load_results(tmp_path)
+    assert len(stored) == 3 and result_path(tmp_path, "reactnet18-qat", "short", seed=2).is_file()
+    row = table(stored)[3]
+    assert (row["top-1"], row["seed"], len(table(stored))) == ("56.00 ± 1.00", "1, 2, 3", len(recipes.names()))
+
+
 def test_formats(tmp_path):
     write_result(tmp_path, result())
     rows = table(load_results(tmp_path))
@@ -83,9 +92,10 @@ def test_results_that_ship():
     stored = load_results(FOLDER)
     if not stored:
         pytest.skip("no results ship yet")
-    for (recipe, length, classes), made in stored.items():
+    for (recipe, length, classes, seed), made in stored.items():
         network, train = configs(recipe, length)
-        assert made.network.network == network.model_copy(update={"classes": classes}) and made.train in (train, None)
+        assert made.network.network == network.model_copy(update={"classes": classes})
+        assert made.train == train.model_copy(update={"seed": seed}) or (made.train is None and network.strategy == "ptq")
         assert made.network.finished and made.accuracy.images == 10_000
     digests = {made.network.weights_sha256: made for made in stored.values()}
     for path in ZOO.glob("*.popbin"):

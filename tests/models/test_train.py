@@ -10,7 +10,8 @@ import torch
 
 from brevitas_models.checkpoint import from_training_state
 from brevitas_models.config import NetworkConfig, TrainConfig
-from brevitas_models.train import Trainer, TrainError, accuracy, command_line
+from brevitas_models.data import ImageSet
+from brevitas_models.train import Trainer, TrainError, accuracy, command_line, distance, logits_of
 
 NETWORK = NetworkConfig(width=4)
 
@@ -293,6 +294,49 @@ def test_smoothed_labels_have_another_loss(samples, tmp_path):
         trainer(samples, tmp_path / str(smoothing), label_smoothing=smoothing).run(lines.append, report_every=1)
         losses.append(lines[0]["loss"])
     assert losses[1] != losses[0]
+
+
+@pytest.fixture(scope="module")
+def teacher(samples, tmp_path_factory):
+    run = trainer(samples, tmp_path_factory.mktemp("twin"), NetworkConfig(model="twin18", strategy="none", width=4), epochs=12, lr=1e-2)
+    run.run(lambda line: None)
+    return run
+
+
+def test_a_float_network_learns(samples, teacher):
+    assert accuracy(teacher.model, samples.spread(256))[0] > 25  # a binary one of this width stays below, after as many steps
+    packed, metadata = from_training_state(teacher.state_file)
+    assert metadata.network.model == "twin18"
+    assert np.array_equal(logits_of(packed, samples.images[:8]), logits_of(teacher.model, samples.images[:8]))
+
+
+def test_learning_from_a_teacher(samples, tmp_path, teacher):
+    """All of the loss from the teacher, and labels that say nothing: only its answers can be learned."""
+    few = samples.spread(128)
+    blank = ImageSet(few.images, np.zeros_like(few.labels), few.source)
+    settings = config(epochs=24, lr=1e-2, distillation=1.0)
+    learned_from = teacher.model.eval(), "twin.popbin"
+    run = Trainer(NETWORK, settings, blank, samples.spread(64), tmp_path / "whole", teacher=learned_from)
+    answers = logits_of(teacher.model, few.images).argmax(1)
+    agreed = [np.mean(logits_of(run.model, few.images).argmax(1) == answers)]
+    run.run(lambda line: None)
+    agreed.append(np.mean(logits_of(run.model, few.images).argmax(1) == answers))
+    assert agreed[1] > agreed[0] + 0.1 and agreed[1] > np.bincount(answers).max() / 128
+    assert "--distillation 1 --temperature 2 --teacher twin.popbin" in from_training_state(run.state_file)[1].command
+    with pytest.raises(TrainError, match="begun with teacher twin.popbin"):
+        Trainer(NETWORK, settings, blank, blank, tmp_path / "whole", teacher=(teacher.model, "other.popbin")).resume()
+    for fields in ({"config": config()}, {"teacher": None}):
+        with pytest.raises(TrainError, match="give --teacher and --distillation, or neither"):
+            Trainer(**{"network": NETWORK, "config": settings, "train": blank, "test": blank, "folder": tmp_path / "x",
+                       "teacher": learned_from, **fields})  # fmt: skip
+
+
+def test_the_distance_of_answers():
+    """By its definition, in float64; and no distance from itself."""
+    ours, theirs = torch.randn(2, 5, 10, generator=torch.Generator().manual_seed(3)).double()
+    p, q = (torch.softmax(x / 3, 1) for x in (theirs, ours))
+    assert float(distance(ours, theirs, 3.0)) == pytest.approx(9 * float((p * (p / q).log()).sum(1).mean()))
+    assert float(distance(ours, ours + 7, 3.0)) == pytest.approx(0)
 
 
 def test_accuracy_is_of_a_finished_run(samples, tmp_path):
