@@ -314,7 +314,7 @@ def test_learning_from_a_teacher(samples, tmp_path, teacher):
     """All of the loss from the teacher, and labels that say nothing: only its answers can be learned."""
     few = samples.spread(128)
     blank = ImageSet(few.images, np.zeros_like(few.labels), few.source)
-    settings = config(epochs=24, lr=1e-2, distillation=1.0)
+    settings = config(epochs=12, lr=1e-2, distillation=1.0)
     learned_from = teacher.model.eval(), "twin.popbin"
     run = Trainer(NETWORK, settings, blank, samples.spread(64), tmp_path / "whole", teacher=learned_from)
     answers = logits_of(teacher.model, few.images).argmax(1)
