@@ -14,7 +14,8 @@ from .kernels.block_tail import Activation, Grid, block_tail
 from .kernels.conv3x3 import conv3x3
 from .kernels.shifted_sign import ShiftedSign, WeightSign
 from .quantizers import (
-    BinaryWeightQuant, BipolarActivation, Int8WeightQuant, MajorityVote, PopBinVote, StraightThrough, VoteThreshold, mean_magnitude,
+    BinaryWeightQuant, BipolarActivation, Int8WeightQuant, MajorityVote, PopBinVote, StraightThrough, VoteThreshold,
+    mean_magnitude, vote_threshold,
 )  # fmt: skip
 from .rprelu import FixedShift, GridShift, RPReLU
 from .shortcuts import StageShortcut
@@ -58,8 +59,7 @@ class BinaryBlock(nn.Module):
         )
         nn.init.uniform_(self.conv.weight, -0.1, 0.1)
         self.sums = sums_of(self.voter)
-        learned = config.threshold == "learned"
-        self.offset = VoteThreshold(outputs, inputs // self.voter.sample * kernel**2) if learned else nn.Identity()
+        self.offset = vote_threshold(config.threshold, outputs, inputs // self.voter.sample * kernel**2)
         self.vote = vote(inputs, kernel, config)
         self.norm = ChannelAffine(outputs)
         self.branch_quant = fixed_point(config)
@@ -103,7 +103,7 @@ class BinaryBlock(nn.Module):
         bits = ShiftedSign.apply(x, self.shift.rounded().flatten() if activated else x.new_zeros(x.shape[1]))
         if self.voter.sample > 1:
             bits = bits[:, :: self.voter.sample].contiguous(memory_format=torch.channels_last)
-        weight = WeightSign.apply(self.conv.weight)
+        weight, gamma = WeightSign.apply(self.conv.weight)
         if exact and weight.shape[2:] == (3, 3) and self.stride == 1 and kernels.usable(x.device, bits.shape[1]):
             sums = conv3x3(bits, weight, self.pad_value)
         else:
@@ -112,10 +112,10 @@ class BinaryBlock(nn.Module):
         divisor, threshold = None, x.new_full((len(weight),), self.voter.threshold)
         if not self.keeps_popcounts:
             divisor = torch.as_tensor(next(module for module in self.vote.modules() if isinstance(module, PopBinVote)).divisor())
-            threshold = self.offset.rounded() if isinstance(self.offset, VoteThreshold) else threshold
+            threshold = self.offset.of(sums) if isinstance(self.offset, VoteThreshold) else threshold
         activation = Activation(*self.activation.constants()) if activated else None
         out, mean, var = block_tail(
-            sums, self.shortcut(x), divisor, threshold, self.gamma(), norm.weight, norm.bias, norm.eps, self.grid, activation
+            sums, self.shortcut(x), divisor, threshold, gamma, norm.weight, norm.bias, norm.eps, self.grid, activation
         )
         update_statistics(norm, mean, var, sums.numel() / sums.shape[1])
         return out
@@ -125,7 +125,7 @@ class BinaryBlock(nn.Module):
         with torch.no_grad():
             self.norm = self.norm.fixed(self.gamma())
             if isinstance(self.offset, VoteThreshold):
-                self.offset = FixedShift(-self.offset.rounded().view(1, -1, 1, 1))
+                self.offset = FixedShift(-self.offset.of(None).view(1, -1, 1, 1))
         if not self.voter.exact:
             self.sums, self.vote = GroupedVote(self.voter), nn.Identity()
 

@@ -13,7 +13,7 @@ Model = Literal["bireal18", "reactnet18", "bnn_cifar10", "twin18"]
 Strategy = Literal["none", "ptq", "simple-qat", "qat"]
 Shortcut = Literal["conv8", "binary", "duplicate"]
 Padding = Literal["minus_one", "plus_one", "zero"]
-Threshold = Literal["majority", "learned"]
+Threshold = Literal["majority", "mean", "learned"]
 Slopes = Literal["power_of_two", "any"]
 Division = Literal["c+alpha", "c*k2+alpha", "c*alpha", "c*k2*alpha", "minmax"]
 TEACHERS = ("twin18",)  # float networks, to learn from
@@ -45,7 +45,7 @@ class NetworkConfig(BaseModel):
     division: Division = "c*alpha"
     train_alpha: bool = True
     voter: str = "exact"
-    threshold: Threshold = Field("majority", description="the least sum that votes +1: 0 or the voter's own, or learned for each channel")
+    threshold: Threshold = Field("majority", description="the least sum that votes +1: 0 or the voter's own; or of each channel, its mean or learned")
     shortcut: Shortcut = "conv8"
     padding: Padding = "minus_one"
     slopes: Slopes = Field("power_of_two", description="of RPReLU: a shift in hardware, or a multiplication")
@@ -64,8 +64,8 @@ class NetworkConfig(BaseModel):
             raise ValueError(f"voter {self.voter} cannot be padded with zeros, a group of them has no majority: pad with minus_one")
         if voter.text != "exact" and self.strategy == "none":
             raise ValueError(f"strategy none keeps the popcount, there is no vote for voter {self.voter}")
-        if self.threshold == "learned" and (self.strategy == "none" or not voter.exact):
-            raise ValueError(f"threshold learned is of votes on exact sums, not of strategy {self.strategy} with voter {self.voter}")
+        if self.threshold != "majority" and (self.strategy == "none" or not voter.exact):
+            raise ValueError(f"threshold {self.threshold} is of votes on exact sums, not of strategy {self.strategy} with voter {self.voter}")
         if self.width % voter.sample:
             raise ValueError(f"voter {self.voter} needs a width that {voter.sample} divides, not {self.width}")
         if self.model in TEACHERS:

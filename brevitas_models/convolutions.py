@@ -8,6 +8,7 @@ from brevitas.nn import QuantConv2d
 from torch import Tensor, nn
 
 from .affine import FixedAffine, update_statistics
+from .kernels.moments import var_mean
 from .quantizers import BinaryWeightQuant, Int8WeightQuant, StraightThrough
 
 
@@ -41,7 +42,7 @@ class FoldedConv2d(nn.Module):
         norm, padding = self.norm, self.conv.padding
         if self.training:
             raw = F.conv2d(x, self.conv.weight, padding=padding)
-            var, mean = torch.var_mean(raw, dim=(0, 2, 3), unbiased=False)
+            var, mean = var_mean(raw)
             update_statistics(norm, mean, var, raw.numel() / raw.shape[1])
         else:
             mean, var = norm.running_mean, norm.running_var
@@ -100,7 +101,7 @@ class BinaryScaledConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         sums, norm = self.conv(x), self.norm
         if self.training:
-            var, mean = torch.var_mean(sums, dim=(0, 2, 3), unbiased=False)
+            var, mean = var_mean(sums)
             update_statistics(norm, mean, var, sums.numel() / sums.shape[1])
         else:
             mean, var = norm.running_mean, norm.running_var

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from . import kernels
 from .config import DIVISIONS
 from .kernels.fixed_point import FixedPointGrid, dense
+from .kernels.moments import var_mean
 
 
 def bipolar(x: Tensor) -> Tensor:
@@ -154,7 +155,35 @@ class PopBinVote(_TensorQuant):
 
 
 class VoteThreshold(nn.Module):
-    """Learned thresholds of a majority vote: sums [N, C, H, W] minus a whole number per channel, 0 at the start.
+    """Thresholds of a majority vote: sums [N, C, H, W] minus a whole number per channel."""
+
+    def of(self, s: Tensor) -> Tensor:
+        """The least sum that votes +1, [C]."""
+        raise NotImplementedError
+
+    def forward(self, s: Tensor) -> Tensor:
+        return s - self.of(s).view(1, -1, 1, 1)
+
+
+class MeanThreshold(VoteThreshold):
+    """The channel's mean sum, of the batch in training and of past batches else: a channel votes either way about as often."""
+
+    MOMENTUM = 0.1
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+
+    def of(self, s: Tensor) -> Tensor:
+        mean = self.mean
+        if self.training:
+            _, mean = var_mean(s)
+            self.mean.lerp_(mean.detach(), self.MOMENTUM)
+        return StraightThrough.apply(mean, False)
+
+
+class LearnedThreshold(VoteThreshold):
+    """Learned, 0 at the start.
 
     The parameter is in units of sqrt(n), the spread of a sum of n random products, so that it moves as fast as others.
     """
@@ -164,12 +193,15 @@ class VoteThreshold(nn.Module):
         self.threshold = nn.Parameter(torch.zeros(channels))
         self.n = n
 
-    def rounded(self) -> Tensor:
-        """The least sum that votes +1, [C], within -n..n."""
+    def of(self, s: Tensor) -> Tensor:
         return StraightThrough.apply((self.threshold * math.sqrt(self.n)).clamp(-self.n, self.n), False)
 
-    def forward(self, s: Tensor) -> Tensor:
-        return s - self.rounded().view(1, -1, 1, 1)
+
+def vote_threshold(kind: str, channels: int, n: int) -> nn.Module:
+    """What is subtracted from sums of n products in front of a vote (config.THRESHOLDS): nothing, of a majority."""
+    if kind == "majority":
+        return nn.Identity()
+    return MeanThreshold(channels) if kind == "mean" else LearnedThreshold(channels, n)
 
 
 class FixedPoint(_TensorQuant):

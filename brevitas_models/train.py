@@ -262,7 +262,7 @@ class Trainer:
             raise TrainError(f"{name} has other shapes than this network: give the same --width") from error
         strangers = [
             key for key in (*missing, *unexpected)
-            if not key.endswith(("log_alpha", "offset.threshold")) and ".shortcut." not in key
+            if not key.endswith(("log_alpha", "offset.threshold", "offset.mean")) and ".shortcut." not in key
         ]  # fmt: skip
         if strangers:
             raise TrainError(f"{name} is another network ({strangers[0]} does not match)")

@@ -1,7 +1,10 @@
 // The transforms of Winograd's F(4x4, 3x3), as Lavin and Gray (CVPR 2016, section 4.1.2) give them, on float32 with channels last.
-// A tile is 6x6 input pixels, 4x4 output pixels; tiles are counted over images, rows and columns; conv3x3.py calls these.
+// A tile is 6x6 input pixels, 4x4 output pixels; tiles are counted over images, rows and columns. A block of tiles is transformed, multiplied
+// and transformed back while it is in the caches. conv3x3.py calls these.
 #include <algorithm>
+#include <memory>
 
+#include "multiply.hpp"
 #include "vector.hpp"
 
 namespace {
@@ -76,103 +79,144 @@ inline void weight6_back(const Vector *u, int step, Vector *out, int out_step) {
   out[2 * out_step] = (c - a) * (1.0f / 6) + u[5 * step];
 }
 
+// Maps of n images, and where their tiles are
+struct Maps {
+  int64_t n, h, w, th, tw;
+  Maps(int64_t n, int64_t h, int64_t w) : n(n), h(h), w(w), th((h + 3) / 4), tw((w + 3) / 4) {}
+  int64_t tiles() const { return n * th * tw; }
+
+  // calls body(pixel's place in the map, index) for the size x size pixels of a tile from (top, left) on; -1 is outside
+  template <int SIZE, class Body>
+  void pixels(int64_t tile, int64_t border, Body body) const {
+    const int64_t image = tile / (th * tw), top = tile / tw % th * 4 - border, left = tile % tw * 4 - border;
+    for (int a = 0; a < SIZE; a++)
+      for (int b = 0; b < SIZE; b++) {
+        const int64_t row = top + a, column = left + b;
+        const bool inside = row >= 0 && row < h && column >= 0 && column < w;
+        body(inside ? (image * h + row) * w + column : -1, SIZE * a + b);
+      }
+  }
+};
+
+// V of a tile of x [N, H, W, C], a border of one pixel of value `pad` around it; its 36 elements are `plane` apart
+void input_tile(const Maps &maps, int64_t tile, const float *x, float *v, int64_t c, int64_t plane, float pad) {
+  int64_t from[36];
+  maps.pixels<6>(tile, 1, [&](int64_t pixel, int e) { from[e] = pixel; });
+  for (int64_t k = 0; k < c; k += LANES) {
+    Vector d[36], t[36];
+    for (int e = 0; e < 36; e++) d[e] = from[e] >= 0 ? loaded(x + from[e] * c + k) : all(pad);
+    for (int b = 0; b < 6; b++) input6(d + b, 6, t + b, 6);
+    for (int a = 0; a < 6; a++) input6(t + 6 * a, 1, d + 6 * a, 1);
+    for (int e = 0; e < 36; e++) store(v + e * plane + k, d[e]);
+  }
+}
+
+// the transpose, without the border, added to x
+void input_tile_back(const Maps &maps, int64_t tile, const float *v, float *x, int64_t c, int64_t plane) {
+  int64_t to[36];
+  maps.pixels<6>(tile, 1, [&](int64_t pixel, int e) { to[e] = pixel; });
+  for (int64_t k = 0; k < c; k += LANES) {
+    Vector d[36], t[36];
+    for (int e = 0; e < 36; e++) load(d[e], v + e * plane + k);
+    for (int b = 0; b < 6; b++) input6_back(d + b, 6, t + b, 6);
+    for (int a = 0; a < 6; a++) input6_back(t + 6 * a, 1, d + 6 * a, 1);
+    for (int e = 0; e < 36; e++)
+      if (to[e] >= 0) accumulate(x + to[e] * c + k, d[e]);
+  }
+}
+
+// a tile of y [N, H, W, O], whole numbers, of its M
+void output_tile(const Maps &maps, int64_t tile, const float *m, float *y, int64_t o, int64_t plane) {
+  int64_t to[16];
+  maps.pixels<4>(tile, 0, [&](int64_t pixel, int e) { to[e] = pixel; });
+  for (int64_t k = 0; k < o; k += LANES) {
+    Vector d[36], t[24], out[16];
+    for (int e = 0; e < 36; e++) load(d[e], m + e * plane + k);
+    for (int b = 0; b < 6; b++) output4(d + b, 6, t + b, 6);
+    for (int a = 0; a < 4; a++) output4(t + 6 * a, 1, out + 4 * a, 1);
+    for (int e = 0; e < 16; e++)
+      if (to[e] >= 0) store(y + to[e] * o + k, rounded(out[e]));
+  }
+}
+
+// the transpose
+void output_tile_back(const Maps &maps, int64_t tile, const float *y, float *m, int64_t o, int64_t plane) {
+  int64_t from[16];
+  maps.pixels<4>(tile, 0, [&](int64_t pixel, int e) { from[e] = pixel; });
+  for (int64_t k = 0; k < o; k += LANES) {
+    Vector out[16], t[24], d[36];
+    for (int e = 0; e < 16; e++) out[e] = from[e] >= 0 ? loaded(y + from[e] * o + k) : Vector{};
+    for (int b = 0; b < 4; b++) output4_back(out + b, 4, t + b, 4);
+    for (int a = 0; a < 6; a++) output4_back(t + 4 * a, 1, d + 6 * a, 1);
+    for (int e = 0; e < 36; e++) store(m + e * plane + k, d[e]);
+  }
+}
+
+// V and M of a block of tiles: planes [tiles, channels], 36 of each. As many tiles as channels: U, which does not stay in a cache, is then read
+// no more often than they are.
+struct Block {
+  int64_t tiles, v_plane, m_plane;
+  std::unique_ptr<float[]> v, m;
+  Block(const Maps &maps, int64_t c, int64_t o)
+      : tiles(std::min(maps.tiles(), std::max<int64_t>((c + o) / 2, 48))),
+        v_plane(tiles * c + LANES),  // planes at powers of two would share their places in a cache
+        m_plane(tiles * o + LANES),
+        v(new float[36 * v_plane]),
+        m(new float[36 * m_plane]) {}
+};
+
 }  // namespace
 
 extern "C" {
 
-// V [36, N * th * tw, C] of x [N, H, W, C], a border of one pixel of value `pad` around it
-void input_tiles(const float *x, float *v, int64_t n, int64_t h, int64_t w, int64_t c, float pad) {
-  const int64_t th = (h + 3) / 4, tw = (w + 3) / 4, plane = n * th * tw * c;
-#pragma omp parallel for collapse(2) schedule(static)
-  for (int64_t image = 0; image < n; image++)
-    for (int64_t ty = 0; ty < th; ty++)
-      for (int64_t tx = 0; tx < tw; tx++)
-        for (int64_t k = 0; k < c; k += LANES) {
-          Vector d[36], t[36];
-          for (int a = 0; a < 6; a++)
-            for (int b = 0; b < 6; b++) {
-              const int64_t row = 4 * ty + a - 1, column = 4 * tx + b - 1;
-              if (row >= 0 && row < h && column >= 0 && column < w)
-                load(d[6 * a + b], x + ((image * h + row) * w + column) * c + k);
-              else
-                d[6 * a + b] = Vector{} + pad;
-            }
-          for (int b = 0; b < 6; b++) input6(d + b, 6, t + b, 6);
-          for (int a = 0; a < 6; a++) input6(t + 6 * a, 1, d + 6 * a, 1);
-          float *to = v + ((image * th + ty) * tw + tx) * c + k;
-          for (int e = 0; e < 36; e++) store(to + e * plane, d[e]);
-        }
-}
-
-// the transpose, without the border
-void input_tiles_back(const float *v, float *x, int64_t n, int64_t h, int64_t w, int64_t c) {
-  const int64_t th = (h + 3) / 4, tw = (w + 3) / 4, plane = n * th * tw * c;
-#pragma omp parallel for schedule(static)
-  for (int64_t image = 0; image < n; image++) {
-    std::fill(x + image * h * w * c, x + (image + 1) * h * w * c, 0.0f);
-    for (int64_t ty = 0; ty < th; ty++)
-      for (int64_t tx = 0; tx < tw; tx++)
-        for (int64_t k = 0; k < c; k += LANES) {
-          Vector d[36], t[36];
-          const float *from = v + ((image * th + ty) * tw + tx) * c + k;
-          for (int e = 0; e < 36; e++) load(d[e], from + e * plane);
-          for (int b = 0; b < 6; b++) input6_back(d + b, 6, t + b, 6);
-          for (int a = 0; a < 6; a++) input6_back(t + 6 * a, 1, d + 6 * a, 1);
-          for (int a = 0; a < 6; a++)
-            for (int b = 0; b < 6; b++) {
-              const int64_t row = 4 * ty + a - 1, column = 4 * tx + b - 1;
-              if (row < 0 || row >= h || column < 0 || column >= w) continue;
-              float *to = x + ((image * h + row) * w + column) * c + k;
-              *(Unaligned *)to += d[6 * a + b];
-            }
-        }
+// y [N, H, W, O] of x [N, H, W, C] and U [36, C, O]
+void conv_forward(const float *x, const float *u, float *y, int64_t n, int64_t h, int64_t w, int64_t c, int64_t o, float pad) {
+  const Maps maps(n, h, w);
+  const Block block(maps, c, o);
+  float *v = block.v.get(), *m = block.m.get();
+#pragma omp parallel
+  for (int64_t first = 0; first < maps.tiles(); first += block.tiles) {
+    const int64_t count = std::min(block.tiles, maps.tiles() - first);
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < count; i++) input_tile(maps, first + i, x, v + i * c, c, block.v_plane, pad);
+#pragma omp for schedule(static)
+    for (int64_t e = 0; e < 36; e++)
+      multiply({v + e * block.v_plane, c, 1}, {u + e * c * o, o}, {m + e * block.m_plane, o}, count, o, c, false);
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < count; i++) output_tile(maps, first + i, m + i * o, y, o, block.m_plane);
   }
 }
 
-// y [N, H, W, C], whole numbers, of M [36, N * th * tw, C]
-void output_tiles(const float *m, float *y, int64_t n, int64_t h, int64_t w, int64_t c) {
-  const int64_t th = (h + 3) / 4, tw = (w + 3) / 4, plane = n * th * tw * c;
-#pragma omp parallel for collapse(2) schedule(static)
-  for (int64_t image = 0; image < n; image++)
-    for (int64_t ty = 0; ty < th; ty++)
-      for (int64_t tx = 0; tx < tw; tx++)
-        for (int64_t k = 0; k < c; k += LANES) {
-          Vector d[36], t[24], o[16];
-          const float *from = m + ((image * th + ty) * tw + tx) * c + k;
-          for (int e = 0; e < 36; e++) load(d[e], from + e * plane);
-          for (int b = 0; b < 6; b++) output4(d + b, 6, t + b, 6);
-          for (int a = 0; a < 4; a++) output4(t + 6 * a, 1, o + 4 * a, 1);
-          for (int e = 0; e < 16; e++) o[e] = rounded(o[e]);
-          for (int a = 0; a < 4; a++)
-            for (int b = 0; b < 4; b++) {
-              const int64_t row = 4 * ty + a, column = 4 * tx + b;
-              if (row < h && column < w) store(y + ((image * h + row) * w + column) * c + k, o[4 * a + b]);
-            }
-        }
-}
-
-// the transpose
-void output_tiles_back(const float *y, float *m, int64_t n, int64_t h, int64_t w, int64_t c) {
-  const int64_t th = (h + 3) / 4, tw = (w + 3) / 4, plane = n * th * tw * c;
-#pragma omp parallel for collapse(2) schedule(static)
-  for (int64_t image = 0; image < n; image++)
-    for (int64_t ty = 0; ty < th; ty++)
-      for (int64_t tx = 0; tx < tw; tx++)
-        for (int64_t k = 0; k < c; k += LANES) {
-          Vector o[16], t[24], d[36];
-          for (int a = 0; a < 4; a++)
-            for (int b = 0; b < 4; b++) {
-              const int64_t row = 4 * ty + a, column = 4 * tx + b;
-              if (row < h && column < w)
-                load(o[4 * a + b], y + ((image * h + row) * w + column) * c + k);
-              else
-                o[4 * a + b] = Vector{};
-            }
-          for (int b = 0; b < 4; b++) output4_back(o + b, 4, t + b, 4);
-          for (int a = 0; a < 6; a++) output4_back(t + 4 * a, 1, d + 6 * a, 1);
-          float *to = m + ((image * th + ty) * tw + tx) * c + k;
-          for (int e = 0; e < 36; e++) store(to + e * plane, d[e]);
-        }
+// The gradients of x and of U, here [36, O, C] both, from those of y; threads share images, as neighbouring tiles overlap.
+void conv_backward(const float *x, const float *u, const float *grad_y, float *grad_x, float *grad_u, int64_t n, int64_t h, int64_t w,
+                   int64_t c, int64_t o, float pad) {
+  const Maps maps(n, h, w);
+  const Block block(maps, c, o);
+  float *v = block.v.get(), *m = block.m.get();
+  const int64_t of_image = maps.th * maps.tw;
+#pragma omp parallel
+  {
+#pragma omp for schedule(static)
+    for (int64_t image = 0; image < n; image++) std::fill(grad_x + image * h * w * c, grad_x + (image + 1) * h * w * c, 0.0f);
+    for (int64_t first = 0; first < maps.tiles(); first += block.tiles) {
+      const int64_t count = std::min(block.tiles, maps.tiles() - first);
+#pragma omp for schedule(static)
+      for (int64_t i = 0; i < count; i++) {
+        input_tile(maps, first + i, x, v + i * c, c, block.v_plane, pad);
+        output_tile_back(maps, first + i, grad_y, m + i * o, o, block.m_plane);
+      }
+#pragma omp for schedule(static)
+      for (int64_t e = 0; e < 36; e++) {
+        float *tiles = v + e * block.v_plane, *products = m + e * block.m_plane;
+        multiply({products, 1, o}, {tiles, c}, {grad_u + e * o * c, c}, o, c, count, first > 0);
+        multiply({products, o, 1}, {u + e * o * c, c}, {tiles, c}, count, c, o, false);
+      }
+#pragma omp for schedule(static)
+      for (int64_t image = first / of_image; image <= (first + count - 1) / of_image; image++)
+        for (int64_t tile = std::max(first, image * of_image); tile < std::min(first + count, (image + 1) * of_image); tile++)
+          input_tile_back(maps, tile, v + (tile - first) * c, grad_x, c, block.v_plane);
+    }
+  }
 }
 
 // U [36, O, C] of weights w [O, 3, 3, C]

@@ -24,9 +24,15 @@ void shifted_sign_back(const float *grad, const float *x, const float *shift, fl
   });
 }
 
-void weight_sign(const float *w, float *out, int64_t count) {
-#pragma omp parallel for schedule(static)
-  for (int64_t k = 0; k < count; k += LANES) store(out + k, chosen(loaded(w + k) >= all(0.0f), all(1.0f), all(-1.0f)));
+// totals [LANES] is the sum of the magnitudes
+void weight_sign(const float *w, float *out, double *totals, int64_t count) {
+  summed(count / LANES, LANES, totals, [=](int64_t row, int64_t end, float *sums) {
+    for (int64_t k = row * LANES; k < end * LANES; k += LANES) {
+      const Vector weight = loaded(w + k);
+      store(out + k, chosen(weight >= all(0.0f), all(1.0f), all(-1.0f)));
+      accumulate(sums, magnitude(weight));
+    }
+  });
 }
 
 void weight_sign_back(const float *grad, const float *w, float *out, int64_t count) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import call, channels_first, channels_last
+from . import LANES, call, channels_first, channels_last
 
 
 class ShiftedSign(torch.autograd.Function):
@@ -29,18 +29,20 @@ class ShiftedSign(torch.autograd.Function):
 
 
 class WeightSign(torch.autograd.Function):
-    """weight [O, C, k, k] to -1 and +1."""
+    """weight [O, C, k, k] to -1 and +1, and the mean of its magnitudes, a constant for the gradient."""
 
     @staticmethod
     def forward(ctx, weight: Tensor):
         weight = channels_last(weight)
         ctx.save_for_backward(weight)
-        out = torch.empty_like(weight)
-        call("weight_sign", weight, out, weight.numel())
-        return channels_first(out)
+        out, totals = torch.empty_like(weight), torch.empty(LANES, dtype=torch.float64)
+        call("weight_sign", weight, out, totals, weight.numel())
+        scale = (totals.sum() / weight.numel()).float()
+        ctx.mark_non_differentiable(scale)
+        return channels_first(out), scale
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx, grad: Tensor, _):
         (weight,) = ctx.saved_tensors
         out = torch.empty_like(weight)
         call("weight_sign_back", channels_last(grad), weight, out, weight.numel())

@@ -13,7 +13,7 @@ static inline void load(Vector &to, const float *from) { to = loaded(from); }
 static inline void store(float *to, Vector from) { *(Unaligned *)to = from; }
 static inline void accumulate(float *to, Vector from) { *(Unaligned *)to += from; }
 
-static inline Vector all(float value) { return Vector{} + value; }
+static inline Vector all(float value) { return value - Vector{}; }  // no addition: x - 0 is x, of either sign
 static inline Vector chosen(Mask mask, Vector yes, Vector no) { return mask ? yes : no; }
 static inline Vector kept(Mask mask, Vector value) { return (Vector)((Mask)value & mask); }
 static inline Vector smaller(Vector a, Vector b) { return a < b ? a : b; }

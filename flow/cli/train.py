@@ -25,7 +25,7 @@ def train(
     train_alpha: Annotated[bool, typer.Option(help="Learn the division number's alpha, or keep it at 1.")] = True,
     voter: VoterOption = None,
     threshold: Annotated[
-        str | None, typer.Option(help=f"The least sum that votes +1: {', '.join(THRESHOLDS)} per channel.  [default: majority]")
+        str | None, typer.Option(help=f"The least sum that votes +1: {', '.join(THRESHOLDS)}, the last two per channel.  [default: majority]")
     ] = None,
     shortcut: Annotated[str | None, typer.Option(help=f"Across stages: {', '.join(SHORTCUTS)}.  [default: conv8]")] = None,
     padding: Annotated[str | None, typer.Option(help=f"Of binary convolutions: {', '.join(PADDINGS)}.  [default: minus_one]")] = None,

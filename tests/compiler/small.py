@@ -14,7 +14,7 @@ from brevitas_models.blocks import BinaryBlock, Classifier
 from brevitas_models.config import NetworkConfig
 from brevitas_models.convolutions import FoldedConv2d
 from brevitas_models.image import IMAGE_FRACTION, ImageQuant
-from brevitas_models.quantizers import VoteThreshold
+from brevitas_models.quantizers import LearnedThreshold
 from brevitas_models.rprelu import AnyPReLU, GridShift, PowerOfTwoPReLU
 
 
@@ -67,7 +67,7 @@ def settle(network: nn.Module, images: np.ndarray, seed: int = 0) -> nn.Module:
             elif isinstance(module, nn.BatchNorm2d):
                 module.weight.uniform_(0.5, 1.5)
                 module.bias.uniform_(-0.5, 0.5)
-            elif isinstance(module, VoteThreshold):
+            elif isinstance(module, LearnedThreshold):
                 module.threshold.uniform_(-0.5, 0.5)
             elif isinstance(module, GridShift):
                 module.bias.uniform_(-1.5, 1.5)

@@ -36,6 +36,7 @@ VARIANTS = {
     "short-group": {"voter": "hierarchical(28,--)"},
     "sampled": {"voter": "sample(2)"},
     "learned": {"threshold": "learned"},
+    "mean": {"threshold": "mean"},
     "learned-zero": {"threshold": "learned", "padding": "zero"},
     "wide-residual": {"residual_bits": 10, "residual_fraction": 5},
 }
@@ -71,7 +72,7 @@ def test_residual_network(name):
     model = compile_and_compare(network, images[:8])
     engines = [node.op for node in hardware_nodes(model) if node.kind == "XnorPopcount"]
     assert len(engines) == 2
-    activation = {"none": "popcount_scale", "learned": "threshold"}.get(name.split("-")[0], "majority_vote")
+    activation = {"none": "popcount_scale", "learned": "threshold", "mean": "threshold"}.get(name.split("-")[0], "majority_vote")
     assert {engine.activation for engine in engines} == {activation}
     assert {bool(engine.masked) for engine in engines} == {"zero" in name}
     assert {bool(engine.group) for engine in engines} == {"hierarchical" in str(VARIANTS[name]) or name == "maj3"}

@@ -10,6 +10,7 @@ from brevitas_models import kernels
 from brevitas_models.blocks import BinaryBlock
 from brevitas_models.config import DIVISIONS, NetworkConfig
 from brevitas_models.kernels.conv3x3 import conv3x3
+from brevitas_models.kernels.moments import var_mean
 from brevitas_models.networks import build_network
 from brevitas_models.quantizers import FixedPoint
 from brevitas_models.sums import GroupedSums
@@ -62,11 +63,22 @@ def test_convolution_of_the_largest_sums_is_exact(weights):
         assert torch.equal(conv3x3(last(x), weight, 1.0), F.conv2d(F.pad(x, (1,) * 4, value=1.0).double(), weight.double()).float())
 
 
-def test_convolution_in_chunks(monkeypatch):
-    x, weight = signs(7, 16, 8, 8), signs(16, 16, 3, 3)
-    whole = gradients(lambda *a: conv3x3(*a, -1.0), x, weight)
-    monkeypatch.setattr("brevitas_models.kernels.conv3x3.CHUNK_BYTES", 4 * 36 * 4 * 32 * 3)
-    for a, b in zip(gradients(lambda *a: conv3x3(*a, -1.0), x, weight), whole):
+@pytest.mark.parametrize("size", [(16, 16), (16, 80), (112, 48)], ids=str)
+def test_convolution_in_blocks(size):
+    """More tiles than a block has (48 here, or as many as channels), the last block not whole, blocks that end within an image."""
+    inputs, outputs = size
+    x, weight = signs(13, inputs, 10, 10), signs(outputs, inputs, 3, 3)
+    found = gradients(lambda *a: conv3x3(*a, -1.0), x, weight)
+    wanted = gradients(lambda x, w: F.conv2d(F.pad(x, (1,) * 4, value=-1.0), w), x, weight)
+    assert torch.equal(found[0], wanted[0])
+    for a, b in zip(found[1:], wanted[1:]):
+        assert_close(a, b, 1e-5)
+
+
+def test_moments():
+    x = last(torch.randn(9, 48, 7, 5) * 3 + 40)
+    found, wanted = (gradients(lambda x: torch.cat(f(x)), x) for f in (var_mean, lambda x: torch.var_mean(x, (0, 2, 3), unbiased=False)))
+    for a, b in zip(found, wanted):
         assert_close(a, b, 1e-5)
 
 
@@ -81,6 +93,7 @@ BLOCKS = [
     dict(strategy="none", padding="plus_one"),
     dict(strategy="qat", residual_bits=10, residual_fraction=5),
     dict(strategy="qat", threshold="learned"),
+    dict(strategy="qat", threshold="mean"),
     dict(strategy="simple-qat", threshold="learned", voter="sample(2)", stride=2),
     dict(strategy="qat", slopes="any"),
     dict(strategy="qat", voter="maj3"),
@@ -109,7 +122,7 @@ def trained(made, x, monkeypatch, by_kernels):
     with monkeypatch.context() as patch:
         if by_kernels:
             call = kernels.call
-            for module in ("block_tail", "conv3x3", "shifted_sign", "fixed_point", "group_sums"):
+            for module in ("block_tail", "conv3x3", "shifted_sign", "fixed_point", "group_sums", "moments"):
                 patch.setattr(f"brevitas_models.kernels.{module}.call", lambda name, *a: (calls.append(name), call(name, *a)))
         else:
             patch.setattr(kernels, "usable", lambda *_: False)
