@@ -59,19 +59,22 @@ class Sample:
     def __str__(self):
         layers = " ".join(f"{'a' if layer.activated else ''}{layer.kernel}x{layer.kernel}/{layer.stride}" for layer in self.layers)
         c = self.config
-        return f"{self.size}px w{c.width} {c.strategy} {c.voter} {c.padding} {c.shortcut} r{c.residual_bits} [{layers}] {self.fps:g} fps"
+        return f"{self.size}px w{c.width} {c.strategy} {c.voter} {c.threshold} {c.padding} {c.shortcut} {c.slopes} r{c.residual_bits} [{layers}] {self.fps:g} fps"
 
 
 @st.composite
 def networks(draw) -> Sample:
-    """1 to 4 binary layers: kernels 1, 3, 5, strides 1 and 2, all strategies, voters, paddings, shortcuts and activations."""
+    """1 to 4 binary layers: kernels 1, 3, 5, strides 1 and 2, all strategies, voters, thresholds, paddings, shortcuts, activations and slopes."""
     size = draw(st.sampled_from((8, 16)))
     voter = draw(st.sampled_from(VOTERS))
     exact = parse_voter(voter).exact
+    strategy = draw(st.sampled_from(("qat", "none", "simple-qat"))) if voter == "exact" else "qat"
     config = NetworkConfig(
         width=draw(st.sampled_from((4, 8, 12))),
-        strategy=draw(st.sampled_from(("qat", "none", "simple-qat"))) if voter == "exact" else "qat",
+        strategy=strategy,
         voter=voter,
+        threshold=draw(st.sampled_from(("majority", "learned"))) if exact and strategy != "none" else "majority",
+        slopes=draw(st.sampled_from(("power_of_two", "any"))),
         padding=draw(st.sampled_from(("minus_one", "plus_one", "zero") if exact else ("minus_one", "plus_one"))),
         shortcut=draw(st.sampled_from(("conv8", "binary", "duplicate"))),
         residual_bits=draw(st.integers(7, 10)),
