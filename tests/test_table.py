@@ -104,4 +104,9 @@ def test_a_recipe_goes_on_and_writes_into_its_folder(images, tmp_path, capsys):
 def test_order():
     assert in_order(["reactnet18-ptq"], "short") == ["reactnet18-none", "reactnet18-ptq"]
     assert in_order(["reactnet18-qat-distilled"], "short") == ["twin18", "reactnet18-qat-distilled"]
-    assert in_order(recipes.names(), "source")[-1].startswith("reactnet18-qat-from-none")
+    assert in_order(["bireal18-maj3-from-qat"], "day") == ["bireal18-qat", "bireal18-maj3-from-qat"]
+    everything = in_order(recipes.names(), "source")
+    assert sorted(everything) == recipes.names()
+    for name in everything:
+        needed = [row for row in (recipes.load_recipe(name).start, recipes.load_recipe(name).teacher) if row]
+        assert all(everything.index(row) < everything.index(name) for row in needed), name

@@ -45,7 +45,7 @@ class Length(BaseModel):
 class Recipe(BaseModel):
     """One row.
 
-    ``start``: the recipe whose trained network this one begins with. A ptq row trains nothing: it is that network with votes, and,
+    ``start``: the recipe whose trained network this one begins with; ``part``, of the length's epochs, is enough then, on whole images. A ptq row trains nothing: it is that network with votes, and,
     with ``calibration``, BatchNorm statistics of so many training images. ``epochs`` is the source's own length, in batches of 512;
     ``votes_from`` stands for that of the length (TrainConfig). ``teacher`` is the recipe whose network this one learns from, with
     ``distillation`` as its part of the loss.
@@ -56,6 +56,7 @@ class Recipe(BaseModel):
     title: str
     network: NetworkConfig
     start: str | None = None
+    part: float | None = Field(None, gt=0, lt=1)
     teacher: str | None = None
     distillation: float = Field(0.0, ge=0, le=1)
     calibration: int = Field(0, ge=0)
@@ -73,6 +74,8 @@ class Recipe(BaseModel):
             raise ValueError("strategy ptq needs a start: the recipe of a network trained with none")
         if ptq and (self.epochs or self.label_smoothing or self.votes_from or self.teacher):
             raise ValueError("strategy ptq trains nothing: no epochs, no label_smoothing, no votes_from, no teacher")
+        if self.part and (ptq or not self.start):
+            raise ValueError("part is of a row that is trained on from a start")
         if (self.teacher is None) != (self.distillation == 0):
             raise ValueError("teacher and distillation go together")
         return self
@@ -138,6 +141,8 @@ def configs(name: str, length: str) -> tuple[NetworkConfig, TrainConfig]:
         if recipe.epochs is None:
             raise RecipeError(f"recipe {name} has no length of the source's own: use {', '.join(n for n in lengths() if n != 'source')}")
         train["epochs"] = recipe.epochs
+    if recipe.part is not None:
+        train |= {"epochs": max(1, round(recipe.part * train["epochs"])), "resolutions": ((0.0, 32),)}
     network = _validated(NetworkConfig, {**recipe.network.model_dump(), **width}, f"recipe {name} at length {length}")
     return network, _validated(TrainConfig, train, f"recipe {name} at length {length}")
 

@@ -62,8 +62,15 @@ def in_order(names: list[str], length: str) -> list[str]:
     """Rows that others need first, and without those that the source has no length for, if that is asked for."""
     from brevitas_models.recipes import load_recipe
 
-    found = {name: load_recipe(name) for name in names}
-    needed = {name for recipe in found.values() for name in (recipe.start, recipe.teacher) if name}
-    found |= {name: load_recipe(name) for name in needed}
-    possible = [name for name, recipe in found.items() if length != "source" or recipe.epochs or recipe.start]
-    return sorted(possible, key=lambda name: (bool(found[name].start or found[name].teacher), name))
+    ranks: dict[str, int] = {}
+
+    def rank(name: str) -> int:
+        if name not in ranks:
+            recipe = load_recipe(name)
+            ranks[name] = max((1 + rank(needed) for needed in (recipe.start, recipe.teacher) if needed), default=0)
+        return ranks[name]
+
+    for name in names:
+        rank(name)
+    possible = [name for name in ranks if length != "source" or load_recipe(name).epochs or load_recipe(name).start]
+    return sorted(possible, key=lambda name: (ranks[name], name))

@@ -16,14 +16,16 @@ def test_every_row_can_be_run(name, length):
     recipe = load_recipe(name)
     assert network.strategy == recipe.network.strategy and name.startswith(network.model)
     assert network.width == (recipes.lengths()[length].width or 64)
-    if length == "source" and network.strategy != "ptq":
+    if recipe.part:
+        assert (train.epochs, train.resolutions) == ({"short": 1, "day": 3, "source": recipe.epochs // 4}[length], ((0.0, 32),))
+    elif length == "source" and network.strategy != "ptq":
         assert train.batch == 512 and train.epochs == {"reactnet18": 128, "bireal18": 256, "twin18": 128}[network.model]
 
 
 def test_rows_of_a_length_share_all_but_the_network():
     own = {"label_smoothing": 0.0, "votes_from": 0.0, "distillation": 0.0}
     for length in ("short", "day"):
-        schedules = {configs(name, length)[1].model_copy(update=own) for name in recipes.names()}
+        schedules = {configs(name, length)[1].model_copy(update=own) for name in recipes.names() if not load_recipe(name).part}
         assert len(schedules) == 1
 
 
@@ -45,12 +47,14 @@ def test_titles_differ():
     assert len(set(titles)) == len(titles)
 
 
-def test_starts_are_recipes_that_keep_popcounts():
+def test_starts_and_teachers():
+    """A row starts from its own network: with popcounts kept, or (a part of its length) with exact votes."""
     for name in recipes.names():
-        teacher = load_recipe(name).teacher
-        assert teacher is None or load_recipe(teacher).network.model in TEACHERS
-        start = load_recipe(name).start
-        assert start is None or load_recipe(start).network.strategy == "none"
+        recipe = load_recipe(name)
+        if recipe.start:
+            start = load_recipe(recipe.start).network
+            assert (start.model, start.strategy, start.voter) == (recipe.network.model, "qat" if recipe.part else "none", "exact")
+        assert recipe.teacher is None or load_recipe(recipe.teacher).network.model in TEACHERS
 
 
 GOOD = "title: a row\nnetwork: {model: reactnet18, strategy: qat}\n"
@@ -63,6 +67,7 @@ GOOD = "title: a row\nnetwork: {model: reactnet18, strategy: qat}\n"
         (GOOD + "epochs: 0", "recipe x: epochs: .*greater than or equal to 1, not 0"),
         (GOOD + "label_smoothing: 1", "label_smoothing: .*less than 1"),
         (GOOD + "votes_from: 1", "votes_from: .*less than 1"),
+        (GOOD + "part: 0.5", "part is of a row that is trained on from a start"),
         (GOOD + "distillation: 0.5", "teacher and distillation go together"),
         (GOOD + "teacher: twin18", "teacher and distillation go together"),
         (GOOD + "source: {top1: 120}", "source.top1: .*less than or equal to 100"),
