@@ -111,8 +111,9 @@ class BinaryBlock(nn.Module):
             sums = F.conv2d(bits, weight, stride=self.stride) if exact else self.sums(bits, weight, self.stride)
         divisor, threshold = None, x.new_full((len(weight),), self.voter.threshold)
         if not self.keeps_popcounts:
-            divisor = torch.as_tensor(next(module for module in self.vote.modules() if isinstance(module, PopBinVote)).divisor())
             threshold = self.offset.of(sums) if isinstance(self.offset, VoteThreshold) else threshold
+            vote = next(module for module in self.vote.modules() if isinstance(module, PopBinVote))
+            divisor = torch.as_tensor(vote.divisor(sums - threshold.view(1, -1, 1, 1) if threshold.any() else sums))
         activation = Activation(*self.activation.constants()) if activated else None
         out, mean, var = block_tail(
             sums, self.shortcut(x), divisor, threshold, gamma, norm.weight, norm.bias, norm.eps, self.grid, activation

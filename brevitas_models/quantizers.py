@@ -121,7 +121,7 @@ class PopBinVote(_TensorQuant):
     Args:
         channels: c, input channels of the convolution (Voter.spread for voters that do not count all products).
         kernel: k, its kernel size.
-        division: one of ``DIVISIONS``, or "one" for D = 1 (strategy simple-qat).
+        division: one of ``DIVISIONS`` (rms is WINDOW times the sums' root mean square, found anew in every batch), or "one" for D = 1 (strategy simple-qat).
         threshold: the least sum that votes +1.
     """
 
@@ -134,8 +134,10 @@ class PopBinVote(_TensorQuant):
         if "alpha" in division:
             self.log_alpha = nn.Parameter(torch.zeros(()), requires_grad=train_alpha)
 
-    def divisor(self) -> Tensor | float:
-        """D, a scalar of 1 or more.
+    WINDOW = 1.3  # where learned alphas of c*alpha end
+
+    def divisor(self, s: Tensor) -> Tensor | float:
+        """D, a scalar of 1 or more, for the sums s, less their threshold.
 
         Sums are whole numbers: below 1 only a tie would get a gradient, and that without bound. An alpha that runs to 0 ends at
         D = 1 (simple-qat) and can come back, as its own gradient passes the limit.
@@ -144,13 +146,15 @@ class PopBinVote(_TensorQuant):
             return 1.0
         if self.division == "minmax":
             return self.span
+        if self.division == "rms":
+            return (self.WINDOW * torch.linalg.vector_norm(s.detach()) / math.sqrt(s.numel())).clamp_min(1.0)
         alpha = self.log_alpha.exp()
         divisor = self.span + alpha if self.division.endswith("+alpha") else self.span * alpha
         return divisor + (divisor.clamp_min(1.0) - divisor).detach()
 
     def forward(self, s: Tensor):
         s = s - self.threshold if self.threshold else s
-        vote = ApproxSign.apply(s / self.divisor()) if self.training else bipolar(s)
+        vote = ApproxSign.apply(s / self.divisor(s)) if self.training else bipolar(s)
         return vote, self.one, self.zero_point, self.bit_width
 
 

@@ -38,7 +38,7 @@ def test_the_rows_of_the_source_are_there():
     rows = [r for name, r in found.items() if r.source and name.startswith("reactnet18-qat")]
     divisions = {r.network.division: r.source.top1 for r in rows}
     assert divisions == {"c+alpha": 92.15, "c*k2+alpha": 89.58, "c*alpha": 92.51, "c*k2*alpha": 92.16, "minmax": 89.23}
-    assert set(divisions) == set(DIVISIONS)
+    assert set(divisions) == set(DIVISIONS) - {"rms"}  # ours
     assert (found["bireal18-qat"].source.top1, found["bireal18-qat"].source.top5) == (88.52, 98.38)
 
 
