@@ -152,6 +152,9 @@ void output_tile_back(const Maps &maps, int64_t tile, const float *y, float *m, 
   }
 }
 
+// floats from one of the 36 planes of U to the next, which at powers of two would share their places in a cache
+constexpr int64_t weight_plane(int64_t o, int64_t c) { return o * c + LANES; }
+
 // V and M of a block of tiles: planes [tiles, channels], 36 of each. As many tiles as channels: U, which does not stay in a cache, is then read
 // no more often than they are.
 struct Block {
@@ -159,7 +162,7 @@ struct Block {
   std::unique_ptr<float[]> v, m;
   Block(const Maps &maps, int64_t c, int64_t o)
       : tiles(std::min(maps.tiles(), std::max<int64_t>((c + o) / 2, 48))),
-        v_plane(tiles * c + LANES),  // planes at powers of two would share their places in a cache
+        v_plane(tiles * c + LANES),
         m_plane(tiles * o + LANES),
         v(new float[36 * v_plane]),
         m(new float[36 * m_plane]) {}
@@ -169,7 +172,7 @@ struct Block {
 
 extern "C" {
 
-// y [N, H, W, O] of x [N, H, W, C] and U [36, C, O]
+// y [N, H, W, O] of x [N, H, W, C] and U [36, C, O]; the planes of U are `weight_plane` apart
 void conv_forward(const float *x, const float *u, float *y, int64_t n, int64_t h, int64_t w, int64_t c, int64_t o, float pad) {
   const Maps maps(n, h, w);
   const Block block(maps, c, o);
@@ -181,7 +184,7 @@ void conv_forward(const float *x, const float *u, float *y, int64_t n, int64_t h
     for (int64_t i = 0; i < count; i++) input_tile(maps, first + i, x, v + i * c, c, block.v_plane, pad);
 #pragma omp for schedule(static)
     for (int64_t e = 0; e < 36; e++)
-      multiply({v + e * block.v_plane, c, 1}, {u + e * c * o, o}, {m + e * block.m_plane, o}, count, o, c, false);
+      multiply({v + e * block.v_plane, c, 1}, {u + e * weight_plane(c, o), o}, {m + e * block.m_plane, o}, count, o, c, false);
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < count; i++) output_tile(maps, first + i, m + i * o, y, o, block.m_plane);
   }
@@ -208,8 +211,8 @@ void conv_backward(const float *x, const float *u, const float *grad_y, float *g
 #pragma omp for schedule(static)
       for (int64_t e = 0; e < 36; e++) {
         float *tiles = v + e * block.v_plane, *products = m + e * block.m_plane;
-        multiply({products, 1, o}, {tiles, c}, {grad_u + e * o * c, c}, o, c, count, first > 0);
-        multiply({products, o, 1}, {u + e * o * c, c}, {tiles, c}, count, c, o, false);
+        multiply({products, 1, o}, {tiles, c}, {grad_u + e * weight_plane(o, c), c}, o, c, count, first > 0);
+        multiply({products, o, 1}, {u + e * weight_plane(o, c), c}, {tiles, c}, count, c, o, false);
       }
 #pragma omp for schedule(static)
       for (int64_t image = first / of_image; image <= (first + count - 1) / of_image; image++)
@@ -228,7 +231,7 @@ void weight_tiles(const float *w, float *u, int64_t o, int64_t c) {
       for (int e = 0; e < 9; e++) load(g[e], w + (9 * row + e) * c + k);
       for (int b = 0; b < 3; b++) weight6(g + b, 3, t + b, 3);
       for (int a = 0; a < 6; a++) weight6(t + 3 * a, 1, d + 6 * a, 1);
-      for (int e = 0; e < 36; e++) store(u + (e * o + row) * c + k, d[e]);
+      for (int e = 0; e < 36; e++) store(u + e * weight_plane(o, c) + row * c + k, d[e]);
     }
 }
 
@@ -238,10 +241,23 @@ void weight_tiles_back(const float *u, float *w, int64_t o, int64_t c) {
   for (int64_t row = 0; row < o; row++)
     for (int64_t k = 0; k < c; k += LANES) {
       Vector d[36], t[18], g[9];
-      for (int e = 0; e < 36; e++) load(d[e], u + (e * o + row) * c + k);
+      for (int e = 0; e < 36; e++) load(d[e], u + e * weight_plane(o, c) + row * c + k);
       for (int b = 0; b < 6; b++) weight6_back(d + b, 6, t + b, 6);
       for (int a = 0; a < 3; a++) weight6_back(t + 6 * a, 1, g + 3 * a, 1);
       for (int e = 0; e < 9; e++) store(w + (9 * row + e) * c + k, g[e]);
     }
+}
+
+// w [O, 3, 3, C] as [C, 3, 3, O], in squares that fit into registers
+void swapped(const float *w, float *to, int64_t o, int64_t c) {
+#pragma omp parallel for schedule(static)
+  for (int64_t row = 0; row < o; row += LANES)
+    for (int64_t e = 0; e < 9; e++)
+      for (int64_t k = 0; k < c; k += LANES) {
+        float square[LANES][LANES];
+        for (int64_t i = 0; i < LANES; i++)
+          for (int64_t j = 0; j < LANES; j++) square[j][i] = w[(9 * (row + i) + e) * c + k + j];
+        for (int64_t j = 0; j < LANES; j++) store(to + (9 * (k + j) + e) * o + row, loaded(square[j]));
+      }
 }
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import call, channels_first, channels_last
+from . import LANES, call, channels_first, channels_last
 
 
 class Conv3x3(torch.autograd.Function):
@@ -19,8 +19,9 @@ class Conv3x3(torch.autograd.Function):
     def forward(ctx, x: Tensor, weight: Tensor, pad: float):
         x, weight = channels_last(x), channels_last(weight)
         (n, h, w, c), o = x.shape, len(weight)
-        transformed = torch.empty(36, c, o)
-        call("weight_tiles", weight.permute(3, 1, 2, 0).contiguous(), transformed, c, o)
+        swapped, transformed = torch.empty(c, 3, 3, o), _planes(o, c)
+        call("swapped", weight, swapped, o, c)
+        call("weight_tiles", swapped, transformed, c, o)
         y = torch.empty(n, h, w, o)
         call("conv_forward", x, transformed, y, n, h, w, c, o, pad)
         ctx.pad = pad
@@ -32,12 +33,17 @@ class Conv3x3(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         grad = channels_last(grad)
         (n, h, w, c), o = x.shape, len(weight)
-        transformed, grad_transformed = torch.empty(36, o, c), torch.empty(36, o, c)
+        transformed, grad_transformed = _planes(o, c), _planes(o, c)
         call("weight_tiles", weight, transformed, o, c)
         grad_x, grad_weight = torch.empty(n, h, w, c), torch.empty(o, 3, 3, c)
         call("conv_backward", x, transformed, grad, grad_x, grad_transformed, n, h, w, c, o, ctx.pad)
         call("weight_tiles_back", grad_transformed, grad_weight, o, c)
         return channels_first(grad_x), channels_first(grad_weight), None
+
+
+def _planes(o: int, c: int) -> Tensor:
+    """Memory of transformed weights: 36 planes, LANES floats between them."""
+    return torch.empty(36, o * c + LANES)
 
 
 def conv3x3(x: Tensor, weight: Tensor, pad: float) -> Tensor:
