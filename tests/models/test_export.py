@@ -8,8 +8,10 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.util.cleanup import cleanup_model
 
-from brevitas_models.config import STRATEGIES
+from brevitas_models.config import STRATEGIES, NetworkConfig
+from brevitas_models.errors import ModelError
 from brevitas_models.export import export
+from brevitas_models.networks import build_network
 
 from .networks import lived_in
 
@@ -63,3 +65,10 @@ def test_raw_export_has_named_ends_and_no_constant_arithmetic(exported):
     assert (inputs, [value.name for value in graph.output]) == (["pixels"], ["logits"])
     assert [node.op_type for node in graph.node if not node.domain and constants.issuperset(node.input)] == []
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_no_hardware_is_made_of_a_teacher(tmp_path):
+    twin = build_network(NetworkConfig(model="twin18", strategy="none", width=4))
+    with pytest.raises(ModelError, match="twin18 is a float network, a teacher, and no 1-bit one"):
+        export(twin, tmp_path / "network.onnx")
+    assert not list(tmp_path.iterdir())
