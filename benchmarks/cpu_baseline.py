@@ -21,7 +21,7 @@ import torch
 from brevitas_models.checkpoint import load_checkpoint
 from brevitas_models.config import NetworkConfig
 from brevitas_models.data import load_samples
-from brevitas_models.train import logits_of
+from brevitas_models.evaluate import logits_of
 from brevitas_models.zoo import bundled
 from deploy.network import Network
 from flow.compile import integer_graph

@@ -4,7 +4,7 @@
 
 plain   Brevitas' own QuantConv2d and QuantIdentity (1-bit weights and activations, 8-bit ends), a standard DataLoader with
         torchvision-like augmentation in its workers, AdamW: what a Brevitas user writes first.
-twin    the same layers without a quantizer in this flow's trainer: data on the device, channels last, fused AdamW, torch.compile.
+twin    the same layers without a quantizer (brevitas_models/twin.py) in this flow's trainer: data on the device, channels last, fused AdamW, torch.compile.
 flow    the network of ``flow train``.
 
 All three train the same batches in one run, in turns, and the best turn of each counts: the machines are shared. Exits with 1 where
@@ -32,24 +32,20 @@ from brevitas_models.config import NetworkConfig
 from brevitas_models.data import ImageSet, load_cifar
 from brevitas_models.networks import build_network
 from brevitas_models.augment import Augment
-from brevitas_models.train import device_name
+from brevitas_models.state import device_name
 
 
 class Block(nn.Module):
-    """Shift, sign, convolution, BatchNorm, addition, shift, PReLU, shift; ``binary`` by Brevitas' quantizers or not at all."""
+    """Shift, sign, convolution, BatchNorm, addition, shift, PReLU, shift, by Brevitas' quantizers."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, binary: bool):
+    def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
         shape = dict(kernel_size=3, stride=stride, padding=1, bias=False)
         self.shift = nn.Parameter(torch.zeros(1, inputs, 1, 1))
-        if binary:
-            self.sign = qnn.QuantIdentity(act_quant=SignedBinaryActPerTensorConst)
-            self.conv = qnn.QuantConv2d(inputs, outputs, weight_quant=SignedBinaryWeightPerTensorConst, **shape)
-            pointwise = qnn.QuantConv2d(inputs, outputs, 1, bias=False, weight_quant=Int8WeightPerTensorFloat)
-            self.join = qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat)
-        else:
-            self.sign, self.conv = nn.Hardtanh(), nn.Conv2d(inputs, outputs, **shape)
-            pointwise, self.join = nn.Conv2d(inputs, outputs, 1, bias=False), nn.Identity()
+        self.sign = qnn.QuantIdentity(act_quant=SignedBinaryActPerTensorConst)
+        self.conv = qnn.QuantConv2d(inputs, outputs, weight_quant=SignedBinaryWeightPerTensorConst, **shape)
+        pointwise = qnn.QuantConv2d(inputs, outputs, 1, bias=False, weight_quant=Int8WeightPerTensorFloat)
+        self.join = qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat)
         self.norm = nn.BatchNorm2d(outputs)
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), pointwise, nn.BatchNorm2d(outputs)) if stride == 2 else nn.Identity()
         self.before, self.after = (nn.Parameter(torch.zeros(1, outputs, 1, 1)) for _ in range(2))
@@ -60,16 +56,16 @@ class Block(nn.Module):
         return self.bend(x + self.before) + self.after
 
 
-def reactnet18(width: int, binary: bool) -> nn.Module:
+def reactnet18(width: int) -> nn.Module:
     """The layers of ReActNet-18; pixels 0..255 as input."""
-    quantized = dict(weight_quant=Int8WeightPerTensorFloat) if binary else {}
-    stem = (qnn.QuantConv2d if binary else nn.Conv2d)(3, width, 3, padding=1, bias=False, **quantized)
+    quantized = dict(weight_quant=Int8WeightPerTensorFloat)
+    stem = qnn.QuantConv2d(3, width, 3, padding=1, bias=False, **quantized)
     layers, inputs = [stem, nn.BatchNorm2d(width)], width
     for stage in range(4):
         for index in range(4):
-            layers.append(Block(inputs, width << stage, 2 if stage and not index else 1, binary))
+            layers.append(Block(inputs, width << stage, 2 if stage and not index else 1))
             inputs = width << stage
-    dense = (qnn.QuantLinear if binary else nn.Linear)(inputs, 10, bias=True, **quantized)
+    dense = qnn.QuantLinear(inputs, 10, bias=True, **quantized)
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), dense)
 
 
@@ -91,7 +87,7 @@ class Pictures(Dataset):
 
 
 def plain(images: ImageSet, width: int, batch: int, device: torch.device) -> Callable[[], None]:
-    model = reactnet18(width, binary=True).to(device).train()
+    model = reactnet18(width).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     loader = DataLoader(Pictures(images), batch_size=batch, shuffle=True, num_workers=2, drop_last=True, persistent_workers=True)
     endless = (item for _ in iter(int, 1) for item in loader)
@@ -140,9 +136,10 @@ def main() -> int:
     if by_kernels:
         kernels.keep_memory()  # for all three alike
     network = build_network(NetworkConfig(model="reactnet18", width=arguments.width))
+    twin = build_network(NetworkConfig(model="twin18", strategy="none", width=arguments.width))
     steps = {
         "plain": plain(images, *size, device),
-        "twin": on_device(reactnet18(arguments.width, binary=False), images, arguments.batch, device, True, False),
+        "twin": on_device(twin, images, arguments.batch, device, True, False),
         "flow": on_device(network, images, arguments.batch, device, not by_kernels, True),
     }
     rates = {name: [] for name in steps}

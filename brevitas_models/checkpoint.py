@@ -32,7 +32,7 @@ from .errors import ModelError
 from .metrics import Accuracy
 from .networks import build_network, is_binary_weight, load_weights
 from .quantizers import mean_magnitude
-from .train import TrainError, command_line, read_state
+from .state import TrainError, command_line, read_state
 
 MAGIC = b"POPBIN\r\n"
 DIGEST_BYTES = 32

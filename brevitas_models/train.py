@@ -6,8 +6,6 @@ import io
 import json
 import math
 import os
-import platform
-import shlex
 import signal
 import threading
 import time
@@ -15,7 +13,6 @@ from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -24,67 +21,14 @@ from .augment import MIDDLE, Augment, resized
 from .blocks import BinaryNetwork
 from .config import NetworkConfig, TrainConfig
 from .data import ImageSet
-from .errors import ModelError
-from .metrics import Accuracy, top1_top5
+from .evaluate import accuracy, logits_of
+from .metrics import Accuracy
 from .networks import build_network, load_weights, weights_for
+from .state import TrainError, command_line, device_name, read_state
 from .voters import parse_voter
 from .world import World
 
 SCHEDULE = ("epochs", "lr", "warmup", "resolutions", "votes_from")  # what may change in the middle of a run
-
-
-class TrainError(ModelError):
-    """Training cannot go on; the message says why and what is kept."""
-
-
-@torch.no_grad()
-def logits_of(model: torch.nn.Module, images: np.ndarray, batch: int = 250) -> np.ndarray:
-    """Logits [N, classes] of whole images, uint8 [N, 32, 32, 3]; the model is put into evaluation mode."""
-    device = next(model.parameters()).device
-    model.eval()
-    found = []
-    for start in range(0, len(images), batch):
-        pixels = torch.from_numpy(images[start : start + batch]).to(device).permute(0, 3, 1, 2).float()
-        found.append(model(pixels.contiguous(memory_format=torch.channels_last)).cpu().numpy())
-    return np.concatenate(found)
-
-
-def accuracy(model: torch.nn.Module, images: ImageSet) -> tuple[float, float]:
-    """Top-1 and top-5 in percent, on whole images at full resolution."""
-    return top1_top5(logits_of(model, images.images), images.labels)
-
-
-def command_line(network: NetworkConfig, config: TrainConfig, init: str | None = None, teacher: str | None = None) -> str:
-    """The ``flow train`` call with these settings, whatever started the run."""
-    sizes = ",".join(f"{start:g}:{size}" for start, size in config.resolutions)
-    words = ["flow", "train", "--model", network.model, "--strategy", network.strategy, "--width", str(network.width),
-             "--epochs", str(config.epochs), "--batch", str(config.batch), "--lr", f"{config.lr:g}",
-             "--seed", str(config.seed), "--resolutions", sizes]
-    for name in ("division", "voter", "threshold", "shortcut", "padding", "slopes"):
-        if getattr(network, name) != NetworkConfig.model_fields[name].default:
-            words += [f"--{name}", getattr(network, name)]
-    for name in ("residual_bits", "residual_fraction"):
-        if getattr(network, name) != NetworkConfig.model_fields[name].default:
-            words += [f"--{name.replace('_', '-')}", str(getattr(network, name))]
-    words += ["--label-smoothing", f"{config.label_smoothing:g}"] * (config.label_smoothing > 0)
-    words += ["--votes-from", f"{config.votes_from:g}"] * (config.votes_from > 0 and network.strategy != "none")
-    words += ["--no-train-alpha"] * (not network.train_alpha)
-    words += ["--bf16"] * config.bf16 + ["--no-compile"] * (not config.compile)
-    if config.distillation:
-        words += ["--distillation", f"{config.distillation:g}", "--temperature", f"{config.temperature:g}", "--teacher", str(teacher)]
-    return shlex.join(words + (["--init", init] if init else []))
-
-
-def device_name(device: torch.device) -> str:
-    """The processor, and how many threads of it are used; or the GPU."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return f"{name}, {torch.get_num_threads()} threads"
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
@@ -453,22 +397,3 @@ def kept(network: NetworkConfig) -> NetworkConfig:
     """What ``network`` is as long as popcounts are kept: strategy none, without all that only votes have."""
     votes = ["division", "train_alpha", "threshold"] + ["voter"] * (parse_voter(network.voter).sample == 1)
     return network.model_copy(update={"strategy": "none", **{name: NetworkConfig.model_fields[name].default for name in votes}})
-
-
-def read_state(path: Path, device: torch.device | str = "cpu") -> dict:
-    """The content of a ``state.pt``.
-
-    Raises:
-        TrainError: it is missing, damaged or something else.
-    """
-    if not path.is_file():
-        raise TrainError(f"no training state at {path}: give the folder of a training run")
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch.load raises half a dozen kinds
-        reason = str(error).split("\n")[0]
-        raise TrainError(f"{path} is damaged ({reason}): remove it to start again") from error
-    needed = {"network", "config", "model", "optimizer", "step", "seconds", "history", "source"}
-    if not isinstance(state, dict) or not needed <= state.keys():
-        raise TrainError(f"{path} is no training state of flow: remove it to start again")
-    return state

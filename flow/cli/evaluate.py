@@ -22,7 +22,7 @@ Execute = Callable[["np.ndarray"], "np.ndarray"]
 
 
 def torch_backend(network: nn.Module) -> Execute:
-    from brevitas_models.train import logits_of
+    from brevitas_models.evaluate import logits_of
 
     return lambda images: logits_of(network, images)
 

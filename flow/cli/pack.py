@@ -19,7 +19,7 @@ def pack(
     """Make checkpoint.popbin and its model card from the present state of a run; the card says how far it came."""
     from brevitas_models.checkpoint import Accuracy, from_training_state
     from brevitas_models.data import load_cifar
-    from brevitas_models.train import accuracy
+    from brevitas_models.evaluate import accuracy
 
     network, metadata = from_training_state(run / "state.pt")
     test = same_classes(network.config, load_cifar(data, "test")).spread(images)

@@ -24,7 +24,7 @@ def ptq(
     from brevitas_models.checkpoint import Accuracy, load_checkpoint
     from brevitas_models.data import load_cifar
     from brevitas_models.networks import converted, settle_statistics
-    from brevitas_models.train import accuracy
+    from brevitas_models.evaluate import accuracy
 
     source, metadata = load_checkpoint(checkpoint, strategy="none")
     network = converted(source, strategy="ptq", **({"voter": voter} if voter else {}))

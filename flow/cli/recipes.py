@@ -9,10 +9,11 @@ import typer
 
 from brevitas_models.checkpoint import Accuracy, Metadata, from_training_state, load_checkpoint
 from brevitas_models.data import ImageSet
+from brevitas_models.evaluate import accuracy
 from brevitas_models.networks import converted, settle_statistics
 from brevitas_models.recipes import Recipe, RecipeError, configs, load_recipe
 from brevitas_models.results import Result, write_result
-from brevitas_models.train import Trainer, accuracy
+from brevitas_models.train import Trainer
 from brevitas_models.world import join
 from flow.cli.common import write_checkpoint
 from flow.cli.progress import TrainingProgress

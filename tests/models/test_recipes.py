@@ -5,7 +5,7 @@ import pytest
 from brevitas_models import recipes
 from brevitas_models.config import DIVISIONS, STRATEGIES, TEACHERS
 from brevitas_models.recipes import RecipeError, configs, load_recipe, parse_recipe
-from brevitas_models.train import command_line
+from brevitas_models.state import command_line
 
 ROWS = [(name, length) for name in recipes.names() for length in recipes.lengths()]
 

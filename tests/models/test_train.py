@@ -11,7 +11,9 @@ import torch
 from brevitas_models.checkpoint import from_training_state
 from brevitas_models.config import NetworkConfig, TrainConfig
 from brevitas_models.data import ImageSet
-from brevitas_models.train import Trainer, TrainError, accuracy, command_line, distance, logits_of
+from brevitas_models.evaluate import accuracy, logits_of
+from brevitas_models.state import TrainError, command_line
+from brevitas_models.train import Trainer, distance
 
 NETWORK = NetworkConfig(width=4)
 

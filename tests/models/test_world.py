@@ -10,7 +10,8 @@ import torch
 
 from brevitas_models.config import NetworkConfig, TrainConfig
 from brevitas_models.data import load_samples
-from brevitas_models.train import Trainer, TrainError, read_state
+from brevitas_models.state import TrainError, read_state
+from brevitas_models.train import Trainer
 from brevitas_models.world import World, join
 
 NETWORK = NetworkConfig(model="reactnet18", width=4)

@@ -1,0 +1,68 @@
+"""What a training run leaves behind: its state, and how it was made."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from pathlib import Path
+
+import torch
+
+from .config import NetworkConfig, TrainConfig
+from .errors import ModelError
+
+
+class TrainError(ModelError):
+    """Training cannot go on; the message says why and what is kept."""
+
+
+def command_line(network: NetworkConfig, config: TrainConfig, init: str | None = None, teacher: str | None = None) -> str:
+    """The ``flow train`` call with these settings, whatever started the run."""
+    sizes = ",".join(f"{start:g}:{size}" for start, size in config.resolutions)
+    words = ["flow", "train", "--model", network.model, "--strategy", network.strategy, "--width", str(network.width),
+             "--epochs", str(config.epochs), "--batch", str(config.batch), "--lr", f"{config.lr:g}",
+             "--seed", str(config.seed), "--resolutions", sizes]
+    for name in ("division", "voter", "threshold", "shortcut", "padding", "slopes"):
+        if getattr(network, name) != NetworkConfig.model_fields[name].default:
+            words += [f"--{name}", getattr(network, name)]
+    for name in ("residual_bits", "residual_fraction"):
+        if getattr(network, name) != NetworkConfig.model_fields[name].default:
+            words += [f"--{name.replace('_', '-')}", str(getattr(network, name))]
+    words += ["--label-smoothing", f"{config.label_smoothing:g}"] * (config.label_smoothing > 0)
+    words += ["--votes-from", f"{config.votes_from:g}"] * (config.votes_from > 0 and network.strategy != "none")
+    words += ["--no-train-alpha"] * (not network.train_alpha)
+    words += ["--bf16"] * config.bf16 + ["--no-compile"] * (not config.compile)
+    if config.distillation:
+        words += ["--distillation", f"{config.distillation:g}", "--temperature", f"{config.temperature:g}", "--teacher", str(teacher)]
+    return shlex.join(words + (["--init", init] if init else []))
+
+
+def device_name(device: torch.device) -> str:
+    """The processor, and how many threads of it are used; or the GPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{name}, {torch.get_num_threads()} threads"
+
+
+def read_state(path: Path, device: torch.device | str = "cpu") -> dict:
+    """The content of a ``state.pt``.
+
+    Raises:
+        TrainError: it is missing, damaged or something else.
+    """
+    if not path.is_file():
+        raise TrainError(f"no training state at {path}: give the folder of a training run")
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch.load raises half a dozen kinds
+        reason = str(error).split("\n")[0]
+        raise TrainError(f"{path} is damaged ({reason}): remove it to start again") from error
+    needed = {"network", "config", "model", "optimizer", "step", "seconds", "history", "source"}
+    if not isinstance(state, dict) or not needed <= state.keys():
+        raise TrainError(f"{path} is no training state of flow: remove it to start again")
+    return state
