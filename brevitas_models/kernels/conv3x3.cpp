@@ -248,16 +248,16 @@ void weight_tiles_back(const float *u, float *w, int64_t o, int64_t c) {
     }
 }
 
-// w [O, 3, 3, C] as [C, 3, 3, O], in squares that fit into registers
+// w [O, 3, 3, C] as [C, 3, 3, O]
 void swapped(const float *w, float *to, int64_t o, int64_t c) {
 #pragma omp parallel for schedule(static)
   for (int64_t row = 0; row < o; row += LANES)
     for (int64_t e = 0; e < 9; e++)
       for (int64_t k = 0; k < c; k += LANES) {
-        float square[LANES][LANES];
-        for (int64_t i = 0; i < LANES; i++)
-          for (int64_t j = 0; j < LANES; j++) square[j][i] = w[(9 * (row + i) + e) * c + k + j];
-        for (int64_t j = 0; j < LANES; j++) store(to + (9 * (k + j) + e) * o + row, loaded(square[j]));
+        Vector square[LANES];
+        for (int64_t i = 0; i < LANES; i++) load(square[i], w + (9 * (row + i) + e) * c + k);
+        transpose(square);
+        for (int64_t j = 0; j < LANES; j++) store(to + (9 * (k + j) + e) * o + row, square[j]);
       }
 }
 }

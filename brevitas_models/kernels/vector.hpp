@@ -28,3 +28,34 @@ static inline Vector floored(Vector x) {
   const Vector near = rounded(x);
   return near - kept(near > x, all(1.0f));
 }
+
+// lanes of a and b, numbered one after the other
+#ifdef __clang__
+#define SHUFFLED(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLED(a, b, ...) __builtin_shuffle(a, b, Mask{__VA_ARGS__})
+#endif
+
+// swaps the blocks of D lanes that lie across the diagonal, in every square of 2D lines and lanes
+template <int D>
+static inline void swap_blocks(Vector *lines) {
+#define FROM(lane, shift) ((lane) & D ? LANES + (lane) - D + shift : (lane) + shift)
+#define FROM4(lane, shift) FROM(lane, shift), FROM(lane + 1, shift), FROM(lane + 2, shift), FROM(lane + 3, shift)
+#define FROM16(shift) FROM4(0, shift), FROM4(4, shift), FROM4(8, shift), FROM4(12, shift)
+  for (int i = 0; i < LANES; i++)
+    if (!(i & D)) {
+      const Vector a = lines[i], b = lines[i + D];
+      lines[i] = SHUFFLED(a, b, FROM16(0));
+      lines[i + D] = SHUFFLED(a, b, FROM16(D));
+    }
+#undef FROM16
+#undef FROM4
+#undef FROM
+}
+
+static inline void transpose(Vector *lines) {
+  swap_blocks<8>(lines);
+  swap_blocks<4>(lines);
+  swap_blocks<2>(lines);
+  swap_blocks<1>(lines);
+}

@@ -46,7 +46,10 @@ def seed():
 
 
 @pytest.mark.parametrize("pad", [-1.0, 0.0, 1.0])
-@pytest.mark.parametrize(("n", "c", "o", "h", "w"), [(1, 16, 16, 1, 1), (2, 32, 48, 6, 9), (3, 16, 32, 4, 8), (9, 512, 16, 3, 5)])
+@pytest.mark.parametrize(
+    ("n", "c", "o", "h", "w"),
+    [(1, 16, 16, 1, 1), (5, 80, 32, 2, 3), (7, 16, 144, 1, 2), (40, 512, 16, 3, 3), (2, 32, 48, 6, 9), (3, 16, 32, 4, 8), (9, 512, 16, 3, 5)],
+)
 def test_convolution(n, c, o, h, w, pad):
     x, weight = signs(n, c, h, w), signs(o, c, 3, 3)
     found = gradients(lambda x, weight: conv3x3(x, weight, pad), x, weight)
