@@ -104,8 +104,8 @@ class BinaryBlock(nn.Module):
         if self.voter.sample > 1:
             bits = bits[:, :: self.voter.sample].contiguous(memory_format=torch.channels_last)
         weight, gamma = WeightSign.apply(self.conv.weight)
-        if exact and weight.shape[2:] == (3, 3) and self.stride == 1 and kernels.usable(x.device, bits.shape[1]):
-            sums = conv3x3(bits, weight, self.pad_value)
+        if exact and weight.shape[2:] == (3, 3) and kernels.usable(x.device, bits.shape[1]):
+            sums = conv3x3(bits, weight, self.pad_value, self.stride)
         else:
             bits = F.pad(bits, (self.padding,) * 4, value=self.pad_value)
             sums = F.conv2d(bits, weight, stride=self.stride) if exact else self.sums(bits, weight, self.stride)

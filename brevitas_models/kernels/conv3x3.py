@@ -7,11 +7,12 @@ whole numbers, so rounding them makes the forward pass exact; gradients carry fl
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from . import LANES, call, channels_first, channels_last
 
-SMALL = 3  # pixels: sides of maps up to which the direct way is the faster one
+SMALL = {1: 3, 2: 8}  # pixels: sides of inputs up to which the direct way is the faster one, for each stride
 
 
 class Conv3x3(torch.autograd.Function):
@@ -21,14 +22,9 @@ class Conv3x3(torch.autograd.Function):
     def forward(ctx, x: Tensor, weight: Tensor, pad: float):
         x, weight = channels_last(x), channels_last(weight)
         (n, h, w, c), o = x.shape, len(weight)
-        swapped, y = torch.empty(c, 3, 3, o), torch.empty(n, h, w, o)
-        call("swapped", weight, swapped, o, c)
-        if max(h, w) <= SMALL:
-            call("small_forward", x, swapped, y, n, h, w, c, o, pad)
-        else:
-            transformed = _planes(o, c)
-            call("weight_tiles", swapped, transformed, c, o)
-            call("conv_forward", x, transformed, y, n, h, w, c, o, pad)
+        y, transformed = torch.empty(n, h, w, o), _planes(o, c)
+        call("weight_tiles", _swapped(weight), transformed, c, o)
+        call("conv_forward", x, transformed, y, n, h, w, c, o, pad)
         ctx.pad = pad
         ctx.save_for_backward(x, weight)
         return channels_first(y)
@@ -38,16 +34,44 @@ class Conv3x3(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         grad = channels_last(grad)
         (n, h, w, c), o = x.shape, len(weight)
+        transformed, grad_transformed = _planes(o, c), _planes(o, c)
+        call("weight_tiles", weight, transformed, o, c)
         grad_x, grad_weight = torch.empty(n, h, w, c), torch.empty(o, 3, 3, c)
-        if max(h, w) <= SMALL:
-            call("small_backward", weight, grad, grad_x, n, h, w, c, o)
-            call("small_weights_back", x, grad, grad_weight, n, h, w, c, o, ctx.pad)
-        else:
-            transformed, grad_transformed = _planes(o, c), _planes(o, c)
-            call("weight_tiles", weight, transformed, o, c)
-            call("conv_backward", x, transformed, grad, grad_x, grad_transformed, n, h, w, c, o, ctx.pad)
-            call("weight_tiles_back", grad_transformed, grad_weight, o, c)
+        call("conv_backward", x, transformed, grad, grad_x, grad_transformed, n, h, w, c, o, ctx.pad)
+        call("weight_tiles_back", grad_transformed, grad_weight, o, c)
         return channels_first(grad_x), channels_first(grad_weight), None
+
+
+class SmallConv3x3(torch.autograd.Function):
+    """The same directly, of stride 1 or 2, for small maps."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, pad: float, stride: int):
+        x, weight = channels_last(x), channels_last(weight)
+        (n, h, w, c), o = x.shape, len(weight)
+        y = torch.empty(n, -(-h // stride), -(-w // stride), o)
+        call("small_forward", x, _swapped(weight), y, n, h, w, stride, c, o, pad)
+        ctx.pad, ctx.stride = pad, stride
+        ctx.save_for_backward(x, weight)
+        return channels_first(y)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        x, weight = ctx.saved_tensors
+        grad = channels_last(grad)
+        (n, h, w, c), o = x.shape, len(weight)
+        grad_x, grad_weight = torch.empty(n, h, w, c), torch.empty(o, 3, 3, c)
+        call("small_backward", weight, grad, grad_x, n, h, w, ctx.stride, c, o)
+        call("small_weights_back", x, grad, grad_weight, n, h, w, ctx.stride, c, o, ctx.pad)
+        return channels_first(grad_x), channels_first(grad_weight), None, None
+
+
+def _swapped(weight: Tensor) -> Tensor:
+    """[O, 3, 3, C] as [C, 3, 3, O]."""
+    o, _, _, c = weight.shape
+    swapped = torch.empty(c, 3, 3, o)
+    call("swapped", weight, swapped, o, c)
+    return swapped
 
 
 def _planes(o: int, c: int) -> Tensor:
@@ -55,6 +79,16 @@ def _planes(o: int, c: int) -> Tensor:
     return torch.empty(36, o * c + LANES)
 
 
-def conv3x3(x: Tensor, weight: Tensor, pad: float) -> Tensor:
-    """`Conv3x3` as a function."""
-    return Conv3x3.apply(x, weight, pad)
+def conv3x3(x: Tensor, weight: Tensor, pad: float, stride: int = 1) -> Tensor:
+    """Sums [N, O, H/stride, W/stride], rounded up, by the faster way.
+
+    Args:
+        x: [N, C, H, W] of whole numbers, N, C and O being what `usable` asks for.
+        weight: [O, C, 3, 3] of -1, 0 and 1.
+        pad: value of a border of one pixel.
+    """
+    if max(x.shape[2:]) <= SMALL[stride]:
+        return SmallConv3x3.apply(x, weight, pad, stride)
+    if stride == 1:
+        return Conv3x3.apply(x, weight, pad)
+    return F.conv2d(F.pad(x, (1,) * 4, value=pad), weight, stride=stride)

@@ -45,15 +45,16 @@ def seed():
     torch.manual_seed(7)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("pad", [-1.0, 0.0, 1.0])
 @pytest.mark.parametrize(
     ("n", "c", "o", "h", "w"),
     [(1, 16, 16, 1, 1), (5, 80, 32, 2, 3), (7, 16, 144, 1, 2), (40, 512, 16, 3, 3), (2, 32, 48, 6, 9), (3, 16, 32, 4, 8), (9, 512, 16, 3, 5)],
 )
-def test_convolution(n, c, o, h, w, pad):
+def test_convolution(n, c, o, h, w, pad, stride):
     x, weight = signs(n, c, h, w), signs(o, c, 3, 3)
-    found = gradients(lambda x, weight: conv3x3(x, weight, pad), x, weight)
-    wanted = gradients(lambda x, weight: F.conv2d(F.pad(x, (1,) * 4, value=pad), weight), x, weight)
+    found = gradients(lambda x, weight: conv3x3(x, weight, pad, stride), x, weight)
+    wanted = gradients(lambda x, weight: F.conv2d(F.pad(x, (1,) * 4, value=pad), weight, stride=stride), x, weight)
     assert torch.equal(found[0], wanted[0])
     for a, b in zip(found[1:], wanted[1:]):
         assert_close(a, b)
