@@ -90,13 +90,16 @@ def load_results(folder: Path = FOLDER) -> dict[Key, Result]:
 
 
 def table(results: dict[Key, Result]) -> list[dict[str, str]]:
-    """Rows of text under COLUMNS: every recipe at every length and on every data set that any has; those without a result say so.
+    """Rows of text under COLUMNS: every recipe at the first of the lengths, which is common to all, and what was run at the others.
 
-    Of a recipe that was run with several seeds: the mean and the standard deviation of a run.
+    Recipes without a result at the common length say so. Of one that was run with several seeds: the mean and the standard deviation
+    of a run.
     """
-    there = sorted({key[1:3] for key in results}, key=lambda key: (key[1], list(lengths()).index(key[0])))
+    order = list(lengths())
+    there = sorted({key[1:3] for key in results}, key=lambda key: (key[1], order.index(key[0])))
     rows = [(recipe, length, classes) for length, classes in there for recipe in sorted(names(), key=_order)]
-    return [_row(*row[:2], [results[key] for key in sorted(results) if key[:3] == row]) for row in rows]
+    runs = {row: [results[key] for key in sorted(results) if key[:3] == row] for row in rows}
+    return [_row(*row[:2], found) for row, found in runs.items() if found or row[1] == order[0]]
 
 
 def _order(name: str) -> tuple:
