@@ -4,7 +4,8 @@
 
 plain   Brevitas' own QuantConv2d and QuantIdentity (1-bit weights and activations, 8-bit ends), a standard DataLoader with
         torchvision-like augmentation in its workers, AdamW: what a Brevitas user writes first.
-twin    the same layers without a quantizer (brevitas_models/twin.py) in this flow's trainer: data on the device, channels last, fused AdamW, torch.compile.
+twin    the same layers without a quantizer (brevitas_models/twin.py) in this flow's trainer: data on the device, channels last, fused AdamW,
+        torch.compile.
 flow    the network of ``flow train``.
 
 All three train the same batches in one run, in turns, and the best turn of each counts: the machines are shared. Exits with 1 where

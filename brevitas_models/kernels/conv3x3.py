@@ -16,42 +16,20 @@ SMALL = {1: 3, 2: 8}  # pixels: sides of inputs up to which the direct way is th
 
 
 class Conv3x3(torch.autograd.Function):
-    """x [N, C, H, W] and weight [O, C, 3, 3] of -1, 0 and 1, a border of one pixel of value ``pad``: sums [N, O, H, W]."""
+    """Sums [N, O, H/stride, W/stride], rounded up, as `conv3x3` says; ``small``: directly, which any stride may be."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, pad: float):
-        x, weight = channels_last(x), channels_last(weight)
-        (n, h, w, c), o = x.shape, len(weight)
-        y, transformed = torch.empty(n, h, w, o), _planes(o, c)
-        call("weight_tiles", _swapped(weight), transformed, c, o)
-        call("conv_forward", x, transformed, y, n, h, w, c, o, pad)
-        ctx.pad = pad
-        ctx.save_for_backward(x, weight)
-        return channels_first(y)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        x, weight = ctx.saved_tensors
-        grad = channels_last(grad)
-        (n, h, w, c), o = x.shape, len(weight)
-        transformed, grad_transformed = _planes(o, c), _planes(o, c)
-        call("weight_tiles", weight, transformed, o, c)
-        grad_x, grad_weight = torch.empty(n, h, w, c), torch.empty(o, 3, 3, c)
-        call("conv_backward", x, transformed, grad, grad_x, grad_transformed, n, h, w, c, o, ctx.pad)
-        call("weight_tiles_back", grad_transformed, grad_weight, o, c)
-        return channels_first(grad_x), channels_first(grad_weight), None
-
-
-class SmallConv3x3(torch.autograd.Function):
-    """The same directly, of stride 1 or 2, for small maps."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, pad: float, stride: int):
+    def forward(ctx, x: Tensor, weight: Tensor, pad: float, stride: int, small: bool):
         x, weight = channels_last(x), channels_last(weight)
         (n, h, w, c), o = x.shape, len(weight)
         y = torch.empty(n, -(-h // stride), -(-w // stride), o)
-        call("small_forward", x, _swapped(weight), y, n, h, w, stride, c, o, pad)
-        ctx.pad, ctx.stride = pad, stride
+        if small:
+            call("small_forward", x, _swapped(weight), y, n, h, w, stride, c, o, pad)
+        else:
+            transformed = _planes(o, c)
+            call("weight_tiles", _swapped(weight), transformed, c, o)
+            call("conv_forward", x, transformed, y, n, h, w, c, o, pad)
+        ctx.pad, ctx.stride, ctx.small = pad, stride, small
         ctx.save_for_backward(x, weight)
         return channels_first(y)
 
@@ -61,9 +39,15 @@ class SmallConv3x3(torch.autograd.Function):
         grad = channels_last(grad)
         (n, h, w, c), o = x.shape, len(weight)
         grad_x, grad_weight = torch.empty(n, h, w, c), torch.empty(o, 3, 3, c)
-        call("small_backward", weight, grad, grad_x, n, h, w, ctx.stride, c, o)
-        call("small_weights_back", x, grad, grad_weight, n, h, w, ctx.stride, c, o, ctx.pad)
-        return channels_first(grad_x), channels_first(grad_weight), None, None
+        if ctx.small:
+            call("small_backward", weight, grad, grad_x, n, h, w, ctx.stride, c, o)
+            call("small_weights_back", x, grad, grad_weight, n, h, w, ctx.stride, c, o, ctx.pad)
+        else:
+            transformed, grad_transformed = _planes(o, c), _planes(o, c)
+            call("weight_tiles", weight, transformed, o, c)
+            call("conv_backward", x, transformed, grad, grad_x, grad_transformed, n, h, w, c, o, ctx.pad)
+            call("weight_tiles_back", grad_transformed, grad_weight, o, c)
+        return channels_first(grad_x), channels_first(grad_weight), None, None, None
 
 
 def _swapped(weight: Tensor) -> Tensor:
@@ -86,9 +70,9 @@ def conv3x3(x: Tensor, weight: Tensor, pad: float, stride: int = 1) -> Tensor:
         x: [N, C, H, W] of whole numbers, N, C and O being what `usable` asks for.
         weight: [O, C, 3, 3] of -1, 0 and 1.
         pad: value of a border of one pixel.
+        stride: 1 or 2.
     """
-    if max(x.shape[2:]) <= SMALL[stride]:
-        return SmallConv3x3.apply(x, weight, pad, stride)
-    if stride == 1:
-        return Conv3x3.apply(x, weight, pad)
+    small = max(x.shape[2:]) <= SMALL[stride]
+    if small or stride == 1:
+        return Conv3x3.apply(x, weight, pad, stride, small)
     return F.conv2d(F.pad(x, (1,) * 4, value=pad), weight, stride=stride)
