@@ -37,6 +37,12 @@ class BinaryNetwork(nn.Module):
         for block in self.blocks:
             block.keeps_popcounts = keep or self.config.strategy == "none"
 
+    def set_window(self, window: float) -> None:
+        """How wide the gradient of all votes is, whose division number is rms; others have their own."""
+        for vote in self.modules():
+            if isinstance(vote, PopBinVote) and vote.division == "rms":
+                vote.window.fill_(window)
+
 
 class BinaryBlock(nn.Module):
     """[shift,] sign, binary convolution, vote (or popcount), BatchNorm, + shortcut, saturate [, RPReLU].

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
 from .voters import parse_voter
 
@@ -83,7 +83,9 @@ class TrainConfig(BaseModel):
     ``resolutions`` lists (fraction of the steps, image size): the size holds from that
     fraction on. Small images first cost a quarter of the time; the network pools globally,
     so it takes any size. ``votes_from`` is the fraction of the steps from which on votes stand behind the
-    popcounts; until then they are kept, as by strategy none, whatever the voter.
+    popcounts; until then they are kept, as by strategy none, whatever the voter. ``window``: of division rms, D in root mean
+    squares of the sums, at the start and at the end of the run; in between it goes geometrically. A wide window lets all
+    weights learn, a narrow one has the gradient of what is computed, as IR-Net's estimator (Qin et al., CVPR 2020, section 3.3).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -94,6 +96,7 @@ class TrainConfig(BaseModel):
     warmup: float = Field(0.05, ge=0, lt=1)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     votes_from: float = Field(0.0, ge=0, lt=1)
+    window: tuple[PositiveFloat, PositiveFloat] = (1.3, 1.3)  # where learned alphas of c*alpha end
     distillation: float = Field(0.0, ge=0, le=1, description="the teacher's part of the loss, beside that of the labels")
     temperature: float = Field(2.0, gt=0, description="that softens the teacher's answers, and the student's to compare")
     seed: int = 1
@@ -112,6 +115,11 @@ class TrainConfig(BaseModel):
     def resolution(self, progress: float) -> int:
         """Image size at ``progress`` in 0..1."""
         return [size for start, size in self.resolutions if start <= progress][-1]
+
+    def window_at(self, progress: float) -> float:
+        """Window of division rms at ``progress`` in 0..1."""
+        first, last = self.window
+        return first * (last / first) ** progress
 
     def rate(self, progress: float) -> float:
         """Learning rate at ``progress``: linear warm-up, then a cosine to zero."""

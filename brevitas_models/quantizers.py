@@ -19,7 +19,7 @@ from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInject
 from torch import Tensor, nn
 
 from . import kernels
-from .config import DIVISIONS
+from .config import DIVISIONS, TrainConfig
 from .kernels.fixed_point import FixedPointGrid, dense
 from .kernels.moments import var_mean
 
@@ -121,7 +121,8 @@ class PopBinVote(_TensorQuant):
     Args:
         channels: c, input channels of the convolution (Voter.spread for voters that do not count all products).
         kernel: k, its kernel size.
-        division: one of ``DIVISIONS`` (rms is WINDOW times the sums' root mean square, found anew in every batch), or "one" for D = 1 (strategy simple-qat).
+        division: one of ``DIVISIONS`` or "one" for D = 1 (strategy simple-qat). rms is ``window`` times the sums' root mean square, found anew in every
+            batch; a trainer may change the window as it goes (``TrainConfig.window``).
         threshold: the least sum that votes +1.
     """
 
@@ -131,10 +132,10 @@ class PopBinVote(_TensorQuant):
             raise ValueError(f"division {division!r} is unknown: use one of {', '.join(DIVISIONS)}")
         self.division, self.threshold = division, threshold
         self.span = float(channels * (kernel * kernel if "k2" in division or division == "minmax" else 1))
+        if division == "rms":
+            self.register_buffer("window", torch.tensor(TrainConfig().window[0]), persistent=False)
         if "alpha" in division:
             self.log_alpha = nn.Parameter(torch.zeros(()), requires_grad=train_alpha)
-
-    WINDOW = 1.3  # where learned alphas of c*alpha end
 
     def divisor(self, s: Tensor) -> Tensor | float:
         """D, a scalar of 1 or more, for the sums s, less their threshold.
@@ -147,7 +148,7 @@ class PopBinVote(_TensorQuant):
         if self.division == "minmax":
             return self.span
         if self.division == "rms":
-            return (self.WINDOW * torch.linalg.vector_norm(s.detach()) / math.sqrt(s.numel())).clamp_min(1.0)
+            return (self.window * torch.linalg.vector_norm(s.detach()) / math.sqrt(s.numel())).clamp_min(1.0)
         alpha = self.log_alpha.exp()
         divisor = self.span + alpha if self.division.endswith("+alpha") else self.span * alpha
         return divisor + (divisor.clamp_min(1.0) - divisor).detach()

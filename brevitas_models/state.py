@@ -30,6 +30,8 @@ def command_line(network: NetworkConfig, config: TrainConfig, init: str | None =
             words += [f"--{name.replace('_', '-')}", str(getattr(network, name))]
     words += ["--label-smoothing", f"{config.label_smoothing:g}"] * (config.label_smoothing > 0)
     words += ["--votes-from", f"{config.votes_from:g}"] * (config.votes_from > 0 and network.strategy != "none")
+    if network.division == "rms" and config.window != TrainConfig().window:
+        words += ["--window", "{:g}:{:g}".format(*config.window)]
     words += ["--no-train-alpha"] * (not network.train_alpha)
     words += ["--bf16"] * config.bf16 + ["--no-compile"] * (not config.compile)
     if config.distillation:

@@ -28,7 +28,7 @@ from .state import TrainError, command_line, device_name, read_state
 from .voters import parse_voter
 from .world import World
 
-SCHEDULE = ("epochs", "lr", "warmup", "resolutions", "votes_from")  # what may change in the middle of a run
+SCHEDULE = ("epochs", "lr", "warmup", "resolutions", "votes_from", "window")  # what may change in the middle of a run
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
@@ -324,6 +324,8 @@ class Trainer:
         self.model.train()
         if self.voting_step and isinstance(self.model, BinaryNetwork):
             self.model.keep_popcounts(self.step < self.voting_step)
+        if self.network.division == "rms":
+            self.model.set_window(self.config.window_at(self.step / self.steps))
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(self.step / self.steps)
         self.optimizer.zero_grad(set_to_none=True)

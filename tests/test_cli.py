@@ -13,7 +13,8 @@ from brevitas_models.data import ImageSet, load_samples
 from brevitas_models.networks import build_network
 from flow import cli
 from flow.cli.progress import TrainingProgress
-from flow.cli.train import parse_resolutions
+from flow.cli.train import parse_resolutions, parse_window
+from flow.errors import FlowError
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +65,8 @@ WRONG_CALLS = {
     "row": (["table", "--run", "resnet"], "recipe 'resnet' is unknown"),
     "residual": (["train", "--residual-bits", "3"], "residual_bits is 3"),
     "smoothing": (["train", "--label-smoothing", "1"], "label_smoothing is 1"),
+    "window": (["train", "--division", "rms", "--window", "3"], 'of the form "3:0.9"'),
+    "window of another division": (["train", "--window", "3:0.9"], "--window is of --division rms, not of c*alpha"),
     "command": (["frob"], "frob"),
     "option": (["train", "--frob"], "--frob"),
     "number": (["train", "--epochs", "many"], "'--epochs'"),
@@ -81,7 +84,7 @@ def test_wrong_calls(name, capsys):
 
 def test_debug_shows_the_traceback_wherever_it_stands():
     for words in (["--debug", "eval", "--model", "x"], ["eval", "--model", "x", "--debug"]):
-        with pytest.raises(cli.FlowError):
+        with pytest.raises(FlowError):
             cli.main(words)
 
 
@@ -172,6 +175,13 @@ def test_plain_progress_has_rate_and_time_left(capsys):
 
 def test_resolutions():
     assert parse_resolutions("0:16,0.4:24,0.7:32") == ((0.0, 16), (0.4, 24), (0.7, 32))
+
+
+def test_window():
+    assert parse_window("3:0.9") == (3.0, 0.9)
+    for wrong in ("3", "3:", "3:0", "-1:1", "1:2:3", "inf:1", "nan:1"):
+        with pytest.raises(FlowError, match='two numbers above 0, of the form "3:0.9"'):
+            parse_window(wrong)
 
 
 def test_data_of_other_classes(checkpoint, capsys, monkeypatch):

@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
 
 from ..config import NetworkConfig, TrainConfig
 from ..errors import ModelError
@@ -47,7 +47,7 @@ class Recipe(BaseModel):
 
     ``start``: the recipe whose trained network this one begins with; ``part``, of the length's epochs, is enough then, on whole images. A ptq row trains nothing: it is that network with votes, and,
     with ``calibration``, BatchNorm statistics of so many training images. ``epochs`` is the source's own length, in batches of 512;
-    ``votes_from`` stands for that of the length (TrainConfig). ``teacher`` is the recipe whose network this one learns from, with
+    ``votes_from`` and ``window`` stand for those of the length (TrainConfig). ``teacher`` is the recipe whose network this one learns from, with
     ``distillation`` as its part of the loss.
     """
 
@@ -62,6 +62,7 @@ class Recipe(BaseModel):
     calibration: int = Field(0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     votes_from: float | None = Field(None, ge=0, lt=1)
+    window: tuple[PositiveFloat, PositiveFloat] | None = None
     epochs: int | None = Field(None, ge=1)
     source: Figures | None = None
 
@@ -76,6 +77,8 @@ class Recipe(BaseModel):
             raise ValueError("strategy ptq trains nothing: no epochs, no label_smoothing, no votes_from, no teacher")
         if self.part and (ptq or not self.start):
             raise ValueError("part is of a row that is trained on from a start")
+        if self.window and self.network.division != "rms":
+            raise ValueError("window is of division rms only")
         if (self.teacher is None) != (self.distillation == 0):
             raise ValueError("teacher and distillation go together")
         return self
@@ -135,8 +138,7 @@ def configs(name: str, length: str) -> tuple[NetworkConfig, TrainConfig]:
     recipe, time = load_recipe(name), load_length(length)
     width = {} if time.width is None else {"width": time.width}
     train = {**time.train.model_dump(), "label_smoothing": recipe.label_smoothing, "distillation": recipe.distillation}
-    if recipe.votes_from is not None:
-        train["votes_from"] = recipe.votes_from
+    train |= {name: value for name in ("votes_from", "window") if (value := getattr(recipe, name)) is not None}
     if length == "source" and recipe.network.strategy != "ptq":
         if recipe.epochs is None:
             raise RecipeError(f"recipe {name} has no length of the source's own: use {', '.join(n for n in lengths() if n != 'source')}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,13 @@ def train(
     votes_from: Annotated[
         float, typer.Option(help="Fraction of the run from which on votes stand behind the popcounts.")
     ] = DEFAULTS.votes_from,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            help='Of --division rms: D in root mean squares of the sums, at the start and at the end.  [default: "1.3:1.3"]',
+            show_default=False,
+        ),
+    ] = None,
     seed: int = DEFAULTS.seed,
     resolutions: Annotated[
         str, typer.Option(help='Image sizes as "start:size,...", start being a fraction of the run: "0:16,0.4:24,0.7:32".')
@@ -75,9 +83,12 @@ def train(
         model, strategy, width=width, division=division, train_alpha=train_alpha, voter=voter, threshold=threshold,
         shortcut=shortcut, padding=padding, slopes=slopes, residual_bits=residual_bits, residual_fraction=residual_fraction,
     )  # fmt: skip
+    if window is not None and network.division != "rms":
+        raise FlowError(f"--window is of --division rms, not of {network.division}: give that, or leave --window out")
     config = TrainConfig(
         epochs=epochs, batch=batch, lr=lr, seed=seed, label_smoothing=label_smoothing, resolutions=parse_resolutions(resolutions),
         votes_from=votes_from, distillation=distillation, temperature=temperature, compile=compile, bf16=bf16,
+        window=DEFAULTS.window if window is None else parse_window(window),
     )  # fmt: skip
     folder = output or Path("runs") / f"{model}-{network.strategy}"
 
@@ -127,6 +138,17 @@ def train_recipe(
     configs(recipe, length)
     target = torch_device(device)
     run_recipe(recipe, length, (load_cifar(data, "train"), load_cifar(data, "test")), RUNS, FOLDER, target, save_seconds, seed)
+
+
+def parse_window(text: str) -> tuple[float, float]:
+    """"3:0.9" to (3.0, 0.9)."""
+    try:
+        first, last = (float(part) for part in text.split(":"))
+    except ValueError:
+        first = last = 0.0
+    if not (0 < first < math.inf and 0 < last < math.inf):
+        raise FlowError(f'--window {text!r} is not two numbers above 0, of the form "3:0.9"')
+    return first, last
 
 
 def parse_resolutions(text: str) -> tuple[tuple[float, int], ...]:

@@ -42,6 +42,12 @@ def test_division_numbers(division):
     assert divisor(PopBinVote(16, 3, division)) == pytest.approx(SPANS[division])
 
 
+def test_the_window_of_rms_can_be_changed():
+    vote = PopBinVote(16, 3, "rms")
+    vote.window.fill_(3.0)
+    assert divisor(vote) == pytest.approx(3.0 * 212.5**0.5) and not vote.state_dict()
+
+
 @pytest.mark.parametrize("division", [*DIVISIONS, "one"])
 def test_gradient_of_a_vote_is_that_of_approx_sign_of_s_over_d(division):
     vote = PopBinVote(16, 3, division).double()

@@ -23,7 +23,7 @@ def test_every_row_can_be_run(name, length):
 
 
 def test_rows_of_a_length_share_all_but_the_network():
-    own = {"label_smoothing": 0.0, "votes_from": 0.0, "distillation": 0.0}
+    own = {"label_smoothing": 0.0, "votes_from": 0.0, "distillation": 0.0, "window": (1.3, 1.3)}
     for length in ("short", "day"):
         schedules = {configs(name, length)[1].model_copy(update=own) for name in recipes.names() if not load_recipe(name).part}
         assert len(schedules) == 1
@@ -68,6 +68,8 @@ GOOD = "title: a row\nnetwork: {model: reactnet18, strategy: qat}\n"
         (GOOD + "epochs: 0", "recipe x: epochs: .*greater than or equal to 1, not 0"),
         (GOOD + "label_smoothing: 1", "label_smoothing: .*less than 1"),
         (GOOD + "votes_from: 1", "votes_from: .*less than 1"),
+        (GOOD + "window: [3, 0.9]", "window is of division rms only"),
+        (GOOD.replace("}", ", division: rms}") + "window: [3, 0]", "window.1: .*greater than 0, not 0"),
         (GOOD + "part: 0.5", "part is of a row that is trained on from a start"),
         (GOOD + "distillation: 0.5", "teacher and distillation go together"),
         (GOOD + "teacher: twin18", "teacher and distillation go together"),
@@ -100,4 +102,6 @@ def test_unknown_names():
 def test_the_command_tells_what_differs():
     network, train = configs("reactnet18-qat-residual10", "short")
     assert "--residual-bits 10 --residual-fraction 6" in command_line(network, train)
+    assert "--division rms --window 3:0.9" in command_line(*configs("reactnet18-qat-narrowing", "short"))
+    assert "--window" not in command_line(*configs("reactnet18-qat-rms", "short"))
     assert "--label-smoothing 0.1" in command_line(*configs("reactnet18-qat-smoothing", "short"))

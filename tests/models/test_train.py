@@ -12,6 +12,7 @@ from brevitas_models.checkpoint import from_training_state
 from brevitas_models.config import NetworkConfig, TrainConfig
 from brevitas_models.data import ImageSet
 from brevitas_models.evaluate import accuracy, logits_of
+from brevitas_models.quantizers import PopBinVote
 from brevitas_models.state import TrainError, command_line
 from brevitas_models.train import Trainer, distance
 
@@ -231,6 +232,30 @@ def test_votes_that_begin_late(samples, tmp_path, fields):
     equal_states(whole, resumed)
 
 
+@pytest.mark.parametrize("width", [4, 16])  # by the modules, by the kernels
+def test_a_window_that_narrows(samples, tmp_path, width):
+    """Every step has the window of its place in the run; a kill does not matter; others than rms have none."""
+    network = NetworkConfig(model="reactnet18", width=width, division="rms")
+    fields = {"window": (3.0, 0.75)}
+    whole, seen = trainer(samples, tmp_path / "whole", network, **fields), []
+    votes = [module for module in whole.model.modules() if isinstance(module, PopBinVote)]
+    whole.run(lambda line: seen.append([float(vote.window) for vote in votes]) if "step" in line else None, report_every=1)
+    expected = 3.0 * 0.25 ** (np.arange(16) / 16)
+    np.testing.assert_allclose(np.array(seen), np.repeat(expected[:, None], 16, 1), rtol=1e-6)
+
+    killed = trainer(samples, tmp_path / "killed", network, save_seconds=0, **fields)
+    with pytest.raises(Stop):
+        killed.run(stop_at(6), report_every=1)
+    resumed = trainer(samples, tmp_path / "killed", network, **fields)
+    assert resumed.resume() and 0 < resumed.step < 7
+    resumed.run(lambda line: None)
+    equal_states(whole, resumed)
+
+    same = trainer(samples, tmp_path / "same", network)
+    same.run(lambda line: None)
+    assert not all(torch.equal(a, b) for a, b in zip(same.model.parameters(), whole.model.parameters()))
+
+
 def test_only_the_same_run_is_taken_over(samples, tmp_path):
     trunk = trainer(samples, tmp_path / "none", NETWORK.model_copy(update={"strategy": "none"}), **LATE)
     trunk.run(lambda line: None)
@@ -260,6 +285,7 @@ def test_schedule():
     assert [plan.resolution(progress) for progress in (0, 0.39, 0.4, 0.7, 1)] == [16, 16, 24, 32, 32]
     rates = [plan.rate(progress) for progress in np.linspace(0, 1, 101)]
     assert max(rates) == pytest.approx(plan.lr, rel=0.01) and rates[-1] == pytest.approx(0, abs=1e-12) and rates[0] > 0
+    assert [config(window=(4, 1)).window_at(progress) for progress in (0, 0.5, 1)] == [4, 2, 1]
     for wrong in ([(0.1, 32)], [(0.0, 32), (0.5, 31)], [(0.0, 16), (0.7, 24), (0.4, 32)], []):
         with pytest.raises(ValueError, match="resolutions are"):
             config(resolutions=wrong)
