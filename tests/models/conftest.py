@@ -5,7 +5,7 @@ import torch
 from brevitas_models.data import ImageSet, load_samples
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def one_thread():
     """Small networks run faster on one thread, and tests on two workers do not fight for the cores."""
     before = torch.get_num_threads()

@@ -332,8 +332,7 @@ def teacher(samples, tmp_path_factory):
 
 
 def test_a_float_network_learns(samples, teacher):
-    assert teacher.history[-1]["loss"] < teacher.history[0]["loss"] - 0.1
-    assert accuracy(teacher.model, samples.spread(256))[0] > 15  # chance is 10
+    assert accuracy(teacher.model, samples.spread(256))[0] > 25  # chance is 10
     packed, metadata = from_training_state(teacher.state_file)
     assert metadata.network.model == "twin18"
     assert np.array_equal(logits_of(packed, samples.images[:8]), logits_of(teacher.model, samples.images[:8]))
