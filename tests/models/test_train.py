@@ -326,13 +326,14 @@ def test_smoothed_labels_have_another_loss(samples, tmp_path):
 
 @pytest.fixture(scope="module")
 def teacher(samples, tmp_path_factory):
-    run = trainer(samples, tmp_path_factory.mktemp("twin"), NetworkConfig(model="twin18", strategy="none", width=4), epochs=12, lr=1e-2)
+    twin, schedule = NetworkConfig(model="twin18", strategy="none", width=4), {"epochs": 12, "lr": 1e-2, "resolutions": ((0.0, 32),)}
+    run = trainer(samples, tmp_path_factory.mktemp("twin"), twin, **schedule)
     run.run(lambda line: None)
     return run
 
 
 def test_a_float_network_learns(samples, teacher):
-    assert accuracy(teacher.model, samples.spread(256))[0] > 25  # chance is 10
+    assert accuracy(teacher.model, samples.spread(256))[0] > 30  # chance is 10; 40 to 41 with three seeds
     packed, metadata = from_training_state(teacher.state_file)
     assert metadata.network.model == "twin18"
     assert np.array_equal(logits_of(packed, samples.images[:8]), logits_of(teacher.model, samples.images[:8]))
