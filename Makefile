@@ -3,6 +3,7 @@
 #   make test        the tests;  make test-slow  the slow ones;  make test-pynq  the driver over the real pynq (a part of make test)
 #   make notebook    runs the notebook on the demo's build and keeps its outputs;  make test-docker  builds the image and runs a job in it
 #   make random      200 random networks through the whole flow;  make kills  50 random kills of builds and trainings (hours)
+#   make cards       measures every bundled checkpoint again, from its integers, on all of CIFAR-10's test set (DATA=folder)
 # VENV=folder puts the virtual environment elsewhere, PYTHON=python3.12 takes another interpreter.
 
 SHELL := /bin/bash
@@ -10,7 +11,7 @@ VENV ?= .venv
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-slow test-pynq test-docker notebook random kills setup tools
+.PHONY: demo test test-slow test-pynq test-docker notebook random kills cards setup tools
 
 demo: setup
 	$(VENV)/bin/flow build --model bireal18 --strategy qat --target pynq-z2
@@ -48,6 +49,9 @@ random: setup
 
 kills: setup
 	$(VENV)/bin/python -m tests.random_kills --kills 50 --data $(DATA)
+
+cards: setup
+	$(VENV)/bin/python -m tests.cards --data $(DATA)
 
 setup: tools $(VENV)/.ready
 
