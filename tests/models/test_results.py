@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -103,3 +104,8 @@ def test_results_that_ship():
         metadata = load_checkpoint(path)[1]
         if metadata.weights_sha256 in digests:
             assert digests[metadata.weights_sha256].accuracy == metadata.accuracy
+
+
+def test_the_table_of_the_docs_is_the_stored_one():
+    path = Path(__file__).parents[2] / "docs" / "accuracy_table.md"
+    assert path.read_text() == FORMATS["markdown"](table(load_results(FOLDER))), f"flow table --output {path} writes it again"
