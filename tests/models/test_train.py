@@ -39,6 +39,16 @@ def stop_at(step):
     return report
 
 
+def killed_and_resumed(samples, folder, network, **fields) -> Trainer:
+    """A run that was stopped within its sixth step and went on to its end."""
+    with pytest.raises(Stop):
+        trainer(samples, folder, network, save_seconds=0, **fields).run(stop_at(6), report_every=1)
+    resumed = trainer(samples, folder, network, **fields)
+    assert resumed.resume() and 0 < resumed.step < 7
+    resumed.run(lambda line: None)
+    return resumed
+
+
 def test_it_learns(samples, tmp_path):
     lines = []
     run = trainer(samples, tmp_path, epochs=6, lr=1e-2, seed=2)
@@ -223,13 +233,7 @@ def test_votes_that_begin_late(samples, tmp_path, fields):
     assert losses["branch"] == {step: losses["whole"][step] for step in after}
     equal_states(whole, run)
 
-    killed = trainer(samples, tmp_path / "killed", network, save_seconds=0, **LATE)
-    with pytest.raises(Stop):
-        killed.run(stop_at(6), report_every=1)
-    resumed = trainer(samples, tmp_path / "killed", network, **LATE)
-    assert resumed.resume() and 0 < resumed.step < 7
-    resumed.run(lambda line: None)
-    equal_states(whole, resumed)
+    equal_states(whole, killed_and_resumed(samples, tmp_path / "killed", network, **LATE))
 
 
 @pytest.mark.parametrize("width", [4, 16])  # by the modules, by the kernels
@@ -243,13 +247,7 @@ def test_a_window_that_narrows(samples, tmp_path, width):
     expected = 3.0 * 0.25 ** (np.arange(16) / 16)
     np.testing.assert_allclose(np.array(seen), np.repeat(expected[:, None], 16, 1), rtol=1e-6)
 
-    killed = trainer(samples, tmp_path / "killed", network, save_seconds=0, **fields)
-    with pytest.raises(Stop):
-        killed.run(stop_at(6), report_every=1)
-    resumed = trainer(samples, tmp_path / "killed", network, **fields)
-    assert resumed.resume() and 0 < resumed.step < 7
-    resumed.run(lambda line: None)
-    equal_states(whole, resumed)
+    equal_states(whole, killed_and_resumed(samples, tmp_path / "killed", network, **fields))
 
     same = trainer(samples, tmp_path / "same", network)
     same.run(lambda line: None)
@@ -333,6 +331,7 @@ def teacher(samples, tmp_path_factory):
 
 
 def test_a_float_network_learns(samples, teacher):
+    assert teacher.history[-1]["loss"] < teacher.history[0]["loss"] - 0.1
     assert accuracy(teacher.model, samples.spread(256))[0] > 30  # chance is 10; 40 to 41 with three seeds
     packed, metadata = from_training_state(teacher.state_file)
     assert metadata.network.model == "twin18"
