@@ -37,6 +37,12 @@ class BinaryNetwork(nn.Module):
         for block in self.blocks:
             block.keeps_popcounts = keep or self.config.strategy == "none"
 
+    def scale_branches(self, scale: float) -> None:
+        """Sets the BatchNorm scale of the branch of every residual block."""
+        for block in self.blocks:
+            if isinstance(block, BinaryBlock):
+                nn.init.constant_(block.norm.weight, scale)
+
     def set_window(self, window: float) -> None:
         """How wide the gradient of all votes is, whose division number is rms; others have their own."""
         for vote in self.modules():

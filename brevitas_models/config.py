@@ -83,7 +83,9 @@ class TrainConfig(BaseModel):
     ``resolutions`` lists (fraction of the steps, image size): the size holds from that
     fraction on. Small images first cost a quarter of the time; the network pools globally,
     so it takes any size. ``votes_from`` is the fraction of the steps from which on votes stand behind the
-    popcounts; until then they are kept, as by strategy none, whatever the voter. ``window``: of division rms, D in root mean
+    popcounts; until then they are kept, as by strategy none, whatever the voter. ``branch_scale``: the BatchNorm scale of every block's
+    binary branch at the start of the run, the shortcut having 1: branches that start small let residual networks learn sooner
+    (De and Smith, NeurIPS 2020; docs/accuracy.md has what it gives here). ``window``: of division rms, D in root mean
     squares of the sums, at the start and at the end of the run; in between it goes geometrically. A wide window lets all
     weights learn, a narrow one has the gradient of what is computed, as IR-Net's estimator (Qin et al., CVPR 2020, section 3.3).
     """
@@ -96,6 +98,7 @@ class TrainConfig(BaseModel):
     warmup: float = Field(0.05, ge=0, lt=1)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     votes_from: float = Field(0.0, ge=0, lt=1)
+    branch_scale: PositiveFloat = 0.25
     window: tuple[PositiveFloat, PositiveFloat] = (1.3, 1.3)  # where learned alphas of c*alpha end
     distillation: float = Field(0.0, ge=0, le=1, description="the teacher's part of the loss, beside that of the labels")
     temperature: float = Field(2.0, gt=0, description="that softens the teacher's answers, and the student's to compare")

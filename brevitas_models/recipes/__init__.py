@@ -47,7 +47,7 @@ class Recipe(BaseModel):
 
     ``start``: the recipe whose trained network this one begins with; ``part``, of the length's epochs, is enough then, on whole images. A ptq row trains nothing: it is that network with votes, and,
     with ``calibration``, BatchNorm statistics of so many training images. ``epochs`` is the source's own length, in batches of 512;
-    ``votes_from`` and ``window`` stand for those of the length (TrainConfig). ``teacher`` is the recipe whose network this one learns from, with
+    ``votes_from``, ``branch_scale`` and ``window`` stand for those of the length (TrainConfig). ``teacher`` is the recipe whose network this one learns from, with
     ``distillation`` as its part of the loss.
     """
 
@@ -62,6 +62,7 @@ class Recipe(BaseModel):
     calibration: int = Field(0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     votes_from: float | None = Field(None, ge=0, lt=1)
+    branch_scale: PositiveFloat | None = None
     window: tuple[PositiveFloat, PositiveFloat] | None = None
     epochs: int | None = Field(None, ge=1)
     source: Figures | None = None
@@ -138,7 +139,7 @@ def configs(name: str, length: str) -> tuple[NetworkConfig, TrainConfig]:
     recipe, time = load_recipe(name), load_length(length)
     width = {} if time.width is None else {"width": time.width}
     train = {**time.train.model_dump(), "label_smoothing": recipe.label_smoothing, "distillation": recipe.distillation}
-    train |= {name: value for name in ("votes_from", "window") if (value := getattr(recipe, name)) is not None}
+    train |= {name: value for name in ("votes_from", "branch_scale", "window") if (value := getattr(recipe, name)) is not None}
     if length == "source" and recipe.network.strategy != "ptq":
         if recipe.epochs is None:
             raise RecipeError(f"recipe {name} has no length of the source's own: use {', '.join(n for n in lengths() if n != 'source')}")

@@ -23,7 +23,7 @@ def test_every_row_can_be_run(name, length):
 
 
 def test_rows_of_a_length_share_all_but_the_network():
-    own = {"label_smoothing": 0.0, "votes_from": 0.0, "distillation": 0.0, "window": (1.3, 1.3)}
+    own = {"label_smoothing": 0.0, "votes_from": 0.0, "distillation": 0.0, "branch_scale": 0.25, "window": (1.3, 1.3)}
     for length in ("short", "day"):
         schedules = {configs(name, length)[1].model_copy(update=own) for name in recipes.names() if not load_recipe(name).part}
         assert len(schedules) == 1
@@ -67,6 +67,7 @@ GOOD = "title: a row\nnetwork: {model: reactnet18, strategy: qat}\n"
         (GOOD + "epocs: 3", "recipe x: epocs: .*Extra inputs are not permitted, not 3"),
         (GOOD + "epochs: 0", "recipe x: epochs: .*greater than or equal to 1, not 0"),
         (GOOD + "label_smoothing: 1", "label_smoothing: .*less than 1"),
+        (GOOD + "branch_scale: 0", "branch_scale: .*greater than 0, not 0"),
         (GOOD + "votes_from: 1", "votes_from: .*less than 1"),
         (GOOD + "window: [3, 0.9]", "window is of division rms only"),
         (GOOD.replace("}", ", division: rms}") + "window: [3, 0]", "window.1: .*greater than 0, not 0"),
@@ -104,4 +105,6 @@ def test_the_command_tells_what_differs():
     assert "--residual-bits 10 --residual-fraction 6" in command_line(network, train)
     assert "--division rms --window 3:0.9" in command_line(*configs("reactnet18-qat-narrowing", "short"))
     assert "--window" not in command_line(*configs("reactnet18-qat-rms", "short"))
+    assert "--branch-scale 1 " in command_line(*configs("reactnet18-qat-unit-branches", "short")) + " "
+    assert "--branch-scale" not in command_line(*configs("reactnet18-qat", "short"))
     assert "--label-smoothing 0.1" in command_line(*configs("reactnet18-qat-smoothing", "short"))

@@ -236,6 +236,21 @@ def test_votes_that_begin_late(samples, tmp_path, fields):
     equal_states(whole, killed_and_resumed(samples, tmp_path / "killed", network, **LATE))
 
 
+def test_branches_start_small(samples, tmp_path):
+    """Those of residual blocks, not their shortcuts; and not where weights are taken over."""
+    network = NetworkConfig(model="reactnet18", width=4)
+    large = trainer(samples, tmp_path / "large", network, branch_scale=1.0).model
+    small = trainer(samples, tmp_path / "small", network, branch_scale=0.5)
+    for index, (block, other) in enumerate(zip(small.model.blocks, large.blocks)):
+        assert block.norm.weight.eq(0.5).all() and other.norm.weight.eq(1.0).all()
+        if index in (4, 8, 12):
+            assert block.shortcut.conv.norm.weight.eq(1.0).all()
+    small.start_from(large, "large")
+    assert all(block.norm.weight.eq(1.0).all() for block in small.model.blocks)
+    bnn = NetworkConfig(model="bnn_cifar10", strategy="none", width=8)
+    assert trainer(samples, tmp_path / "bnn", bnn, resolutions=((0.0, 32),)).model.blocks[0].norm.weight.eq(1.0).all()
+
+
 @pytest.mark.parametrize("width", [4, 16])  # by the modules, by the kernels
 def test_a_window_that_narrows(samples, tmp_path, width):
     """Every step has the window of its place in the run; a kill does not matter; others than rms have none."""
