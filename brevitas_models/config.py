@@ -84,7 +84,7 @@ class TrainConfig(BaseModel):
     fraction on. Small images first cost a quarter of the time; the network pools globally,
     so it takes any size. ``votes_from`` is the fraction of the steps from which on votes stand behind the
     popcounts; until then they are kept, as by strategy none, whatever the voter. ``branch_scale``: the BatchNorm scale of every block's
-    binary branch at the start of the run, the shortcut having 1: branches that start small let residual networks learn sooner
+    branch at the start of the run, the shortcut having 1: branches that start small let residual networks learn sooner
     (De and Smith, NeurIPS 2020; docs/accuracy.md has what it gives here). ``window``: of division rms, D in root mean
     squares of the sums, at the start and at the end of the run; in between it goes geometrically. A wide window lets all
     weights learn, a narrow one has the gradient of what is computed, as IR-Net's estimator (Qin et al., CVPR 2020, section 3.3).

@@ -96,7 +96,8 @@ def table(results: dict[Key, Result]) -> list[dict[str, str]]:
     of a run.
     """
     order = list(lengths())
-    there = sorted({key[1:3] for key in results}, key=lambda key: (key[1], order.index(key[0])))
+    there = {key[1:3] for key in results} | {(order[0], key[2]) for key in results}
+    there = sorted(there, key=lambda key: (key[1], order.index(key[0])))
     rows = [(recipe, length, classes) for length, classes in there for recipe in sorted(names(), key=_order)]
     runs = {row: [results[key] for key in sorted(results) if key[:3] == row] for row in rows}
     return [_row(*row[:2], found) for row, found in runs.items() if found or row[1] == order[0]]

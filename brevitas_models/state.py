@@ -50,7 +50,8 @@ def device_name(device: torch.device) -> str:
     except OSError:
         lines = []
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return f"{name}, {torch.get_num_threads()} threads"
+    count = torch.get_num_threads()
+    return f"{name}, {count} thread{'s' * (count != 1)}"
 
 
 def read_state(path: Path, device: torch.device | str = "cpu") -> dict:

@@ -91,8 +91,7 @@ class Trainer:
             kernels.keep_memory()
         torch.manual_seed(config.seed)
         self.model = build_network(network).to(self.device, memory_format=torch.channels_last)
-        if isinstance(self.model, BinaryNetwork):
-            self.model.scale_branches(config.branch_scale)
+        self.model.scale_branches(config.branch_scale)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=config.lr, weight_decay=0.0, fused=True
         )

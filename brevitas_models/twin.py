@@ -48,6 +48,11 @@ class Twin18(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.classifier = nn.Linear(inputs, config.classes)
 
+    def scale_branches(self, scale: float) -> None:
+        """Sets the BatchNorm scale of the branch of every block."""
+        for block in self.blocks:
+            nn.init.constant_(block.norm.weight, scale)
+
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.blocks(self.stem((pixels - 128.0) * 2.0**-IMAGE_FRACTION))
         return self.classifier(F.adaptive_avg_pool2d(x, 1).flatten(1))

@@ -51,7 +51,7 @@ def train(
         float, typer.Option(help="Fraction of the run from which on votes stand behind the popcounts.")
     ] = DEFAULTS.votes_from,
     branch_scale: Annotated[
-        float, typer.Option(help="BatchNorm scale of the blocks' binary branches at the start; that of the shortcuts is 1.")
+        float, typer.Option(help="BatchNorm scale of the blocks' branches at the start; that of the shortcuts is 1.")
     ] = DEFAULTS.branch_scale,
     window: Annotated[
         str | None,
