@@ -314,7 +314,7 @@ class Trainer:
                     raise KeyboardInterrupt
 
     def measured(self) -> Accuracy:
-        """Accuracy on the whole test set at the end of the run; two digits hold it exactly for CIFAR-10's 10,000 images."""
+        """Accuracy on the whole test set at the end of the run."""
         if self.step < self.steps:
             raise TrainError(f"the run is at step {self.step} of {self.steps}: its final accuracy is not measured yet")
         line = self.history[-1]
@@ -371,7 +371,7 @@ class Trainer:
             return
         images = self.test if final else self.test.spread(test_images)
         top1, top5 = accuracy(self.model, images)
-        line = {"epoch": epoch, "size": size, "loss": round(loss, 4), "top1": round(top1, 2), "top5": round(top5, 2),
+        line = {"epoch": epoch, "size": size, "loss": round(loss, 4), "top1": top1, "top5": top5,
                 "test_images": len(images), "seconds": round(self.seconds, 1)}
         self.history.append(line)
         self.save()
