@@ -70,6 +70,13 @@ def test_table(tmp_path):
     assert table({}) == []
 
 
+def test_rows_of_the_common_length_are_listed_beside_a_longer_one(tmp_path):
+    write_result(tmp_path, result().model_copy(update={"length": "day"}))
+    rows = table(load_results(tmp_path))
+    assert [row["top-1"] for row in rows if row["length"] == "day"] == ["55.25"]
+    assert [row["top-1"] for row in rows if row["length"] == "short"] == [MISSING] * len(recipes.names())
+
+
 def test_several_seeds_are_one_row(tmp_path):
     for seed, top1 in ((1, 55.0), (2, 57.0), (3, 56.0)):
         write_result(tmp_path, result(top1=top1, seed=seed))
