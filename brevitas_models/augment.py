@@ -11,11 +11,12 @@ MIDDLE = 128  # a pixel of value 128 is the network's zero; crops are padded wit
 
 
 class Augment:
-    """Random 4-pixel shifts and mirroring of uint8 images that stay on the device."""
+    """Random shifts by up to ``shift`` pixels, and mirroring, of uint8 images that stay on the device."""
 
-    def __init__(self, images: ImageSet, device: torch.device):
+    def __init__(self, images: ImageSet, device: torch.device, shift: int = 4):
         pixels = torch.from_numpy(images.images).permute(0, 3, 1, 2)
-        self.padded = F.pad(pixels, (4, 4, 4, 4), value=MIDDLE).to(device)
+        self.shift = shift
+        self.padded = F.pad(pixels, (shift,) * 4, value=MIDDLE).to(device)
         self.labels = torch.from_numpy(images.labels).to(device)
 
     def batch(
@@ -23,7 +24,7 @@ class Augment:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Float pixels [B, 3, 32, 32] and labels [B] of the images ``index``, or of a part of them, which is the same as in the whole."""
         count, device = len(index), self.padded.device
-        shift = torch.randint(0, 9, (2, count), generator=generator)[:, part].to(device)
+        shift = torch.randint(0, 2 * self.shift + 1, (2, count), generator=generator)[:, part].to(device)
         flip = torch.randint(0, 2, (count,), generator=generator)[part].to(device).bool()
         span = torch.arange(32, device=device)
         columns = torch.where(flip[:, None], span.flip(0)[None], span[None]) + shift[1][:, None]

@@ -99,6 +99,7 @@ class TrainConfig(BaseModel):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     votes_from: float = Field(0.0, ge=0, lt=1)
     branch_scale: PositiveFloat = 0.25
+    shift: int = Field(4, ge=0, le=16, description="most pixels that a training image is moved by, either way, in both directions")
     window: tuple[PositiveFloat, PositiveFloat] = (1.3, 1.3)  # where learned alphas of c*alpha end
     distillation: float = Field(0.0, ge=0, le=1, description="the teacher's part of the loss, beside that of the labels")
     temperature: float = Field(2.0, gt=0, description="that softens the teacher's answers, and the student's to compare")

@@ -30,6 +30,7 @@ def command_line(network: NetworkConfig, config: TrainConfig, init: str | None =
             words += [f"--{name.replace('_', '-')}", str(getattr(network, name))]
     if config.branch_scale != TrainConfig().branch_scale and network.model != "bnn_cifar10":
         words += ["--branch-scale", f"{config.branch_scale:g}"]
+    words += ["--shift", str(config.shift)] * (config.shift != TrainConfig().shift)
     words += ["--label-smoothing", f"{config.label_smoothing:g}"] * (config.label_smoothing > 0)
     words += ["--votes-from", f"{config.votes_from:g}"] * (config.votes_from > 0 and network.strategy != "none")
     if network.division == "rms" and config.window != TrainConfig().window:

@@ -95,7 +95,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=config.lr, weight_decay=0.0, fused=True
         )
-        self.data = Augment(train, self.device)
+        self.data = Augment(train, self.device, config.shift)
         self.steps_per_epoch = len(train) // config.batch
         self.steps = self.steps_per_epoch * config.epochs
         self.voting_step = math.ceil(config.votes_from * self.steps)

@@ -53,6 +53,7 @@ def train(
     branch_scale: Annotated[
         float, typer.Option(help="BatchNorm scale of the blocks' branches at the start; that of the shortcuts is 1.")
     ] = DEFAULTS.branch_scale,
+    shift: Annotated[int, typer.Option(min=0, max=16, help="Most pixels that training images are moved by, at random.")] = DEFAULTS.shift,
     window: Annotated[
         str | None,
         typer.Option(
@@ -90,7 +91,7 @@ def train(
         raise FlowError(f"--window is of --division rms, not of {network.division}: give that, or leave --window out")
     config = TrainConfig(
         epochs=epochs, batch=batch, lr=lr, seed=seed, label_smoothing=label_smoothing, resolutions=parse_resolutions(resolutions),
-        votes_from=votes_from, branch_scale=branch_scale, distillation=distillation, temperature=temperature, compile=compile, bf16=bf16,
+        votes_from=votes_from, branch_scale=branch_scale, shift=shift, distillation=distillation, temperature=temperature, compile=compile, bf16=bf16,
         window=DEFAULTS.window if window is None else parse_window(window),
     )  # fmt: skip
     folder = output or Path("runs") / f"{model}-{network.strategy}"

@@ -17,7 +17,8 @@ def test_every_row_can_be_run(name, length):
     assert network.strategy == recipe.network.strategy and name.startswith(network.model)
     assert network.width == (recipes.lengths()[length].width or 64)
     if recipe.part:
-        assert (train.epochs, train.resolutions) == ({"short": 1, "day": 2, "source": recipe.epochs // 4}[length], ((0.0, 32),))
+        whole = recipe.epochs if length == "source" else recipes.lengths()[length].train.epochs
+        assert (train.epochs, train.resolutions) == (max(1, round(recipe.part * whole)), ((0.0, 32),))
     elif length == "source" and network.strategy != "ptq":
         assert train.batch == 512 and train.epochs == {"reactnet18": 128, "bireal18": 256, "twin18": 128}[network.model]
 
@@ -107,4 +108,7 @@ def test_the_command_tells_what_differs():
     assert "--window" not in command_line(*configs("reactnet18-qat-rms", "short"))
     assert "--branch-scale 1 " in command_line(*configs("reactnet18-qat-unit-branches", "short")) + " "
     assert "--branch-scale" not in command_line(*configs("reactnet18-qat", "short"))
+    network, train = configs("reactnet18-qat", "source")
+    assert "--shift" not in command_line(network, train)
+    assert "--shift 0 " in command_line(network, train.model_copy(update={"shift": 0})) + " "
     assert "--label-smoothing 0.1" in command_line(*configs("reactnet18-qat-smoothing", "short"))
