@@ -17,7 +17,7 @@ def test_every_row_can_be_run(name, length):
     assert network.strategy == recipe.network.strategy and name.startswith(network.model)
     assert network.width == (recipes.lengths()[length].width or 64)
     if recipe.part:
-        assert (train.epochs, train.resolutions) == ({"short": 1, "day": 2, "source": recipe.epochs // 4}[length], ((0.0, 32),))
+        assert (train.epochs, train.resolutions) == ({"short": 1, "day": 5, "source": recipe.epochs // 4}[length], ((0.0, 32),))
     elif length == "source" and network.strategy != "ptq":
         assert train.batch == 512 and train.epochs == {"reactnet18": 128, "bireal18": 256, "twin18": 128}[network.model]
 
