@@ -103,7 +103,7 @@ def test_unknown_names():
 def test_the_command_tells_what_differs():
     network, train = configs("reactnet18-qat-residual10", "short")
     assert "--residual-bits 10 --residual-fraction 6" in command_line(network, train)
-    assert "--division rms --window 3:0.9" in command_line(*configs("reactnet18-qat-narrowing", "short"))
+    assert "--division rms --shift 0 --window 3:0.9" in command_line(*configs("reactnet18-qat-narrowing", "short"))
     assert "--window" not in command_line(*configs("reactnet18-qat-rms", "short"))
     assert "--branch-scale 1 " in command_line(*configs("reactnet18-qat-unit-branches", "short")) + " "
     assert "--branch-scale" not in command_line(*configs("reactnet18-qat", "short"))
