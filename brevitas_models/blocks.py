@@ -12,6 +12,7 @@ from .affine import ChannelAffine, fixed_point, update_statistics
 from .config import PAD_VALUES, NetworkConfig
 from .kernels.block_tail import Activation, Grid, block_tail
 from .kernels.conv3x3 import conv3x3
+from .kernels.maj3 import maj3_sums
 from .kernels.shifted_sign import ShiftedSign, WeightSign
 from .quantizers import (
     BinaryWeightQuant, BipolarActivation, Int8WeightQuant, MajorityVote, PopBinVote, StraightThrough, VoteThreshold,
@@ -116,8 +117,9 @@ class BinaryBlock(nn.Module):
         if self.voter.sample > 1:
             bits = bits[:, :: self.voter.sample].contiguous(memory_format=torch.channels_last)
         weight, gamma = WeightSign.apply(self.conv.weight)
-        if exact and weight.shape[2:] == (3, 3) and kernels.usable(x.device, bits.shape[1]):
-            sums = conv3x3(bits, weight, self.pad_value, self.stride)
+        own = conv3x3 if exact else maj3_sums if self.voter.text == "maj3" else None
+        if own and weight.shape[2:] == (3, 3) and kernels.usable(x.device, bits.shape[1]):
+            sums = own(bits, weight, self.pad_value, self.stride)
         else:
             bits = F.pad(bits, (self.padding,) * 4, value=self.pad_value)
             sums = F.conv2d(bits, weight, stride=self.stride) if exact else self.sums(bits, weight, self.stride)

@@ -10,10 +10,11 @@ from brevitas_models import kernels
 from brevitas_models.blocks import BinaryBlock
 from brevitas_models.config import DIVISIONS, NetworkConfig
 from brevitas_models.kernels.conv3x3 import conv3x3
+from brevitas_models.kernels.maj3 import maj3_sums
 from brevitas_models.kernels.moments import var_mean
 from brevitas_models.networks import build_network
 from brevitas_models.quantizers import FixedPoint
-from brevitas_models.sums import GroupedSums
+from brevitas_models.sums import GroupedSums, Maj3Sums
 
 pytestmark = pytest.mark.skipif(kernels.library() is None, reason="no C++ compiler: apt-get install g++")
 
@@ -60,6 +61,18 @@ def test_convolution(n, c, o, h, w, pad, stride):
         assert_close(a, b)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("pad", [-1.0, 1.0])
+@pytest.mark.parametrize(("n", "c", "o", "h", "w"), [(1, 16, 16, 1, 1), (5, 80, 32, 2, 3), (2, 32, 48, 6, 9), (3, 16, 32, 12, 8)])
+def test_majorities_of_three(n, c, o, h, w, pad, stride):
+    x, weight = signs(n, c, h, w), signs(o, c, 3, 3)
+    found = gradients(lambda x, weight: maj3_sums(x, weight, pad, stride), x, weight)
+    wanted = gradients(lambda x, weight: Maj3Sums()(F.pad(x, (1,) * 4, value=pad), weight, stride), x, weight)
+    assert torch.equal(found[0], wanted[0])
+    for a, b in zip(found[1:], wanted[1:]):
+        assert_close(a, b)
+
+
 @pytest.mark.parametrize("weights", [torch.ones, signs])
 def test_convolution_of_the_largest_sums_is_exact(weights):
     weight = weights(32, 1024, 3, 3)
@@ -101,6 +114,7 @@ BLOCKS = [
     dict(strategy="simple-qat", threshold="learned", voter="sample(2)", stride=2),
     dict(strategy="qat", slopes="any"),
     dict(strategy="qat", voter="maj3"),
+    dict(strategy="qat", voter="maj3", padding="plus_one", stride=2),
     dict(strategy="qat", voter="sample(2)"),
     dict(strategy="qat", voter="hierarchical(8,-+)"),
     dict(strategy="qat", voter="hierarchical(28,+-)", stride=2),
@@ -134,6 +148,8 @@ def trained(made, x, monkeypatch, by_kernels):
     assert ("tail_backward_sums" in calls) == by_kernels
     grouped = any(isinstance(module, GroupedSums) for module in made.modules())
     assert ("group_sums_back" in calls) == (by_kernels and grouped)
+    plain = any(isinstance(module, BinaryBlock) and module.stride == 1 for module in made.modules())
+    assert ("conv_backward" in calls) == (by_kernels and plain and not grouped)
     found = {"output": y, "input": grad_x[0], **{name: p.grad for name, p in made.named_parameters()}, **dict(made.named_buffers())}
     return {name: value for name, value in found.items() if value is not None and not name.endswith("num_batches_tracked")}
 
