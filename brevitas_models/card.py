@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .checkpoint import Accuracy, Metadata
+from .config import NetworkConfig
 
 LICENCES = {
     "CIFAR-10 (original)": "published without a licence by Krizhevsky, Nair and Hinton (2009) for research: cite "
@@ -17,7 +18,7 @@ def model_card(metadata: Metadata) -> str:
     network = metadata.network
     progress = f"{metadata.epochs:g} of {metadata.epochs_planned}"
     rows = {
-        "network": f"{network.model}, strategy {network.strategy}, width {network.width}",
+        "network": ", ".join([f"{network.model}, strategy {network.strategy}, width {network.width}", *_choices(network)]),
         "training data": metadata.data,
         "licence of the data": LICENCES.get(metadata.data, "see its publisher"),
         "command": f"`{metadata.command}`" + "".join(f", after {schedule}" for schedule in metadata.earlier),
@@ -32,6 +33,12 @@ def model_card(metadata: Metadata) -> str:
     lines += ["", "Accuracy by the PyTorch network; `flow build` compares the integer graph and the hardware with it, bit for bit.",
               "1-bit weights are stored as signs, all else as float32; the float weights behind the signs are not kept."]
     return "\n".join(lines) + "\n"
+
+
+def _choices(network: NetworkConfig) -> list[str]:
+    """What is not the default, beside model, strategy and width."""
+    fields = {name: field.default for name, field in NetworkConfig.model_fields.items() if name not in ("model", "strategy", "width")}
+    return [f"{name} {getattr(network, name)}" for name, usual in fields.items() if getattr(network, name) != usual]
 
 
 def _accuracy(accuracy: Accuracy | None) -> str:

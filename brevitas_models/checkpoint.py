@@ -53,7 +53,7 @@ class Metadata(BaseModel):
     network: NetworkConfig
     data: str = Field(description="what it was trained on")
     command: str = Field(description="a command that trains the same")
-    earlier: list[str] = Field([], description="schedules that the run was on before the command's")
+    earlier: list[str] = Field([], description="what the run was on before the command's schedule, and the run that it began with")
     epochs: float = Field(ge=0, description="epochs reached")
     epochs_planned: int = Field(ge=1)
     seed: int
@@ -149,6 +149,15 @@ def from_training_state(path: Path) -> tuple[torch.nn.Module, Metadata]:
         device=state.get("device", ""),
     )
     return network.eval(), metadata
+
+
+def load_trained(path: Path) -> tuple[torch.nn.Module, Metadata]:
+    """The network of a checkpoint, or of a run's ``state.pt``, which has the float weights behind the signs too.
+
+    Raises:
+        CheckpointError: as load_checkpoint and from_training_state.
+    """
+    return from_training_state(path) if Path(path).suffix == ".pt" else load_checkpoint(path)
 
 
 def _pack(network: torch.nn.Module) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,9 @@ from .networks import build_network, load_weights, weights_for
 from .state import TrainError, command_line, device_name, read_state
 from .voters import parse_voter
 from .world import World
+
+if TYPE_CHECKING:
+    from .checkpoint import Metadata
 
 SCHEDULE = ("epochs", "lr", "warmup", "resolutions", "votes_from", "window")  # what may change in the middle of a run
 
@@ -195,8 +199,9 @@ class Trainer:
         self._write_history()
         return True
 
-    def start_from(self, network: torch.nn.Module, name: str) -> None:
-        """Takes the weights of another network of the same model and width; ``name`` says which, for the record.
+    def start_from(self, network: torch.nn.Module, name: str, metadata: Metadata | None = None) -> None:
+        """Takes the weights of another network of the same model and width; ``name`` says which and ``metadata`` how it was
+        trained, for the record.
 
         Strategies and voters differ only in the division numbers, which stay at their start when ``network`` has none;
         so do the weights of a kind of shortcut that ``network`` has not.
@@ -212,6 +217,8 @@ class Trainer:
         if strangers:
             raise TrainError(f"{name} is another network ({strangers[0]} does not match)")
         self.init = name
+        if metadata:
+            self.earlier = [*metadata.earlier, f"{metadata.epochs:g} epochs of {metadata.command}"]
 
     def save(self, path: Path | None = None) -> None:
         """Replaces ``state_file``, or ``path``; it is whole or the old one at any time.

@@ -1,6 +1,7 @@
 """``flow train --recipe`` and ``flow table``, at a length of its own: width 4, an epoch of 128 images."""
 
 import json
+import shlex
 
 import pytest
 import torch
@@ -59,7 +60,7 @@ def test_rows_are_run_once_and_in_order(images, tmp_path, capsys):
     assert {row["epochs"] for row in rows if "ptq" in row["recipe"] and row["recipe"] in ROWS} == {"0"}
 
 
-def test_ptq_and_fine_tuning_start_from_the_trained_network(images, tmp_path):
+def test_ptq_and_fine_tuning_start_from_the_trained_network(images, tmp_path, capsys):
     with pytest.raises(RecipeError, match="first run flow train --recipe reactnet18-none --length day"):
         run_recipe("reactnet18-ptq", "day", images, tmp_path / "runs", tmp_path / "results", "cpu")
     none = run_recipe("reactnet18-none", "day", images, tmp_path / "runs", tmp_path / "results", "cpu")
@@ -73,7 +74,11 @@ def test_ptq_and_fine_tuning_start_from_the_trained_network(images, tmp_path):
     assert not torch.equal(before["blocks.3.norm.running_mean"], settled["blocks.3.norm.running_mean"])
     assert again.network.weights_sha256 != ptq.network.weights_sha256
     tuned = run_recipe("reactnet18-qat-from-none", "day", images, tmp_path / "runs", tmp_path / "results", "cpu")
-    assert "--init" in tuned.network.command
+    assert tuned.network.earlier == [f"1 epochs of {none.network.command}"]
+    repeated = tmp_path / "repeated"
+    call(capsys, *shlex.split(tuned.network.command)[1:], "--data", str(tmp_path), "--output", str(repeated))
+    network = load_checkpoint(repeated / "checkpoint.popbin")[1]  # the command on its card trains the same
+    assert (network.weights_sha256, network.earlier) == (tuned.network.weights_sha256, tuned.network.earlier)
 
 
 def test_votes_that_begin_late_share_a_trunk(images, tmp_path, monkeypatch):

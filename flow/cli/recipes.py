@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 import typer
 
-from brevitas_models.checkpoint import Accuracy, Metadata, from_training_state, load_checkpoint
+from brevitas_models.checkpoint import Accuracy, Metadata, from_training_state, load_checkpoint, load_trained
 from brevitas_models.data import ImageSet
 from brevitas_models.evaluate import accuracy
 from brevitas_models.networks import converted, settle_statistics
@@ -53,7 +53,7 @@ def run_recipe(
     network, config = network.model_copy(update={"classes": train.classes}), config.model_copy(update={"seed": seed})
     if network.strategy == "ptq":
         start = _trained(recipe.start, length, folder_of(recipe.start))
-        model, metadata = _without_training(recipe, length, start, train)
+        model, metadata = _without_training(recipe, length, start[:2], train)
         config = None
         top1, top5 = accuracy(model.to(device), test)
         measured = Accuracy(top1=top1, top5=top5, images=len(test), data=test.source)
@@ -61,14 +61,15 @@ def run_recipe(
         world, device = join(torch.device(device))
         teacher = None
         if recipe.teacher:
-            teacher = _trained(recipe.teacher, length, folder_of(recipe.teacher))[0], str(folder_of(recipe.teacher) / "checkpoint.popbin")
+            learned_from = folder_of(recipe.teacher)  # its checkpoint answers as its training state does
+            teacher = _trained(recipe.teacher, length, learned_from)[0], str(learned_from / "checkpoint.popbin")
         trainer = Trainer(network, config, train, test, folder, device, save_seconds, world, teacher)
         with TrainingProgress(trainer.steps, quiet=not world.first) as progress:
             if trainer.resume():
                 progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
             elif recipe.start:
-                start = folder_of(recipe.start)
-                trainer.start_from(_trained(recipe.start, length, start)[0], str(start / "checkpoint.popbin"))
+                start, metadata, path = _trained(recipe.start, length, folder_of(recipe.start))
+                trainer.start_from(start, str(path), metadata)
             elif trunk := next((path for path in sorted(folder.parent.glob("*/trunk.pt")) if trainer.branch_from(path)), None):
                 progress.say(f"the first {trainer.step} steps are those of {trunk.parent}")
             trainer.run(progress.report)
@@ -87,11 +88,11 @@ def run_recipe(
     return result
 
 
-def _trained(name: str, length: str, folder: Path) -> tuple[torch.nn.Module, Metadata]:
-    """The network of another row, with its float weights where the run is still there; and its metadata."""
-    for path, load in ((folder / "state.pt", from_training_state), (folder / "checkpoint.popbin", load_checkpoint)):
-        if path.is_file() and (found := load(path))[1].finished:
-            return found
+def _trained(name: str, length: str, folder: Path) -> tuple[torch.nn.Module, Metadata, Path]:
+    """The network of another row, with its float weights where the run is still there; its metadata, and the file."""
+    for path in (folder / "state.pt", folder / "checkpoint.popbin"):
+        if path.is_file() and (found := load_trained(path))[1].finished:
+            return *found, path
     raise RecipeError(f"this recipe needs the network of {name} in {folder}: first run flow train --recipe {name} --length {length}")
 
 

@@ -71,7 +71,7 @@ def train(
     bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16: fast where the processor has it.")] = DEFAULTS.bf16,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/<model>-<strategy>]", show_default=False)] = None,
-    init: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
+    init: Annotated[Path | None, typer.Option(help="Checkpoint to start from, or a run's state.pt.")] = None,
     save_seconds: Annotated[float, typer.Option(min=0, help="Seconds between two saves of the state; every epoch ends with one.")] = 300.0,
     reschedule: Annotated[
         bool, typer.Option("--reschedule", help="Go on with a run under other --epochs, --lr or --resolutions than it was begun with.")
@@ -96,13 +96,13 @@ def train(
     )  # fmt: skip
     folder = output or Path("runs") / f"{model}-{network.strategy}"
 
-    from brevitas_models.checkpoint import from_training_state, load_checkpoint
+    from brevitas_models.checkpoint import from_training_state, load_checkpoint, load_trained
     from brevitas_models.data import load_cifar
     from brevitas_models.train import Trainer
     from brevitas_models.world import join
     from flow.cli.progress import TrainingProgress
 
-    start = load_checkpoint(init)[0] if init else None
+    start = load_trained(init) if init else None
     world, target = join(torch_device(device))
     training, test = load_cifar(data, "train"), load_cifar(data, "test")
     network = network.model_copy(update={"classes": training.classes})
@@ -112,7 +112,7 @@ def train(
         if trainer.resume(reschedule):
             progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
         elif start is not None:
-            trainer.start_from(start, str(init))
+            trainer.start_from(start[0], str(init), start[1])
         if trainer.compiles and trainer.step < trainer.steps:
             progress.say("compiling: the first step takes a minute or two")
         trainer.run(progress.report)

@@ -142,6 +142,8 @@ def test_model_card_tells_all(small):
     for text in ("CIFAR-10 (JPEG)", "`flow train`", "3 of 10: **an unfinished run**", "1 h 12 min", "top-1 71.25 %", "10,000", read.weights_sha256):
         assert text in card
     assert "unfinished" not in model_card(read.model_copy(update={"epochs": 10}))
+    other = read.model_copy(update={"network": read.network.model_copy(update={"voter": "maj3"}), "earlier": ["2 epochs of flow train --lr 1"]})
+    assert "voter" not in card and ", voter maj3 |" in model_card(other) and ", after 2 epochs of flow train --lr 1 |" in model_card(other)
 
 
 @pytest.mark.parametrize("name", available())

@@ -97,7 +97,7 @@ def test_formats(tmp_path):
 
 
 def test_results_that_ship():
-    """Each is of its recipe as it is now; and of the bundled checkpoint, where there is one of the same training."""
+    """Each is of its recipe as it is now; and every bundled checkpoint is one of theirs."""
     stored = load_results(FOLDER)
     if not stored:
         pytest.skip("no results ship yet")
@@ -106,11 +106,11 @@ def test_results_that_ship():
         assert made.network.network == network.model_copy(update={"classes": classes})
         assert made.train == train.model_copy(update={"seed": seed}) or (made.train is None and network.strategy == "ptq")
         assert made.network.finished and made.accuracy.images == 10_000
-    digests = {made.network.weights_sha256: made for made in stored.values()}
+    trained = [made.network for made in stored.values()]
     for path in ZOO.glob("*.popbin"):
         metadata = load_checkpoint(path)[1]
-        if metadata.weights_sha256 in digests:
-            assert digests[metadata.weights_sha256].accuracy == metadata.accuracy
+        if metadata.network.model != "bnn_cifar10":  # which has no row
+            assert metadata in trained, path
 
 
 def test_the_table_of_the_docs_is_the_stored_one():
