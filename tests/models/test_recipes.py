@@ -48,13 +48,14 @@ def test_titles_differ():
 
 
 def test_starts_and_teachers():
-    """A row starts from its own network with popcounts kept; other voters, for a part of their length, from exact votes."""
+    """A row starts from its own network with popcounts kept; rows ...-from-qat, for a part of their length, from exact votes."""
     for name in recipes.names():
         recipe = load_recipe(name)
         if recipe.start:
             start = load_recipe(recipe.start).network
-            wanted = "none" if recipe.network.voter == "exact" else "qat"
+            wanted = "qat" if name.endswith("-from-qat") else "none"
             assert (start.model, start.strategy, start.voter) == (recipe.network.model, wanted, "exact")
+            assert wanted == "none" or recipe.part
         assert recipe.teacher is None or load_recipe(recipe.teacher).network.model in TEACHERS
 
 
@@ -92,7 +93,7 @@ def test_mistakes(text, message):
 
 
 def test_unknown_names():
-    with pytest.raises(RecipeError, match="recipe 'reactnet' is unknown: use bireal18-maj3, "):
+    with pytest.raises(RecipeError, match="recipe 'reactnet' is unknown: use bireal18-exact-from-qat, "):
         load_recipe("reactnet")
     with pytest.raises(RecipeError, match="length 'long' is unknown: use short, day, source"):
         configs("reactnet18-qat", "long")
