@@ -181,14 +181,15 @@ def _options(model, engine: NodeProto, cycles: int, join: NodeProto | None) -> l
     least = min(pe * simd for pe, simd in pairs)
     fifos = {memory: _fifo_cost(model, join, {engine.name} if memory == "ddr" else set()) for memory in ("block", "ddr")}
     options = []
+    streamable = [pair for pair in pairs if op.pixels <= STATIONARY_PIXELS and not why_not_ddr(window, op, *pair)]
+    # Words of whole triples divide into beats of 64 bits from 192 bits on: the narrowest of them may be wider than twice the least.
+    widest = max(2 * least, min((pe * simd for pe, simd in streamable), default=0))
     for pe, simd in pairs:
-        if pe * simd > 2 * least:
-            continue
         window_cost = variant(window_node, p=simd).cost()
-        for memory in ("distributed", "block"):
+        for memory in ("distributed", "block") if pe * simd <= 2 * least else ():
             cost = variant(engine, pe=pe, simd=simd, memory=memory).cost() + window_cost + fifos["block"]
             options.append(Option(pe, simd, memory, cost, 0))
-        if op.pixels <= STATIONARY_PIXELS and not why_not_ddr(window, op, pe, simd):
+        if (pe, simd) in streamable and pe * simd <= widest:
             stationary = getCustomOp(stationary_node(window_node, engine, pe, simd))
             if stationary.cycles() <= cycles:
                 cost = stationary.cost() + fifos["ddr"] + (Cost() if absorbs_window(window) else window_cost)

@@ -11,7 +11,7 @@ from flow.graph import hardware_nodes
 from flow.plan.apply import apply_plan
 from flow.plan.fifos import join_fifos
 from flow.plan.plan import FifoPlan, NodePlan
-from flow.plan.planner import plan_network
+from flow.plan.planner import _options, plan_network
 from flow.plan.target import load_target
 from flow.sim.compare import first_difference
 from flow.sim.csim import CsimAccelerator
@@ -55,3 +55,14 @@ def test_every_backend_agrees(voter, tmp_path):
         result = accelerator.execute(IMAGES[:4], taps=4)
         np.testing.assert_array_equal(result.logits, logits)
         assert first_difference(streams, result.streams, order) is None
+
+
+def test_slow_plans_may_take_triples_from_ddr():
+    """Words of triples divide into beats of 64 bits only from 192 bits on, which is far more than a low rate needs."""
+    network = settle(SmallNetwork(NetworkConfig(width=8, voter="maj3"), (Layer(2), Layer(2), Layer())), IMAGES)
+    model = integer_graph(network, size=16)
+    engine = [node for node in model.graph.node if node.op_type == "XnorPopcount"][-1]
+    for fps in (20, 20_000):
+        options = _options(model, engine, int(1e8 / fps), None)
+        assert min(option.pe * option.simd for option in options if option.memory == "ddr") == 192, fps
+        assert max(option.pe * option.simd for option in options if option.memory == "block") <= 2 * min(o.pe * o.simd for o in options)
