@@ -16,7 +16,7 @@ from qonnx.custom_op.registry import getCustomOp
 
 from flow.errors import FlowError
 from flow.graph import hardware_nodes
-from flow.ops import Cost
+from flow.ops import Cost, HardwareOp
 from flow.ops.base import divisors, memory_cost
 
 from .apply import stationary_node, variant
@@ -145,14 +145,26 @@ def _fifo_plans(model: ModelWrapper, ddr: set[str], joins: list[NodeProto] | Non
 
 
 def _window_fifos(model: ModelWrapper) -> dict[str, FifoPlan]:
-    """Behind windows that gather taps at a tap a cycle, so that one is gathered while the engine replays the one before."""
-    plans = {}
-    for node in hardware_nodes(model):
-        if node.kind == "SlidingWindow" and node.op.taps_together > 1:
-            elements = node.op.outputs()[0].channels
-            memory = "distributed" if elements <= DISTRIBUTED_FIFO_BITS else "block"
-            plans[node.outputs[0]] = FifoPlan(elements=elements, memory=memory)
-    return plans
+    windows = [node for node in hardware_nodes(model) if node.kind == "SlidingWindow"]
+    return {node.outputs[0]: fifo for node in windows if (fifo := _window_fifo(node.op))}
+
+
+def _window_fifo(window: HardwareOp) -> FifoPlan | None:
+    """Behind a window that gathers taps at a tap a cycle, so that one is gathered while the engine replays the one before."""
+    if window.taps_together == 1:
+        return None
+    elements = window.outputs()[0].channels
+    return FifoPlan(elements=elements, memory="distributed" if elements <= DISTRIBUTED_FIFO_BITS else "block")
+
+
+def _window_cost(window_node: NodeProto, simd: int) -> Cost:
+    """Of a window that gives ``simd`` bits a cycle, and of the FIFO behind it."""
+    window = variant(window_node, p=simd)
+    fifo = _window_fifo(window)
+    if fifo is None:
+        return window.cost()
+    width = simd * window.outputs()[0].bits
+    return window.cost() + Cost(lut=24, ff=20 + width) + memory_cost(fifo.elements // simd, width, fifo.memory)
 
 
 def _fifo_cost(model: ModelWrapper, join: NodeProto | None, ddr: set[str]) -> Cost:
@@ -185,7 +197,7 @@ def _options(model, engine: NodeProto, cycles: int, join: NodeProto | None) -> l
     # Words of whole triples divide into beats of 64 bits from 192 bits on: the narrowest of them may be wider than twice the least.
     widest = max(2 * least, min((pe * simd for pe, simd in streamable), default=0))
     for pe, simd in pairs:
-        window_cost = variant(window_node, p=simd).cost()
+        window_cost = _window_cost(window_node, simd)
         for memory in ("distributed", "block") if pe * simd <= 2 * least else ():
             cost = variant(engine, pe=pe, simd=simd, memory=memory).cost() + window_cost + fifos["block"]
             options.append(Option(pe, simd, memory, cost, 0))

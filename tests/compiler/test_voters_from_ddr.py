@@ -9,9 +9,10 @@ from flow.emit.hls import emit_hls
 from flow.emit.rtl import emit_rtl
 from flow.graph import hardware_nodes
 from flow.plan.apply import apply_plan
+from flow.plan.estimate import estimate
 from flow.plan.fifos import join_fifos
 from flow.plan.plan import FifoPlan, NodePlan
-from flow.plan.planner import _options, plan_network
+from flow.plan.planner import _options, _solve, plan_network
 from flow.plan.target import load_target
 from flow.sim.compare import first_difference
 from flow.sim.csim import CsimAccelerator
@@ -66,3 +67,15 @@ def test_slow_plans_may_take_triples_from_ddr():
         options = _options(model, engine, int(1e8 / fps), None)
         assert min(option.pe * option.simd for option in options if option.memory == "ddr") == 192, fps
         assert max(option.pe * option.simd for option in options if option.memory == "block") <= 2 * min(o.pe * o.simd for o in options)
+
+
+@pytest.mark.parametrize("voter", ["maj3", "hierarchical(9)", "exact"])
+def test_the_planner_counts_all_the_memory(voter):
+    """What it needs where there is hardly any to be had is what the estimate sums up from the planned graph."""
+    network = settle(SmallNetwork(NetworkConfig(width=64, voter=voter), (Layer(2), Layer(2), Layer())), IMAGES[:4])
+    model = integer_graph(network, size=16)
+    target = load_target("pynq-z2")
+    none = target.model_copy(update={"resources": target.resources.model_copy(update={"bram36": target.platform.bram36 + 0.5})})
+    plan, needed = _solve(model, none, 300, target.clock_mhz)
+    resources = estimate(apply_plan(model, plan), plan, none).resources
+    assert needed["bram36"] + target.platform.bram36 == resources["bram36"] > target.platform.bram36
