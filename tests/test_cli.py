@@ -53,6 +53,8 @@ WRONG_CALLS = {
     "data": (["train", "--data", "nowhere"], "cifar-10-python.tar.gz"),
     "default data": (["train"], "no data set at data"),
     "init": (["train", "--init", "none.popbin"], "no checkpoint at none.popbin"),
+    "not bundled": (["eval", "--width", "12", "--voter", "maj3"], "no bundled checkpoint bireal18-qat-w12-maj3 (there is bireal18-none"),
+    "voter of eval": (["eval", "--voter", "all"], "voter 'all' is unknown: use one of exact"),
     "checkpoint": (["eval", "--checkpoint", "none.popbin"], "no checkpoint at none.popbin"),
     "foreign checkpoint": (["eval", "--checkpoint", __file__], "no .popbin checkpoint"),
     "device": (["train", "--device", "abacus"], "device 'abacus' cannot be used"),
@@ -190,3 +192,10 @@ def test_data_of_other_classes(checkpoint, capsys, monkeypatch):
     monkeypatch.setattr("brevitas_models.data.load_cifar", lambda path, split: hundred)
     code, _, err = call(capsys, "eval", "--checkpoint", checkpoint, "--data", ".")
     assert code == 1 and "the network has 10 classes, CIFAR-100 (original) has 100" in err
+
+
+@pytest.mark.parametrize("choice, stem", [("--voter maj3", "reactnet18-qat-w16-maj3"), ("--shortcut binary", "reactnet18-qat-w16-binary")])
+def test_eval_takes_the_bundled_one_that_was_asked_for(capsys, choice, stem):
+    code, out, err = call(capsys, "eval", "--model", "reactnet18", "--strategy", "qat", "--width", "16", *choice.split(), "--images", "40")
+    assert code == 0, err
+    assert f"{stem}.popbin, backend torch" in out.replace("\n", "") and "on 40 test images" in out

@@ -42,6 +42,9 @@ def evaluate(
     checkpoint: Annotated[Path | None, typer.Option(help="File to evaluate instead of the bundled one.")] = None,
     model: ModelOption = "bireal18",
     strategy: StrategyOption = None,
+    width: Annotated[int | None, typer.Option(help="Channels of the first stage of the bundled one; by default the full width.")] = None,
+    voter: Annotated[str | None, typer.Option(help="Voter that the bundled one was trained with.")] = None,
+    shortcut: Annotated[str | None, typer.Option(help="Shortcut across stages of the bundled one.")] = None,
     data: DataOption = DEFAULT_DATA,
     images: Annotated[int, typer.Option(min=1, help="Test images, taken at even distances.")] = 10_000,
     backend: Annotated[str, typer.Option(help=f"What computes the logits: {', '.join(BACKENDS)}.")] = "torch",
@@ -49,7 +52,7 @@ def evaluate(
     """Measure top-1 and top-5 of a checkpoint. Without a data set, on the images that ship with the package."""
     known("backend", backend, BACKENDS)
     if checkpoint is None:
-        config = network_config(model, strategy)
+        config = network_config(model, strategy, width=width, voter=voter, shortcut=shortcut)
         from brevitas_models.zoo import bundled
 
         checkpoint = bundled(config)
