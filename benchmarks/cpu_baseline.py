@@ -84,7 +84,9 @@ def main() -> None:
 
     rates = fastest(calls, images, options.repeat)
     print(f"bireal18 qat, {len(images)} images, fastest of {options.repeat} runs; network file {size:,} bytes")
-    print(f"{platform.machine()}, numpy {np.__version__}, torch {torch.__version__} on {torch.get_num_threads()} threads")
+    print(
+        f"{platform.machine()}, numpy {np.__version__}, torch {torch.__version__} on {torch.get_num_threads()} threads"
+    )
     for name, rate in rates.items():
         print(f"{name:36}{rate:9.2f} images/s{rate / rates['PyTorch']:9.2f} x PyTorch")
 

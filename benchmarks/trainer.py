@@ -24,7 +24,12 @@ from pathlib import Path
 import brevitas.nn as qnn
 import torch
 import torch.nn.functional as F
-from brevitas.quant import Int8ActPerTensorFloat, Int8WeightPerTensorFloat, SignedBinaryActPerTensorConst, SignedBinaryWeightPerTensorConst
+from brevitas.quant import (
+    Int8ActPerTensorFloat,
+    Int8WeightPerTensorFloat,
+    SignedBinaryActPerTensorConst,
+    SignedBinaryWeightPerTensorConst,
+)
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -48,7 +53,9 @@ class Block(nn.Module):
         pointwise = qnn.QuantConv2d(inputs, outputs, 1, bias=False, weight_quant=Int8WeightPerTensorFloat)
         self.join = qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat)
         self.norm = nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2), pointwise, nn.BatchNorm2d(outputs)) if stride == 2 else nn.Identity()
+        self.shortcut = (
+            nn.Sequential(nn.AvgPool2d(2), pointwise, nn.BatchNorm2d(outputs)) if stride == 2 else nn.Identity()
+        )
         self.before, self.after = (nn.Parameter(torch.zeros(1, outputs, 1, 1)) for _ in range(2))
         self.bend = nn.PReLU(outputs)
 
@@ -90,7 +97,9 @@ class Pictures(Dataset):
 def plain(images: ImageSet, width: int, batch: int, device: torch.device) -> Callable[[], None]:
     model = reactnet18(width).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    loader = DataLoader(Pictures(images), batch_size=batch, shuffle=True, num_workers=2, drop_last=True, persistent_workers=True)
+    loader = DataLoader(
+        Pictures(images), batch_size=batch, shuffle=True, num_workers=2, drop_last=True, persistent_workers=True
+    )
     endless = (item for _ in iter(int, 1) for item in loader)
 
     def step():
@@ -102,7 +111,9 @@ def plain(images: ImageSet, width: int, batch: int, device: torch.device) -> Cal
     return step
 
 
-def on_device(model: nn.Module, images: ImageSet, batch: int, device: torch.device, compiled: bool, clip: bool) -> Callable[[], None]:
+def on_device(
+    model: nn.Module, images: ImageSet, batch: int, device: torch.device, compiled: bool, clip: bool
+) -> Callable[[], None]:
     model = model.to(device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
     forward = torch.compile(model, dynamic=False) if compiled else model
@@ -156,10 +167,16 @@ def main() -> int:
             rates[name].append(arguments.steps * arguments.batch / (time.perf_counter() - started))
     best = {name: round(max(values), 1) for name, values in rates.items()}
     result = {
-        "network": "reactnet18 qat", "width": arguments.width, "batch": arguments.batch, "device": device_name(device),
-        "kernels": by_kernels, "torch": torch.__version__, "images/s": best,
-        "flow/twin": round(best["flow"] / best["twin"], 2), "flow/plain": round(best["flow"] / best["plain"], 2),
-    }  # fmt: skip
+        "network": "reactnet18 qat",
+        "width": arguments.width,
+        "batch": arguments.batch,
+        "device": device_name(device),
+        "kernels": by_kernels,
+        "torch": torch.__version__,
+        "images/s": best,
+        "flow/twin": round(best["flow"] / best["twin"], 2),
+        "flow/plain": round(best["flow"] / best["plain"], 2),
+    }
     print(json.dumps(result, indent=1))
     if arguments.output:
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")

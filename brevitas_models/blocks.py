@@ -15,9 +15,16 @@ from .kernels.conv3x3 import conv3x3
 from .kernels.maj3 import maj3_sums
 from .kernels.shifted_sign import ShiftedSign, WeightSign
 from .quantizers import (
-    BinaryWeightQuant, BipolarActivation, Int8WeightQuant, MajorityVote, PopBinVote, StraightThrough, VoteThreshold,
-    mean_magnitude, vote_threshold,
-)  # fmt: skip
+    BinaryWeightQuant,
+    BipolarActivation,
+    Int8WeightQuant,
+    MajorityVote,
+    PopBinVote,
+    StraightThrough,
+    VoteThreshold,
+    mean_magnitude,
+    vote_threshold,
+)
 from .rprelu import FixedShift, GridShift, RPReLU
 from .shortcuts import StageShortcut
 from .sums import group_vote, sums_of
@@ -93,7 +100,9 @@ class BinaryBlock(nn.Module):
         if self.voter.sample > 1:
             bits = bits[:, :: self.voter.sample]
         sums = self._sums(bits)
-        branch = self.branch_quant(self.norm(sums if self.keeps_popcounts else self.vote(self.offset(sums)), self.gamma()))
+        branch = self.branch_quant(
+            self.norm(sums if self.keeps_popcounts else self.vote(self.offset(sums)), self.gamma())
+        )
         return self.activation(self.join_quant(self.shortcut(x) + branch))
 
     @property
@@ -104,7 +113,9 @@ class BinaryBlock(nn.Module):
     def _sums(self, bits: Tensor) -> Tensor:
         bits = F.pad(bits, (self.padding,) * 4, value=self.pad_value)
         if self.keeps_popcounts and torch.is_autocast_enabled(bits.device.type):
-            with torch.autocast(bits.device.type, enabled=False):  # bfloat16 rounds sums above 256, which a vote does not see
+            with torch.autocast(
+                bits.device.type, enabled=False
+            ):  # bfloat16 rounds sums above 256, which a vote does not see
                 return self.conv(bits.float())
         if self.counts_all:
             return self.conv(bits)

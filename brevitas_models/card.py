@@ -18,7 +18,9 @@ def model_card(metadata: Metadata) -> str:
     network = metadata.network
     progress = f"{metadata.epochs:g} of {metadata.epochs_planned}"
     rows = {
-        "network": ", ".join([f"{network.model}, strategy {network.strategy}, width {network.width}", *_choices(network)]),
+        "network": ", ".join(
+            [f"{network.model}, strategy {network.strategy}, width {network.width}", *_choices(network)]
+        ),
         "training data": metadata.data,
         "licence of the data": LICENCES.get(metadata.data, "see its publisher"),
         "command": f"`{metadata.command}`" + "".join(f", after {schedule}" for schedule in metadata.earlier),
@@ -30,21 +32,30 @@ def model_card(metadata: Metadata) -> str:
     }
     lines = [f"# {network.model}, {network.strategy}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in rows.items()]
-    lines += ["", "Accuracy by the PyTorch network; `flow build` compares the integer graph and the hardware with it, bit for bit.",
-              "1-bit weights are stored as signs, all else as float32; the float weights behind the signs are not kept."]
+    lines += [
+        "",
+        "Accuracy by the PyTorch network; `flow build` compares the integer graph and the hardware with it, bit for bit.",
+        "1-bit weights are stored as signs, all else as float32; the float weights behind the signs are not kept.",
+    ]
     return "\n".join(lines) + "\n"
 
 
 def _choices(network: NetworkConfig) -> list[str]:
     """What is not the default, beside model, strategy and width."""
-    fields = {name: field.default for name, field in NetworkConfig.model_fields.items() if name not in ("model", "strategy", "width")}
+    fields = {
+        name: field.default
+        for name, field in NetworkConfig.model_fields.items()
+        if name not in ("model", "strategy", "width")
+    }
     return [f"{name} {getattr(network, name)}" for name, usual in fields.items() if getattr(network, name) != usual]
 
 
 def _accuracy(accuracy: Accuracy | None) -> str:
     if accuracy is None:
         return "not measured"
-    return f"top-1 {accuracy.top1:.2f} %, top-5 {accuracy.top5:.2f} % on {accuracy.images:,} test images, {accuracy.data}"
+    return (
+        f"top-1 {accuracy.top1:.2f} %, top-5 {accuracy.top5:.2f} % on {accuracy.images:,} test images, {accuracy.data}"
+    )
 
 
 def _duration(seconds: float) -> str:

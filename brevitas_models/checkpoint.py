@@ -53,14 +53,18 @@ class Metadata(BaseModel):
     network: NetworkConfig
     data: str = Field(description="what it was trained on")
     command: str = Field(description="a command that trains the same")
-    earlier: list[str] = Field([], description="what the run was on before the command's schedule, and the run that it began with")
+    earlier: list[str] = Field(
+        [], description="what the run was on before the command's schedule, and the run that it began with"
+    )
     epochs: float = Field(ge=0, description="epochs reached")
     epochs_planned: int = Field(ge=1)
     seed: int
     seconds: float = Field(ge=0, description="wall time of the training")
     device: str = Field("", description="what it was trained on last")
     accuracy: Accuracy | None = None
-    weights_sha256: str | None = Field(None, description="of names, shapes and values of all arrays; set by save_checkpoint")
+    weights_sha256: str | None = Field(
+        None, description="of names, shapes and values of all arrays; set by save_checkpoint"
+    )
 
     @property
     def finished(self) -> bool:
@@ -106,7 +110,9 @@ def load_checkpoint(path: Path, **expected: Any) -> tuple[torch.nn.Module, Metad
     try:
         metadata = Metadata.model_validate(header)
     except ValidationError as error:
-        raise CheckpointError(f"{path} describes no network that this version of flow knows ({error.error_count()} errors)") from error
+        raise CheckpointError(
+            f"{path} describes no network that this version of flow knows ({error.error_count()} errors)"
+        ) from error
     if metadata.weights_sha256 != _digest(arrays):
         raise CheckpointError(f"{path} is damaged (its weights have another checksum): fetch it again")
     for name, value in expected.items():
@@ -117,7 +123,9 @@ def load_checkpoint(path: Path, **expected: Any) -> tuple[torch.nn.Module, Metad
     try:
         _unpack(network, arrays)
     except (KeyError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path} does not hold the arrays of {metadata.network.model} ({error})".replace("\n", " ")) from error
+        raise CheckpointError(
+            f"{path} does not hold the arrays of {metadata.network.model} ({error})".replace("\n", " ")
+        ) from error
     return network.eval(), metadata
 
 

@@ -45,7 +45,10 @@ class NetworkConfig(BaseModel):
     division: Division = "c*alpha"
     train_alpha: bool = True
     voter: str = "exact"
-    threshold: Threshold = Field("majority", description="the least sum that votes +1: 0 or the voter's own; or of each channel, its mean or learned")
+    threshold: Threshold = Field(
+        "majority",
+        description="the least sum that votes +1: 0 or the voter's own; or of each channel, its mean or learned",
+    )
     shortcut: Shortcut = "conv8"
     padding: Padding = "minus_one"
     slopes: Slopes = Field("power_of_two", description="of RPReLU: a shift in hardware, or a multiplication")
@@ -61,19 +64,29 @@ class NetworkConfig(BaseModel):
     def _consistent(self):
         voter = parse_voter(self.voter)
         if self.padding == "zero" and not voter.exact:
-            raise ValueError(f"voter {self.voter} cannot be padded with zeros, a group of them has no majority: pad with minus_one")
+            raise ValueError(
+                f"voter {self.voter} cannot be padded with zeros, a group of them has no majority: pad with minus_one"
+            )
         if voter.text != "exact" and self.strategy == "none":
             raise ValueError(f"strategy none keeps the popcount, there is no vote for voter {self.voter}")
         if self.threshold != "majority" and (self.strategy == "none" or not voter.exact):
-            raise ValueError(f"threshold {self.threshold} is of votes on exact sums, not of strategy {self.strategy} with voter {self.voter}")
+            raise ValueError(
+                f"threshold {self.threshold} is of votes on exact sums, not of strategy {self.strategy} with voter {self.voter}"
+            )
         if self.width % voter.sample:
             raise ValueError(f"voter {self.voter} needs a width that {voter.sample} divides, not {self.width}")
         if self.model in TEACHERS:
-            plain = NetworkConfig.model_construct(model=self.model, strategy="none", width=self.width, classes=self.classes)
+            plain = NetworkConfig.model_construct(
+                model=self.model, strategy="none", width=self.width, classes=self.classes
+            )
             if self.model_dump() != plain.model_dump():
-                raise ValueError(f"{self.model} is a float network, a teacher: it has a width and classes, and strategy none")
+                raise ValueError(
+                    f"{self.model} is a float network, a teacher: it has a width and classes, and strategy none"
+                )
         if self.model == "bnn_cifar10" and (self.strategy != "none" or voter.text != "exact"):
-            raise ValueError("bnn_cifar10 compares its popcounts with thresholds: it has strategy none and voter exact only")
+            raise ValueError(
+                "bnn_cifar10 compares its popcounts with thresholds: it has strategy none and voter exact only"
+            )
         return self
 
 
@@ -99,10 +112,16 @@ class TrainConfig(BaseModel):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     votes_from: float = Field(0.0, ge=0, lt=1)
     branch_scale: PositiveFloat = 0.25
-    shift: int = Field(4, ge=0, le=16, description="most pixels that a training image is moved by, either way, in both directions")
+    shift: int = Field(
+        4, ge=0, le=16, description="most pixels that a training image is moved by, either way, in both directions"
+    )
     window: tuple[PositiveFloat, PositiveFloat] = (1.3, 1.3)  # where learned alphas of c*alpha end
-    distillation: float = Field(0.0, ge=0, le=1, description="the teacher's part of the loss, beside that of the labels")
-    temperature: float = Field(2.0, gt=0, description="that softens the teacher's answers, and the student's to compare")
+    distillation: float = Field(
+        0.0, ge=0, le=1, description="the teacher's part of the loss, beside that of the labels"
+    )
+    temperature: float = Field(
+        2.0, gt=0, description="that softens the teacher's answers, and the student's to compare"
+    )
     seed: int = 1
     resolutions: tuple[tuple[float, int], ...] = ((0.0, 32),)
     bf16: bool = False
@@ -112,7 +131,12 @@ class TrainConfig(BaseModel):
     @classmethod
     def _ordered(cls, value):
         starts = [start for start, _ in value]
-        if not value or starts[0] != 0.0 or starts != sorted(starts) or any(size not in (16, 24, 32) for _, size in value):
+        if (
+            not value
+            or starts[0] != 0.0
+            or starts != sorted(starts)
+            or any(size not in (16, 24, 32) for _, size in value)
+        ):
             raise ValueError("resolutions are (fraction, size) pairs from fraction 0 on, sizes 16, 24 or 32")
         return value
 

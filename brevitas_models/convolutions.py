@@ -23,9 +23,7 @@ class FoldedConv2d(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, input_fraction: int):
         super().__init__()
-        self.conv = QuantConv2d(
-            inputs, outputs, kernel, padding=kernel // 2, bias=False, weight_quant=Int8WeightQuant
-        )
+        self.conv = QuantConv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False, weight_quant=Int8WeightQuant)
         self.norm = nn.BatchNorm2d(outputs)
         self.input_fraction = input_fraction
 

@@ -90,8 +90,17 @@ def load_cifar(path: str | Path, split: str) -> ImageSet:
         raise DataError(f"{path} holds no known data set: give {FORMATS}")
     try:
         images = _loader_for(found)(found, split)
-    except (OSError, EOFError, KeyError, ValueError, TypeError, pickle.UnpicklingError, tarfile.TarError,
-            zlib.error, lzma.LZMAError) as error:
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        ValueError,
+        TypeError,
+        pickle.UnpicklingError,
+        tarfile.TarError,
+        zlib.error,
+        lzma.LZMAError,
+    ) as error:
         raise DataError(f"{found} is damaged ({_reason(error)}): fetch it again") from error
     return _checked(images, split, found)
 
@@ -257,5 +266,7 @@ def _checked(found: ImageSet, split: str, path: Path) -> ImageSet:
     counts, wanted = np.bincount(found.labels, minlength=found.classes), SPLITS[split] // found.classes
     if found.images.shape != (SPLITS[split], 32, 32, 3) or (counts != wanted).any():
         by_class = f" ({', '.join(map(str, counts))} by class)" if found.classes == len(CLASSES) else ""
-        raise DataError(f"{path} has {len(found)} {split} images{by_class} instead of {SPLITS[split]}, {wanted} of each class: fetch it again")
+        raise DataError(
+            f"{path} has {len(found)} {split} images{by_class} instead of {SPLITS[split]}, {wanted} of each class: fetch it again"
+        )
     return found

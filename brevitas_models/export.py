@@ -28,7 +28,9 @@ def export(network: nn.Module, path: Path, batch: int = 1, size: int = 32) -> nn
         ModelError: a float network, of which no hardware is made.
     """
     if network.config.model in TEACHERS:
-        raise ModelError(f"{network.config.model} is a float network, a teacher, and no 1-bit one: build one that learned from it")
+        raise ModelError(
+            f"{network.config.model} is a float network, a teacher, and no 1-bit one: build one that learned from it"
+        )
     model = deployed(network)
     grouped = any(isinstance(module, GroupedVote) for module in model.modules())
     partial = Path(path).with_suffix(".part")
@@ -36,8 +38,13 @@ def export(network: nn.Module, path: Path, batch: int = 1, size: int = 32) -> nn
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             export_qonnx(
-                model, args=torch.zeros(batch, 3, size, size), export_path=str(partial),
-                input_names=["pixels"], output_names=["logits"], opset_version=13, dynamo=False,
+                model,
+                args=torch.zeros(batch, 3, size, size),
+                export_path=str(partial),
+                input_names=["pixels"],
+                output_names=["logits"],
+                opset_version=13,
+                dynamo=False,
                 **({"custom_opsets": {"flow.ops": 1}} if grouped else {}),
             )
         proto = onnx.load(partial)

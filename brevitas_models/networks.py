@@ -143,7 +143,9 @@ def settle_statistics(network: nn.Module, images: np.ndarray, batch: int = 250) 
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     kept = [norm.momentum for norm in norms]
-    parts = [images[start : start + batch] for start in range(0, len(images) - len(images) % batch or len(images), batch)]
+    parts = [
+        images[start : start + batch] for start in range(0, len(images) - len(images) % batch or len(images), batch)
+    ]
     network.train()
     for index, part in enumerate(parts):
         for norm in norms:

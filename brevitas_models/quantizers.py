@@ -227,7 +227,12 @@ class FixedPoint(_TensorQuant):
 
     def forward(self, x: Tensor):
         if self.training and kernels.usable(x.device) and dense(x):
-            return FixedPointGrid.apply(x, self.low, self.high, self.steps, self.floor), self.scale, self.zero_point, self.bit_width
+            return (
+                FixedPointGrid.apply(x, self.low, self.high, self.steps, self.floor),
+                self.scale,
+                self.zero_point,
+                self.bit_width,
+            )
         grid = (x * self.steps).clamp(self.low, self.high)
         value = StraightThrough.apply(grid, self.floor) * (1.0 / self.steps)
         return value, self.scale, self.zero_point, self.bit_width

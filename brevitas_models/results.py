@@ -18,8 +18,21 @@ from .errors import ModelError
 from .recipes import lengths, load_recipe, names
 
 FOLDER = Path(__file__).parent / "results"
-COLUMNS = ("row", "recipe", "length", "width", "top-1", "top-5", "source top-1", "source top-5", "epochs", "seed", "data",
-           "device", "wall time")  # fmt: skip
+COLUMNS = (
+    "row",
+    "recipe",
+    "length",
+    "width",
+    "top-1",
+    "top-5",
+    "source top-1",
+    "source top-5",
+    "epochs",
+    "seed",
+    "data",
+    "device",
+    "wall time",
+)
 MISSING = "not run"
 Key = tuple[str, str, int, int]
 """Recipe, length, number of classes and seed of a result."""
@@ -82,7 +95,9 @@ def load_results(folder: Path = FOLDER) -> dict[Key, Result]:
         try:
             result = Result.model_validate_json(path.read_text())
         except ValidationError as error:
-            raise ResultError(f"{path} is no result of flow ({error.error_count()} errors): remove it and run the row again") from error
+            raise ResultError(
+                f"{path} is no result of flow ({error.error_count()} errors): remove it and run the row again"
+            ) from error
         if path != result_path(folder, *result.key):
             raise ResultError(f"{path} holds {result.recipe} of length {result.length}: give it that name")
         found[result.key] = result
@@ -119,12 +134,21 @@ def _row(name: str, length: str, runs: list[Result]) -> dict[str, str]:
     else:
         width, accuracies = runs[0].network.network.width, [result.accuracy for result in runs]
         values += [str(width), _spread([each.top1 for each in accuracies]), _spread([each.top5 for each in accuracies])]
-    values += [f"{source.top1:.2f}" if source else "", f"{source.top5:.2f}" if source and source.top5 is not None else ""]
+    values += [
+        f"{source.top1:.2f}" if source else "",
+        f"{source.top5:.2f}" if source and source.top5 is not None else "",
+    ]
     if runs:
         metadata = runs[0].network
         seeds = ", ".join(str(result.network.seed) for result in runs)
         duration = _duration(sum(result.network.seconds for result in runs) / len(runs)) if runs[0].train else ""
-        values += [f"{metadata.epochs:g}" if runs[0].train else "0", seeds, metadata.accuracy.data, metadata.device, duration]
+        values += [
+            f"{metadata.epochs:g}" if runs[0].train else "0",
+            seeds,
+            metadata.accuracy.data,
+            metadata.device,
+            duration,
+        ]
     return dict(zip(COLUMNS, values + [""] * (len(COLUMNS) - len(values))))
 
 
@@ -139,7 +163,11 @@ def _duration(seconds: float) -> str:
 
 
 def as_markdown(rows: list[dict[str, str]]) -> str:
-    lines = [" | ".join(COLUMNS), " | ".join("---" for _ in COLUMNS), *(" | ".join(row[name] for name in COLUMNS) for row in rows)]
+    lines = [
+        " | ".join(COLUMNS),
+        " | ".join("---" for _ in COLUMNS),
+        *(" | ".join(row[name] for name in COLUMNS) for row in rows),
+    ]
     return "".join(f"| {line} |\n" for line in lines)
 
 

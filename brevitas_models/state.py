@@ -16,12 +16,31 @@ class TrainError(ModelError):
     """Training cannot go on; the message says why and what is kept."""
 
 
-def command_line(network: NetworkConfig, config: TrainConfig, init: str | None = None, teacher: str | None = None) -> str:
+def command_line(
+    network: NetworkConfig, config: TrainConfig, init: str | None = None, teacher: str | None = None
+) -> str:
     """The ``flow train`` call with these settings, whatever started the run."""
     sizes = ",".join(f"{start:g}:{size}" for start, size in config.resolutions)
-    words = ["flow", "train", "--model", network.model, "--strategy", network.strategy, "--width", str(network.width),
-             "--epochs", str(config.epochs), "--batch", str(config.batch), "--lr", f"{config.lr:g}",
-             "--seed", str(config.seed), "--resolutions", sizes]
+    words = [
+        "flow",
+        "train",
+        "--model",
+        network.model,
+        "--strategy",
+        network.strategy,
+        "--width",
+        str(network.width),
+        "--epochs",
+        str(config.epochs),
+        "--batch",
+        str(config.batch),
+        "--lr",
+        f"{config.lr:g}",
+        "--seed",
+        str(config.seed),
+        "--resolutions",
+        sizes,
+    ]
     for name in ("division", "voter", "threshold", "shortcut", "padding", "slopes"):
         if getattr(network, name) != NetworkConfig.model_fields[name].default:
             words += [f"--{name}", getattr(network, name)]
@@ -38,7 +57,14 @@ def command_line(network: NetworkConfig, config: TrainConfig, init: str | None =
     words += ["--no-train-alpha"] * (not network.train_alpha)
     words += ["--bf16"] * config.bf16 + ["--no-compile"] * (not config.compile)
     if config.distillation:
-        words += ["--distillation", f"{config.distillation:g}", "--temperature", f"{config.temperature:g}", "--teacher", str(teacher)]
+        words += [
+            "--distillation",
+            f"{config.distillation:g}",
+            "--temperature",
+            f"{config.temperature:g}",
+            "--teacher",
+            str(teacher),
+        ]
     return shlex.join(words + (["--init", init] if init else []))
 
 

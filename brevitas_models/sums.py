@@ -89,10 +89,18 @@ def group_vote(
 @torch.onnx.symbolic_helper.parse_args("v", "v", "i", "i", "s", "i", "i")
 def _group_vote_node(g, bits, weight, stride, group, order, group_threshold, threshold):
     votes = g.op(
-        "flow.ops::GroupVote", bits, weight, stride_i=stride, group_i=group, order_s=order,
-        group_threshold_i=group_threshold, threshold_i=threshold,
-    )  # fmt: skip
-    votes.setType(bits.type().with_sizes([None, torch.onnx.symbolic_helper._get_tensor_dim_size(weight, 0), None, None]))
+        "flow.ops::GroupVote",
+        bits,
+        weight,
+        stride_i=stride,
+        group_i=group,
+        order_s=order,
+        group_threshold_i=group_threshold,
+        threshold_i=threshold,
+    )
+    votes.setType(
+        bits.type().with_sizes([None, torch.onnx.symbolic_helper._get_tensor_dim_size(weight, 0), None, None])
+    )
     return votes
 
 

@@ -96,9 +96,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.model = build_network(network).to(self.device, memory_format=torch.channels_last)
         self.model.scale_branches(config.branch_scale)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=config.lr, weight_decay=0.0, fused=True
-        )
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.lr, weight_decay=0.0, fused=True)
         self.data = Augment(train, self.device, config.shift)
         self.steps_per_epoch = len(train) // config.batch
         self.steps = self.steps_per_epoch * config.epochs
@@ -107,7 +105,9 @@ class Trainer:
         self.init, self.earlier = None, []
         self.train_images, (self.teacher, self.teacher_name) = train.images, teacher or (None, None)
         if (config.distillation > 0) != (teacher is not None):
-            raise TrainError("a teacher and its part of the loss go together: give --teacher and --distillation, or neither")
+            raise TrainError(
+                "a teacher and its part of the loss go together: give --teacher and --distillation, or neither"
+            )
         if config.batch % world.size:
             raise TrainError(
                 f"a batch of {config.batch} images cannot be shared by {world.size} processes: give a multiple of {world.size}"
@@ -116,7 +116,9 @@ class Trainer:
             raise TrainError(f"{len(train)} images are less than one batch of {config.batch}: lower --batch")
         smaller = [size for _, size in config.resolutions if size != 32]
         if smaller and network.model == "bnn_cifar10":
-            raise TrainError(f"bnn_cifar10 has dense layers for maps of 4x4 pixels: no --resolutions of {smaller[0]}, only 0:32")
+            raise TrainError(
+                f"bnn_cifar10 has dense layers for maps of 4x4 pixels: no --resolutions of {smaller[0]}, only 0:32"
+            )
         self.folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -152,7 +154,9 @@ class Trainer:
         if (state["source"], state.get("steps", self.steps)) != (self.source, self.steps_per_epoch * begun.epochs):
             raise TrainError(f"{self.state_file} was trained on other data ({state['source']}): use another --output")
         if state.get("teacher") != self.teacher_name:
-            raise TrainError(f"{self.state_file} was begun with teacher {state.get('teacher')}: give that, or another --output")
+            raise TrainError(
+                f"{self.state_file} was begun with teacher {state.get('teacher')}: give that, or another --output"
+            )
         self.init, self.earlier = state.get("init"), list(state.get("earlier", []))
         if begun != self.config:
             self._reschedule(begun, state["step"], reschedule)
@@ -170,7 +174,9 @@ class Trainer:
                 f"step {step}, or another --output"
             )
         if step >= self.steps:
-            raise TrainError(f"{self.state_file} is at step {step}, beyond the {self.steps} of {self.config.epochs} epochs: ask for more")
+            raise TrainError(
+                f"{self.state_file} is at step {step}, beyond the {self.steps} of {self.config.epochs} epochs: ask for more"
+            )
         self.earlier.append(f"{step / self.steps_per_epoch:.2f} epochs of {command}")
 
     def branch_from(self, trunk: Path) -> bool:
@@ -185,15 +191,20 @@ class Trainer:
         other = NetworkConfig(**state["network"])
         if (
             (kept(other), TrainConfig(**state["config"])) != (kept(self.network), self.config)
-            or (state["source"], state.get("steps", self.steps), state["step"]) != (self.source, self.steps, self.voting_step)
-            or state.get("init") or state.get("earlier") or state.get("teacher") != self.teacher_name
-        ):  # fmt: skip
+            or (state["source"], state.get("steps", self.steps), state["step"])
+            != (self.source, self.steps, self.voting_step)
+            or state.get("init")
+            or state.get("earlier")
+            or state.get("teacher") != self.teacher_name
+        ):
             return False
         load_weights(self.model, state["model"], strict=False)
         theirs = [name for name, _ in build_network(other).named_parameters()]
         ours = {name: index for index, (name, _) in enumerate(self.model.named_parameters())}
         groups = self.optimizer.state_dict()["param_groups"]
-        moments = {ours[theirs[index]]: value for index, value in state["optimizer"]["state"].items() if theirs[index] in ours}
+        moments = {
+            ours[theirs[index]]: value for index, value in state["optimizer"]["state"].items() if theirs[index] in ours
+        }
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
         self._write_history()
@@ -211,9 +222,10 @@ class Trainer:
         except RuntimeError as error:
             raise TrainError(f"{name} has other shapes than this network: give the same --width") from error
         strangers = [
-            key for key in (*missing, *unexpected)
+            key
+            for key in (*missing, *unexpected)
             if not key.endswith(("log_alpha", "offset.threshold", "offset.mean")) and ".shortcut." not in key
-        ]  # fmt: skip
+        ]
         if strangers:
             raise TrainError(f"{name} is another network ({strangers[0]} does not match)")
         self.init = name
@@ -233,7 +245,9 @@ class Trainer:
             return
         for name, parameter in self.model.named_parameters():
             if not parameter.isfinite().all():
-                raise TrainError(f"{name} is not finite at step {self.step}: lower --lr; the last good state is in {self.folder}")
+                raise TrainError(
+                    f"{name} is not finite at step {self.step}: lower --lr; the last good state is in {self.folder}"
+                )
         state = {
             "network": self.network.model_dump(),
             "config": self.config.model_dump(),
@@ -308,8 +322,17 @@ class Trainer:
                             f"{self.folder}"
                         )
                     rate = count * self.config.batch / max(now - last, 1e-9)
-                    report({"step": self.step, "steps": self.steps, "epoch": self.step / self.steps_per_epoch,
-                            "size": size, "loss": mean_loss, "images_per_s": rate, "seconds": self.seconds})
+                    report(
+                        {
+                            "step": self.step,
+                            "steps": self.steps,
+                            "epoch": self.step / self.steps_per_epoch,
+                            "size": size,
+                            "loss": mean_loss,
+                            "images_per_s": rate,
+                            "seconds": self.seconds,
+                        }
+                    )
                     running, last, last_step = 0.0, now, self.step
                 if ends_epoch:
                     self._end_epoch(size, mean_loss, test_images, report)
@@ -378,8 +401,15 @@ class Trainer:
             return
         images = self.test if final else self.test.spread(test_images)
         top1, top5 = accuracy(self.model, images)
-        line = {"epoch": epoch, "size": size, "loss": round(loss, 4), "top1": top1, "top5": top5,
-                "test_images": len(images), "seconds": round(self.seconds, 1)}
+        line = {
+            "epoch": epoch,
+            "size": size,
+            "loss": round(loss, 4),
+            "top1": top1,
+            "top5": top5,
+            "test_images": len(images),
+            "seconds": round(self.seconds, 1),
+        }
         self.history.append(line)
         self.save()
         self._write_history()
@@ -406,4 +436,6 @@ def distance(logits: torch.Tensor, answers: torch.Tensor, temperature: float) ->
 def kept(network: NetworkConfig) -> NetworkConfig:
     """What ``network`` is as long as popcounts are kept: strategy none, without all that only votes have."""
     votes = ["division", "train_alpha", "threshold"] + ["voter"] * (parse_voter(network.voter).sample == 1)
-    return network.model_copy(update={"strategy": "none", **{name: NetworkConfig.model_fields[name].default for name in votes}})
+    return network.model_copy(
+        update={"strategy": "none", **{name: NetworkConfig.model_fields[name].default for name in votes}}
+    )

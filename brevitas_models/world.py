@@ -32,7 +32,9 @@ class World:
 
         ``some_unused``: not every step uses every parameter.
         """
-        return nn.parallel.DistributedDataParallel(model, find_unused_parameters=some_unused) if self.size > 1 else model
+        return (
+            nn.parallel.DistributedDataParallel(model, find_unused_parameters=some_unused) if self.size > 1 else model
+        )
 
 
 def join(device: torch.device) -> tuple[World, torch.device]:
@@ -47,7 +49,9 @@ def join(device: torch.device) -> tuple[World, torch.device]:
     if device.type == "cuda":
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():
-            raise ModelError(f"process {local} of torchrun has no GPU: start at most {torch.cuda.device_count()} on this machine")
+            raise ModelError(
+                f"process {local} of torchrun has no GPU: start at most {torch.cuda.device_count()} on this machine"
+            )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
     if not dist.is_initialized():

@@ -8,5 +8,14 @@ from .errors import DeployError, DeviceError, NetworkError, PackageError, Transf
 from .network import Network
 from .package import Package, find_package
 
-__all__ = ["Accelerator", "DeployError", "DeviceError", "Network", "NetworkError", "Package", "PackageError",
-           "TransferTimeout", "find_package"]  # fmt: skip
+__all__ = [
+    "Accelerator",
+    "DeployError",
+    "DeviceError",
+    "Network",
+    "NetworkError",
+    "Package",
+    "PackageError",
+    "TransferTimeout",
+    "find_package",
+]

@@ -28,7 +28,12 @@ def run(accelerator: Accelerator, arguments) -> dict:
     logits = accelerator.execute(images)
     classes = logits.argmax(axis=1).tolist()
     labels = accelerator.package.labels
-    return {"images": len(images), "classes": classes, "names": [labels[c] for c in classes] if labels else None, "logits": logits.tolist()}
+    return {
+        "images": len(images),
+        "classes": classes,
+        "names": [labels[c] for c in classes] if labels else None,
+        "logits": logits.tolist(),
+    }
 
 
 def on_accelerator(accelerator: Accelerator, arguments) -> dict:
@@ -46,13 +51,19 @@ def on_accelerator(accelerator: Accelerator, arguments) -> dict:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m deploy", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
-    for name, text in (("run", "logits and classes of images"), ("validate", "compare every logit with the golden ones"),
-                       ("latency", "single frames"), ("throughput", "many frames in one call"),
-                       ("cpu", "the same integers on this processor, compared and timed")):  # fmt: skip
+    for name, text in (
+        ("run", "logits and classes of images"),
+        ("validate", "compare every logit with the golden ones"),
+        ("latency", "single frames"),
+        ("throughput", "many frames in one call"),
+        ("cpu", "the same integers on this processor, compared and timed"),
+    ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--package", type=Path, help="folder that flow build made; the newest unless given")
         if name != "cpu":
-            command.add_argument("--platform", choices=PLATFORMS, help="where it runs; the board where pynq is installed, else sim")
+            command.add_argument(
+                "--platform", choices=PLATFORMS, help="where it runs; the board where pynq is installed, else sim"
+            )
             command.add_argument("--batch", type=int, default=BATCH, help="frames of a transfer")
         command.add_argument("--output", type=Path, help="write the result as JSON")
         if name == "run":

@@ -48,7 +48,9 @@ class Accelerator:
         DeviceError: no such platform here, another process uses it, or it holds another build.
     """
 
-    def __init__(self, package: str | Path | Package | None = None, platform: str | Platform | None = None, *, batch: int = BATCH):
+    def __init__(
+        self, package: str | Path | Package | None = None, platform: str | Platform | None = None, *, batch: int = BATCH
+    ):
         self.package = package if isinstance(package, Package) else Package.load(package or find_package())
         if batch < 1:
             raise DeployError(f"batch is {batch}: must be 1 or more")
@@ -164,7 +166,9 @@ class Accelerator:
         if images.dtype != np.uint8:
             raise DeployError(f"{takes}, not {images.dtype}: give pixels 0..255 as they are, not normalised")
         if images.shape[1:] == (shape[2], *shape[:2]) != shape:
-            raise DeployError(f"{takes}, not {list(images.shape)}, which has the channels first: images.transpose(0, 2, 3, 1)")
+            raise DeployError(
+                f"{takes}, not {list(images.shape)}, which has the channels first: images.transpose(0, 2, 3, 1)"
+            )
         if images.shape == shape:
             raise DeployError(f"{takes}, not {list(images.shape)}: one image is images[None]")
         if images.shape[1:] != shape:
@@ -225,7 +229,9 @@ class Accelerator:
             self.platform.abort()
             self.clear_counters()
             if state:
-                raise type(error)(f"{error}; {state}; the accelerator was reset, and the next call starts afresh") from error
+                raise type(error)(
+                    f"{error}; {state}; the accelerator was reset, and the next call starts afresh"
+                ) from error
             raise
 
     def _state(self) -> str:

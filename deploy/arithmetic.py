@@ -52,7 +52,10 @@ def rprelu(node, x, before, slope, after):
 
 def prelu(node, x, step, down, down_offset, up, up_offset):
     above = x >= step
-    factor, offset = np.where(above, up, down).astype(np.int64), np.where(above, up_offset, down_offset).astype(np.int64)
+    factor, offset = (
+        np.where(above, up, down).astype(np.int64),
+        np.where(above, up_offset, down_offset).astype(np.int64),
+    )
     return saturate((factor * x + offset) >> node.shift, node.out_bits)
 
 

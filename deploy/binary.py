@@ -44,7 +44,9 @@ class BinaryLayer:
         if not windows.map.all():
             raise NetworkError(f"{self.node.name}: its input holds 0, which is no sign: write the network again")
         if windows.masked and self.node.group:
-            raise NetworkError(f"{self.node.name}: a grouped voter cannot take windows padded with zeros: pad with -1 or +1")
+            raise NetworkError(
+                f"{self.node.name}: a grouped voter cannot take windows padded with zeros: pad with -1 or +1"
+            )
         outputs = [self._part(part) for part in windows.parts()]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
@@ -67,7 +69,9 @@ class BinaryLayer:
         if self.of_the_outside is None:  # the maps of a network have one size
             weights = np.unpackbits(self.rows, axis=1, count=self.inputs).astype(np.int32) * 2 - 1
             k, c = windows.kernel, windows.map.shape[3]
-            shape, channel_axis = {"tap": ((k, k, c), 3), "row": ((k, c, k), 2), "channel": ((c, k, k), 1)}[windows.order]
+            shape, channel_axis = {"tap": ((k, k, c), 3), "row": ((k, c, k), 2), "channel": ((c, k, k), 1)}[
+                windows.order
+            ]
             taps = weights.reshape(-1, *shape).sum(axis=channel_axis).reshape(-1, k * k)
             self.of_the_outside = (windows.outside().astype(np.int32) @ taps.T).astype(np.int32)
         return self.of_the_outside
@@ -134,7 +138,9 @@ class Groups:
         self.inputs, self.size = inputs, min(group, inputs)
         sizes = [min(self.size, inputs - start) for start in range(0, inputs, self.size)]
         self.limits = [(size - threshold) // 2 for size in sizes]  # differences with which a group still votes +1
-        self.kind = next((kind for kind in (np.uint8, np.uint16, np.uint32) if self.size <= np.iinfo(kind).bits), np.uint64)
+        self.kind = next(
+            (kind for kind in (np.uint8, np.uint16, np.uint32) if self.size <= np.iinfo(kind).bits), np.uint64
+        )
 
     def pack(self, rows: np.ndarray) -> np.ndarray:
         """[P, bytes] to [P, groups, words of a group]."""

@@ -68,7 +68,9 @@ def single_frames(accelerator: Accelerator, repeats: int) -> dict[str, list[floa
         total = 1e3 * (time.perf_counter() - started)
         packing, cycles = 1e3 * accelerator.packing_seconds, accelerator.latency_cycles()
         frames.append((cycles, packing, total - packing - cycles / clock, total))
-    names = ["accelerator[cycles]", "packing[ms]", "transfer[ms]", "total[ms]"][: 1 if accelerator.platform.simulated else None]
+    names = ["accelerator[cycles]", "packing[ms]", "transfer[ms]", "total[ms]"][
+        : 1 if accelerator.platform.simulated else None
+    ]
     return {name: list(values) for name, values in zip(names, zip(*frames))}
 
 
@@ -78,7 +80,13 @@ def latency(accelerator: Accelerator, repeats: int) -> dict:
     clock = accelerator.package.clock_mhz * 1e3
     cycles = frames.pop("accelerator[cycles]")
     in_time = {name: round(value / clock, 6) for name, value in cycles.items()}
-    return {**description(accelerator), "repeats": repeats, "accelerator[cycles]": cycles, "accelerator[ms]": in_time, **frames}
+    return {
+        **description(accelerator),
+        "repeats": repeats,
+        "accelerator[cycles]": cycles,
+        "accelerator[ms]": in_time,
+        **frames,
+    }
 
 
 def throughput_test(accelerator: Accelerator, count: int) -> dict:

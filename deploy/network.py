@@ -57,7 +57,9 @@ class Network:
             self._nodes = [_node(entry, arrays) for entry in description["nodes"]]
             self._release = self._check_streams()
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise NetworkError(f"{path} is no complete network ({type(error).__name__}: {error}): write it again") from error
+            raise NetworkError(
+                f"{path} is no complete network ({type(error).__name__}: {error}): write it again"
+            ) from error
         except NetworkError as error:
             raise NetworkError(f"{path}: {error}") from error
 
@@ -91,7 +93,9 @@ class Network:
         for index, node in enumerate(self._nodes):
             for name in node.inputs:
                 if name not in known:
-                    raise NetworkError(f"{node.attributes.name} takes {name!r}, which no node before gives: write the network again")
+                    raise NetworkError(
+                        f"{node.attributes.name} takes {name!r}, which no node before gives: write the network again"
+                    )
                 last_use[name] = index
             known.update(node.outputs)
         if self._output not in known:
@@ -103,11 +107,15 @@ class Network:
 def _node(entry: dict, arrays: dict[str, np.ndarray]) -> Node:
     kind, name = entry["kind"], entry["name"]
     if kind not in ARITHMETIC:
-        raise NetworkError(f"node {name} is of the unknown kind {kind!r} (known: {', '.join(ARITHMETIC)}): update deploy")
+        raise NetworkError(
+            f"node {name} is of the unknown kind {kind!r} (known: {', '.join(ARITHMETIC)}): update deploy"
+        )
     arithmetic = ARITHMETIC[kind]
     count = len(entry["inputs"])
     if count != arithmetic.streams:
-        raise NetworkError(f"node {name} has {count} inputs, {kind} takes {arithmetic.streams}: write the network again")
+        raise NetworkError(
+            f"node {name} has {count} inputs, {kind} takes {arithmetic.streams}: write the network again"
+        )
     attributes = SimpleNamespace(name=name, **entry["attributes"])
     constants = arithmetic.prepare(attributes, *(_constant(constant, arrays) for constant in entry["constants"]))
     return Node(arithmetic, attributes, tuple(entry["inputs"]), tuple(entry["outputs"]), constants)
@@ -126,13 +134,17 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}
-        arrays = {name: np.lib.format.read_array(io.BytesIO(data), allow_pickle=False) for name, data in members.items()}
+        arrays = {
+            name: np.lib.format.read_array(io.BytesIO(data), allow_pickle=False) for name, data in members.items()
+        }
         description = json.loads(arrays.pop(DESCRIPTION).tobytes())
         found = description["format"], description["version"]
     except FileNotFoundError as error:
         raise NetworkError(f"{path} does not exist: give the network file of a build") from error
     except Exception as error:  # a damaged archive raises whatever its damaged field leads to
-        raise NetworkError(f"{path} is no network file, or damaged ({type(error).__name__}: {error}): copy it again") from error
+        raise NetworkError(
+            f"{path} is no network file, or damaged ({type(error).__name__}: {error}): copy it again"
+        ) from error
     if found != (FORMAT, VERSION):
         wanted = f"{FORMAT!r} of version {VERSION}"
         raise NetworkError(f"{path} is {found[0]!r} of version {found[1]}, not {wanted}: build and deploy must match")

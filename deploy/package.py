@@ -72,13 +72,19 @@ class Package:
         try:
             content = json.loads(path.read_text())
             if content.pop("format") != FORMAT:
-                raise PackageError(f"{path} is of another format than this driver's ({FORMAT}): use the driver of the package")
+                raise PackageError(
+                    f"{path} is of another format than this driver's ({FORMAT}): use the driver of the package"
+                )
             content["regions"] = tuple(Region(**region) for region in content["regions"])
             for name in ("image", "labels", "layers"):
                 content[name] = tuple(content[name])
-            return cls(folder=folder, **{field.name: content[field.name] for field in fields(cls) if field.name != "folder"})
+            return cls(
+                folder=folder, **{field.name: content[field.name] for field in fields(cls) if field.name != "folder"}
+            )
         except FileNotFoundError:
-            raise PackageError(f"no package at {folder}: there is no {SETTINGS}; give a folder that flow build made") from None
+            raise PackageError(
+                f"no package at {folder}: there is no {SETTINGS}; give a folder that flow build made"
+            ) from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise PackageError(f"{path} cannot be read ({type(error).__name__}: {error}): {HINT}") from error
 

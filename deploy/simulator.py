@@ -32,18 +32,30 @@ class _State(ctypes.Structure):
 
 class _Settings(ctypes.Structure):
     _fields_ = [
-        ("seed", ctypes.c_uint64), ("p_valid", ctypes.c_double), ("p_ready", ctypes.c_double), ("latency", ctypes.c_uint64),
-        ("bandwidth", ctypes.c_double), ("memory", ctypes.c_void_p), ("memory_bytes", ctypes.c_uint64),
-    ]  # fmt: skip
+        ("seed", ctypes.c_uint64),
+        ("p_valid", ctypes.c_double),
+        ("p_ready", ctypes.c_double),
+        ("latency", ctypes.c_uint64),
+        ("bandwidth", ctypes.c_double),
+        ("memory", ctypes.c_void_p),
+        ("memory_bytes", ctypes.c_uint64),
+    ]
 
 
 class _Traffic(ctypes.Structure):
     _fields_ = [
-        ("pixels", ctypes.c_void_p), ("pixel_count", ctypes.c_int64), ("pixels_done", ctypes.c_int64),
-        ("logits", ctypes.c_void_p), ("lasts", ctypes.c_void_p), ("logit_count", ctypes.c_int64), ("logits_done", ctypes.c_int64),
-        ("cycles", ctypes.c_int64), ("ddr_bytes", ctypes.c_int64), ("error", ctypes.c_char * 2048),
+        ("pixels", ctypes.c_void_p),
+        ("pixel_count", ctypes.c_int64),
+        ("pixels_done", ctypes.c_int64),
+        ("logits", ctypes.c_void_p),
+        ("lasts", ctypes.c_void_p),
+        ("logit_count", ctypes.c_int64),
+        ("logits_done", ctypes.c_int64),
+        ("cycles", ctypes.c_int64),
+        ("ddr_bytes", ctypes.c_int64),
+        ("error", ctypes.c_char * 2048),
         ("packet", ctypes.c_int32),
-    ]  # fmt: skip
+    ]
 
 
 class Device:
@@ -108,10 +120,14 @@ class Device:
 
     def read(self, address: int) -> int:
         data = ctypes.c_uint32()
-        self._check(self._library.accelerator_read(self._handle, ctypes.byref(self._traffic), address, ctypes.byref(data)))
+        self._check(
+            self._library.accelerator_read(self._handle, ctypes.byref(self._traffic), address, ctypes.byref(data))
+        )
         return data.value
 
-    def send(self, images: np.ndarray, logits: int, *, input_gaps: float = 0.0, output_stalls: float = 0.0, seed: int = 0) -> None:
+    def send(
+        self, images: np.ndarray, logits: int, *, input_gaps: float = 0.0, output_stalls: float = 0.0, seed: int = 0
+    ) -> None:
         """Queues images uint8, and room for so many logits, behind a run that came to its end or was dropped.
 
         A pixel word waits with probability `input_gaps` each cycle before it is offered, m_axis is not ready with `output_stalls`.
@@ -176,7 +192,9 @@ class Device:
 
     def advance(self, cycles: int) -> None:
         """Runs so many cycles, whether logits are expected or not."""
-        self._check(self._library.accelerator_advance(self._handle, ctypes.byref(self._traffic), ctypes.c_int64(cycles)))
+        self._check(
+            self._library.accelerator_advance(self._handle, ctypes.byref(self._traffic), ctypes.c_int64(cycles))
+        )
 
     def states(self) -> list[tuple[bool, bool]]:
         """(valid, ready) of each stream now; runs one cycle."""
@@ -185,7 +203,9 @@ class Device:
 
     def _check(self, failed: bool) -> None:
         if failed:
-            raise self._error(f"accelerator, cycle {self.cycles}: {self._traffic.error.decode(errors='replace').strip()}")
+            raise self._error(
+                f"accelerator, cycle {self.cycles}: {self._traffic.error.decode(errors='replace').strip()}"
+            )
 
 
 @contextmanager

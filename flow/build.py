@@ -92,11 +92,15 @@ class Build:
         network, metadata = load_checkpoint(path)
         found = metadata.network
         wanted = {"model": options.model, "strategy": options.strategy}
-        wanted |= {key: value for key in ("width", "shortcut", "padding") if (value := getattr(options, key)) is not None}
+        wanted |= {
+            key: value for key in ("width", "shortcut", "padding") if (value := getattr(options, key)) is not None
+        }
         changes = {"strategy": "ptq"} if (found.strategy, options.strategy) == ("none", "ptq") else {}
         for key, value in wanted.items():
             if key not in changes and getattr(found, key) != value:
-                raise FlowError(f"{path} holds a network with {key} {getattr(found, key)}, not {value}: give another --checkpoint")
+                raise FlowError(
+                    f"{path} holds a network with {key} {getattr(found, key)}, not {value}: give another --checkpoint"
+                )
         if options.voter and options.voter != found.voter:
             changes["voter"] = options.voter
         return (converted(network, **changes) if changes else network), metadata
@@ -114,10 +118,12 @@ class Build:
         if options.checkpoint:
             return options.checkpoint
         wanted = {
-            "model": options.model, "strategy": "none" if options.strategy == "ptq" else options.strategy,
-            "width": options.width or FULL_WIDTH[options.model], "shortcut": options.shortcut or "conv8",
+            "model": options.model,
+            "strategy": "none" if options.strategy == "ptq" else options.strategy,
+            "width": options.width or FULL_WIDTH[options.model],
+            "shortcut": options.shortcut or "conv8",
             "padding": options.padding or "minus_one",
-        }  # fmt: skip
+        }
         if options.voter and options.strategy != "ptq":
             trained = NetworkConfig(**wanted, voter=options.voter)
             if (FOLDER / f"{checkpoint_name(trained)}.popbin").is_file():
@@ -163,7 +169,9 @@ class Build:
         """Stores and shows comparisons."""
         self.report(step, {**self._previous(step), "verification": [c.as_dict() for c in comparisons]})
         for c in comparisons:
-            self.say(f"{c.stage} and {c.against}: {c.what} of {c.images} images, {c.values} values, {c.mismatches} mismatches")
+            self.say(
+                f"{c.stage} and {c.against}: {c.what} of {c.images} images, {c.values} values, {c.mismatches} mismatches"
+            )
 
     def require_equal(self, comparisons: list[Comparison], step: str, first: str | None = None) -> None:
         """Stores the comparisons and stops the build if one of them has a mismatch."""
@@ -171,7 +179,9 @@ class Build:
         for c in comparisons:
             if c.mismatches or not c.values:
                 where = f"; the first tensor that differs is {first}" if first else ""
-                raise VerificationError(f"{c.stage} differs from {c.against} in {c.mismatches} of {c.values} {c.what}{where}")
+                raise VerificationError(
+                    f"{c.stage} differs from {c.against} in {c.mismatches} of {c.values} {c.what}{where}"
+                )
 
     def _previous(self, step: str) -> dict:
         path = self.workspace.reports / f"{step}.json"

@@ -58,10 +58,14 @@ def compare_stages(folder: Path, reference: str, stage: str, images: int) -> Sta
     from brevitas_models.data import load_samples
 
     if not (folder / "graphs").is_dir():
-        raise FlowError(f"{folder} is no build folder: give one that flow build made, such as build/bireal18-qat-pynq-z2")
+        raise FlowError(
+            f"{folder} is no build folder: give one that flow build made, such as build/bireal18-qat-pynq-z2"
+        )
     workspace, pixels = Workspace(folder), load_samples().images[:images]
     expected, actual = (STAGES[name](workspace, pixels) for name in (reference, stage))
-    writers = {tensor: node.name for node in hardware_nodes(workspace.load_graph("hardware")) for tensor in node.outputs}
+    writers = {
+        tensor: node.name for node in hardware_nodes(workspace.load_graph("hardware")) for tensor in node.outputs
+    }
     common = [tensor for tensor in writers if tensor in expected and tensor in actual]
     if not common:
         raise FlowError(f"{reference} and {stage} have no tensor in common")

@@ -83,10 +83,14 @@ class Execution:
             outputs = [helper.make_empty_tensor_value_info(name) for name in node.output]
             constants = [self._initializers[name] for name in dict.fromkeys(node.input) if name in self._initializers]
             graph = helper.make_graph([node], "node", inputs, outputs, constants)
-            proto = helper.make_model(graph, opset_imports=self.model.model.opset_import, ir_version=self.model.model.ir_version)
+            proto = helper.make_model(
+                graph, opset_imports=self.model.model.opset_import, ir_version=self.model.model.ir_version
+            )
             options = ort.SessionOptions()
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-            self._sessions[node.output[0]] = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            self._sessions[node.output[0]] = ort.InferenceSession(
+                proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
         return self._sessions[node.output[0]]
 
 

@@ -47,7 +47,9 @@ class Approximation:
         return asdict(self)
 
 
-def prepare(model: ModelWrapper, images: np.ndarray, low: float, high: float, bits: int) -> tuple[ModelWrapper, Approximation]:
+def prepare(
+    model: ModelWrapper, images: np.ndarray, low: float, high: float, bits: int
+) -> tuple[ModelWrapper, Approximation]:
     """``model`` with pixels as its input, standard pools, and a quantizer wherever a stream must be fixed point.
 
     Args:
@@ -85,7 +87,9 @@ def image_shape(model: ModelWrapper) -> tuple[int, int, int]:
     inputs = [info.name for info in model.graph.input if model.get_initializer(info.name) is None]
     shape = model.get_tensor_shape(inputs[0]) if len(inputs) == 1 else None
     if shape is None or len(shape) != 4 or shape[0] != 1:
-        raise FlowError(f"the inputs {', '.join(inputs)} are not one image [1, channels, height, width]: export with such an input")
+        raise FlowError(
+            f"the inputs {', '.join(inputs)} are not one image [1, channels, height, width]: export with such an input"
+        )
     return shape[2], shape[3], shape[1]
 
 
@@ -98,11 +102,15 @@ def with_pixels(model: ModelWrapper, shape: tuple[int, int, int], low: float, hi
     if (gain, offset) == (1.0, 0.0):
         return model
     height, width, channels = shape
-    nodes = [helper.make_node("Mul", ["pixels", "pixels_gain"], ["pixels_scaled"]),
-             helper.make_node("Add", ["pixels_scaled", "pixels_offset"], [old])]  # fmt: skip
+    nodes = [
+        helper.make_node("Mul", ["pixels", "pixels_gain"], ["pixels_scaled"]),
+        helper.make_node("Add", ["pixels_scaled", "pixels_offset"], [old]),
+    ]
     model.set_initializer("pixels_gain", np.float32(gain))
     model.set_initializer("pixels_offset", np.float32(offset))
-    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, channels, height, width]))
+    model.graph.input[0].CopyFrom(
+        helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, channels, height, width])
+    )
     for index, node in enumerate(nodes):
         model.graph.node.insert(index, node)
     return model.transform(InferShapes()).transform(GiveUniqueNodeNames())
@@ -202,9 +210,14 @@ def _insert_quantizer(model: ModelWrapper, tensor: str, scale: float, bits: int,
         names[name] = f"{tensor}_{name}"
         model.set_initializer(names[name], np.float32(value))
     node = helper.make_node(
-        "Quant", [tensor, *names.values()], [quantized], domain=QUANT_DOMAIN, signed=1, narrow=0,
+        "Quant",
+        [tensor, *names.values()],
+        [quantized],
+        domain=QUANT_DOMAIN,
+        signed=1,
+        narrow=0,
         rounding_mode="FLOOR" if floor else "ROUND",
-    )  # fmt: skip
+    )
     for reader in readers:
         for position, name in enumerate(reader.input):
             if name == tensor:

@@ -41,7 +41,9 @@ def check_project(project: Path) -> dict:
     for name, entry in manifest["files"].items():
         data = (project / name).read_bytes() if (project / name).is_file() else None
         if data is None or sha256(data) != entry["sha256"]:
-            layer = entry["layer"] or (_damaged_region(data, manifest["regions"]) if Path(name).name == DDR_FILE else None)
+            layer = entry["layer"] or (
+                _damaged_region(data, manifest["regions"]) if Path(name).name == DDR_FILE else None
+            )
             whose = f"layer {layer}: " if layer else ""
             what = "is missing" if data is None else "is not what was emitted (SHA-256 differs)"
             raise VerificationError(f"{whose}{project / name} {what}: emit the project again (--fresh)")

@@ -52,7 +52,12 @@ def run_tool(command: tuple[str, ...], folder: Path, log: Path, say: Callable[[s
     say(f"{command[0]}: running since {since}, output in {log}")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             while (status := _status(process)) is None:

@@ -26,10 +26,17 @@ def differs(stem: str, data: Path) -> bool:
     network, metadata = load_checkpoint(FOLDER / f"{stem}.popbin")
     claimed, test = metadata.accuracy, load_cifar(data, "test")
     top1, top5 = top1_top5(logits_in_batches(golden_backend(network), test.images), test.labels)
-    same = (round(top1, 2), round(top5, 2), len(test), test.source) == (claimed.top1, claimed.top5, claimed.images, claimed.data)
-    print(f"{stem}: card {claimed.top1:.2f} {claimed.top5:.2f} % of {claimed.images} images, {claimed.data}; integers {top1:.2f} "
-          f"{top5:.2f} % of {len(test)}, {test.source}: {'the same' if same else 'DIFFERENT'} ({time.monotonic() - began:.0f} s)",
-          flush=True)  # fmt: skip
+    same = (round(top1, 2), round(top5, 2), len(test), test.source) == (
+        claimed.top1,
+        claimed.top5,
+        claimed.images,
+        claimed.data,
+    )
+    print(
+        f"{stem}: card {claimed.top1:.2f} {claimed.top5:.2f} % of {claimed.images} images, {claimed.data}; integers {top1:.2f} "
+        f"{top5:.2f} % of {len(test)}, {test.source}: {'the same' if same else 'DIFFERENT'} ({time.monotonic() - began:.0f} s)",
+        flush=True,
+    )
     return not same
 
 

@@ -27,9 +27,13 @@ class GraphBuilder:
         """Adds a node; height, width, channels and, where not given, bits and p are those of its first input."""
         stream = self.streams[inputs[0]]
         attributes = {
-            "height": stream.height, "width": stream.width, "channels": stream.channels,
-            "bits": stream.bits, "p": stream.parallel, **attributes,
-        }  # fmt: skip
+            "height": stream.height,
+            "width": stream.width,
+            "channels": stream.channels,
+            "bits": stream.bits,
+            "p": stream.parallel,
+            **attributes,
+        }
         names = [f"{name}.{suffix}" for suffix in constants or {}]
         for initializer, value in zip(names, (constants or {}).values()):
             value = np.asarray(value, np.float32)
@@ -62,11 +66,15 @@ class GraphBuilder:
     def pixel_table(self, p: int, bits: int) -> str:
         """PixelTable on the image, then p elements a beat."""
         table = self.rng.integers(-(1 << bits - 1), 1 << bits - 1, 256)
-        return self.beats_of(self.node("PixelTable", "pixels", ["image"], {"table": table}, bits=bits), p, "pixels_width")
+        return self.beats_of(
+            self.node("PixelTable", "pixels", ["image"], {"table": table}, bits=bits), p, "pixels_width"
+        )
 
     def window(self, x: str, prefix: str, kernel=3, stride=1, padding=1) -> str:
         pad = -1 if self.streams[x].bipolar else 0
-        return self.node("SlidingWindow", f"{prefix}.window", [x], kernel=kernel, stride=stride, padding=padding, pad_value=pad)
+        return self.node(
+            "SlidingWindow", f"{prefix}.window", [x], kernel=kernel, stride=stride, padding=padding, pad_value=pad
+        )
 
     def conv(self, x: str, prefix: str, features: int, pe: int, simd: int, out_bits=9, shift=6, **window) -> str:
         """8-bit convolution: SlidingWindow and IntConv."""
@@ -79,8 +87,20 @@ class GraphBuilder:
             "weights": self.rng.integers(-128, 128, (features, n)),
             "bias": self.rng.integers(-1000, 1000, features),
         }
-        return self.node("IntConv", name, [x], constants, features=features, weight_bits=8, acc_bits=28,
-                         out_bits=out_bits, shift=shift, pe=pe, simd=simd, memory=memory)  # fmt: skip
+        return self.node(
+            "IntConv",
+            name,
+            [x],
+            constants,
+            features=features,
+            weight_bits=8,
+            acc_bits=28,
+            out_bits=out_bits,
+            shift=shift,
+            pe=pe,
+            simd=simd,
+            memory=memory,
+        )
 
     def sign(self, x: str, prefix: str) -> str:
         thresholds = self.rng.integers(-20, 20, self.streams[x].channels)
@@ -96,15 +116,37 @@ class GraphBuilder:
     ) -> str:
         """Binary 3x3 convolution with any padding, order of the window and activation: SlidingWindow and XnorPopcount."""
         x = self.beats_of(x, simd // {"tap": 1, "row": 3, "channel": 9}[order], f"{prefix}.in_width")
-        x = self.node("SlidingWindow", f"{prefix}.window", [x], kernel=3, stride=stride, padding=1, pad_value=pad_value,
-                      order=order, p=simd)  # fmt: skip
+        x = self.node(
+            "SlidingWindow",
+            f"{prefix}.window",
+            [x],
+            kernel=3,
+            stride=stride,
+            padding=1,
+            pad_value=pad_value,
+            order=order,
+            p=simd,
+        )
         return self.xnor(x, f"{prefix}.xnor", features, pe, **engine)
 
-    def xnor(self, x: str, name: str, features: int, pe: int, memory="block", activation="majority_vote", **attributes) -> str:
+    def xnor(
+        self, x: str, name: str, features: int, pe: int, memory="block", activation="majority_vote", **attributes
+    ) -> str:
         stream = self.streams[x]
         constants = self.binary_constants(activation, features, stream.channels)
-        return self.node("XnorPopcount", name, [x], constants, features=features, activation=activation,
-                         masked=int(stream.masked), pe=pe, simd=stream.parallel, memory=memory, **attributes)  # fmt: skip
+        return self.node(
+            "XnorPopcount",
+            name,
+            [x],
+            constants,
+            features=features,
+            activation=activation,
+            masked=int(stream.masked),
+            pe=pe,
+            simd=stream.parallel,
+            memory=memory,
+            **attributes,
+        )
 
     def stationary_vote(
         self, x: str, prefix: str, features: int, pe: int, simd: int, stride=1, activation="majority_vote", **attributes
@@ -112,8 +154,20 @@ class GraphBuilder:
         """The same as `vote` or `binary` in one WeightStationary, weights from DDR."""
         x = self.beats_of(x, simd, f"{prefix}.in_width")
         constants = self.binary_constants(activation, features, 9 * self.streams[x].channels)
-        return self.node("WeightStationary", f"{prefix}.stationary", [x], constants, features=features, activation=activation,
-                         kernel=3, stride=stride, padding=1, pe=pe, simd=simd, **attributes)  # fmt: skip
+        return self.node(
+            "WeightStationary",
+            f"{prefix}.stationary",
+            [x],
+            constants,
+            features=features,
+            activation=activation,
+            kernel=3,
+            stride=stride,
+            padding=1,
+            pe=pe,
+            simd=simd,
+            **attributes,
+        )
 
     def binary_constants(self, activation: str, features: int, n: int) -> dict[str, np.ndarray]:
         """Weights of n signs, and what the activation takes."""
@@ -142,8 +196,13 @@ class GraphBuilder:
         channels, half = self.streams[x].channels, 1 << self.streams[x].bits - 1
         down, up = self.rng.integers(-(1 << shift), 1 << shift, (2, channels))
         down_offset, up_offset = self.rng.integers(-half << shift - 1, half << shift - 1, (2, channels))
-        constants = {"step": np.linspace(half, -half, channels).round(), "down": down, "down_offset": down_offset, "up": up,
-                     "up_offset": up_offset}  # fmt: skip
+        constants = {
+            "step": np.linspace(half, -half, channels).round(),
+            "down": down,
+            "down_offset": down_offset,
+            "up": up,
+            "up_offset": up_offset,
+        }
         return self.node("PReLU", f"{prefix}.prelu", [x], constants, shift=shift, out_bits=out_bits)
 
     def max_pool(self, x: str, prefix: str) -> str:
@@ -194,7 +253,9 @@ def small_network(seed: int = 0, size: int = 8, stem: int = 8) -> ModelWrapper:
     main, shortcut = g.fork(x, "block2")
     main = g.stationary_vote(g.sign(main, "block2"), "block2", wide, pe=4, simd=stem, stride=2)
     main = g.select(main, "block2", bits)
-    shortcut = g.node("AvgPool", "block2.pool", [g.fifo(shortcut, "block2", depth=size * size * stem // 2, memory="block")])
+    shortcut = g.node(
+        "AvgPool", "block2.pool", [g.fifo(shortcut, "block2", depth=size * size * stem // 2, memory="block")]
+    )
     shortcut = g.conv(shortcut, "block2.shortcut", wide, pe=1, simd=2, shift=7, kernel=1, padding=0)
     x = g.add(main, shortcut, "block2")
 

@@ -59,13 +59,33 @@ def build_job(checkpoint: Path) -> Job:
 
 def train_job(data: Path) -> Job:
     def command(folder):
-        return flow("train", "--width", 16, "--epochs", 1, "--batch", 1000, "--resolutions", "0:16", "--no-compile",
-                    "--save-seconds", 2, "--data", data, "--output", folder / "run")  # fmt: skip
+        return flow(
+            "train",
+            "--width",
+            16,
+            "--epochs",
+            1,
+            "--batch",
+            1000,
+            "--resolutions",
+            "0:16",
+            "--no-compile",
+            "--save-seconds",
+            2,
+            "--data",
+            data,
+            "--output",
+            folder / "run",
+        )
 
     def result(folder):
         _, metadata = load_checkpoint(folder / "run" / "checkpoint.popbin")
         history = [json.loads(line) for line in (folder / "run" / "history.jsonl").read_text().splitlines()]
-        return metadata.weights_sha256, metadata.accuracy, [{k: v for k, v in line.items() if k not in TIMES} for line in history]
+        return (
+            metadata.weights_sha256,
+            metadata.accuracy,
+            [{k: v for k, v in line.items() if k not in TIMES} for line in history],
+        )
 
     return Job("train", command, result)
 
@@ -85,7 +105,9 @@ def finish(job: Job, folder: Path) -> float:
 
 def kill_at(job: Job, folder: Path, seconds: float) -> bool:
     """Starts the job and kills it and its children after ``seconds``; False if it was finished by then."""
-    process = subprocess.Popen(job.command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        job.command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         process.wait(timeout=seconds)
         return False
@@ -118,14 +140,18 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", nargs="+", choices=("build", "train"), default=("build", "train"), help="which are killed; both")
+    parser.add_argument(
+        "--jobs", nargs="+", choices=("build", "train"), default=("build", "train"), help="which are killed; both"
+    )
     arguments = parser.parse_args()
     rng, outcomes = random.Random(arguments.seed), []
     with tempfile.TemporaryDirectory() as name:
         checkpoint = Path(name) / "small.popbin"
         torch.manual_seed(0)
         network = build_network(NetworkConfig(width=4)).eval()
-        metadata = Metadata(network=network.config, data="none", command="none", epochs=0, epochs_planned=1, seed=0, seconds=0)
+        metadata = Metadata(
+            network=network.config, data="none", command="none", epochs=0, epochs_planned=1, seed=0, seconds=0
+        )
         save_checkpoint(checkpoint, network, metadata)
         jobs = {"build": build_job(checkpoint), "train": train_job(arguments.data)}
         for job in (jobs[name] for name in arguments.jobs):

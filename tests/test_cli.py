@@ -53,14 +53,20 @@ WRONG_CALLS = {
     "data": (["train", "--data", "nowhere"], "cifar-10-python.tar.gz"),
     "default data": (["train"], "no data set at data"),
     "init": (["train", "--init", "none.popbin"], "no checkpoint at none.popbin"),
-    "not bundled": (["eval", "--width", "12", "--voter", "maj3"], "no bundled checkpoint bireal18-qat-w12-maj3 (there is bireal18-none"),
+    "not bundled": (
+        ["eval", "--width", "12", "--voter", "maj3"],
+        "no bundled checkpoint bireal18-qat-w12-maj3 (there is bireal18-none",
+    ),
     "voter of eval": (["eval", "--voter", "all"], "voter 'all' is unknown: use one of exact"),
     "checkpoint": (["eval", "--checkpoint", "none.popbin"], "no checkpoint at none.popbin"),
     "foreign checkpoint": (["eval", "--checkpoint", __file__], "no .popbin checkpoint"),
     "device": (["train", "--device", "abacus"], "device 'abacus' cannot be used"),
     "run": (["pack", "nothing"], "no training state at nothing"),
     "recipe": (["train", "--recipe", "resnet"], "recipe 'resnet' is unknown: use bireal18-exact-from-qat"),
-    "length": (["train", "--recipe", "bireal18-qat", "--length", "long"], "length 'long' is unknown: use short, day, source"),
+    "length": (
+        ["train", "--recipe", "bireal18-qat", "--length", "long"],
+        "length 'long' is unknown: use short, day, source",
+    ),
     "recipe and epochs": (["train", "--recipe", "bireal18-qat", "--epochs", "3"], "--epochs is what a recipe says"),
     "no results": (["table", "--results", "nothing"], "no results in nothing yet: flow table --run"),
     "format": (["table", "--format", "html"], "format 'html' is unknown: use csv or json or markdown"),
@@ -122,8 +128,23 @@ def test_eval_on_the_packaged_samples(checkpoint, capsys):
 
 def test_train_resume_and_pack(capsys, monkeypatch, tmp_path):
     samples = load_samples()
-    monkeypatch.setattr("brevitas_models.data.load_cifar", lambda path, split: samples.spread(128 if split == "train" else 50))
-    words = ["train", "--width", "4", "--epochs", "1", "--batch", "64", "--no-compile", "--resolutions", "0:16", "--output", "run"]
+    monkeypatch.setattr(
+        "brevitas_models.data.load_cifar", lambda path, split: samples.spread(128 if split == "train" else 50)
+    )
+    words = [
+        "train",
+        "--width",
+        "4",
+        "--epochs",
+        "1",
+        "--batch",
+        "64",
+        "--no-compile",
+        "--resolutions",
+        "0:16",
+        "--output",
+        "run",
+    ]
     code, out, err = call(capsys, *words)
     assert code == 0 and "on 50 test images" in out
     assert (tmp_path / "run" / "checkpoint.popbin").is_file()
@@ -194,8 +215,12 @@ def test_data_of_other_classes(checkpoint, capsys, monkeypatch):
     assert code == 1 and "the network has 10 classes, CIFAR-100 (original) has 100" in err
 
 
-@pytest.mark.parametrize("choice, stem", [("--voter maj3", "reactnet18-qat-w16-maj3"), ("--shortcut binary", "reactnet18-qat-w16-binary")])
+@pytest.mark.parametrize(
+    "choice, stem", [("--voter maj3", "reactnet18-qat-w16-maj3"), ("--shortcut binary", "reactnet18-qat-w16-binary")]
+)
 def test_eval_takes_the_bundled_one_that_was_asked_for(capsys, choice, stem):
-    code, out, err = call(capsys, "eval", "--model", "reactnet18", "--strategy", "qat", "--width", "16", *choice.split(), "--images", "40")
+    code, out, err = call(
+        capsys, "eval", "--model", "reactnet18", "--strategy", "qat", "--width", "16", *choice.split(), "--images", "40"
+    )
     assert code == 0, err
     assert f"{stem}.popbin, backend torch" in out.replace("\n", "") and "on 40 test images" in out

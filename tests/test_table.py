@@ -15,8 +15,15 @@ from flow import cli
 from flow.cli.recipes import run_recipe
 from flow.cli.table import in_order
 
-ROWS = ["reactnet18-none", "reactnet18-ptq", "reactnet18-ptq-calibrated", "reactnet18-qat-from-none", "reactnet18-qat-smoothing",
-        "twin18", "reactnet18-qat-distilled"]  # fmt: skip
+ROWS = [
+    "reactnet18-none",
+    "reactnet18-ptq",
+    "reactnet18-ptq-calibrated",
+    "reactnet18-qat-from-none",
+    "reactnet18-qat-smoothing",
+    "twin18",
+    "reactnet18-qat-distilled",
+]
 
 
 @pytest.fixture
@@ -25,7 +32,9 @@ def images(tmp_path, monkeypatch):
     samples = data.load_samples()
     sets = {"train": samples.spread(128), "test": samples.spread(64)}
     short = TrainConfig(epochs=1, batch=32, resolutions=((0.0, 16),), compile=False)
-    monkeypatch.setattr(recipes, "lengths", lambda: {"short": Length(width=4, train=short), "day": Length(width=8, train=short)})
+    monkeypatch.setattr(
+        recipes, "lengths", lambda: {"short": Length(width=4, train=short), "day": Length(width=8, train=short)}
+    )
     monkeypatch.setattr(results, "lengths", recipes.lengths)
     monkeypatch.setitem(data.SPLITS, "test", 64)
     monkeypatch.setattr(data, "load_cifar", lambda path, split: sets[split])
@@ -56,7 +65,9 @@ def test_rows_are_run_once_and_in_order(images, tmp_path, capsys):
             assert load_checkpoint(checkpoint)[1] == stored[row["recipe"], "short", 10, 1].network
         else:
             assert row["top-1"] == results.MISSING
-    assert call(capsys, "table", "--run", "--format", "csv", *ROWS).startswith("row,recipe,length,")  # nothing is run again
+    assert call(capsys, "table", "--run", "--format", "csv", *ROWS).startswith(
+        "row,recipe,length,"
+    )  # nothing is run again
     assert {row["epochs"] for row in rows if "ptq" in row["recipe"] and row["recipe"] in ROWS} == {"0"}
 
 
@@ -83,7 +94,11 @@ def test_ptq_and_fine_tuning_start_from_the_trained_network(images, tmp_path, ca
 
 def test_votes_that_begin_late_share_a_trunk(images, tmp_path, monkeypatch):
     """The second run does the steps after the trunk only; and so does another seed its own."""
-    lengths = {"day": Length(width=4, train=TrainConfig(epochs=2, batch=32, resolutions=((0.0, 16),), compile=False, votes_from=0.5))}
+    lengths = {
+        "day": Length(
+            width=4, train=TrainConfig(epochs=2, batch=32, resolutions=((0.0, 16),), compile=False, votes_from=0.5)
+        )
+    }
     monkeypatch.setattr(recipes, "lengths", lambda: lengths)
     folders, done = (tmp_path / "runs", tmp_path / "results", "cpu"), {}
     for name, seed in (("reactnet18-none", 1), ("reactnet18-qat", 1), ("reactnet18-maj3", 1), ("reactnet18-qat", 2)):

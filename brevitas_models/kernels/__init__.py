@@ -78,7 +78,9 @@ def call(name: str, *arguments: Tensor | int | float | None) -> None:
     """Calls a kernel: tensors as pointers to float32, whole numbers as int64, others as float."""
     types = {int: ctypes.c_int64, bool: ctypes.c_int64, float: ctypes.c_float}
     words = [
-        ctypes.c_void_p(None if a is None else a.data_ptr()) if a is None or isinstance(a, Tensor) else types[type(a)](a)
+        ctypes.c_void_p(None if a is None else a.data_ptr())
+        if a is None or isinstance(a, Tensor)
+        else types[type(a)](a)
         for a in arguments
     ]
     getattr(library(), name)(*words)

@@ -81,11 +81,27 @@ class BlockTail(torch.autograd.Function):
         outer = gamma * rstd * weight
         spread = outer * normalised / rows * gamma * rstd
         centre = outer * of_n / rows - spread * mean
-        of_vote = torch.zeros(2, c, dtype=torch.float64)  # per channel: sums of the gradients of u = (s - threshold) / D times -u, and of s
+        of_vote = torch.zeros(
+            2, c, dtype=torch.float64
+        )  # per channel: sums of the gradients of u = (s - threshold) / D times -u, and of s
         divisor = float(ctx.divisor) if votes else 1.0
         vectors = [vector.float() for vector in (outer, centre, spread)]
-        call("tail_backward_sums", votes, grad_shortcut, sums, threshold, divisor, scale, shift, *ctx.grid, *vectors, grad_sums,
-             of_vote, rows, c)  # fmt: skip
+        call(
+            "tail_backward_sums",
+            votes,
+            grad_shortcut,
+            sums,
+            threshold,
+            divisor,
+            scale,
+            shift,
+            *ctx.grid,
+            *vectors,
+            grad_sums,
+            of_vote,
+            rows,
+            c,
+        )
         grads = [x.float() for x in (normalised, of_n)]
         act = [of_before.float(), (of_slope / steps).float(), of_after.float()] if activated else [None] * 3
         of_u = (of_vote[0].sum().float(), -of_vote[1].float()) if votes else (None, None)
@@ -112,4 +128,6 @@ def block_tail(
         divisor: D of the vote's gradient, a scalar; None keeps the sums (strategy none).
         threshold: [C], the least sum that votes +1.
     """
-    return BlockTail.apply(sums, shortcut, divisor, threshold, gamma, weight, bias, eps, grid, *(activation or (None,) * 3))
+    return BlockTail.apply(
+        sums, shortcut, divisor, threshold, gamma, weight, bias, eps, grid, *(activation or (None,) * 3)
+    )

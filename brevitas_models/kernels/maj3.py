@@ -46,4 +46,6 @@ def maj3_sums(x: Tensor, weight: Tensor, pad: float, stride: int = 1) -> Tensor:
     """
     left, middle, right = weight.unbind(3)
     triples = F.pad(Triples.apply(x, pad), (0, 0, 1, 1), value=pad)  # a product of three borders is the border
-    return (conv3x3(x, weight, pad, stride) - F.conv2d(triples, (left * middle * right).unsqueeze(3), stride=stride)) * 0.5
+    return (
+        conv3x3(x, weight, pad, stride) - F.conv2d(triples, (left * middle * right).unsqueeze(3), stride=stride)
+    ) * 0.5

@@ -88,7 +88,9 @@ class Recipe(BaseModel):
 def names() -> list[str]:
     """Names of all recipes."""
     files = resources.files(__package__).iterdir()
-    return sorted(path.name.removesuffix(SUFFIX) for path in files if path.name.endswith(SUFFIX) and path.name != LENGTHS_FILE)
+    return sorted(
+        path.name.removesuffix(SUFFIX) for path in files if path.name.endswith(SUFFIX) and path.name != LENGTHS_FILE
+    )
 
 
 @cache
@@ -139,10 +141,14 @@ def configs(name: str, length: str) -> tuple[NetworkConfig, TrainConfig]:
     recipe, time = load_recipe(name), load_length(length)
     width = {} if time.width is None else {"width": time.width}
     train = {**time.train.model_dump(), "label_smoothing": recipe.label_smoothing, "distillation": recipe.distillation}
-    train |= {name: value for name in ("votes_from", "branch_scale", "window") if (value := getattr(recipe, name)) is not None}
+    train |= {
+        name: value for name in ("votes_from", "branch_scale", "window") if (value := getattr(recipe, name)) is not None
+    }
     if length == "source" and recipe.network.strategy != "ptq":
         if recipe.epochs is None:
-            raise RecipeError(f"recipe {name} has no length of the source's own: use {', '.join(n for n in lengths() if n != 'source')}")
+            raise RecipeError(
+                f"recipe {name} has no length of the source's own: use {', '.join(n for n in lengths() if n != 'source')}"
+            )
         train["epochs"] = recipe.epochs
     if recipe.part is not None:
         train |= {"epochs": max(1, round(recipe.part * train["epochs"])), "resolutions": ((0.0, 32),)}
@@ -164,5 +170,7 @@ def _validated(kind: type[BaseModel], fields: Any, name: str):
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}, not {e['input']!r}" for e in error.errors())
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}, not {e['input']!r}" for e in error.errors()
+        )
         raise RecipeError(f"{name}: {problems}") from error

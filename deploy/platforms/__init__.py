@@ -80,7 +80,9 @@ def open_platform(name: str | None, package: Package) -> Platform:
             return Board(package)
         except ModuleNotFoundError as error:
             if name == "board":
-                raise DeviceError(f"platform board needs {error.name}: run this on the board, or use --platform sim") from error
+                raise DeviceError(
+                    f"platform board needs {error.name}: run this on the board, or use --platform sim"
+                ) from error
     from .simulated import SimulatedBoard
 
     return SimulatedBoard(package)

@@ -59,7 +59,9 @@ class Board(Platform):
     def allocate(self, shape, dtype):
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if size > self.dma.buffer_max_size:
-            raise DeviceError(f"{size} bytes are more than the DMA moves at once, {self.dma.buffer_max_size}: lower the batch")
+            raise DeviceError(
+                f"{size} bytes are more than the DMA moves at once, {self.dma.buffer_max_size}: lower the batch"
+            )
         try:
             buffer = pynq.allocate(shape, dtype, target=self.device)
         except RuntimeError as error:
@@ -93,7 +95,9 @@ class Board(Platform):
         while not channel.idle:
             if self.dma.sendchannel.error or self.dma.recvchannel.error:
                 images, logits = (self.dma.read(base + STATUS) for base in (SEND, RECEIVE))
-                raise DeviceError(f"the DMA reports an error: its DMASR are {images:#x} (images) and {logits:#x} (logits)")
+                raise DeviceError(
+                    f"the DMA reports an error: its DMASR are {images:#x} (images) and {logits:#x} (logits)"
+                )
             if self.seconds() > end:
                 raise TransferTimeout(f"{what} within {seconds:.3g} s")
 

@@ -22,7 +22,9 @@ def lock_board() -> int:
     try:
         file = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
     except OSError as error:
-        raise DeviceError(f"{path} cannot be opened ({error.strerror}): it keeps two processes off one board") from error
+        raise DeviceError(
+            f"{path} cannot be opened ({error.strerror}): it keeps two processes off one board"
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -95,12 +95,19 @@ class Channel:
             self.progress()
         halted = not self.running and not self.active
         status = HALTED * halted | IDLE * (self.idle and not halted) | self.events
-        values = {CONTROL: CONTROL_DEFAULT | RUN * self.running, STATUS: status, ADDRESS: self.address, LENGTH: self.length}
+        values = {
+            CONTROL: CONTROL_DEFAULT | RUN * self.running,
+            STATUS: status,
+            ADDRESS: self.address,
+            LENGTH: self.length,
+        }
         return values.get(register, 0)
 
     def write(self, register: int, value: int) -> None:
         if register == CONTROL:
-            self.running = bool(value & RUN) and not self.events & (INTERNAL_ERROR | DECODE_ERROR)  # which stay until reset
+            self.running = bool(value & RUN) and not self.events & (
+                INTERNAL_ERROR | DECODE_ERROR
+            )  # which stay until reset
             self.idle = self.idle and self.running
         elif register == STATUS:
             self.events &= ~(value & (COMPLETE | FAILED))
@@ -228,7 +235,9 @@ class PynqDevice(pynq.Device):
     def allocate(self, shape, dtype, **_) -> PynqBuffer:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         address = self.memory.allocate(size)
-        buffer = PynqBuffer(shape, dtype, buffer=np.zeros(size, np.uint8), device=self, device_address=address, bo=address)
+        buffer = PynqBuffer(
+            shape, dtype, buffer=np.zeros(size, np.uint8), device=self, device_address=address, bo=address
+        )
         buffer.memory, buffer.pointer, buffer.return_to = self, address, self.memory
         buffer.freed = True  # there is no mapping to take back
         return buffer

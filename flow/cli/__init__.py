@@ -29,9 +29,11 @@ INTERRUPTED = 130  # as shells report SIGINT
 def application() -> typer.Typer:
     """The typer application with every command that exists."""
     app = typer.Typer(
-        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
         help="An open flow for 1-bit neural networks on FPGAs.",
-    )  # fmt: skip
+    )
 
     @app.callback()
     def common(debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error.")) -> None:

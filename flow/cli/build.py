@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from flow.cli.common import ModelOption, PixelsOption, StrategyOption, StreamBitsOption, known, network_config, parse_range
+from flow.cli.common import (
+    ModelOption,
+    PixelsOption,
+    StrategyOption,
+    StreamBitsOption,
+    known,
+    network_config,
+    parse_range,
+)
 from flow.errors import FlowError
 
 
@@ -18,10 +26,13 @@ def build(
     width: Annotated[int | None, typer.Option(help="Channels of the first stage the checkpoint must have.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint instead of the bundled one.")] = None,
     voter: Annotated[
-        str | None, typer.Option(help="Build with this voter, trained with it or not: exact, hierarchical(G), maj3, sample(R).")
+        str | None,
+        typer.Option(help="Build with this voter, trained with it or not: exact, hierarchical(G), maj3, sample(R)."),
     ] = None,
     shortcut: Annotated[str | None, typer.Option(help="Shortcut across stages that the checkpoint must have.")] = None,
-    padding: Annotated[str | None, typer.Option(help="Padding of binary convolutions that the checkpoint must have.")] = None,
+    padding: Annotated[
+        str | None, typer.Option(help="Padding of binary convolutions that the checkpoint must have.")
+    ] = None,
     onnx: Annotated[Path | None, typer.Option(help="Anyone's QONNX file instead of a checkpoint.")] = None,
     pixels: PixelsOption = "0,255",
     stream_bits: StreamBitsOption = 12,
@@ -30,15 +41,21 @@ def build(
     data: Annotated[
         Path | None, typer.Option(help="CIFAR-10, to measure accuracy on all test images instead of the packaged ones.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder to build in.  [default: build/MODEL-STRATEGY-TARGET]")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to build in.  [default: build/MODEL-STRATEGY-TARGET]")
+    ] = None,
     bitfile: Annotated[bool, typer.Option("--bitfile", help="Go on to a bitfile, by Vivado.")] = False,
     route: Annotated[
         str | None,
-        typer.Option(help="What --bitfile is made of: rtl, as when not given, or hls (by Vitis HLS; not for the driver)."),
+        typer.Option(
+            help="What --bitfile is made of: rtl, as when not given, or hls (by Vitis HLS; not for the driver)."
+        ),
     ] = None,
     from_step: Annotated[str | None, typer.Option(help="Step to start at, with what earlier ones left.")] = None,
     to_step: Annotated[str | None, typer.Option(help="Step to end with.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Do every step again, also those finished before with the same inputs.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Do every step again, also those finished before with the same inputs.")
+    ] = False,
 ) -> None:
     """Compile a network into a verified accelerator: QONNX, integer graph, plan, HLS, RTL, simulations, report.
 
@@ -57,10 +74,23 @@ def build(
 
     console = Console(highlight=False, soft_wrap=True)
     options = Options(
-        model=model, strategy=strategy, target=target, width=width, checkpoint=checkpoint, plan=plan, fps=fps,
-        data=data, output=output, voter=voter, shortcut=shortcut, padding=padding, onnx=onnx, pixels=parse_range(pixels), stream_bits=stream_bits,
+        model=model,
+        strategy=strategy,
+        target=target,
+        width=width,
+        checkpoint=checkpoint,
+        plan=plan,
+        fps=fps,
+        data=data,
+        output=output,
+        voter=voter,
+        shortcut=shortcut,
+        padding=padding,
+        onnx=onnx,
+        pixels=parse_range(pixels),
+        stream_bits=stream_bits,
         bitfile=_bitfile_route(bitfile, route, target),
-    )  # fmt: skip
+    )
     require_tools(NAMES, from_step, to_step)
     done = run(options, from_step, to_step, say=console.print, fresh=fresh)
     if to_step in (None, "report"):

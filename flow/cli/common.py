@@ -25,12 +25,17 @@ StrategyOption = Annotated[
 PixelsOption = Annotated[
     str, typer.Option(help='Of a QONNX file: what the network\'s input is for pixels 0 and 255, such as "-1,1".')
 ]
-StreamBitsOption = Annotated[int, typer.Option(min=4, max=16, help="Of a QONNX file: bits of the fixed point that real tensors become.")]
+StreamBitsOption = Annotated[
+    int, typer.Option(min=4, max=16, help="Of a QONNX file: bits of the fixed point that real tensors become.")
+]
 VoterOption = Annotated[
     str | None, typer.Option(help="exact, hierarchical(G), hierarchical(G,-+) with a rule for ties, maj3 or sample(R).")
 ]
 DataOption = Annotated[
-    Path, typer.Option(envvar="FLOW_DATA", help="CIFAR-10 or CIFAR-100: a folder or archive in the python, binary or JPEG format.")
+    Path,
+    typer.Option(
+        envvar="FLOW_DATA", help="CIFAR-10 or CIFAR-100: a folder or archive in the python, binary or JPEG format."
+    ),
 ]
 DEFAULT_DATA = Path("data")
 
@@ -43,12 +48,27 @@ def network_config(model: str, strategy: str | None, **fields) -> NetworkConfig:
             out of range, or the fields do not go together.
     """
     from brevitas_models.config import (
-        DEFAULT_STRATEGY, DIVISIONS, FULL_WIDTH, MODELS, PADDINGS, SHORTCUTS, SLOPES, STRATEGIES, THRESHOLDS, NetworkConfig,
-    )  # fmt: skip
+        DEFAULT_STRATEGY,
+        DIVISIONS,
+        FULL_WIDTH,
+        MODELS,
+        PADDINGS,
+        SHORTCUTS,
+        SLOPES,
+        STRATEGIES,
+        THRESHOLDS,
+        NetworkConfig,
+    )
 
     known("model", model, MODELS)
     fields = {"width": FULL_WIDTH[model], **{name: value for name, value in fields.items() if value is not None}}
-    for kind, table in (("division", DIVISIONS), ("shortcut", SHORTCUTS), ("padding", PADDINGS), ("threshold", THRESHOLDS), ("slopes", SLOPES)):
+    for kind, table in (
+        ("division", DIVISIONS),
+        ("shortcut", SHORTCUTS),
+        ("padding", PADDINGS),
+        ("threshold", THRESHOLDS),
+        ("slopes", SLOPES),
+    ):
         if kind in fields:
             known(kind, fields[kind], table)
     strategy = known("strategy", strategy or DEFAULT_STRATEGY[model], STRATEGIES)
@@ -62,7 +82,9 @@ def same_classes(config: NetworkConfig, images: ImageSet) -> ImageSet:
         FlowError: they are of other ones.
     """
     if config.classes != images.classes:
-        raise FlowError(f"the network has {config.classes} classes, {images.source} has {images.classes}: give the data it was trained on")
+        raise FlowError(
+            f"the network has {config.classes} classes, {images.source} has {images.classes}: give the data it was trained on"
+        )
     return images
 
 
@@ -104,7 +126,7 @@ def torch_device(name: str):
 
 
 def parse_range(text: str) -> tuple[float, float]:
-    """"-1,1" to (-1.0, 1.0)."""
+    """ "-1,1" to (-1.0, 1.0)."""
     try:
         low, high = map(float, text.split(","))
     except ValueError:

@@ -32,14 +32,25 @@ def diff(
     differing = [row for row in result.tensors if row.mismatches]
     if not differing:
         values = sum(row.values for row in result.tensors)
-        console.print(f"{reference} and {stage} agree: {values:,} values of {len(result.tensors)} tensors, {images} images")
+        console.print(
+            f"{reference} and {stage} agree: {values:,} values of {len(result.tensors)} tensors, {images} images"
+        )
         return
     table = Table("tensor", "values", "differ", "first at image, row, column", "channel", reference, stage, box=None)
     for row in differing:
         image, line, column, channel = row.index
-        table.add_row(row.tensor, f"{row.values:,}", f"{row.mismatches:,}", f"{image}, {line}, {column}", f"{channel}",
-                      f"{row.expected}", f"{row.actual}")  # fmt: skip
+        table.add_row(
+            row.tensor,
+            f"{row.values:,}",
+            f"{row.mismatches:,}",
+            f"{image}, {line}, {column}",
+            f"{channel}",
+            f"{row.expected}",
+            f"{row.actual}",
+        )
     console.print(table)
     first = differing[0]
-    console.print(f"the first that differs is {first.tensor}, written by {result.writers.get(first.tensor, 'the image')}")
+    console.print(
+        f"the first that differs is {first.tensor}, written by {result.writers.get(first.tensor, 'the image')}"
+    )
     raise typer.Exit(1)

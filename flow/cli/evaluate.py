@@ -42,7 +42,9 @@ def evaluate(
     checkpoint: Annotated[Path | None, typer.Option(help="File to evaluate instead of the bundled one.")] = None,
     model: ModelOption = "bireal18",
     strategy: StrategyOption = None,
-    width: Annotated[int | None, typer.Option(help="Channels of the first stage of the bundled one; by default the full width.")] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Channels of the first stage of the bundled one; by default the full width.")
+    ] = None,
     voter: Annotated[str | None, typer.Option(help="Voter that the bundled one was trained with.")] = None,
     shortcut: Annotated[str | None, typer.Option(help="Shortcut across stages of the bundled one.")] = None,
     data: DataOption = DEFAULT_DATA,

@@ -31,9 +31,14 @@ def inspect(
     if not file.is_file():
         raise FlowError(f"no file {file}: give a QONNX file")
     rows, refused = inspect_graph(as_built(load_foreign(file), *parse_range(pixels), stream_bits))
-    table = Table(*(Column(name, no_wrap=True) for name in ("node", "type", "precision", "shape", "operations", "becomes")), box=None)
+    table = Table(
+        *(Column(name, no_wrap=True) for name in ("node", "type", "precision", "shape", "operations", "becomes")),
+        box=None,
+    )
     for row in rows:
-        table.add_row(row.name, row.kind, row.precision, row.shape, f"{row.operations:,}" if row.operations else "", row.becomes)
+        table.add_row(
+            row.name, row.kind, row.precision, row.shape, f"{row.operations:,}" if row.operations else "", row.becomes
+        )
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH

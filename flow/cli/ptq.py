@@ -15,7 +15,10 @@ def ptq(
     output: Annotated[Path, typer.Option(help="Folder for checkpoint.popbin and card.md.")],
     voter: VoterOption = None,
     calibration: Annotated[
-        int, typer.Option(min=0, help="Training images to estimate the BatchNorm statistics again on; 0 keeps the old ones.")
+        int,
+        typer.Option(
+            min=0, help="Training images to estimate the BatchNorm statistics again on; 0 keeps the old ones."
+        ),
     ] = 0,
     data: DataOption = DEFAULT_DATA,
     images: Annotated[int, typer.Option(min=1, help="Test images to measure on, taken at even distances.")] = 10_000,

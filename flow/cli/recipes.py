@@ -70,7 +70,9 @@ def run_recipe(
             elif recipe.start:
                 start, metadata, path = _trained(recipe.start, length, folder_of(recipe.start))
                 trainer.start_from(start, str(path), metadata)
-            elif trunk := next((path for path in sorted(folder.parent.glob("*/trunk.pt")) if trainer.branch_from(path)), None):
+            elif trunk := next(
+                (path for path in sorted(folder.parent.glob("*/trunk.pt")) if trainer.branch_from(path)), None
+            ):
                 progress.say(f"the first {trainer.step} steps are those of {trunk.parent}")
             trainer.run(progress.report)
         if not world.first:
@@ -93,7 +95,9 @@ def _trained(name: str, length: str, folder: Path) -> tuple[torch.nn.Module, Met
     for path in (folder / "state.pt", folder / "checkpoint.popbin"):
         if path.is_file() and (found := load_trained(path))[1].finished:
             return *found, path
-    raise RecipeError(f"this recipe needs the network of {name} in {folder}: first run flow train --recipe {name} --length {length}")
+    raise RecipeError(
+        f"this recipe needs the network of {name} in {folder}: first run flow train --recipe {name} --length {length}"
+    )
 
 
 def _without_training(

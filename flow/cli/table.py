@@ -14,9 +14,12 @@ FORMATS = ("markdown", "csv", "json")
 
 
 def table(
-    names: Annotated[list[str] | None, typer.Argument(help="Recipes to run; all of them unless given.", show_default=False)] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Recipes to run; all of them unless given.", show_default=False)
+    ] = None,
     run: Annotated[
-        bool, typer.Option("--run", help="First train what is missing, or go on with it; a row that has a result is left.")
+        bool,
+        typer.Option("--run", help="First train what is missing, or go on with it; a row that has a result is left."),
     ] = False,
     length: Annotated[str, typer.Option(help="Length of the runs: short, day or source.")] = "short",
     format: Annotated[str, typer.Option(help=f"{', '.join(FORMATS)}.")] = "markdown",
@@ -25,7 +28,8 @@ def table(
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     runs: Annotated[Path, typer.Option(help="Folder of the training runs.")] = Path("runs"),
     results: Annotated[
-        Path | None, typer.Option(help="Folder of the stored results.  [default: the ones that ship]", show_default=False)
+        Path | None,
+        typer.Option(help="Folder of the stored results.  [default: the ones that ship]", show_default=False),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Write the table there.", show_default=False)] = None,
 ) -> None:

@@ -10,8 +10,15 @@ import typer
 
 from brevitas_models.config import DIVISIONS, PADDINGS, SHORTCUTS, SLOPES, THRESHOLDS, TrainConfig
 from flow.cli.common import (
-    DEFAULT_DATA, DataOption, ModelOption, StrategyOption, VoterOption, network_config, torch_device, write_checkpoint,
-)  # fmt: skip
+    DEFAULT_DATA,
+    DataOption,
+    ModelOption,
+    StrategyOption,
+    VoterOption,
+    network_config,
+    torch_device,
+    write_checkpoint,
+)
 from flow.errors import FlowError
 
 DEFAULTS = TrainConfig()
@@ -21,39 +28,65 @@ def train(
     context: typer.Context,
     model: ModelOption = "bireal18",
     strategy: StrategyOption = None,
-    width: Annotated[int | None, typer.Option(help="Channels of the first stage.  [default: the model's full width]")] = None,
-    division: Annotated[str | None, typer.Option(help=f"Division number of qat: {', '.join(DIVISIONS)}.  [default: c*alpha]")] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Channels of the first stage.  [default: the model's full width]")
+    ] = None,
+    division: Annotated[
+        str | None, typer.Option(help=f"Division number of qat: {', '.join(DIVISIONS)}.  [default: c*alpha]")
+    ] = None,
     train_alpha: Annotated[bool, typer.Option(help="Learn the division number's alpha, or keep it at 1.")] = True,
     voter: VoterOption = None,
     threshold: Annotated[
-        str | None, typer.Option(help=f"The least sum that votes +1: {', '.join(THRESHOLDS)}, the last two per channel.  [default: majority]")
+        str | None,
+        typer.Option(
+            help=f"The least sum that votes +1: {', '.join(THRESHOLDS)}, the last two per channel.  [default: majority]"
+        ),
     ] = None,
-    shortcut: Annotated[str | None, typer.Option(help=f"Across stages: {', '.join(SHORTCUTS)}.  [default: conv8]")] = None,
-    padding: Annotated[str | None, typer.Option(help=f"Of binary convolutions: {', '.join(PADDINGS)}.  [default: minus_one]")] = None,
-    slopes: Annotated[str | None, typer.Option(help=f"Of RPReLU: {', '.join(SLOPES)}.  [default: power_of_two]")] = None,
-    residual_bits: Annotated[int | None, typer.Option(help="Bits of the residual stream.  [default: 8]", show_default=False)] = None,
-    residual_fraction: Annotated[int | None, typer.Option(help="Of which behind the point.  [default: 4]", show_default=False)] = None,
+    shortcut: Annotated[
+        str | None, typer.Option(help=f"Across stages: {', '.join(SHORTCUTS)}.  [default: conv8]")
+    ] = None,
+    padding: Annotated[
+        str | None, typer.Option(help=f"Of binary convolutions: {', '.join(PADDINGS)}.  [default: minus_one]")
+    ] = None,
+    slopes: Annotated[
+        str | None, typer.Option(help=f"Of RPReLU: {', '.join(SLOPES)}.  [default: power_of_two]")
+    ] = None,
+    residual_bits: Annotated[
+        int | None, typer.Option(help="Bits of the residual stream.  [default: 8]", show_default=False)
+    ] = None,
+    residual_fraction: Annotated[
+        int | None, typer.Option(help="Of which behind the point.  [default: 4]", show_default=False)
+    ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="Row of the accuracy table, instead of a network and a schedule.", show_default=False)
+        str | None,
+        typer.Option(help="Row of the accuracy table, instead of a network and a schedule.", show_default=False),
     ] = None,
     length: Annotated[str, typer.Option(help="Of a recipe: short, day or source.")] = "short",
     data: DataOption = DEFAULT_DATA,
     epochs: int = DEFAULTS.epochs,
     batch: int = DEFAULTS.batch,
     lr: Annotated[float, typer.Option(help="Peak learning rate of the one-cycle schedule.")] = DEFAULTS.lr,
-    label_smoothing: Annotated[float, typer.Option(help="What part of a label is spread over all classes.")] = DEFAULTS.label_smoothing,
+    label_smoothing: Annotated[
+        float, typer.Option(help="What part of a label is spread over all classes.")
+    ] = DEFAULTS.label_smoothing,
     teacher: Annotated[
         Path | None, typer.Option(help="Checkpoint whose answers are learned beside the labels.", show_default=False)
     ] = None,
-    distillation: Annotated[float, typer.Option(help="The teacher's part of the loss, 0 to 1.")] = DEFAULTS.distillation,
-    temperature: Annotated[float, typer.Option(help="What the teacher's answers are softened by.")] = DEFAULTS.temperature,
+    distillation: Annotated[
+        float, typer.Option(help="The teacher's part of the loss, 0 to 1.")
+    ] = DEFAULTS.distillation,
+    temperature: Annotated[
+        float, typer.Option(help="What the teacher's answers are softened by.")
+    ] = DEFAULTS.temperature,
     votes_from: Annotated[
         float, typer.Option(help="Fraction of the run from which on votes stand behind the popcounts.")
     ] = DEFAULTS.votes_from,
     branch_scale: Annotated[
         float, typer.Option(help="BatchNorm scale of the blocks' branches at the start; that of the shortcuts is 1.")
     ] = DEFAULTS.branch_scale,
-    shift: Annotated[int, typer.Option(min=0, max=16, help="Most pixels that training images are moved by, at random.")] = DEFAULTS.shift,
+    shift: Annotated[
+        int, typer.Option(min=0, max=16, help="Most pixels that training images are moved by, at random.")
+    ] = DEFAULTS.shift,
     window: Annotated[
         str | None,
         typer.Option(
@@ -63,18 +96,28 @@ def train(
     ] = None,
     seed: int = DEFAULTS.seed,
     resolutions: Annotated[
-        str, typer.Option(help='Image sizes as "start:size,...", start being a fraction of the run: "0:16,0.4:24,0.7:32".')
+        str,
+        typer.Option(help='Image sizes as "start:size,...", start being a fraction of the run: "0:16,0.4:24,0.7:32".'),
     ] = "0:32",
     compile: Annotated[
         bool, typer.Option(help="torch.compile, where the kernels for CPUs (brevitas_models/kernels) do not fit.")
     ] = DEFAULTS.compile,
-    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16: fast where the processor has it.")] = DEFAULTS.bf16,
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="Compute in bfloat16: fast where the processor has it.")
+    ] = DEFAULTS.bf16,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
-    output: Annotated[Path | None, typer.Option(help="Folder of the run.  [default: runs/<model>-<strategy>]", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the run.  [default: runs/<model>-<strategy>]", show_default=False)
+    ] = None,
     init: Annotated[Path | None, typer.Option(help="Checkpoint to start from, or a run's state.pt.")] = None,
-    save_seconds: Annotated[float, typer.Option(min=0, help="Seconds between two saves of the state; every epoch ends with one.")] = 300.0,
+    save_seconds: Annotated[
+        float, typer.Option(min=0, help="Seconds between two saves of the state; every epoch ends with one.")
+    ] = 300.0,
     reschedule: Annotated[
-        bool, typer.Option("--reschedule", help="Go on with a run under other --epochs, --lr or --resolutions than it was begun with.")
+        bool,
+        typer.Option(
+            "--reschedule", help="Go on with a run under other --epochs, --lr or --resolutions than it was begun with."
+        ),
     ] = False,
 ) -> None:
     """Train a network. A run that was stopped goes on where it was when called again with the same --output.
@@ -84,16 +127,37 @@ def train(
     if recipe is not None:
         return train_recipe(context, recipe, length, data, device, save_seconds, seed)
     network = network_config(
-        model, strategy, width=width, division=division, train_alpha=train_alpha, voter=voter, threshold=threshold,
-        shortcut=shortcut, padding=padding, slopes=slopes, residual_bits=residual_bits, residual_fraction=residual_fraction,
-    )  # fmt: skip
+        model,
+        strategy,
+        width=width,
+        division=division,
+        train_alpha=train_alpha,
+        voter=voter,
+        threshold=threshold,
+        shortcut=shortcut,
+        padding=padding,
+        slopes=slopes,
+        residual_bits=residual_bits,
+        residual_fraction=residual_fraction,
+    )
     if window is not None and network.division != "rms":
         raise FlowError(f"--window is of --division rms, not of {network.division}: give that, or leave --window out")
     config = TrainConfig(
-        epochs=epochs, batch=batch, lr=lr, seed=seed, label_smoothing=label_smoothing, resolutions=parse_resolutions(resolutions),
-        votes_from=votes_from, branch_scale=branch_scale, shift=shift, distillation=distillation, temperature=temperature, compile=compile, bf16=bf16,
+        epochs=epochs,
+        batch=batch,
+        lr=lr,
+        seed=seed,
+        label_smoothing=label_smoothing,
+        resolutions=parse_resolutions(resolutions),
+        votes_from=votes_from,
+        branch_scale=branch_scale,
+        shift=shift,
+        distillation=distillation,
+        temperature=temperature,
+        compile=compile,
+        bf16=bf16,
         window=DEFAULTS.window if window is None else parse_window(window),
-    )  # fmt: skip
+    )
     folder = output or Path("runs") / f"{model}-{network.strategy}"
 
     from brevitas_models.checkpoint import from_training_state, load_checkpoint, load_trained
@@ -121,7 +185,9 @@ def train(
     packed, metadata = from_training_state(trainer.state_file)
     measured = trainer.measured()
     path = write_checkpoint(folder, packed, metadata.model_copy(update={"accuracy": measured}))
-    typer.echo(f"top-1 {measured.top1:.2f} %, top-5 {measured.top5:.2f} % on {measured.images} test images, {measured.data}")
+    typer.echo(
+        f"top-1 {measured.top1:.2f} %, top-5 {measured.top5:.2f} % on {measured.images} test images, {measured.data}"
+    )
     typer.echo(f"wrote {path}")
 
 
@@ -141,11 +207,13 @@ def train_recipe(
 
     configs(recipe, length)
     target = torch_device(device)
-    run_recipe(recipe, length, (load_cifar(data, "train"), load_cifar(data, "test")), RUNS, FOLDER, target, save_seconds, seed)
+    run_recipe(
+        recipe, length, (load_cifar(data, "train"), load_cifar(data, "test")), RUNS, FOLDER, target, save_seconds, seed
+    )
 
 
 def parse_window(text: str) -> tuple[float, float]:
-    """"3:0.9" to (3.0, 0.9)."""
+    """ "3:0.9" to (3.0, 0.9)."""
     try:
         first, last = (float(part) for part in text.split(":"))
     except ValueError:
@@ -156,7 +224,7 @@ def parse_window(text: str) -> tuple[float, float]:
 
 
 def parse_resolutions(text: str) -> tuple[tuple[float, int], ...]:
-    """"0:16,0.5:32" to ((0.0, 16), (0.5, 32))."""
+    """ "0:16,0.5:32" to ((0.0, 16), (0.5, 32))."""
     try:
         pairs = [part.split(":") for part in text.split(",")]
         return tuple((float(start), int(size)) for start, size in pairs)

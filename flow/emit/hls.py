@@ -1,11 +1,11 @@
 """Writes a hardware graph as a Vitis HLS project that g++ compiles as well.
 
-    src/            the headers of the nodes that occur, the top function accelerator.cpp
-    src/tables/     constants, one file a layer
-    data/           ddr_weights.bin: 64-bit words for the layers whose weights are in DDR
-    tb/             testbench.cpp with images and the logits to compare
-    run_hls.tcl     C simulation, synthesis and export by Vitis HLS
-    manifest.json   SHA-256 and layer of every file; shape and tap number of every stream
+src/            the headers of the nodes that occur, the top function accelerator.cpp
+src/tables/     constants, one file a layer
+data/           ddr_weights.bin: 64-bit words for the layers whose weights are in DDR
+tb/             testbench.cpp with images and the logits to compare
+run_hls.tcl     C simulation, synthesis and export by Vitis HLS
+manifest.json   SHA-256 and layer of every file; shape and tap number of every stream
 """
 
 from __future__ import annotations
@@ -104,9 +104,15 @@ def emit_hls(
     layers = project.write_sources(folder / "src")
     project.write_testbench(folder, images, expected)
     (folder / "run_hls.tcl").write_text(
-        _render("run_hls.tcl.j2", build_id=build_id, part=part, period=f"{1000 / clock_mhz:g}",
-                sources=["src/accelerator.cpp"], testbench=[str(path) for path in project.testbench_files()]),
-    )  # fmt: skip
+        _render(
+            "run_hls.tcl.j2",
+            build_id=build_id,
+            part=part,
+            period=f"{1000 / clock_mhz:g}",
+            sources=["src/accelerator.cpp"],
+            testbench=[str(path) for path in project.testbench_files()],
+        ),
+    )
     manifest = {"build_id": build_id, "part": part, "clock_mhz": clock_mhz, **project.description()}
     manifest["files"] = {
         str(path.relative_to(folder)): {"sha256": sha256(path.read_bytes()), "layer": layers.get(path)}
@@ -157,10 +163,19 @@ class _Project:
         sizes = {"frame_words": self.frame_elements // 8, "classes": self.classes, "regions": self.regions}
         (folder / "accelerator.hpp").write_text(_render("accelerator.hpp.j2", **sizes))
         source = _render(
-            "accelerator.cpp.j2", **sizes, headers=headers, tables=[path.relative_to(folder) for path in layers],
-            nodes=[self._node_fields(node) for node in self.nodes], streams=self.wires, image=self._image_fields(),
-            result={"parallel": self.result.stream.parallel, "bits": self.result.stream.bits, "variable": self.result.variable},
-        )  # fmt: skip
+            "accelerator.cpp.j2",
+            **sizes,
+            headers=headers,
+            tables=[path.relative_to(folder) for path in layers],
+            nodes=[self._node_fields(node) for node in self.nodes],
+            streams=self.wires,
+            image=self._image_fields(),
+            result={
+                "parallel": self.result.stream.parallel,
+                "bits": self.result.stream.bits,
+                "variable": self.result.variable,
+            },
+        )
         (folder / "accelerator.cpp").write_text(source)
         return layers
 
@@ -173,8 +188,13 @@ class _Project:
         (folder / "tb" / "images.bin").write_bytes(np.ascontiguousarray(images, np.uint8).tobytes())
         logits = self.golden.execute(images) if expected is None else np.asarray(expected)
         (folder / "tb" / "expected_logits.bin").write_bytes(logits.astype("<i4").tobytes())
-        source = _render("testbench.cpp.j2", frame_words=self.frame_elements // 8, classes=self.classes, regions=self.regions,
-                         ddr_words=len(self._ddr_image()) // 8)  # fmt: skip
+        source = _render(
+            "testbench.cpp.j2",
+            frame_words=self.frame_elements // 8,
+            classes=self.classes,
+            regions=self.regions,
+            ddr_words=len(self._ddr_image()) // 8,
+        )
         (folder / "tb" / "testbench.cpp").write_text(source)
         if self.regions:
             (folder / "data").mkdir()
@@ -190,7 +210,12 @@ class _Project:
             "image": [self.frame.height, self.frame.width, self.frame.channels],
             "classes": self.classes,
             "regions": [
-                {"layer": region.layer, "offset": region.offset, "bytes": len(region.data), "sha256": sha256(region.data)}
+                {
+                    "layer": region.layer,
+                    "offset": region.offset,
+                    "bytes": len(region.data),
+                    "sha256": sha256(region.data),
+                }
                 for region in self.regions
             ],
             "streams": [
@@ -207,7 +232,12 @@ class _Project:
 
     def _image_fields(self) -> dict:
         wire = self.wires[0]
-        return {"variable": wire.variable, "id": wire.id, "parallel": wire.stream.parallel, "elements": self.frame_elements}
+        return {
+            "variable": wire.variable,
+            "id": wire.id,
+            "parallel": wire.stream.parallel,
+            "elements": self.frame_elements,
+        }
 
     def _node_fields(self, node: Node) -> dict:
         call = self.calls[node.name]
@@ -250,7 +280,12 @@ def _wires(nodes: list[Node], image: str, used: set[str]) -> list[Wire]:
     following = {node.inputs[0]: node for node in nodes if _is_wire(node)}
     first = next(stream for node in nodes for tensor, stream in node.input_streams().items() if tensor == image)
     made = [(image, "", first)]
-    made += [(tensor, node.name, stream) for node in nodes if not _is_wire(node) for tensor, stream in node.output_streams().items()]
+    made += [
+        (tensor, node.name, stream)
+        for node in nodes
+        if not _is_wire(node)
+        for tensor, stream in node.output_streams().items()
+    ]
     wires = []
     for tensor, layer, stream in made:
         chain = _chain(tensor, following)
@@ -258,11 +293,15 @@ def _wires(nodes: list[Node], image: str, used: set[str]) -> list[Wire]:
         deepest = max(fifos, key=lambda fifo: fifo.depth, default=None)
         wires.append(
             Wire(
-                id=len(wires), variable=_identifier(tensor, used), tensors=(tensor, *(node.outputs[0] for node in chain)),
-                layer=layer, stream=stream, depth=sum(fifo.depth for fifo in fifos),
+                id=len(wires),
+                variable=_identifier(tensor, used),
+                tensors=(tensor, *(node.outputs[0] for node in chain)),
+                layer=layer,
+                stream=stream,
+                depth=sum(fifo.depth for fifo in fifos),
                 storage=STORAGE.get(deepest.memory) if deepest else None,
             )
-        )  # fmt: skip
+        )
     return wires
 
 
@@ -327,7 +366,10 @@ def _stream_fields(stream: Stream) -> dict:
 
 def _render(template: str, **values) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         keep_trailing_newline=True,
-    )  # fmt: skip
+    )
     return environment.get_template(template).render(**values)

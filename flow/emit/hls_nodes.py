@@ -32,7 +32,9 @@ class Call:
     @property
     def headers(self) -> set[str]:
         """The function's header and those of the types among the parameters."""
-        types = (value.removeprefix("flow::").split("<")[0] for value in self.parameters.values() if isinstance(value, str))
+        types = (
+            value.removeprefix("flow::").split("<")[0] for value in self.parameters.values() if isinstance(value, str)
+        )
         return {f"{name}.hpp" for name in (self.function, *types)}
 
 
@@ -73,9 +75,17 @@ def _global_pool(node):
 def _int_conv(node):
     op, (weights, bias, *multiplier) = node.op, node.constants
     parameters = {
-        "Inputs": op.channels, "Outputs": op.features, "Pixels": op.pixels, "Pe": op.pe, "Simd": op.simd, "InBits": op.bits,
-        "WeightBits": op.weight_bits, "OutBits": op.out_bits, "AccBits": op.acc_bits, "Shift": op.shift,
-    }  # fmt: skip
+        "Inputs": op.channels,
+        "Outputs": op.features,
+        "Pixels": op.pixels,
+        "Pe": op.pe,
+        "Simd": op.simd,
+        "InBits": op.bits,
+        "WeightBits": op.weight_bits,
+        "OutBits": op.out_bits,
+        "AccBits": op.acc_bits,
+        "Shift": op.shift,
+    }
     tables = (
         Table("weights", "int8_t", fold_weights(weights, op.pe, op.simd), WEIGHTS_LAYOUT),
         Table("bias", "int32_t" if op.acc_bits <= 32 else "int64_t", bias, "[output]"),
@@ -96,7 +106,9 @@ def _pixel_table(node):
     op, (table,) = node.op, node.constants
     half = 1 << op.bits - 1
     if table.size != 256 or table.min() < -half or table.max() >= half:
-        raise FlowError(f"{node.name}: {table.size} values {table.min()}..{table.max()}: must be 256 of {op.bits} signed bits")
+        raise FlowError(
+            f"{node.name}: {table.size} values {table.min()}..{table.max()}: must be 256 of {op.bits} signed bits"
+        )
     parameters = {"P": op.p, "Bits": op.bits, "Beats": op.inputs()[0].beats}
     return parameters, (Table("table", "int32_t", table, "[pixel]"),)
 
@@ -104,14 +116,21 @@ def _pixel_table(node):
 def _prelu(node):
     op, (step, down, down_offset, up, up_offset) = node.op, node.constants
     if op.out_bits > 32 or not 0 <= op.shift < 64:
-        raise FlowError(f"{node.name}: out_bits {op.out_bits}, shift {op.shift}: HLS takes at most 32 bits and shifts of 0..63")
+        raise FlowError(
+            f"{node.name}: out_bits {op.out_bits}, shift {op.shift}: HLS takes at most 32 bits and shifts of 0..63"
+        )
     lines = zip([*down.tolist(), *up.tolist()], [*down_offset.tolist(), *up_offset.tolist()])
     largest = max((abs(m) << op.bits - 1) + abs(b) for m, b in lines)
     if largest >= 1 << 63:
         raise FlowError(f"{node.name}: multiplier * x + offset reaches {largest}, beyond 64 bits: lower the shift")
     parameters = {
-        "Channels": op.channels, "P": op.p, "InBits": op.bits, "OutBits": op.out_bits, "Shift": op.shift, "Pixels": op.pixels,
-    }  # fmt: skip
+        "Channels": op.channels,
+        "P": op.p,
+        "InBits": op.bits,
+        "OutBits": op.out_bits,
+        "Shift": op.shift,
+        "Pixels": op.pixels,
+    }
     return parameters, (
         Table("step", "int32_t", step, "[channel]: up from this value on, down below it"),
         Table("down", "int32_t", down, "[channel]: multiplier"),
@@ -151,11 +170,22 @@ def _sliding_window(node):
     op = node.op
     pad = int(op.pad_value > 0) if op.bits == 1 else op.pad_value & ((1 << op.bits) - 1)
     if op.p % op.taps_together:
-        raise FlowError(f"{node.name}: order {op.order} wants p a multiple of {op.taps_together}, not {op.p}: set simd so")
+        raise FlowError(
+            f"{node.name}: order {op.order} wants p a multiple of {op.taps_together}, not {op.p}: set simd so"
+        )
     return {
-        "Height": op.height, "Width": op.width, "Channels": op.channels, "Kernel": op.kernel, "Stride": op.stride,
-        "Padding": op.padding, "P": op.p, "Bits": op.bits, "PadValue": pad, "Masked": int(op.masked), "Taps": op.taps_together,
-    }, ()  # fmt: skip
+        "Height": op.height,
+        "Width": op.width,
+        "Channels": op.channels,
+        "Kernel": op.kernel,
+        "Stride": op.stride,
+        "Padding": op.padding,
+        "P": op.p,
+        "Bits": op.bits,
+        "PadValue": pad,
+        "Masked": int(op.masked),
+        "Taps": op.taps_together,
+    }, ()
 
 
 def _vote_select(node):
@@ -170,18 +200,31 @@ def _vote_select(node):
 def _weight_stationary(node):
     op = node.op
     if op.weight_bits % DDR_WORD:
-        raise FlowError(f"{node.name}: {op.weight_bits} weight bits are not whole {DDR_WORD}-bit words: keep them on chip")
+        raise FlowError(
+            f"{node.name}: {op.weight_bits} weight bits are not whole {DDR_WORD}-bit words: keep them on chip"
+        )
     if DDR_WORD % (op.pe * op.simd) and op.pe * op.simd % DDR_WORD:
-        raise FlowError(f"{node.name}: weight words have pe * simd = {op.pe * op.simd} bits: make that a divisor or a multiple"
-                        f" of {DDR_WORD} in the plan")  # fmt: skip
+        raise FlowError(
+            f"{node.name}: weight words have pe * simd = {op.pe * op.simd} bits: make that a divisor or a multiple"
+            f" of {DDR_WORD} in the plan"
+        )
     if op.pad_value not in (-1, 0, 1):
         raise FlowError(f"{node.name}: a bipolar map is padded with -1, 0 or +1, not {op.pad_value}")
     activation, tables = _activation(node, op.window)
     return {
-        "Height": op.height, "Width": op.width, "Channels": op.channels, "Outputs": op.features, "Kernel": op.kernel,
-        "Stride": op.stride, "Padding": op.padding, "PadValue": op.pad_value, "Pe": op.pe, "Simd": op.simd,
-        **_voters(node, masked=op.padding > 0 and op.pad_value == 0), "Activation": activation,
-    }, tables  # fmt: skip
+        "Height": op.height,
+        "Width": op.width,
+        "Channels": op.channels,
+        "Outputs": op.features,
+        "Kernel": op.kernel,
+        "Stride": op.stride,
+        "Padding": op.padding,
+        "PadValue": op.pad_value,
+        "Pe": op.pe,
+        "Simd": op.simd,
+        **_voters(node, masked=op.padding > 0 and op.pad_value == 0),
+        "Activation": activation,
+    }, tables
 
 
 def _width_converter(node):
@@ -193,9 +236,15 @@ def _xnor_popcount(node):
     op = node.op
     activation, tables = _activation(node, op.channels)
     parameters = {
-        "Inputs": op.channels, "Outputs": op.features, "Pixels": op.pixels, "Pe": op.pe, "Simd": op.simd, "Masked": op.masked,
-        **_voters(node, masked=op.masked), "Activation": activation,
-    }  # fmt: skip
+        "Inputs": op.channels,
+        "Outputs": op.features,
+        "Pixels": op.pixels,
+        "Pe": op.pe,
+        "Simd": op.simd,
+        "Masked": op.masked,
+        **_voters(node, masked=op.masked),
+        "Activation": activation,
+    }
     ctype, words = bipolar_words(fold_weights(node.constants[0], op.pe, op.simd))
     return parameters, (Table("weights", ctype, words, WORDS_LAYOUT), *tables)
 
@@ -210,8 +259,10 @@ def _voters(node, masked):
     if masked:
         raise FlowError(f"{node.name}: groups of {op.group} have no majority outside the map: pad with -1 or +1")
     if op.simd % op.group and op.group % op.simd:
-        raise FlowError(f"{node.name}: groups of {op.group} do not fit SIMD {op.simd}: set simd to a multiple or a divisor of"
-                        f" {op.group}")  # fmt: skip
+        raise FlowError(
+            f"{node.name}: groups of {op.group} do not fit SIMD {op.simd}: set simd to a multiple or a divisor of"
+            f" {op.group}"
+        )
     return {"Group": op.group, "GroupThreshold": op.group_threshold}
 
 
@@ -236,7 +287,9 @@ def _activation(node, inputs):
 def _popcount_scale(node, inputs, multipliers, offsets):
     op = node.op
     if op.out_bits > 32 or not 0 <= op.shift < 64:
-        raise FlowError(f"{node.name}: out_bits {op.out_bits}, shift {op.shift}: HLS takes at most 32 bits and shifts of 0..63")
+        raise FlowError(
+            f"{node.name}: out_bits {op.out_bits}, shift {op.shift}: HLS takes at most 32 bits and shifts of 0..63"
+        )
     largest = max(abs(m) * inputs + abs(b) for m, b in zip(multipliers.ravel().tolist(), offsets.ravel().tolist()))
     if largest >= 1 << 63:
         raise FlowError(f"{node.name}: multiplier * sum + offset reaches {largest}, beyond 64 bits: scale both down")

@@ -29,7 +29,9 @@ def write_network(model: ModelWrapper, path: Path) -> None:
     for proto in model.graph.node:
         if not is_hardware(proto):
             name = proto.name or proto.output[0]
-            raise FlowError(f"{name} is a {proto.op_type}, no hardware node: write the graph behind flow.passes.to_integers")
+            raise FlowError(
+                f"{name} is a {proto.op_type}, no hardware node: write the graph behind flow.passes.to_integers"
+            )
     arrays: dict[str, np.ndarray] = {}
     same: dict[str, str] = {}  # stream behind plumbing -> stream in front of it
     nodes = []
@@ -43,9 +45,13 @@ def write_network(model: ModelWrapper, path: Path) -> None:
     if image is None:
         raise FlowError(f"no node takes the input {first}: write a compiled network")
     description = {
-        "format": FORMAT, "version": VERSION, "image": [image.height, image.width, image.channels],
-        "input": first, "output": same.get(last, last), "nodes": nodes,
-    }  # fmt: skip
+        "format": FORMAT,
+        "version": VERSION,
+        "image": [image.height, image.width, image.channels],
+        "input": first,
+        "output": same.get(last, last),
+        "nodes": nodes,
+    }
     text = json.dumps(description, sort_keys=True, separators=(",", ":"))
     partial = Path(f"{path}.part")
     with zipfile.ZipFile(partial, "w") as archive:
@@ -67,14 +73,18 @@ def _entry(node: Node, same: dict[str, str], arrays: dict[str, np.ndarray]) -> d
         "name": node.name,
         "inputs": [same.get(name, name) for name in node.inputs],
         "outputs": list(node.outputs),
-        "attributes": {name: node.op.get_nodeattr(name) for name in node.op.get_nodeattr_types() if name not in FOLDING},
+        "attributes": {
+            name: node.op.get_nodeattr(name) for name in node.op.get_nodeattr_types() if name not in FOLDING
+        },
         "constants": constants,
     }
 
 
 def _narrowest(values: np.ndarray) -> np.ndarray:
     low, high = values.min(), values.max()
-    kind = next(kind for kind in ("<i1", "<i2", "<i4", "<i8") if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
+    kind = next(
+        kind for kind in ("<i1", "<i2", "<i4", "<i8") if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max
+    )
     return values.astype(kind)
 
 

@@ -59,7 +59,9 @@ def write_package(
     shutil.copyfile(library, simulator)
     for memory in (rtl / "data").glob("*.hex"):
         shutil.copy(memory, simulator.parent)
-    files = {str(path.relative_to(folder)): sha256(path.read_bytes()) for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = {
+        str(path.relative_to(folder)): sha256(path.read_bytes()) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
     same = ("build_id", "clock_mhz", "image", "classes", "cycles_per_frame", "registers")
     settings = {
         "format": FORMAT,
@@ -82,11 +84,20 @@ def write_zip(package: Path, path: Path) -> Path:
     settings = json.loads((package / SETTINGS).read_text())
     settings["files"] = {name: digest for name, digest in settings["files"].items() if not name.startswith("sim/")}
     top = "popbin-{model}-{strategy}-{target}".format(**settings)
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, trim_blocks=True,
-                                     lstrip_blocks=True, keep_trailing_newline=True)  # fmt: skip
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     members = {f"{INSTALLED}/{SETTINGS}": json.dumps(settings, indent=2).encode() + b"\n"}
     members |= {f"{INSTALLED}/{name}": (package / name).read_bytes() for name in settings["files"]}
-    members |= {str(file.relative_to(DRIVER)): file.read_bytes() for pattern in DRIVER_FILES for file in sorted(DRIVER.glob(pattern))}
+    members |= {
+        str(file.relative_to(DRIVER)): file.read_bytes()
+        for pattern in DRIVER_FILES
+        for file in sorted(DRIVER.glob(pattern))
+    }
     members = {f"deploy/{name}": content for name, content in members.items()}
     for template in sorted(TEMPLATES.iterdir()):
         members[template.stem] = environment.get_template(template.name).render(settings, top=top).encode()

@@ -1,8 +1,8 @@
 """Writes a hardware graph as an RTL project, for synthesis and for simulation alike.
 
-    rtl/            the modules that occur, the top module accelerator_top.sv
-    data/           memories for $readmemh, by plain file name; ddr_weights.bin: what software puts in DDR
-    manifest.json   SHA-256 and layer of every file; streams, layers, weight regions and registers of the accelerator
+rtl/            the modules that occur, the top module accelerator_top.sv
+data/           memories for $readmemh, by plain file name; ddr_weights.bin: what software puts in DDR
+manifest.json   SHA-256 and layer of every file; streams, layers, weight regions and registers of the accelerator
 """
 
 from __future__ import annotations
@@ -35,10 +35,21 @@ REGION_ALIGNMENT = 4096
 BUS_BYTES = 8  # of s_axis
 LOGIT_BITS = 32  # of m_axis
 REGISTERS = {
-    "CTRL": 0x00, "STATUS": 0x04, "FRAMES_IN": 0x08, "FRAMES_OUT": 0x0C, "CYCLES_LOW": 0x10, "CYCLES_HIGH": 0x14,
-    "INTERVAL": 0x18, "LATENCY": 0x1C, "FRAMES_PER_PACKET": 0x20, "LAYERS": 0x24, "CLOCK_KHZ": 0x28, "BUILD_ID": 0x30,
-    "WEIGHT_BASE": 0x40, "LAYER": 0x80,
-}  # fmt: skip
+    "CTRL": 0x00,
+    "STATUS": 0x04,
+    "FRAMES_IN": 0x08,
+    "FRAMES_OUT": 0x0C,
+    "CYCLES_LOW": 0x10,
+    "CYCLES_HIGH": 0x14,
+    "INTERVAL": 0x18,
+    "LATENCY": 0x1C,
+    "FRAMES_PER_PACKET": 0x20,
+    "LAYERS": 0x24,
+    "CLOCK_KHZ": 0x28,
+    "BUILD_ID": 0x30,
+    "WEIGHT_BASE": 0x40,
+    "LAYER": 0x80,
+}
 KEYWORDS = """alias always always_comb always_ff always_latch and assert assign assume automatic before begin bind bins bit break
     buf byte case cell chandle class clocking config const constraint context continue cover cross deassign default defparam design disable
     dist do edge else end endcase endmodule enum event expect export extends extern final for force foreach forever fork forkjoin
@@ -47,7 +58,7 @@ KEYWORDS = """alias always always_comb always_ff always_latch and assert assign 
     packed parameter posedge primitive priority program property protected pull pure rand real ref reg release repeat return sequence
     shortint shortreal signed small solve specify static string strong struct super supply table tagged task this throughout time tran tri type
     typedef union unique unsigned use uwire var vectored virtual void wait wand weak while wildcard wire with within wor xnor
-    xor""".split()  # fmt: skip
+    xor""".split()
 TOP_NAMES = """clk_i rst_ni taps_i enable core_rst_n axi_error packet_last frame_in_start frame_in_done frame_out_done weight_base
     layer_valid layer_ready in_beat_q out_beat_q out_last unused i_control i_weight_stream Layers FrameBeats Classes InBits OutBits
     BuildId stream_beat stream_state weight_words weight_valid weight_ready""".split()
@@ -240,7 +251,9 @@ class _Project:
         return instances
 
     def _converter(self, name: str, source: Wire, sink: Wire) -> Instance:
-        cell = Cell("width_converter", {"InElements": source.parallel, "OutElements": sink.parallel, "Bits": source.bits})
+        cell = Cell(
+            "width_converter", {"InElements": source.parallel, "OutElements": sink.parallel, "Bits": source.bits}
+        )
         ports = _ports("in", source, "io") + _ports("out", sink, "oi")
         return Instance("width_converter", self._name(name), _parameters(cell), ports)
 
@@ -258,7 +271,9 @@ class _Project:
             for port, tensor in zip(output_ports(node), node.outputs, strict=True):
                 ports += _ports(port, self.wires[tensor], "oi")
             files = [(memory.parameter, f'"{self._file(node, memory)}"') for memory in cell.memories]
-            inputs, outputs = ([self.wires[tensor].shape for tensor in tensors] for tensors in (node.inputs, node.outputs))
+            inputs, outputs = (
+                [self.wires[tensor].shape for tensor in tensors] for tensors in (node.inputs, node.outputs)
+            )
             title = f"{node.name} ({node.kind}): {', '.join(inputs)} -> {outputs[0]}"
             yield Instance(cell.module, name, _parameters(cell) + files, ports, title)
 
@@ -289,11 +304,24 @@ class _Project:
             for node in self.layers
         ]
         return _render(
-            "accelerator_top.sv.j2", build_id=build_id, frame_bytes=self.frame_bytes, classes=self.classes, regions=self.regions,
-            ports=max(1, len(self.regions)), clock_khz=round(clock_mhz * 1000), streams=graph_wires + self.extra_wires,
-            layers=layers, instances=self.instances, pixels=self.pixels, logits=self.logits, logit_bits=LOGIT_BITS,
-            taps=[{"id": index, "variable": wire.variable, "words": _tap_words(wire)} for index, wire in enumerate(graph_wires)],
-        )  # fmt: skip
+            "accelerator_top.sv.j2",
+            build_id=build_id,
+            frame_bytes=self.frame_bytes,
+            classes=self.classes,
+            regions=self.regions,
+            ports=max(1, len(self.regions)),
+            clock_khz=round(clock_mhz * 1000),
+            streams=graph_wires + self.extra_wires,
+            layers=layers,
+            instances=self.instances,
+            pixels=self.pixels,
+            logits=self.logits,
+            logit_bits=LOGIT_BITS,
+            taps=[
+                {"id": index, "variable": wire.variable, "words": _tap_words(wire)}
+                for index, wire in enumerate(graph_wires)
+            ],
+        )
 
     # data
 
@@ -336,19 +364,30 @@ class _Project:
             "classes": self.classes,
             "cycles_per_frame": max(node.op.cycles() for node in self.nodes),
             "registers": REGISTERS,
-            "layers": [{"layer": node.name, "tensor": node.outputs[0], "cycles": node.op.cycles()} for node in self.layers],
+            "layers": [
+                {"layer": node.name, "tensor": node.outputs[0], "cycles": node.op.cycles()} for node in self.layers
+            ],
             "regions": [
                 {
-                    "layer": region.layer, "offset": region.offset, "words_per_frame": region.words, "bytes": len(region.data),
+                    "layer": region.layer,
+                    "offset": region.offset,
+                    "words_per_frame": region.words,
+                    "bytes": len(region.data),
                     "sha256": sha256(region.data),
                 }
                 for region in self.regions
             ],
             "streams": [
-                {"id": index, "tensor": wire.tensor, "layer": wire.layer, "variable": wire.variable, **_stream_fields(wire.stream)}
+                {
+                    "id": index,
+                    "tensor": wire.tensor,
+                    "layer": wire.layer,
+                    "variable": wire.variable,
+                    **_stream_fields(wire.stream),
+                }
                 for index, wire in enumerate(self.wires.values())
             ],
-        }  # fmt: skip
+        }
 
 
 def _parameters(cell: Cell) -> list[tuple[str, str]]:
@@ -359,14 +398,20 @@ def _ports(port: str, wire: Wire, ways: str, extend: int = 0) -> list[tuple[str,
     """The three ports of a stream; ``ways`` are the suffixes of data and valid, and of ready."""
     forward, backward = ways
     data = _extended(wire, extend) if extend else f"{wire.variable}_data"
-    return [(f"{port}_data_{forward}", data), (f"{port}_valid_{forward}", f"{wire.variable}_valid"),
-            (f"{port}_ready_{backward}", f"{wire.variable}_ready")]  # fmt: skip
+    return [
+        (f"{port}_data_{forward}", data),
+        (f"{port}_valid_{forward}", f"{wire.variable}_valid"),
+        (f"{port}_ready_{backward}", f"{wire.variable}_ready"),
+    ]
 
 
 def _extended(wire: Wire, extend: int) -> str:
     """The beat with every element sign-extended by ``extend`` bits."""
     data, bits = f"{wire.variable}_data", wire.bits
-    elements = [f"{{{extend}{{{data}[{(i + 1) * bits - 1}]}}}}, {data}[{i * bits}+:{bits}]" for i in reversed(range(wire.parallel))]
+    elements = [
+        f"{{{extend}{{{data}[{(i + 1) * bits - 1}]}}}}, {data}[{i * bits}+:{bits}]"
+        for i in reversed(range(wire.parallel))
+    ]
     return f"{{{', '.join(elements)}}}"
 
 
@@ -384,7 +429,10 @@ def _stream_fields(stream: Stream) -> dict:
 
 def _render(template: str, **values) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         keep_trailing_newline=True,
-    )  # fmt: skip
+    )
     return environment.get_template(template).render(**values)

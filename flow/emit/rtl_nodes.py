@@ -62,7 +62,9 @@ def _add_streams(node):
 
 def _avg_pool(node):
     op = node.op
-    return Cell("avg_pool", {"Height": op.height, "Width": op.width, "Channels": op.channels, "P": op.p, "Bits": op.bits})
+    return Cell(
+        "avg_pool", {"Height": op.height, "Width": op.width, "Channels": op.channels, "P": op.p, "Bits": op.bits}
+    )
 
 
 def _duplicate(node):
@@ -82,9 +84,17 @@ def _global_pool(node):
 def _int_conv(node):
     op, (weights, bias, *multiplier) = node.op, node.constants
     parameters = {
-        "Inputs": op.channels, "Outputs": op.features, "Pe": op.pe, "Simd": op.simd, "InBits": op.bits,
-        "WeightBits": op.weight_bits, "OutBits": op.out_bits, "AccBits": op.acc_bits, "Shift": op.shift, "MemoryStyle": op.memory,
-    }  # fmt: skip
+        "Inputs": op.channels,
+        "Outputs": op.features,
+        "Pe": op.pe,
+        "Simd": op.simd,
+        "InBits": op.bits,
+        "WeightBits": op.weight_bits,
+        "OutBits": op.out_bits,
+        "AccBits": op.acc_bits,
+        "Shift": op.shift,
+        "MemoryStyle": op.memory,
+    }
     words = int_weight_words(weights, op.pe, op.simd, op.weight_bits)
     memories = (
         Memory("WeightFile", "weights", words, op.pe * op.simd * op.weight_bits),
@@ -101,7 +111,9 @@ def _int_conv(node):
 
 def _max_pool(node):
     op = node.op
-    return Cell("max_pool", {"Height": op.height, "Width": op.width, "Channels": op.channels, "P": op.p, "Bits": op.bits})
+    return Cell(
+        "max_pool", {"Height": op.height, "Width": op.width, "Channels": op.channels, "P": op.p, "Bits": op.bits}
+    )
 
 
 def _pixel_offset(node):
@@ -111,7 +123,9 @@ def _pixel_offset(node):
 def _pixel_table(node):
     op, (table,) = node.op, node.constants
     if table.size != 256 or _signed_bits(table) > op.bits:
-        raise FlowError(f"{node.name}: {table.size} values {table.min()}..{table.max()}: must be 256 of {op.bits} signed bits")
+        raise FlowError(
+            f"{node.name}: {table.size} values {table.min()}..{table.max()}: must be 256 of {op.bits} signed bits"
+        )
     memory = Memory("TableFile", "table", bias_words(table, 1, op.bits), op.bits)
     return Cell("pixel_table", {"P": op.p, "Bits": op.bits}, (memory,))
 
@@ -131,9 +145,14 @@ def _prelu(node):
     tuples = [_joined(parts, widths) for parts in zip(*fields)]
     words = [_joined(tuples[c : c + op.p], [sum(widths)] * op.p) for c in range(0, op.channels, op.p)]
     parameters = {
-        "Channels": op.channels, "P": op.p, "InBits": op.bits, "OutBits": op.out_bits, "MultiplierBits": multiplier_bits,
-        "OffsetBits": offset_bits, "Shift": op.shift,
-    }  # fmt: skip
+        "Channels": op.channels,
+        "P": op.p,
+        "InBits": op.bits,
+        "OutBits": op.out_bits,
+        "MultiplierBits": multiplier_bits,
+        "OffsetBits": offset_bits,
+        "Shift": op.shift,
+    }
     return Cell("prelu", parameters, (Memory("TableFile", "table", words, op.p * sum(widths)),))
 
 
@@ -176,15 +195,29 @@ def _sign_threshold(node):
 def _sliding_window(node):
     op = node.op
     if op.masked and op.taps_together > 1:
-        raise FlowError(f"{node.name}: RTL pads windows of order {op.order} with -1 or +1, not 0: set pad_value, or order tap")
+        raise FlowError(
+            f"{node.name}: RTL pads windows of order {op.order} with -1 or +1, not 0: set pad_value, or order tap"
+        )
     if op.p % op.taps_together:
         raise FlowError(f"{node.name}: order {op.order} needs p to be a multiple of {op.taps_together}, not {op.p}")
     pad = int(op.pad_value > 0) if op.bits == 1 else op.pad_value & ((1 << op.bits) - 1)
-    return Cell("sliding_window", {
-        "Height": op.height, "Width": op.width, "Channels": op.channels, "Kernel": op.kernel, "Stride": op.stride,
-        "Padding": op.padding, "P": op.p, "Bits": op.bits, "PadValue": pad, "Masked": int(op.masked),
-        "TapsTogether": op.taps_together, "MemoryStyle": op.memory,
-    })  # fmt: skip
+    return Cell(
+        "sliding_window",
+        {
+            "Height": op.height,
+            "Width": op.width,
+            "Channels": op.channels,
+            "Kernel": op.kernel,
+            "Stride": op.stride,
+            "Padding": op.padding,
+            "P": op.p,
+            "Bits": op.bits,
+            "PadValue": pad,
+            "Masked": int(op.masked),
+            "TapsTogether": op.taps_together,
+            "MemoryStyle": op.memory,
+        },
+    )
 
 
 def _vote_select(node):
@@ -201,10 +234,19 @@ def _weight_stationary(node):
     masked = op.padding > 0 and op.pad_value == 0
     voter, memories = _voter(node, op.window, masked)
     parameters = {
-        "Height": op.height, "Width": op.width, "Channels": op.channels, "Outputs": op.features, "Kernel": op.kernel,
-        "Stride": op.stride, "Padding": op.padding, "PadValue": op.pad_value, "Pe": op.pe, "Simd": op.simd, **voter,
+        "Height": op.height,
+        "Width": op.width,
+        "Channels": op.channels,
+        "Outputs": op.features,
+        "Kernel": op.kernel,
+        "Stride": op.stride,
+        "Padding": op.padding,
+        "PadValue": op.pad_value,
+        "Pe": op.pe,
+        "Simd": op.simd,
+        **voter,
         "MemoryStyle": op.map_memory,
-    }  # fmt: skip
+    }
     return Cell("weight_stationary", parameters, memories)
 
 
@@ -217,9 +259,14 @@ def _xnor_popcount(node):
     op = node.op
     voter, memories = _voter(node, op.channels, bool(op.masked))
     parameters = {
-        "Inputs": op.channels, "Outputs": op.features, "Pe": op.pe, "Simd": op.simd, "Masked": op.masked, **voter,
+        "Inputs": op.channels,
+        "Outputs": op.features,
+        "Pe": op.pe,
+        "Simd": op.simd,
+        "Masked": op.masked,
+        **voter,
         "MemoryStyle": op.memory,
-    }  # fmt: skip
+    }
     words = popcount_weight_words(node.constants[0], op.pe, op.simd)
     return Cell("xnor_popcount", parameters, (Memory("WeightFile", "weights", words, op.pe * op.simd), *memories))
 
@@ -242,13 +289,17 @@ def _voter(node: Node, n: int, masked: bool) -> tuple[dict, tuple[Memory, ...]]:
 def _group_parameters(node: Node, masked: bool) -> dict:
     op = node.op
     if masked:
-        raise FlowError(f"{node.name}: groups of {op.group} have no majority outside the map: pad with -1 or +1, or set group to 0")
+        raise FlowError(
+            f"{node.name}: groups of {op.group} have no majority outside the map: pad with -1 or +1, or set group to 0"
+        )
     if op.group % op.simd and op.simd % op.group:
         raise FlowError(
             f"{node.name}: groups of {op.group} do not fit {op.simd} inputs a beat: set simd to a multiple or a divisor of {op.group}"
         )
     if not -op.group < op.group_threshold <= op.group:
-        raise FlowError(f"{node.name}: with a group_threshold of {op.group_threshold} all groups of {op.group} vote the same")
+        raise FlowError(
+            f"{node.name}: with a group_threshold of {op.group_threshold} all groups of {op.group} vote the same"
+        )
     return {"Group": op.group, "GroupThreshold": op.group_threshold}
 
 
@@ -285,7 +336,12 @@ def _sum(node: Node, n: int, masked: bool) -> tuple[dict, tuple[Memory, ...]]:
     return {}, ()
 
 
-_ACTIVATIONS = {"majority_vote": _majority_vote, "threshold": _threshold, "popcount_scale": _popcount_scale, "sum": _sum}
+_ACTIVATIONS = {
+    "majority_vote": _majority_vote,
+    "threshold": _threshold,
+    "popcount_scale": _popcount_scale,
+    "sum": _sum,
+}
 
 
 def _least_count(n: int, threshold, masked: bool):

@@ -27,7 +27,9 @@ class Table:
         limits = np.iinfo(self.ctype.removesuffix("_t"))
         low, high = int(self.values.min()), int(self.values.max())
         if low < limits.min or high > limits.max:
-            raise FlowError(f"{node}: {self.suffix} {low}..{high} do not fit {self.ctype}: the HLS headers take no more bits")
+            raise FlowError(
+                f"{node}: {self.suffix} {low}..{high} do not fit {self.ctype}: the HLS headers take no more bits"
+            )
         return self
 
 

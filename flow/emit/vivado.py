@@ -103,10 +103,14 @@ def emit_vivado(project: Path, folder: Path, target: Target, clock_mhz: float, r
         raise FlowError(f"{folder} is not empty and holds no build.tcl: remove it or name another folder")
     values = {
         **(_rtl_values if route == "rtl" else _hls_values)(project, manifest),
-        "route": route, "build_id": manifest["build_id"],
-        "target": target.name, "part": target.part, "board_part": target.board_part, "clock_mhz": f"{clock_mhz:g}",
+        "route": route,
+        "build_id": manifest["build_id"],
+        "target": target.name,
+        "part": target.part,
+        "board_part": target.board_part,
+        "clock_mhz": f"{clock_mhz:g}",
         "emitted": os.path.relpath(project, folder),  # so that the two can be moved together
-    }  # fmt: skip
+    }
     texts = {name: _render(f"{name}.j2", values) for name in SCRIPTS[route]}
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -137,7 +141,9 @@ def hls_ip(path: Path) -> Ip:
         FlowError: it has no pixels, logits or control.
     """
     pragmas = re.findall(
-        r"^#pragma HLS INTERFACE mode=(\w+) port=(\w+)(?: bundle=(\w+))?", path.read_text(encoding="utf-8"), re.MULTILINE
+        r"^#pragma HLS INTERFACE mode=(\w+) port=(\w+)(?: bundle=(\w+))?",
+        path.read_text(encoding="utf-8"),
+        re.MULTILINE,
     )
     bundles = {(mode, port): bundle for mode, port, bundle in pragmas}
     for mode, port in (("axis", "pixels"), ("axis", "logits"), ("s_axilite", "return")):
@@ -154,7 +160,9 @@ def top_ports(path: Path) -> list[Port]:
     Raises:
         FlowError: a port belongs to no interface that the scripts know.
     """
-    text = re.sub(r"^`ifdef FLOW_TAPS$.*?^`endif$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(
+        r"^`ifdef FLOW_TAPS$.*?^`endif$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
     declaration = r"^ +(input|output) +logic +(?:\[ *(\d+):0\] +)?(\w+),?$"
     ports, seen = [], set()
     for direction, last_bit, name in re.findall(declaration, text.split("\n);", 1)[0], re.MULTILINE):
@@ -166,7 +174,9 @@ def top_ports(path: Path) -> list[Port]:
             kind, signal = ("clock", "CLK") if name == "clk_i" else ("reset", "RST")
             interface, key = f"signal:{kind}:1.0 {name}", name
         else:
-            raise FlowError(f"{path}: port {name} is of none of the interfaces {', '.join(BUSES)}: emit the project again")
+            raise FlowError(
+                f"{path}: port {name} is of none of the interfaces {', '.join(BUSES)}: emit the project again"
+            )
         parameter = None if key in seen else PARAMETERS.get(key)
         ports.append(Port(direction, int(last_bit) + 1 if last_bit else 0, name, interface, signal, parameter))
         seen.add(key)
@@ -197,7 +207,9 @@ def read_reports(folder: Path) -> dict[str, float | str]:
     for name, title in UTILIZATION.items():
         figures[name] = _figure(reports / "utilization.rpt", title, rf"^\| *{title}\*? *\| *({NUMBER}) *\|")
     summary = rf"Design Timing Summary.*?^ *WNS\(ns\)[^\n]*\n[ -]+\n *({NUMBER}) "
-    figures["worst_negative_slack_ns"] = _figure(reports / "timing.rpt", "WNS(ns) of the Design Timing Summary", summary)
+    figures["worst_negative_slack_ns"] = _figure(
+        reports / "timing.rpt", "WNS(ns) of the Design Timing Summary", summary
+    )
     power = rf"^\| *Total On-Chip Power \(W\) *\| *({NUMBER}) "
     figures["power_w"] = _figure(reports / "power.rpt", "Total On-Chip Power (W)", power)
     version = r"^\| *Tool Version *: *(Vivado v\.\S+)"
@@ -215,7 +227,9 @@ def _found(path: Path, what: str, pattern: str) -> str:
         raise FlowError(f"{path} cannot be read ({error.strerror}): run build.tcl in Vivado first") from error
     found = re.search(pattern, text, re.MULTILINE | re.DOTALL)
     if not found:
-        raise FlowError(f"{path} does not give {what}: it is no report of a routed design; run build.tcl in Vivado again")
+        raise FlowError(
+            f"{path} does not give {what}: it is no report of a routed design; run build.tcl in Vivado again"
+        )
     return found[1]
 
 
@@ -240,7 +254,9 @@ def _block_design(ddr: bool, ip: Ip = RTL_IP) -> dict:
         ("dma/Data_S2MM", "ps/S_AXI_HP0/HP0_DDR_LOWOCM", 0, DDR_RANGE),
     ]
     if ddr:
-        addresses += [(f"accelerator/{space}", "ps/S_AXI_HP1/HP1_DDR_LOWOCM", 0, DDR_RANGE) for space in ip.masters.values()]
+        addresses += [
+            (f"accelerator/{space}", "ps/S_AXI_HP1/HP1_DDR_LOWOCM", 0, DDR_RANGE) for space in ip.masters.values()
+        ]
     return {
         "ddr": ddr,
         "ip": ip,
@@ -248,7 +264,9 @@ def _block_design(ddr: bool, ip: Ip = RTL_IP) -> dict:
         "interconnects": interconnects,
         "clocked": clocked + [f"{name}/ACLK" for name, _, _ in interconnects] + [f"{port}_ACLK" for port in ports],
         "resettable": [f"accelerator/{ip.reset}", "dma/axi_resetn"] + [f"{port}_ARESETN" for port in ports],
-        "addresses": [(space, segment, f"0x{offset:08X}", f"0x{size:08X}") for space, segment, offset, size in addresses],
+        "addresses": [
+            (space, segment, f"0x{offset:08X}", f"0x{size:08X}") for space, segment, offset, size in addresses
+        ],
     }
 
 
@@ -261,8 +279,11 @@ def _braced(text: str) -> str:
 
 def _render(template: str, values: dict) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         keep_trailing_newline=True,
-    )  # fmt: skip
+    )
     environment.filters["braced"] = _braced
     return environment.get_template(template).render(**values)

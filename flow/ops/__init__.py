@@ -24,9 +24,26 @@ from .width_converter import WidthConverter
 from .xnor_popcount import XnorPopcount
 
 NODES = (
-    AddStreams, AvgPool, Duplicate, Fifo, GlobalPool, IntConv, MaxPool, PixelOffset, PixelTable, PReLU, RepeatChannels, RPReLU, Sample,
-    SignThreshold, SlidingWindow, VoteSelect, WeightStationary, WidthConverter, XnorPopcount,
-)  # fmt: skip
+    AddStreams,
+    AvgPool,
+    Duplicate,
+    Fifo,
+    GlobalPool,
+    IntConv,
+    MaxPool,
+    PixelOffset,
+    PixelTable,
+    PReLU,
+    RepeatChannels,
+    RPReLU,
+    Sample,
+    SignThreshold,
+    SlidingWindow,
+    VoteSelect,
+    WeightStationary,
+    WidthConverter,
+    XnorPopcount,
+)
 custom_op = {node.__name__: node for node in (*NODES, FromStream, GroupVote, ToStream)}
 
 __all__ = ["DOMAIN", "NODES", "Cost", "HardwareOp", "Stream", "custom_op", *custom_op]

@@ -131,7 +131,10 @@ class HardwareOp(CustomOp):
         """
         corners = []
         for side in (0, 1):
-            maps = [np.broadcast_to(interval[side], (1, s.height, s.width, s.channels)) for interval, s in zip(inputs, self.inputs(), strict=True)]
+            maps = [
+                np.broadcast_to(interval[side], (1, s.height, s.width, s.channels))
+                for interval, s in zip(inputs, self.inputs(), strict=True)
+            ]
             results = self.evaluate(*maps, *constants)
             corners.append(results if isinstance(results, tuple) else (results,))
         return [(low.min(axis=(0, 1, 2)), high.max(axis=(0, 1, 2))) for low, high in zip(*corners)]

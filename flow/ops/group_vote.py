@@ -42,4 +42,6 @@ class GroupVote(CustomOp):
         return []
 
     def make_shape_compatible_op(self, model):
-        return helper.make_node("Conv", list(self.onnx_node.input), list(self.onnx_node.output), strides=[self.get_nodeattr("stride")] * 2)
+        return helper.make_node(
+            "Conv", list(self.onnx_node.input), list(self.onnx_node.output), strides=[self.get_nodeattr("stride")] * 2
+        )

@@ -62,7 +62,9 @@ class IntConv(HardwareOp):
 
     def cost(self):
         multipliers = self.pe * self.simd
-        replay = memory_cost(self.synapse_fold, self.simd * self.bits, "distributed") if self.neuron_fold > 1 else Cost()
+        replay = (
+            memory_cost(self.synapse_fold, self.simd * self.bits, "distributed") if self.neuron_fold > 1 else Cost()
+        )
         weights = memory_cost(self.neuron_fold * self.synapse_fold, multipliers * self.weight_bits, self.memory)
         bias = memory_cost(self.neuron_fold, self.pe * self.acc_bits, "distributed")
         # a line through Yosys 0.70 estimates of rtl/int_conv.sv; a multiplier of 18 bits is one DSP on sums of up to 25

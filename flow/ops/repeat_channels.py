@@ -15,4 +15,6 @@ class RepeatChannels(HardwareOp):
         return [Stream(self.height, self.width, self.times * self.channels, self.p, self.bits)]
 
     def cost(self):
-        return Cost(lut=30, ff=30 + self.p * self.bits) + memory_cost(self.channels // self.p, self.p * self.bits, "distributed")
+        return Cost(lut=30, ff=30 + self.p * self.bits) + memory_cost(
+            self.channels // self.p, self.p * self.bits, "distributed"
+        )

@@ -13,7 +13,11 @@ class RPReLU(HardwareOp):
 
     def evaluate(self, x, before, slope, after):
         half = 1 << (self.bits - 1)
-        if min(before.min(), after.min()) < -half or max(before.max(), after.max()) >= half or not 0 <= slope.min() <= slope.max() < self.bits:
+        if (
+            min(before.min(), after.min()) < -half
+            or max(before.max(), after.max()) >= half
+            or not 0 <= slope.min() <= slope.max() < self.bits
+        ):
             raise ValueError(f"{self.name}: shifts must fit {self.bits} bits and slopes lie in 0..{self.bits - 1}")
         u = x + before
         return saturate(np.where(u >= 0, u, u >> slope) + after, self.bits)

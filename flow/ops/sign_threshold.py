@@ -17,4 +17,6 @@ class SignThreshold(HardwareOp):
 
     def cost(self):
         words = self.channels // self.p
-        return Cost(lut=self.p * self.bits / 2 + 8, ff=self.p + 10) + memory_cost(words, self.p * self.bits, "distributed")
+        return Cost(lut=self.p * self.bits / 2 + 8, ff=self.p + 10) + memory_cost(
+            words, self.p * self.bits, "distributed"
+        )

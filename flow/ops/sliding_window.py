@@ -32,7 +32,9 @@ class SlidingWindow(Window, HardwareOp):
         if self.order not in ORDERS:
             raise ValueError(f"{self.name}: order {self.order!r} is none of {', '.join(ORDERS)}")
         if self.masked and self.order != "tap":
-            raise ValueError(f"{self.name}: windows padded with zeros have order tap, as one bit a beat says that it lies outside")
+            raise ValueError(
+                f"{self.name}: windows padded with zeros have order tap, as one bit a beat says that it lies outside"
+            )
         return {"tap": 1, "row": self.kernel, "channel": self.kernel**2}[self.order]
 
     def inputs(self):

@@ -67,7 +67,9 @@ def group_votes(windows: np.ndarray, weights: np.ndarray, group: int, threshold:
     """
     n = windows.shape[-1]
     if group == 3 and n % 3 == 0 and threshold in (0, 1):
-        products = [array.reshape(*array.shape[:-1], n // 3, 3).astype(np.int64).prod(-1) for array in (windows, weights)]
+        products = [
+            array.reshape(*array.shape[:-1], n // 3, 3).astype(np.int64).prod(-1) for array in (windows, weights)
+        ]
         return (dot(windows, weights) - dot(*products)) >> 1
     total = 0
     for start in range(0, n, group):

@@ -44,7 +44,6 @@ REAL_PASSES = (
 INTEGER_PASSES = (StreamBoundaries, RequireIntegers, NameStreams, SetWidths)
 
 
-
 def run_pass(model: ModelWrapper, rewrite: type[Transformation]) -> ModelWrapper:
     """Applies a pass to ``model`` itself, which stays in topological order, and returns it.
 

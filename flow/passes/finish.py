@@ -65,10 +65,13 @@ class RequireIntegers(Transformation):
         if left:
             table = refusals(model)
             lines = [
-                f"  {row['name']} ({row['type']}, {row['shape']}): {row['reason']}" + (f"; {row['way']}" if row["way"] else "")
+                f"  {row['name']} ({row['type']}, {row['shape']}): {row['reason']}"
+                + (f"; {row['way']}" if row["way"] else "")
                 for row in table
             ]
-            behind = sum(node.op_type not in (*PLUMBING, *TRANSPARENT) and not is_constant(model, node) for node in left) - len(table)
+            behind = sum(
+                node.op_type not in (*PLUMBING, *TRANSPARENT) and not is_constant(model, node) for node in left
+            ) - len(table)
             lines += [f"  and {behind} nodes behind these"] * (behind > 0)
             raise PassError("these nodes have no integer form:\n" + "\n".join(lines))
         return model, False

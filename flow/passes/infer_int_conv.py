@@ -56,7 +56,9 @@ class _Layer:
             return
         chain = chain_to_quantizer(self.model, following[0]) if len(following) == 1 else None
         if chain is None:
-            raise refuse(self.node, "its output does not run through constants into one quantizer", "put a quantizer behind it")
+            raise refuse(
+                self.node, "its output does not run through constants into one quantizer", "put a quantizer behind it"
+            )
         if chain[-1].op_type == "BipolarQuant":
             self._threshold(chain)
         else:
@@ -76,7 +78,9 @@ class _Layer:
         grid = grid_of(self.model, quant.output[0])
         rounding = {a.name: a.s for a in quant.attribute}.get("rounding_mode", b"ROUND")
         if grid is None or rounding not in (b"FLOOR", b"ROUND"):
-            raise refuse(quant, f"rounds by {rounding.decode()} or has several scales", "use one scale and FLOOR or ROUND")
+            raise refuse(
+                quant, f"rounds by {rounding.decode()} or has several scales", "use one scale and FLOOR or ROUND"
+            )
         gain, offset = affine_constants(self.model, chain[:-1], len(self.weights))
         offset = (offset + gain * self.bias) / grid.scale
         gain = gain * self.step / grid.scale
@@ -105,7 +109,9 @@ class _Layer:
         integers = saturate((sums[:, None] * multiplier + bias) >> shift, grid.bits)
         error = np.abs(integers - np.rint(real))
         if error.max() > 1:
-            raise refuse(chain[-1], f"multiply and shift differ by {error.max():g} from it", "use a power of two as its scale")
+            raise refuse(
+                chain[-1], f"multiply and shift differ by {error.max():g} from it", "use a power of two as its scale"
+            )
         if error.any():
             self._note("multiply and shift", float(error.max()), error.size, int((error > 0).sum()))
 
@@ -123,7 +129,9 @@ class _Layer:
         self.weights = np.where(falling[:, None], -self.weights, self.weights)
         thresholds = before - self.reach
         width = self.reach.bit_length() + 1
-        self._emit(chain, chain[-1].output[0], 1.0, np.zeros(len(self.weights)), shift=0, out_bits=width, thresholds=thresholds)
+        self._emit(
+            chain, chain[-1].output[0], 1.0, np.zeros(len(self.weights)), shift=0, out_bits=width, thresholds=thresholds
+        )
 
     def _emit(self, chain, output, scale, bias, scaled=(), thresholds=None, **attributes):
         conv, grid = self.conv, self.conv.grid
@@ -131,9 +139,14 @@ class _Layer:
         stream = rewriter.to_stream(conv.input, grid.scale)
         stream = rewriter.node("SlidingWindow", stream, bits=grid.bits, pad_value=0, **conv.window)
         stream = rewriter.node(
-            "IntConv", stream, [self.weights, bias, *scaled], features=len(self.weights), bits=grid.bits,
-            weight_bits=max(2, conv.weights.bits), **attributes,
-        )  # fmt: skip
+            "IntConv",
+            stream,
+            [self.weights, bias, *scaled],
+            features=len(self.weights),
+            bits=grid.bits,
+            weight_bits=max(2, conv.weights.bits),
+            **attributes,
+        )
         if thresholds is not None:
             stream = rewriter.node("SignThreshold", stream, [thresholds], bits=attributes["out_bits"])
             scale = grid_of(self.model, output).scale

@@ -15,7 +15,9 @@ class InferMaxPool(Rewrite):
             raise refuse(pool, "its input is not quantized")
         attributes = {a.name: list(a.ints) for a in pool.attribute if a.ints}
         height, width = model.get_tensor_shape(pool.input[0])[2:]
-        plain = attributes.get("kernel_shape") == attributes.get("strides") == [2, 2] and not any(attributes.get("pads", []))
+        plain = attributes.get("kernel_shape") == attributes.get("strides") == [2, 2] and not any(
+            attributes.get("pads", [])
+        )
         if not plain or height % 2 or width % 2:
             raise refuse(pool, f"{attributes} on {height}x{width}: only 2x2 of stride 2 on even sizes is mapped")
         rewriter = Rewriter(model)

@@ -17,7 +17,11 @@ class InferPixelOffset(Rewrite):
             return False
         chain = chain_to_quantizer(model, node)
         if chain is None or len(model.find_consumers(image)) != 1:
-            raise refuse(node, "the image does not run through constants into one quantizer", "quantize the input to 8 bits first")
+            raise refuse(
+                node,
+                "the image does not run through constants into one quantizer",
+                "quantize the input to 8 bits first",
+            )
         grid = grid_of(model, chain[-1].output[0])
         pixels = np.arange(256)
         channels = model.get_tensor_shape(image)[1]

@@ -62,7 +62,11 @@ class InferPReLU(Rewrite):
             raise refuse(chain[bends[-1]], "only one bend between quantizers is mapped", "put a quantizer between them")
         entering = chain[: bends[0]]
         values = grid.integers * grid.scale
-        before = evaluate_chain(model, entering, values, channels) if entering else np.broadcast_to(values[:, None], (len(values), channels))
+        before = (
+            evaluate_chain(model, entering, values, channels)
+            if entering
+            else np.broadcast_to(values[:, None], (len(values), channels))
+        )
         positive = before >= 0
         falling = positive[0] & ~positive[-1]
         return grid.low + np.where(falling, positive.sum(axis=0), (~positive).sum(axis=0))

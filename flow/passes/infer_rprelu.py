@@ -88,5 +88,8 @@ def _shifts(results, bent, lowest, highest) -> list[int]:
     inside = np.flatnonzero((results > lowest) & (results < highest))
     if len(inside):
         return [int((results - bent)[inside[0]])]
-    ends = [highest - bent[results == highest].min(initial=2 * highest), lowest - bent[results == lowest].max(initial=2 * lowest)]
+    ends = [
+        highest - bent[results == highest].min(initial=2 * highest),
+        lowest - bent[results == lowest].max(initial=2 * lowest),
+    ]
     return [lowest, highest, *(int(end) for end in ends)]

@@ -47,7 +47,10 @@ class Layer:
     def _pad(self) -> int:
         pad = self.conv.pad_value / self.conv.grid.scale
         if self.conv.padding and pad not in (-1, 0, 1):
-            raise refuse(self.node, f"padding with {self.conv.pad_value:g}: pad with 0 or with a value of the input, +-{self.conv.grid.scale:g}")
+            raise refuse(
+                self.node,
+                f"padding with {self.conv.pad_value:g}: pad with 0 or with a value of the input, +-{self.conv.grid.scale:g}",
+            )
         return int(pad) if self.conv.padding else -1
 
     def replace(self):
@@ -67,7 +70,9 @@ class Layer:
             raise refuse(self.node, "its sums do not run through constants into one quantizer")
         results = evaluate_chain(self.model, chain, self._real_sums(), self.features)
         grid = grid_of(self.model, chain[-1].output[0])
-        attributes, constants = self._votes(chain[-1], results > 0) if grid.bipolar else self._scales(chain[-1], results, grid)
+        attributes, constants = (
+            self._votes(chain[-1], results > 0) if grid.bipolar else self._scales(chain[-1], results, grid)
+        )
         self._emit(chain, grid.scale, chain[-1].output[0], constants, **attributes)
 
     def _real_sums(self) -> np.ndarray:
@@ -114,8 +119,14 @@ class Layer:
         )
         masked = int(self.conv.padding > 0 and self.pad == 0)
         stream = rewriter.node(
-            "XnorPopcount", stream, [self.weights, *constants], features=self.features, bits=1, masked=masked,
-            simd=together, **attributes,
+            "XnorPopcount",
+            stream,
+            [self.weights, *constants],
+            features=self.features,
+            bits=1,
+            masked=masked,
+            simd=together,
+            **attributes,
         )
         rewriter.from_stream(stream, scale, output)
         rewriter.replace([*self.conv.nodes, *chain])

@@ -59,7 +59,9 @@ def affine_constants(model, chain, channels: int) -> tuple[np.ndarray, np.ndarra
     """
     gain, offset = np.ones(channels), np.zeros(channels)
     for node in chain:
-        constants = [model.get_initializer(name) for name in node.input if name and model.get_initializer(name) is not None]
+        constants = [
+            model.get_initializer(name) for name in node.input if name and model.get_initializer(name) is not None
+        ]
         if node.op_type == "BatchNormalization":
             scale, bias, mean, var = (value.astype(np.float64) for value in constants)
             epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)

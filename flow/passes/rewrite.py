@@ -54,7 +54,9 @@ class Rewrite(Transformation):
         changed = False
         for node in list(model.graph.node):
             key = node.output[0]
-            if key in self._refused or (changed and model.find_producer(key) != node):  # gone with another one's rewrite
+            if key in self._refused or (
+                changed and model.find_producer(key) != node
+            ):  # gone with another one's rewrite
                 continue
             try:
                 changed |= self.rewrite(model, node)
@@ -121,9 +123,15 @@ class Rewriter:
         streams = [stream] if isinstance(stream, str) else stream
         batch, height, width, channels = self.model.get_tensor_shape(streams[0])
         node = helper.make_node(
-            kind, [*streams, *(self.constant(c) for c in constants)], ["?"],
-            domain=DOMAIN, height=height, width=width, channels=channels, **attributes,
-        )  # fmt: skip
+            kind,
+            [*streams, *(self.constant(c) for c in constants)],
+            ["?"],
+            domain=DOMAIN,
+            height=height,
+            width=width,
+            channels=channels,
+            **attributes,
+        )
         op: HardwareOp = custom_op[kind](node)
         outputs = []
         for out in op.outputs():

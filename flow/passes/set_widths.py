@@ -30,7 +30,9 @@ def intervals(model: ModelWrapper) -> dict[str, Interval]:
         for (name, stream), (low, high) in zip(node.output_streams().items(), results, strict=True):
             least, largest = stream_range(stream)
             if low.min() < least or high.max() > largest:
-                raise refuse(node.op.onnx_node, f"its output reaches {low.min()}..{high.max()}, but is {least}..{largest}")
+                raise refuse(
+                    node.op.onnx_node, f"its output reaches {low.min()}..{high.max()}, but is {least}..{largest}"
+                )
             found[name] = low, high
     return found
 
@@ -52,7 +54,9 @@ class SetWidths(Transformation):
                 low, high = node.op.accumulator(found[node.inputs[0]], *node.constants)
                 bits = max(signed_bits(low.min(), high.max()), node.op.shift + 1)
                 if bits > WIDEST_ACCUMULATOR:
-                    raise refuse(node.op.onnx_node, f"its accumulator reaches {low.min()}..{high.max()}", "use fewer bits")
+                    raise refuse(
+                        node.op.onnx_node, f"its accumulator reaches {low.min()}..{high.max()}", "use fewer bits"
+                    )
                 node.op.set_nodeattr("acc_bits", bits)
         write_notes(model, INTERVALS, notes)
         return model, False

@@ -62,7 +62,9 @@ def convolution_of(model: ModelWrapper, node: NodeProto) -> Convolution | None:
     Raises:
         PassError: groups, dilation, or a kernel, stride or padding that is not square.
     """
-    if node.op_type not in ("Conv", "Gemm", "MatMul", "GroupVote") or len(model.get_tensor_shape(node.output[0])) not in (2, 4):
+    if node.op_type not in ("Conv", "Gemm", "MatMul", "GroupVote") or len(
+        model.get_tensor_shape(node.output[0])
+    ) not in (2, 4):
         return None
     weights, grid = _weights(model, node), grid_of(model, node.input[0])
     if grid is None or weights is None:
@@ -87,7 +89,10 @@ def constant_value(model: ModelWrapper, tensor: str) -> np.ndarray | None:
 
 def _weights(model: ModelWrapper, node: NodeProto) -> Weights | None:
     """The weights of a layer, [O, C, K, K] (dense: [O, C, 1, 1])."""
-    tensor, transposed = node.input[1], node.op_type == "MatMul" or (node.op_type == "Gemm" and not _attribute(node, "transB", 0))
+    tensor, transposed = (
+        node.input[1],
+        node.op_type == "MatMul" or (node.op_type == "Gemm" and not _attribute(node, "transB", 0)),
+    )
     producer = model.find_producer(tensor)
     if producer is not None and producer.op_type == "Transpose" and len(model.get_tensor_shape(tensor)) == 2:
         tensor, transposed = producer.input[0], not transposed
@@ -99,7 +104,11 @@ def _weights(model: ModelWrapper, node: NodeProto) -> Weights | None:
     scale = model.get_initializer(producer.input[1]).astype(np.float64)
     scale = (scale.T if transposed and scale.ndim == 2 else scale).reshape(-1)
     if scale.size not in (1, len(values)):
-        raise refuse(node, f"its weights have {scale.size} scales", "quantize weights with one scale a tensor or an output channel")
+        raise refuse(
+            node,
+            f"its weights have {scale.size} scales",
+            "quantize weights with one scale a tensor or an output channel",
+        )
     scale = np.broadcast_to(scale, len(values))
     integers = values.reshape(len(values), values.shape[1], *values.shape[2:] or (1, 1)) / scale[:, None, None, None]
     if producer.op_type == "BipolarQuant":
@@ -113,11 +122,17 @@ def _dense(model, node, grid, weights, bias):
     """A dense layer as a convolution over the whole map in front of the Flatten, or over one pixel."""
     nodes, source, shape = [node], node.input[0], [1, 1]
     flatten = model.find_producer(source)
-    if flatten is not None and flatten.op_type in ("Flatten", "Reshape") and len(model.get_tensor_shape(flatten.input[0])) == 4:
+    if (
+        flatten is not None
+        and flatten.op_type in ("Flatten", "Reshape")
+        and len(model.get_tensor_shape(flatten.input[0])) == 4
+    ):
         nodes, source = [flatten, node], flatten.input[0]
         shape = model.get_tensor_shape(source)[2:]
         if len(model.find_consumers(flatten.output[0])) > 1 or shape[0] != shape[1]:
-            raise refuse(node, f"a dense layer over {shape[0]}x{shape[1]} pixels: only square maps with one consumer are mapped")
+            raise refuse(
+                node, f"a dense layer over {shape[0]}x{shape[1]} pixels: only square maps with one consumer are mapped"
+            )
     integers = weights.integers.reshape(len(weights.integers), -1, *shape)
     window = {"kernel": shape[0], "stride": 1, "padding": 0}
     return Convolution(nodes, source, grid, replace(weights, integers=integers), bias, window, 0.0)
@@ -127,7 +142,9 @@ def _convolution(model, node, grid, weights, bias):
     kernels, strides = _attribute(node, "kernel_shape", weights.integers.shape[2:]), _attribute(node, "strides", [1, 1])
     voter = {}
     if node.op_type == "GroupVote":
-        voter = {name: getCustomOp(node).get_nodeattr(name) for name in ("group", "order", "group_threshold", "threshold")}
+        voter = {
+            name: getCustomOp(node).get_nodeattr(name) for name in ("group", "order", "group_threshold", "threshold")
+        }
         strides = [_attribute(node, "stride", 1)] * 2
     pads, dilations = list(_attribute(node, "pads", [0] * 4)), _attribute(node, "dilations", [1, 1])
     nodes, source, pad_value = [node], node.input[0], 0.0

@@ -20,7 +20,6 @@ from .folding import ENGINES, absorbs_window, simd_choices, why_not_ddr
 from .plan import Plan
 
 
-
 def variant(node: NodeProto, **attributes) -> HardwareOp:
     """The op of a copy of ``node`` with other attributes."""
     op = custom_op[node.op_type](copy.deepcopy(node))
@@ -40,12 +39,27 @@ def stationary_node(window: NodeProto, engine: NodeProto, pe: int, simd: int) ->
         geometry = {name: getattr(w, name) for name in names}
     else:
         source = engine.input[0]
-        geometry = {"height": e.height, "width": e.width, "channels": e.channels, "kernel": 1, "stride": 1, "padding": 0}
+        geometry = {
+            "height": e.height,
+            "width": e.width,
+            "channels": e.channels,
+            "kernel": 1,
+            "stride": 1,
+            "padding": 0,
+        }
     return helper.make_node(
-        "WeightStationary", [source, *engine.input[1:]], [engine.output[0]],
-        name=engine.name.replace("XnorPopcount", "WeightStationary"), domain=DOMAIN,
-        **geometry, features=e.features, bits=1, pe=pe, simd=simd, **{name: getattr(e, name) for name in ATTRIBUTES},
-    )  # fmt: skip
+        "WeightStationary",
+        [source, *engine.input[1:]],
+        [engine.output[0]],
+        name=engine.name.replace("XnorPopcount", "WeightStationary"),
+        domain=DOMAIN,
+        **geometry,
+        features=e.features,
+        bits=1,
+        pe=pe,
+        simd=simd,
+        **{name: getattr(e, name) for name in ATTRIBUTES},
+    )
 
 
 def apply_plan(model: ModelWrapper, plan: Plan) -> ModelWrapper:
@@ -94,7 +108,9 @@ def _fold(model: ModelWrapper, node: NodeProto, plan: Plan) -> None:
     elif node.op_type != "SlidingWindow":
         p = chosen.p or op.foldings()[0]
         if p not in op.foldings():
-            raise FlowError(f"{node.name}: p {p} is none of {', '.join(map(str, op.foldings()))}, which fit its {op.channels} channels")
+            raise FlowError(
+                f"{node.name}: p {p} is none of {', '.join(map(str, op.foldings()))}, which fit its {op.channels} channels"
+            )
         op.set_nodeattr("p", p)
 
 
@@ -136,6 +152,8 @@ def _connect(model: ModelWrapper, tensor: str, plan: Plan) -> None:
         name = f"{kind}_{tensor}" + (f"_{index}" if len(steps) == 2 and kind == "WidthConverter" else "")
         output = f"{name}_out"
         model.set_tensor_shape(output, shape, dtype=TensorProto.FLOAT)
-        model.graph.node.append(helper.make_node(kind, [source], [output], name=name, domain=DOMAIN, **common, **attributes))
+        model.graph.node.append(
+            helper.make_node(kind, [source], [output], name=name, domain=DOMAIN, **common, **attributes)
+        )
         source = output
     user.input[position] = source

@@ -74,7 +74,9 @@ class Plan(BaseModel):
         if plan.network != fingerprint(model):
             raise FlowError(f"plan {path} belongs to another network: build without --plan to get one for this network")
         if plan.target != target:
-            raise FlowError(f"plan {path} is for {plan.target}, not {target}: build without --plan, or use --target {plan.target}")
+            raise FlowError(
+                f"plan {path} is for {plan.target}, not {target}: build without --plan, or use --target {plan.target}"
+            )
         return plan
 
 

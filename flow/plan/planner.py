@@ -50,7 +50,9 @@ class Option:
     ddr_bytes: int
 
 
-def plan_network(model: ModelWrapper, target: Target, fps: float, clock_mhz: float | None = None, label: str = "") -> Plan:
+def plan_network(
+    model: ModelWrapper, target: Target, fps: float, clock_mhz: float | None = None, label: str = ""
+) -> Plan:
     """A plan that reaches ``fps`` on ``target``.
 
     Raises:
@@ -115,9 +117,13 @@ def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tup
     fifos |= _window_fifos(model)
     order = [n.name for n in hardware_nodes(model)]
     plan = Plan(
-        network=fingerprint(model), target=target.name, clock_mhz=clock, requested_fps=fps,
-        nodes={name: nodes[name] for name in order}, fifos=fifos,
-    )  # fmt: skip
+        network=fingerprint(model),
+        target=target.name,
+        clock_mhz=clock,
+        requested_fps=fps,
+        nodes={name: nodes[name] for name in order},
+        fifos=fifos,
+    )
     return plan, needed
 
 
@@ -191,7 +197,9 @@ def _options(model, engine: NodeProto, cycles: int, join: NodeProto | None) -> l
     if not pairs:
         return []
     least = min(pe * simd for pe, simd in pairs)
-    fifos = {memory: _fifo_cost(model, join, {engine.name} if memory == "ddr" else set()) for memory in ("block", "ddr")}
+    fifos = {
+        memory: _fifo_cost(model, join, {engine.name} if memory == "ddr" else set()) for memory in ("block", "ddr")
+    }
     options = []
     streamable = [pair for pair in pairs if op.pixels <= STATIONARY_PIXELS and not why_not_ddr(window, op, *pair)]
     # Words of whole triples divide into beats of 64 bits from 192 bits on: the narrowest of them may be wider than twice the least.
@@ -218,7 +226,9 @@ def _choose(engines: dict[str, list[Option]], fixed: Cost, target: Target, fps: 
     for resource, limit in limits.items():
         used = round(_use(fixed, resource) / limit * PARTS)
         for name, options in engines.items():
-            problem_terms = [p * round(_option_use(o, resource, fps) / limit * PARTS) for p, o in zip(picks[name], options)]
+            problem_terms = [
+                p * round(_option_use(o, resource, fps) / limit * PARTS) for p, o in zip(picks[name], options)
+            ]
             used = used + sum(problem_terms)
         over = problem.new_int_var(0, 10_000 * PARTS, f"over_{resource}")
         problem.add(over >= used - PARTS)

@@ -105,21 +105,31 @@ def show(summary: dict, console: Console) -> None:
         table.add_row(kind, f"{count:,}", *([f"{baseline[kind]:,}"] if baseline else []))
     console.print(table)
     used = ", ".join(f"{value:,.0f} {kind}" for kind, value in plan["resources"].items())
-    console.print(f"plan       {plan['fps']:g} fps, {plan['cycles_per_frame']:,} cycles a frame; estimate: {used}; "
-                  f"DDR {plan['ddr_gb_per_s']:g} GB/s; {'fits' if plan['fits'] else 'DOES NOT FIT'}")  # fmt: skip
-    console.print(f"simulated  {simulated['fps']:g} fps, {simulated['cycles_per_frame']:,} cycles a frame, latency "
-                  f"{simulated['latency_cycles']:,} cycles (RTL counters, {simulated['frames']} frames)")  # fmt: skip
+    console.print(
+        f"plan       {plan['fps']:g} fps, {plan['cycles_per_frame']:,} cycles a frame; estimate: {used}; "
+        f"DDR {plan['ddr_gb_per_s']:g} GB/s; {'fits' if plan['fits'] else 'DOES NOT FIT'}"
+    )
+    console.print(
+        f"simulated  {simulated['fps']:g} fps, {simulated['cycles_per_frame']:,} cycles a frame, latency "
+        f"{simulated['latency_cycles']:,} cycles (RTL counters, {simulated['frames']} frames)"
+    )
     if made := summary["implementation"]:
         used = ", ".join(f"{made[kind]:,.6g} {kind}" for kind in ("lut", "ff", "bram36", "dsp"))
         timing = "timing met" if made["timing_met"] else "TIMING NOT MET"
-        console.print(f"bitfile    route {made['route']}, {made['tool']}, with DMA and interconnect: {used}; worst slack "
-                      f"{made['worst_negative_slack_ns']:g} ns: {timing}; {made['power_w']:g} W estimated")  # fmt: skip
+        console.print(
+            f"bitfile    route {made['route']}, {made['tool']}, with DMA and interconnect: {used}; worst slack "
+            f"{made['worst_negative_slack_ns']:g} ns: {timing}; {made['power_w']:g} W estimated"
+        )
     if foreign := summary["foreign"]:
-        console.print(f"the file   {foreign['tensors']} real tensors became fixed point of {foreign['bits']} bits: logits differ by up to "
-                      f"{100 * foreign['relative_difference']:.2g} % of their spread, another class in {foreign['other_class']} of "
-                      f"{foreign['images']} images")  # fmt: skip
+        console.print(
+            f"the file   {foreign['tensors']} real tensors became fixed point of {foreign['bits']} bits: logits differ by up to "
+            f"{100 * foreign['relative_difference']:.2g} % of their spread, another class in {foreign['other_class']} of "
+            f"{foreign['images']} images"
+        )
     table = Table("stage", "against", "what", "images", "values", "mismatches", box=None)
     for line in summary["verification"]:
-        table.add_row(line["stage"], line["against"], line["what"], *(f"{line[k]:,}" for k in ("images", "values", "mismatches")))
+        table.add_row(
+            line["stage"], line["against"], line["what"], *(f"{line[k]:,}" for k in ("images", "values", "mismatches"))
+        )
     console.print(table)
     console.print("seconds    " + ", ".join(f"{step} {value:g}" for step, value in summary["seconds"].items()))

@@ -14,9 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flow.sim.build import (
-    CPP_FOLDER, CXX_FLAGS, VERILATOR_FLAGS, Design, _cached, _compile, _digest, _include_flags, _run, _tool, run_verilator, runtime,
+    CPP_FOLDER,
+    CXX_FLAGS,
+    VERILATOR_FLAGS,
+    Design,
+    _cached,
+    _compile,
+    _digest,
+    _include_flags,
+    _run,
+    _tool,
+    run_verilator,
+    runtime,
     tool_versions,
-)  # fmt: skip
+)
 
 HARNESS_FOLDER = Path(__file__).parent / "rtl"
 FLAGS = ("+define+FLOW_TAPS", "--output-split", "4000", "--output-split-cfuncs", "400")
@@ -77,11 +88,28 @@ def _build(design: Design, folder: Path, ddr: bool) -> None:
         includes = ["-I", generated, "-I", CPP_FOLDER, "-I", HARNESS_FOLDER, *_include_flags()]
         once, often = ([*machine_flags(), *flags, *includes] for flags in (ONCE_FLAGS, ()))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            headers = {name: pool.submit(_prelude, generated / name, flags) for name, flags in (("once", once), ("often", often))}
-            options = {name: ["-include", header.result(), *flags] for (name, header), flags in zip(headers.items(), (once, often))}
+            headers = {
+                name: pool.submit(_prelude, generated / name, flags)
+                for name, flags in (("once", once), ("often", often))
+            }
+            options = {
+                name: ["-include", header.result(), *flags]
+                for (name, header), flags in zip(headers.items(), (once, often))
+            }
             sources = sorted(generated.glob("*.cpp"), key=lambda path: -path.stat().st_size)  # long ones first
-            objects = list(pool.map(lambda source: _compile(source, source.with_suffix(".o"), *options[_kind(source)]), sources))
-        link = [_tool("g++"), "-shared", "-Wl,-Bsymbolic", *objects, *sorted(shared.glob("*.o")), "-pthread", "-o", folder / "model.so"]
+            objects = list(
+                pool.map(lambda source: _compile(source, source.with_suffix(".o"), *options[_kind(source)]), sources)
+            )
+        link = [
+            _tool("g++"),
+            "-shared",
+            "-Wl,-Bsymbolic",
+            *objects,
+            *sorted(shared.glob("*.o")),
+            "-pthread",
+            "-o",
+            folder / "model.so",
+        ]
         _run(link, "linking accelerator_top")
 
 

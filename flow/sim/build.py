@@ -25,19 +25,32 @@ import platformdirs
 from flow.errors import FlowError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-RTL_FOLDER = next(folder for folder in (_PACKAGE / "rtl", _PACKAGE.parent / "rtl") if folder.is_dir())  # installed, checkout
+RTL_FOLDER = next(
+    folder for folder in (_PACKAGE / "rtl", _PACKAGE.parent / "rtl") if folder.is_dir()
+)  # installed, checkout
 CPP_FOLDER = Path(__file__).parent / "verilator"
 
 VERILATOR_FLAGS = (
-    "--cc", "-O3", "--x-assign", "fast", "--no-timing", "-Wall",
+    "--cc",
+    "-O3",
+    "--x-assign",
+    "fast",
+    "--no-timing",
+    "-Wall",
     "-Wno-UNUSEDPARAM",  # MemoryStyle is used only in attributes, which Verilator skips
-)  # fmt: skip
+)
 CXX_FLAGS = (
-    "-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden",
+    "-std=c++17",
+    "-O2",
+    "-fPIC",
+    "-fvisibility=hidden",
     "-fno-gnu-unique",  # several models live in one process
-    "-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH", "-DVL_USER_WARN",  # harness.cpp turns them into exceptions
+    "-DVL_USER_FATAL",
+    "-DVL_USER_STOP",
+    "-DVL_USER_FINISH",
+    "-DVL_USER_WARN",  # harness.cpp turns them into exceptions
     "-Wno-psabi",
-)  # fmt: skip
+)
 RUNTIME_SOURCES = ("verilated.cpp", "verilated_threads.cpp")
 MERGED_BYTES = 1_000_000  # generated C++ below this size is compiled as one unit: the headers cost more than the code
 
@@ -129,18 +142,28 @@ def _parameter_flag(name: str, value: int | str) -> str:
         literal = re.fullmatch(r"\d+'h[0-9a-fA-F]+", value)
         return f"-G{name}={value}" if literal else f'-G{name}="{value}"'
     if not -(2**31) <= value < 2**32:
-        raise RtlError(f"parameter {name} = {value} does not fit 32 bits: write it as a sized literal, such as \"64'h{abs(value):x}\"")
+        raise RtlError(
+            f'parameter {name} = {value} does not fit 32 bits: write it as a sized literal, such as "64\'h{abs(value):x}"'
+        )
     return f"-G{name}={value}" if 0 <= value < 2**31 else f"-G{name}=32'h{value % 2**32:x}"
 
 
 def run_verilator(design: Design, folder: Path, flags: Sequence[str] = ()) -> dict[str, Port]:
     """Writes `V<top>.h` and its C++ files to `folder`; returns the ports of the top by name. Warnings are errors."""
     command = [
-        _tool("verilator"), *VERILATOR_FLAGS, *flags,
-        "--top-module", design.top, "--prefix", f"V{design.top}", "--Mdir", folder,
+        _tool("verilator"),
+        *VERILATOR_FLAGS,
+        *flags,
+        "--top-module",
+        design.top,
+        "--prefix",
+        f"V{design.top}",
+        "--Mdir",
+        folder,
         *(_parameter_flag(*item) for item in design.parameters.items()),
-        *(word for path in design.folders for word in ("-y", path)), *design.sources,
-    ]  # fmt: skip
+        *(word for path in design.folders for word in ("-y", path)),
+        *design.sources,
+    ]
     _run(command, f"verilator {design.top}")
     return read_ports(folder / f"V{design.top}.h")
 

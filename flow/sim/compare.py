@@ -20,8 +20,10 @@ class Difference:
     actual: int
 
     def __str__(self) -> str:
-        return (f"{self.tensor}: {self.mismatches} of {self.values} values differ, first at {list(self.index)}: "
-                f"{self.actual} instead of {self.expected}")  # fmt: skip
+        return (
+            f"{self.tensor}: {self.mismatches} of {self.values} values differ, first at {list(self.index)}: "
+            f"{self.actual} instead of {self.expected}"
+        )
 
 
 def first_difference(

@@ -13,8 +13,16 @@ from flow.errors import FlowError
 from flow.paths import hls_folder
 
 # ap_int's constructors read the member they are about to clear; inlined into our functions, g++ calls it our reading.
-FLAGS = ("-std=c++14", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-uninitialized",
-         "-Wno-maybe-uninitialized")
+FLAGS = (
+    "-std=c++14",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-unknown-pragmas",
+    "-Wno-uninitialized",
+    "-Wno-maybe-uninitialized",
+)
 # Every x86-64 since 2008 counts ones in an instruction; without this flag g++ calls a table look-up, 7 times as slow.
 if platform.machine() == "x86_64":
     FLAGS += ("-mpopcnt",)
@@ -56,8 +64,18 @@ def compile_cpp(sources: Iterable[Path], output: Path, extra_flags: Iterable[str
     if compiler is None:
         raise CompileError("HLS C simulation needs g++: apt-get install g++")
     ap_types, hls = hls_include_dirs()
-    command = [compiler, *FLAGS, "-isystem", str(ap_types), "-I", str(hls), *extra_flags,
-               *map(str, sources), "-o", str(output)]
+    command = [
+        compiler,
+        *FLAGS,
+        "-isystem",
+        str(ap_types),
+        "-I",
+        str(hls),
+        *extra_flags,
+        *map(str, sources),
+        "-o",
+        str(output),
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise CompileError(f"{' '.join(command)}\n{result.stderr[:4000]}")

@@ -67,13 +67,16 @@ class CsimAccelerator:
         images = np.ascontiguousarray(images)
         shape = tuple(self.manifest["image"])
         if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):
-            raise FlowError(f"csim takes uint8 images [N, {', '.join(map(str, shape))}], not {images.dtype} {list(images.shape)}")
+            raise FlowError(
+                f"csim takes uint8 images [N, {', '.join(map(str, shape))}], not {images.dtype} {list(images.shape)}"
+            )
         tapped = len(images) if taps is True else min(int(taps), len(images))
         processes = processes or os.cpu_count() or 1
         parts = np.array_split(np.arange(len(images)), max(1, min(processes, len(images) // MIN_FRAMES)))
         with tempfile.TemporaryDirectory(prefix="csim-") as scratch:
             runs = [
-                _Run(self, Path(scratch, str(index)), images[part], int(sum(part < tapped))) for index, part in enumerate(parts)
+                _Run(self, Path(scratch, str(index)), images[part], int(sum(part < tapped)))
+                for index, part in enumerate(parts)
             ]
             try:
                 for run in runs:
@@ -117,7 +120,9 @@ class _Run:
             raise VerificationError("csim: " + "; ".join(map(self._named, complaints)))
         seconds = re.search(r"^PASS: .* in ([\d.]+) seconds", report, re.MULTILINE)
         if self.process.returncode or not seconds:
-            raise VerificationError(f"csim of {self.accelerator.project} ended with {self.process.returncode}: {report[-1000:]}")
+            raise VerificationError(
+                f"csim of {self.accelerator.project} ended with {self.process.returncode}: {report[-1000:]}"
+            )
         self.seconds = float(seconds[1])
 
     def logits(self) -> np.ndarray:
@@ -149,13 +154,17 @@ def _decode(stream: dict, words: np.ndarray) -> np.ndarray:
     height, width, channels = stream["height"], stream["width"], stream["channels"]
     expected = height * width * channels // stream["parallel"]
     if len(words) != expected:
-        raise VerificationError(f"csim: stream {stream['tensors'][0]} has {len(words)} beats a frame instead of {expected}"
-                                f" [written by layer {stream['layer'] or 'read_pixels'}]")  # fmt: skip
+        raise VerificationError(
+            f"csim: stream {stream['tensors'][0]} has {len(words)} beats a frame instead of {expected}"
+            f" [written by layer {stream['layer'] or 'read_pixels'}]"
+        )
     size = words.shape[1] * 8
     data = words.tobytes()
-    beats = words[:, 0].tolist() if size == 8 else [
-        int.from_bytes(data[start : start + size], "little") for start in range(0, len(data), size)
-    ]  # fmt: skip
+    beats = (
+        words[:, 0].tolist()
+        if size == 8
+        else [int.from_bytes(data[start : start + size], "little") for start in range(0, len(data), size)]
+    )
     bipolar, masked = stream["bits"] == 1, stream["masked"]
     values = from_beats(beats, stream["parallel"], stream["bits"], stream["signed"], bipolar=bipolar, masked=masked)
     return values.reshape(height, width, channels)
@@ -163,7 +172,9 @@ def _decode(stream: dict, words: np.ndarray) -> np.ndarray:
 
 def _compiled(project: Path, manifest: dict) -> Path:
     """The project's program, from the cache if its sources and tools are the same."""
-    sources = {name: sha256((project / name).read_bytes()) for name in manifest["files"] if name.endswith((".cpp", ".hpp"))}
+    sources = {
+        name: sha256((project / name).read_bytes()) for name in manifest["files"] if name.endswith((".cpp", ".hpp"))
+    }
     tools = f"{FLAGS} {_compiler_version()} {ap_types_folder()}"
     key = hashlib.sha256(json.dumps([sources, tools], sort_keys=True).encode()).hexdigest()[:32]
     folder = Path(platformdirs.user_cache_dir("flow")) / "csim"

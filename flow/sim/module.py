@@ -29,10 +29,15 @@ class _Stream(ctypes.Structure):
 
 class _Run(ctypes.Structure):
     _fields_ = [
-        ("seed", ctypes.c_uint64), ("p_valid", ctypes.c_double), ("p_ready", ctypes.c_double),
-        ("reset_at", ctypes.c_int64), ("max_cycles", ctypes.c_int64), ("extra_cycles", ctypes.c_int64),
-        ("cycles", ctypes.c_int64), ("error", ctypes.c_char * 2048),
-    ]  # fmt: skip
+        ("seed", ctypes.c_uint64),
+        ("p_valid", ctypes.c_double),
+        ("p_ready", ctypes.c_double),
+        ("reset_at", ctypes.c_int64),
+        ("max_cycles", ctypes.c_int64),
+        ("extra_cycles", ctypes.c_int64),
+        ("cycles", ctypes.c_int64),
+        ("error", ctypes.c_char * 2048),
+    ]
 
 
 class RtlModule:
@@ -96,7 +101,9 @@ class RtlModule:
             if given.keys() != known.keys():
                 raise ValueError(f"{self.top} has streams {sorted(known)}, not {sorted(given)}")
         sent = {name: _to_words(beats, self.inputs[name], f"{self.top}.{name}") for name, beats in inputs.items()}
-        received = {name: np.zeros((count, _words(self.outputs[name])), np.uint32) for name, count in expected_beats.items()}
+        received = {
+            name: np.zeros((count, _words(self.outputs[name])), np.uint32) for name, count in expected_beats.items()
+        }
         constants = [_to_words([value], 256, name) for name, value in sorted(self.constants.items())]
         run = _Run(seed, p_valid, p_ready, -1 if reset_at is None else reset_at, max_cycles, extra_cycles)
         with contextlib.chdir(self.workdir or "."):
@@ -112,8 +119,12 @@ class RtlModule:
 
     def _wrapper(self, ports: dict[str, Port]) -> str:
         self._check_ports(ports)
-        lines = [f'model->inputs.push_back({_stream_port(name, width, "i", "o")});' for name, width in self.inputs.items()]
-        lines += [f'model->outputs.push_back({_stream_port(name, width, "o", "i")});' for name, width in self.outputs.items()]
+        lines = [
+            f"model->inputs.push_back({_stream_port(name, width, 'i', 'o')});" for name, width in self.inputs.items()
+        ]
+        lines += [
+            f"model->outputs.push_back({_stream_port(name, width, 'o', 'i')});" for name, width in self.outputs.items()
+        ]
         lines += [f"model->constants.push_back({{&top.{name}, sizeof top.{name}}});" for name in sorted(self.constants)]
         return _WRAPPER.replace("TOP", f"V{self.top}").replace("PORTS", "\n    ".join(lines))
 

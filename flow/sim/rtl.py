@@ -76,7 +76,9 @@ class RtlAccelerator:
         self.manifest = check_project(self.project) if verify else read_manifest(self.project)
         self.registers = self.manifest["registers"]
         self.regions = self.manifest["regions"]
-        self.order = {stream["tensor"]: stream["layer"] for stream in self.manifest["streams"]}  # topological: tensor -> layer
+        self.order = {
+            stream["tensor"]: stream["layer"] for stream in self.manifest["streams"]
+        }  # topological: tensor -> layer
         self._ddr = {"latency": ddr_latency, "bandwidth": ddr_bandwidth}
         started = time.monotonic()
         self.library = build_accelerator(self.project.resolve(), ddr=bool(self.regions))
@@ -89,7 +91,9 @@ class RtlAccelerator:
         if self._device is None:
             memory = (self.project / "data" / "ddr_weights.bin").read_bytes() if self.regions else b""
             streams = len(self.manifest["streams"])
-            self._device = Device(self.library, self.project / "data", memory, streams=streams, error=RtlError, **self._ddr)
+            self._device = Device(
+                self.library, self.project / "data", memory, streams=streams, error=RtlError, **self._ddr
+            )
             self._configure(self._device)
         return self._device
 
@@ -118,11 +122,15 @@ class RtlAccelerator:
         images = np.ascontiguousarray(images)
         shape = tuple(self.manifest["image"])
         if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):
-            raise FlowError(f"rtl takes uint8 images [N, {', '.join(map(str, shape))}], not {images.dtype} {list(images.shape)}")
+            raise FlowError(
+                f"rtl takes uint8 images [N, {', '.join(map(str, shape))}], not {images.dtype} {list(images.shape)}"
+            )
         frames = len(images)
         tapped = frames if taps is True else min(int(taps), frames)
         try:
-            return self._execute(images, tapped, {"input_gaps": input_gaps, "output_stalls": output_stalls, "seed": seed}, progress)
+            return self._execute(
+                images, tapped, {"input_gaps": input_gaps, "output_stalls": output_stalls, "seed": seed}, progress
+            )
         except BaseException:
             self._device = None
             raise
@@ -136,7 +144,9 @@ class RtlAccelerator:
         """Counters of each layer, by node name."""
         base = self.registers["LAYER"]
         return {
-            layer["layer"]: {name: self.device.read(base + LAYER_BYTES * i + 4 * k) for k, name in enumerate(LAYER_COUNTERS)}
+            layer["layer"]: {
+                name: self.device.read(base + LAYER_BYTES * i + 4 * k) for k, name in enumerate(LAYER_COUNTERS)
+            }
             for i, layer in enumerate(self.manifest["layers"])
         }
 
@@ -189,7 +199,9 @@ class RtlAccelerator:
         slowness = 1 / max(1e-3, 1 - traffic["input_gaps"]) / max(1e-3, 1 - traffic["output_stalls"])
         period = round(slowness * self.manifest["cycles_per_frame"])
         quiet = max(QUIET_CYCLES, 2 * period)
-        frame_limit = QUIET_CYCLES + 4 * (4 + 2 * len(self.regions)) * period  # a layer with weights in DDR holds two frames
+        frame_limit = (
+            QUIET_CYCLES + 4 * (4 + 2 * len(self.regions)) * period
+        )  # a layer with weights in DDR holds two frames
         progress_at, logit_at = [device.cycles] * 2  # cycles at which something moved, at which a logit came
         before, shown = self._moved(), started
         device.run(LOOK_CYCLES)
@@ -212,7 +224,10 @@ class RtlAccelerator:
     def _moved(self) -> tuple[int, ...]:
         """Grows with every pixel, logit and weight word on the buses, and with every beat that leaves a layer."""
         device, base = self.device, self.registers["LAYER"]
-        busy = [device.read(base + LAYER_BYTES * i + 4 * LAYER_COUNTERS.index("busy")) for i in range(len(self.manifest["layers"]))]
+        busy = [
+            device.read(base + LAYER_BYTES * i + 4 * LAYER_COUNTERS.index("busy"))
+            for i in range(len(self.manifest["layers"]))
+        ]
         return (*device.beats, device.ddr_bytes, *busy)
 
     def _deadlock(self, what: str) -> DeadlockError:
@@ -224,7 +239,9 @@ class RtlAccelerator:
         device = self.device
         lasts = np.flatnonzero(device.lasts).tolist()
         if lasts != [len(device.lasts) - 1]:
-            raise VerificationError(f"{self.project}: TLAST came with logits {lasts} of {len(device.lasts)}, not with the last")
+            raise VerificationError(
+                f"{self.project}: TLAST came with logits {lasts} of {len(device.lasts)}, not with the last"
+            )
         counted = device.read(self.registers["FRAMES_IN"]), device.read(self.registers["FRAMES_OUT"])
         if counted != (frames, frames):
             raise VerificationError(f"{self.project}: FRAMES_IN, FRAMES_OUT are {counted} after {frames} frames")

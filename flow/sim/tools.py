@@ -17,4 +17,6 @@ def require_tools(names: tuple[str, ...], first: str | None, last: str | None) -
     missing = {tool for step in steps for tool in STEPS_THAT_COMPILE.get(step, ()) if shutil.which(tool) is None}
     if missing:
         names = " ".join(sorted(missing))
-        raise FlowError(f"{names} not found: sudo apt-get install {names}, or stop before simulation with --to-step rtl")
+        raise FlowError(
+            f"{names} not found: sudo apt-get install {names}, or stop before simulation with --to-step rtl"
+        )

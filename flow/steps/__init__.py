@@ -43,8 +43,18 @@ class Step:
 
 
 NETWORK = (
-    "model", "strategy", "width", "voter", "shortcut", "padding", "checkpoint", "onnx", "pixels", "stream_bits", "golden_images",
-)  # fmt: skip
+    "model",
+    "strategy",
+    "width",
+    "voter",
+    "shortcut",
+    "padding",
+    "checkpoint",
+    "onnx",
+    "pixels",
+    "stream_bits",
+    "golden_images",
+)
 STEPS = (
     Step(export, NETWORK, ("graphs/export.onnx", "report/export.json")),
     Step(streamline, ("pass_images",), ("graphs/integer.onnx", "report/streamline.json")),

@@ -19,7 +19,9 @@ def _foreign(build: Build) -> None:
     from flow.foreign import prepare
 
     options = build.options
-    model, approximation = prepare(build.foreign, build.images(options.golden_images), *options.pixels, options.stream_bits)
+    model, approximation = prepare(
+        build.foreign, build.images(options.golden_images), *options.pixels, options.stream_bits
+    )
     build.workspace.save_graph(model, "export")
     build.report("export", {"file": str(options.onnx), "approximation": approximation.as_dict()})
     build.say(

@@ -15,9 +15,14 @@ def hls(build: Build) -> None:
     model, images = build.graph("hardware"), build.images(2)
     with build.workspace.fresh(build.workspace.hls) as folder:
         emit_hls(
-            model, folder, build_id=build.build_id(), part=build.target.part,
-            clock_mhz=build.target.clock_mhz, images=images, expected=Golden(model).execute(images),
-        )  # fmt: skip
+            model,
+            folder,
+            build_id=build.build_id(),
+            part=build.target.part,
+            clock_mhz=build.target.clock_mhz,
+            images=images,
+            expected=Golden(model).execute(images),
+        )
 
 
 def csim(build: Build) -> None:

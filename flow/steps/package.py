@@ -33,5 +33,7 @@ def package(build: Build) -> None:
     bitfile = results(scripts_folder(build.workspace, "rtl"), read_manifest(build.workspace.rtl)["build_id"])
     with build.workspace.fresh(build.workspace.deploy) as folder:
         library = RtlAccelerator(build.workspace.rtl).library
-        write_package(build.workspace.rtl, library, folder, {**description, "labels": labels}, samples, integer, bitfile)
+        write_package(
+            build.workspace.rtl, library, folder, {**description, "labels": labels}, samples, integer, bitfile
+        )
     write_zip(build.workspace.deploy, build.workspace.folder / "deploy.zip")

@@ -30,5 +30,7 @@ def simulate(build: Build) -> None:
         "latency_cycles": alone.latency_cycles,
         "fps": round(clock / result.cycles_per_frame, 2),
     }
-    build.report("simulate", {"simulated": simulated, "total_cycles": result.total_cycles, "ddr_bytes": result.ddr_bytes})
+    build.report(
+        "simulate", {"simulated": simulated, "total_cycles": result.total_cycles, "ddr_bytes": result.ddr_bytes}
+    )
     compare_backend(build, "rtl", result, options.rtl_images, step="simulate")

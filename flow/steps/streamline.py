@@ -39,10 +39,13 @@ def streamline(build: Build) -> None:
     build.report(
         "streamline",
         {
-            "passes": verified, "operations": operations(model), "layers": len(model.graph.node),
-            "approximations": approximations, "intervals": read_notes(model, INTERVALS),
+            "passes": verified,
+            "operations": operations(model),
+            "layers": len(model.graph.node),
+            "approximations": approximations,
+            "intervals": read_notes(model, INTERVALS),
         },
-    )  # fmt: skip
+    )
 
     images = build.images(build.options.golden_images)
     logits = Golden(model).execute(images)
@@ -69,7 +72,9 @@ def _require_near(what: str, result: np.ndarray, reference: np.ndarray, exact: b
 
 def logit_integers(model, real: np.ndarray) -> np.ndarray:
     """Real logits float64 [N, classes] in units of the integer ones."""
-    scale, offset = (float(model.get_metadata_prop(name) or start) for name, start in (("logit_scale", 1), ("logit_offset", 0)))
+    scale, offset = (
+        float(model.get_metadata_prop(name) or start) for name, start in (("logit_scale", 1), ("logit_offset", 0))
+    )
     integers = (real - offset) / scale
     return np.rint(integers) if offset else integers
 

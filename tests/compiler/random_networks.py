@@ -41,7 +41,16 @@ from flow.steps.export import torch_logits
 
 from .small import Layer, SmallNetwork, random_images, settle
 
-VOTERS = ("exact", "exact", "maj3", "hierarchical(9)", "hierarchical(9,+-)", "hierarchical(4,-+)", "hierarchical(16,--)", "sample(2)")
+VOTERS = (
+    "exact",
+    "exact",
+    "maj3",
+    "hierarchical(9)",
+    "hierarchical(9,+-)",
+    "hierarchical(4,-+)",
+    "hierarchical(16,--)",
+    "sample(2)",
+)
 IMAGES, STREAM_IMAGES, TRAINING_IMAGES = 6, 2, 32
 REFUSED_AT_MOST = 0.1
 
@@ -57,7 +66,9 @@ class Sample:
     fps: float
 
     def __str__(self):
-        layers = " ".join(f"{'a' if layer.activated else ''}{layer.kernel}x{layer.kernel}/{layer.stride}" for layer in self.layers)
+        layers = " ".join(
+            f"{'a' if layer.activated else ''}{layer.kernel}x{layer.kernel}/{layer.stride}" for layer in self.layers
+        )
         c = self.config
         return f"{self.size}px w{c.width} {c.strategy} {c.voter} {c.threshold} {c.padding} {c.shortcut} {c.slopes} r{c.residual_bits} [{layers}] {self.fps:g} fps"
 
@@ -152,7 +163,9 @@ def verify(sample: Sample, tally: Tally) -> str:
         if tally.rtl_left <= 0:
             return "csim"
         project = emit_rtl(hardware, Path(folder) / "rtl", build_id="0" * 32, clock_mhz=100)
-        compare("rtl", RtlAccelerator(project).execute(images[:3], taps=STREAM_IMAGES), golden[:3], streams, order, tally)
+        compare(
+            "rtl", RtlAccelerator(project).execute(images[:3], taps=STREAM_IMAGES), golden[:3], streams, order, tally
+        )
     tally.rtl_left -= 1
     return "csim and rtl"
 
@@ -161,8 +174,14 @@ def run(count: int, rtl: int, say=print) -> Tally:
     """``count`` networks, the first ``rtl`` of them to the RTL; constant ones are drawn again."""
     tally = Tally(rtl_left=rtl)
 
-    @settings(max_examples=3 * count, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
-              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @settings(
+        max_examples=3 * count,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(networks())
     def one(sample):
         if sum(tally.counts.values()) - tally.counts["constant"] >= count:

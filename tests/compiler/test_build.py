@@ -22,10 +22,17 @@ SMALL = dict(golden_images=16, csim_images=4, rtl_images=3, accuracy_images=32)
 def options(tmp_path_factory):
     folder = tmp_path_factory.mktemp("build")
     network = settled_network(width=8)
-    metadata = Metadata(network=network.config, data="none", command="none", epochs=0, epochs_planned=1, seed=0, seconds=0)
+    metadata = Metadata(
+        network=network.config, data="none", command="none", epochs=0, epochs_planned=1, seed=0, seconds=0
+    )
     save_checkpoint(folder / "small.popbin", network, metadata)
     return Options(
-        model="bireal18", strategy="qat", target="pynq-z2", checkpoint=folder / "small.popbin", output=folder / "out", **SMALL
+        model="bireal18",
+        strategy="qat",
+        target="pynq-z2",
+        checkpoint=folder / "small.popbin",
+        output=folder / "out",
+        **SMALL,
     )
 
 
@@ -69,7 +76,11 @@ def test_flipped_bits_are_found_and_the_layer_is_named(options, summary):
         backend, folder, files = rng.choice(
             [
                 (RtlAccelerator, options.folder / "rtl", sorted((options.folder / "rtl" / "data").glob("*"))),
-                (CsimAccelerator, options.folder / "hls", sorted((options.folder / "hls" / "src" / "tables").glob("*"))),
+                (
+                    CsimAccelerator,
+                    options.folder / "hls",
+                    sorted((options.folder / "hls" / "src" / "tables").glob("*")),
+                ),
             ]
         )
         file = rng.choice([f for f in files if f.stat().st_size])

@@ -21,9 +21,12 @@ pytestmark = pytest.mark.slow
 
 def flow(*words, folder):
     run = subprocess.run(
-        [sys.executable, "-c", "from flow.cli import main; main()", *map(str, words)], cwd=folder, capture_output=True, text=True,
+        [sys.executable, "-c", "from flow.cli import main; main()", *map(str, words)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
         env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
+    )
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
     return run.stdout
 
@@ -54,7 +57,9 @@ def kept(tmp_path_factory):
     """A checkpoint of strategy none."""
     path = tmp_path_factory.mktemp("kept") / "none.popbin"
     network = settled_network(width=4, strategy="none")
-    metadata = Metadata(network=network.config, data="none", command="none", epochs=0, epochs_planned=1, seed=0, seconds=0)
+    metadata = Metadata(
+        network=network.config, data="none", command="none", epochs=0, epochs_planned=1, seed=0, seconds=0
+    )
     save_checkpoint(path, network, metadata)
     return path
 
@@ -68,5 +73,14 @@ def test_ptq_votes_without_training(kept, tmp_path, monkeypatch, calibration):
     assert network.config.strategy == "ptq" and f"--calibration {calibration}" * bool(calibration) in metadata.command
     assert torch.equal(network.blocks[3].conv.weight.sign(), before.blocks[3].conv.weight.sign())
     assert torch.equal(network.blocks[3].norm.running_var, before.blocks[3].norm.running_var) == (calibration == 0)
-    flow("build", "--checkpoint", tmp_path / "voted" / "checkpoint.popbin", "--strategy", "ptq", "--output", "out", folder=tmp_path)
+    flow(
+        "build",
+        "--checkpoint",
+        tmp_path / "voted" / "checkpoint.popbin",
+        "--strategy",
+        "ptq",
+        "--output",
+        "out",
+        folder=tmp_path,
+    )
     assert verified(tmp_path / "out", ("export", "golden", "csim", "rtl"))["operations"]["popcount_mul"] == 0

@@ -80,9 +80,15 @@ def test_a_negative_scale_behind_the_popcount(tmp_path):
     network = settle(SmallNetwork(NetworkConfig(width=4, strategy="none"), LAYERS), IMAGES)
     export(network, tmp_path / "network.onnx", size=16)
     model = load_export(tmp_path / "network.onnx")
-    scales = [node for node in model.graph.node if node.op_type == "Mul" and model.find_producer(node.input[0]).op_type == "Conv"]
+    scales = [
+        node
+        for node in model.graph.node
+        if node.op_type == "Mul" and model.find_producer(node.input[0]).op_type == "Conv"
+    ]
     name = next(name for name in scales[0].input if model.get_initializer(name) is not None)
     model.set_initializer(name, -model.get_initializer(name))
     reference = execute_graph(model, IMAGES)
     integer = to_integers(model)
-    np.testing.assert_array_equal(Golden(integer).execute(IMAGES) * float(integer.get_metadata_prop("logit_scale")), reference)
+    np.testing.assert_array_equal(
+        Golden(integer).execute(IMAGES) * float(integer.get_metadata_prop("logit_scale")), reference
+    )

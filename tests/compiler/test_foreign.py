@@ -46,9 +46,16 @@ class Residual(nn.Module):
     @staticmethod
     def _binary(inputs, outputs, stride=1):
         return QuantConv2d(
-            inputs, outputs, 3, stride=stride, padding=1, bias=False, weight_quant=CommonWeightQuant, weight_bit_width=1,
+            inputs,
+            outputs,
+            3,
+            stride=stride,
+            padding=1,
+            bias=False,
+            weight_quant=CommonWeightQuant,
+            weight_bit_width=1,
             weight_scaling_const=0.07,
-        )  # fmt: skip
+        )
 
     def forward(self, x):
         x = self.stem_norm(self.stem(x))

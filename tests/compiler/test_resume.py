@@ -23,10 +23,17 @@ def options(tmp_path_factory):
     """A build up to its projects."""
     folder = tmp_path_factory.mktemp("resume")
     network = settled_network(width=4)
-    metadata = Metadata(network=network.config, data="none", command="none", epochs=0, epochs_planned=1, seed=0, seconds=0)
+    metadata = Metadata(
+        network=network.config, data="none", command="none", epochs=0, epochs_planned=1, seed=0, seconds=0
+    )
     save_checkpoint(folder / "small.popbin", network, metadata)
     options = Options(
-        model="bireal18", strategy="qat", target="pynq-z2", checkpoint=folder / "small.popbin", output=folder / "out", **COUNTS
+        model="bireal18",
+        strategy="qat",
+        target="pynq-z2",
+        checkpoint=folder / "small.popbin",
+        output=folder / "out",
+        **COUNTS,
     )
     run(options, last="rtl", say=lambda text: None)
     return options
@@ -61,7 +68,9 @@ def test_fresh_does_everything(options):
 
 
 def test_a_flipped_bit_in_a_finished_project_is_found(options):
-    memory = next(path for path in sorted((options.folder / "rtl" / "data").glob("*.hex")) if "XnorPopcount" in path.name)
+    memory = next(
+        path for path in sorted((options.folder / "rtl" / "data").glob("*.hex")) if "XnorPopcount" in path.name
+    )
     content = memory.read_bytes()
     memory.write_bytes(bytes([content[0] ^ 1]) + content[1:])
     try:

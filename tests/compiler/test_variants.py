@@ -72,7 +72,9 @@ def test_residual_network(name):
     model = compile_and_compare(network, images[:8])
     engines = [node.op for node in hardware_nodes(model) if node.kind == "XnorPopcount"]
     assert len(engines) == 2
-    activation = {"none": "popcount_scale", "learned": "threshold", "mean": "threshold"}.get(name.split("-")[0], "majority_vote")
+    activation = {"none": "popcount_scale", "learned": "threshold", "mean": "threshold"}.get(
+        name.split("-")[0], "majority_vote"
+    )
     assert {engine.activation for engine in engines} == {activation}
     assert {bool(engine.masked) for engine in engines} == {"zero" in name}
     assert {bool(engine.group) for engine in engines} == {"hierarchical" in str(VARIANTS[name]) or name == "maj3"}

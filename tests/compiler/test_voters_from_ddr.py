@@ -40,10 +40,16 @@ def test_every_backend_agrees(voter, tmp_path):
     last = [name for name in plan.nodes if name.startswith("XnorPopcount")][-1]
     pe, simd = VOTERS[voter]
     plan.nodes[last] = NodePlan(pe=pe, simd=simd, memory="ddr")
-    plan.fifos |= {tensor: FifoPlan(elements=elements, memory="block") for tensor, elements in join_fifos(model, {last}).items()}
+    plan.fifos |= {
+        tensor: FifoPlan(elements=elements, memory="block") for tensor, elements in join_fifos(model, {last}).items()
+    }
     hardware = apply_plan(model, plan)
     (stationary,) = [node for node in hardware_nodes(hardware) if node.kind == "WeightStationary"]
-    assert (stationary.op.group, stationary.op.kernel) == {"maj3": (3, 1), "hierarchical(9)": (9, 1), "learned": (0, 3)}.get(voter, (16, 3))
+    assert (stationary.op.group, stationary.op.kernel) == {
+        "maj3": (3, 1),
+        "hierarchical(9)": (9, 1),
+        "learned": (0, 3),
+    }.get(voter, (16, 3))
 
     logits = Golden(model).execute(IMAGES[:4])
     assert len(np.unique(logits, axis=0)) == 4
@@ -66,7 +72,9 @@ def test_slow_plans_may_take_triples_from_ddr():
     for fps in (20, 20_000):
         options = _options(model, engine, int(1e8 / fps), None)
         assert min(option.pe * option.simd for option in options if option.memory == "ddr") == 192, fps
-        assert max(option.pe * option.simd for option in options if option.memory == "block") <= 2 * min(o.pe * o.simd for o in options)
+        assert max(option.pe * option.simd for option in options if option.memory == "block") <= 2 * min(
+            o.pe * o.simd for o in options
+        )
 
 
 @pytest.mark.parametrize("voter", ["maj3", "hierarchical(9)", "exact"])
@@ -75,7 +83,9 @@ def test_the_planner_counts_all_the_memory(voter):
     network = settle(SmallNetwork(NetworkConfig(width=64, voter=voter), (Layer(2), Layer(2), Layer())), IMAGES[:4])
     model = integer_graph(network, size=16)
     target = load_target("pynq-z2")
-    none = target.model_copy(update={"resources": target.resources.model_copy(update={"bram36": target.platform.bram36 + 0.5})})
+    none = target.model_copy(
+        update={"resources": target.resources.model_copy(update={"bram36": target.platform.bram36 + 0.5})}
+    )
     plan, needed = _solve(model, none, 300, target.clock_mhz)
     resources = estimate(apply_plan(model, plan), plan, none).resources
     assert needed["bram36"] + target.platform.bram36 == resources["bram36"] > target.platform.bram36

@@ -45,7 +45,9 @@ def test_every_stream_stays_in_its_interval(config):
         for name, stream in node.output_streams().items():
             low, high = found[name]
             assert low.shape == high.shape == (stream.channels,)
-            assert (low <= taps[name].min(axis=(0, 1, 2))).all() and (taps[name].max(axis=(0, 1, 2)) <= high).all(), name
+            assert (low <= taps[name].min(axis=(0, 1, 2))).all() and (taps[name].max(axis=(0, 1, 2)) <= high).all(), (
+                name
+            )
             narrower += (low.min(), high.max()) != stream_range(stream)
     assert narrower > 0  # some interval says more than its type
     assert set(read_notes(model, INTERVALS)) == {name for node in hardware_nodes(model) for name in node.outputs}
@@ -60,10 +62,17 @@ def test_accumulators_have_the_bits_of_their_intervals():
             continue
         low, high = found[node.inputs[0]]
         weights, bias = node.constants
-        extremes = [dot(np.where((weights > 0) == up, high, low)[o : o + 1], weights[o : o + 1]) for o in range(len(bias)) for up in (True, False)]
+        extremes = [
+            dot(np.where((weights > 0) == up, high, low)[o : o + 1], weights[o : o + 1])
+            for o in range(len(bias))
+            for up in (True, False)
+        ]
         sums = np.array(extremes).reshape(len(bias), 2) + bias[:, None]
         bits = node.op.acc_bits
-        assert bits == max(signed_bits(min(sums.min(), (sums - bias[:, None]).min()), max(sums.max(), (sums - bias[:, None]).max())), node.op.shift + 1)
+        assert bits == max(
+            signed_bits(min(sums.min(), (sums - bias[:, None]).min()), max(sums.max(), (sums - bias[:, None]).max())),
+            node.op.shift + 1,
+        )
 
 
 def test_a_stream_that_could_leave_its_type_is_named():
@@ -108,11 +117,16 @@ def test_layers_beyond_two_to_the_24_are_exact():
     images = rng.integers(0, 256, (8, 2, 2, 3)).astype(np.uint8)
     scale = np.float32(2**16 - 1)
     graph = helper.make_graph(
-        [helper.make_node("Mul", ["x", "scale"], ["wide"]), helper.make_node("Flatten", ["wide"], ["row"]),
-         helper.make_node("Gemm", ["row", "weights"], ["sums"], transB=1), helper.make_node("Add", ["sums", "one"], ["y"])],
-        "wide", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 2, 2])],
+        [
+            helper.make_node("Mul", ["x", "scale"], ["wide"]),
+            helper.make_node("Flatten", ["wide"], ["row"]),
+            helper.make_node("Gemm", ["row", "weights"], ["sums"], transB=1),
+            helper.make_node("Add", ["sums", "one"], ["y"]),
+        ],
+        "wide",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 2, 2])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 10])],
-    )  # fmt: skip
+    )
     model = ModelWrapper(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8))
     for name, value in (("weights", weights), ("scale", scale), ("one", np.float32(1))):
         model.set_initializer(name, value)

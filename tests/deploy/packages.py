@@ -11,7 +11,14 @@ from flow.sim.rtl import RtlAccelerator
 from tests.graphs import random_images
 from tests.rtl.test_top import deep_small_network
 
-DESCRIPTION = {"model": "small", "strategy": "qat", "voter": "exact", "target": "pynq-z2", "labels": [], "logit_scale": 1.0}
+DESCRIPTION = {
+    "model": "small",
+    "strategy": "qat",
+    "voter": "exact",
+    "target": "pynq-z2",
+    "labels": [],
+    "logit_scale": 1.0,
+}
 BUILD_ID = "0123456789abcdeffedcba9876543210"
 IMAGES = random_images(64)
 

@@ -93,7 +93,9 @@ def test_a_transfer_that_never_ends(package, golden, way):
     platform = Stuck(Package.load(package))
     accelerator = Accelerator(package, platform, batch=4)
     platform.stuck = way
-    with pytest.raises(TransferTimeout, match=r"not received.*it took \d frames and gave \d.*the next call starts afresh"):
+    with pytest.raises(
+        TransferTimeout, match=r"not received.*it took \d frames and gave \d.*the next call starts afresh"
+    ):
         accelerator.execute(IMAGES[:10])
     platform.stuck = None
     np.testing.assert_array_equal(accelerator.execute(IMAGES[:10]), golden[:10])
@@ -229,9 +231,18 @@ def test_latency_is_what_the_counters_say(package, rtl, capsys):
 
 
 def test_throughput_has_the_names_that_finn_users_know(package, capsys):
-    code, result, _ = call(capsys, "throughput", "--platform", "sim", "--package", package, "--images", 40, "--batch", 8)
+    code, result, _ = call(
+        capsys, "throughput", "--platform", "sim", "--package", package, "--images", 40, "--batch", 8
+    )
     assert code == 0
-    names = {"batch_size", "runtime[ms]", "throughput[images/s]", "DRAM_in_bandwidth[MB/s]", "DRAM_out_bandwidth[MB/s]", "fclk[mhz]"}
+    names = {
+        "batch_size",
+        "runtime[ms]",
+        "throughput[images/s]",
+        "DRAM_in_bandwidth[MB/s]",
+        "DRAM_out_bandwidth[MB/s]",
+        "fclk[mhz]",
+    }
     assert names <= result.keys()
     assert result["throughput[images/s]"] == pytest.approx(40e3 / result["runtime[ms]"])
     ideal = result["fclk[mhz]"] * 1e6 / result["interval[cycles]"]

@@ -138,10 +138,24 @@ def test_sums_beyond_float32(tmp_path):
     g = GraphBuilder(4, 4)
     x = g.conv(g.pixel_table(p=3, bits=16), "stem", 16, pe=1, simd=3, out_bits=16, shift=2)
     rng = np.random.default_rng(0)
-    constants = {"weights": rng.integers(-128, 128, (8, 144)), "bias": rng.integers(-(1 << 22), 1 << 22, 8),
-                 "multiplier": rng.integers(1 << 12, 1 << 16, 8)}  # fmt: skip
-    x = g.node("IntConv", "scaled", [g.window(x, "scaled")], constants, features=8, weight_bits=8, acc_bits=48,
-               out_bits=24, shift=10, pe=1, simd=g.streams[x].parallel)  # fmt: skip
+    constants = {
+        "weights": rng.integers(-128, 128, (8, 144)),
+        "bias": rng.integers(-(1 << 22), 1 << 22, 8),
+        "multiplier": rng.integers(1 << 12, 1 << 16, 8),
+    }
+    x = g.node(
+        "IntConv",
+        "scaled",
+        [g.window(x, "scaled")],
+        constants,
+        features=8,
+        weight_bits=8,
+        acc_bits=48,
+        out_bits=24,
+        shift=10,
+        pe=1,
+        simd=g.streams[x].parallel,
+    )
     require_equal(g.model(g.node("RepeatChannels", "repeat", [x], times=3)), random_images(5, 4), tmp_path)
 
 
@@ -221,9 +235,15 @@ def rewritten(path, change):
 
 
 CHANGES = {
-    "version": (lambda d: d.update(version=9), "of version 9, not 'popbin-network' of version 1: build and deploy must match"),
+    "version": (
+        lambda d: d.update(version=9),
+        "of version 9, not 'popbin-network' of version 1: build and deploy must match",
+    ),
     "format": (lambda d: d.update(format="zip"), "is 'zip' of version 1"),
-    "kind": (lambda d: d["nodes"][0].update(kind="Softmax"), "node pixels is of the unknown kind 'Softmax' .* update deploy"),
+    "kind": (
+        lambda d: d["nodes"][0].update(kind="Softmax"),
+        "node pixels is of the unknown kind 'Softmax' .* update deploy",
+    ),
     "nodes": (lambda d: d.pop("nodes"), "no complete network .KeyError: 'nodes'"),
     "array": (lambda d: d["nodes"][2]["constants"][0].update(array="none"), "no complete network .KeyError: 'none'"),
     "shape": (lambda d: d["nodes"][2]["constants"][0].update(shape=[7, 7]), "no complete network .ValueError"),

@@ -47,7 +47,9 @@ def run(package, folder, monkeypatch):
 
 def test_the_pair_is_one_notebook(committed):
     source = jupytext.read(SOURCE)
-    assert [(cell.cell_type, cell.source) for cell in committed.cells] == [(cell.cell_type, cell.source) for cell in source.cells]
+    assert [(cell.cell_type, cell.source) for cell in committed.cells] == [
+        (cell.cell_type, cell.source) for cell in source.cells
+    ]
     assert committed.metadata.kernelspec == source.metadata.kernelspec
 
 
@@ -73,15 +75,23 @@ def test_it_is_small():
 
 
 def test_the_kernel_is_this_python():
-    assert KernelManager(kernel_name=jupytext.read(SOURCE).metadata.kernelspec.name).format_kernel_cmd()[0] == sys.executable
+    assert (
+        KernelManager(kernel_name=jupytext.read(SOURCE).metadata.kernelspec.name).format_kernel_cmd()[0]
+        == sys.executable
+    )
 
 
 def test_small_images_without_labels(package, tmp_path, monkeypatch):
     notebook, text = run(package, tmp_path, monkeypatch)
-    assert "24 of the package's 64 sample images: top-1 100.00 %\n240 logits compared with the golden ones: 0 mismatches" in text
+    assert (
+        "24 of the package's 64 sample images: top-1 100.00 %\n240 logits compared with the golden ones: 0 mismatches"
+        in text
+    )
     assert "nothing was measured on a board" in text and "not of an Arm core" in text
     assert "slowest: stem.conv" in text
-    pictures = [output for cell in code_cells(notebook) for output in cell.outputs if "image/png" in output.get("data", {})]
+    pictures = [
+        output for cell in code_cells(notebook) for output in cell.outputs if "image/png" in output.get("data", {})
+    ]
     assert len(pictures) == 3
 
 

@@ -40,7 +40,13 @@ def python(*words, cwd, **environment):
 
 def test_what_is_inside(archive):
     names = set(zipfile.ZipFile(archive).namelist())
-    wanted = "README.md", "pyproject.toml", "deploy/accelerator.py", "deploy/platforms/board.py", "deploy/build/ddr_weights.bin"
+    wanted = (
+        "README.md",
+        "pyproject.toml",
+        "deploy/accelerator.py",
+        "deploy/platforms/board.py",
+        "deploy/build/ddr_weights.bin",
+    )
     assert {f"{TOP}/{name}" for name in wanted} <= names
     assert not [name for name in names if "sim/" in name or "__pycache__" in name or name.endswith(".so")]
 
@@ -58,13 +64,26 @@ def test_unpacked_it_runs(archive, tmp_path):
 
 def test_it_needs_numpy_only(archive, tmp_path):
     zipfile.ZipFile(archive).extractall(tmp_path)
-    script = "import sys, deploy; print({'torch', 'onnx', 'qonnx', 'flow', 'brevitas'} & set(sys.modules), deploy.__file__)"
+    script = (
+        "import sys, deploy; print({'torch', 'onnx', 'qonnx', 'flow', 'brevitas'} & set(sys.modules), deploy.__file__)"
+    )
     assert python("-c", script, cwd=tmp_path / TOP).split() == ["set()", str(tmp_path / TOP / "deploy" / "__init__.py")]
 
 
 def test_pip_installs_it(archive, tmp_path):
     target = tmp_path / "site"
-    pip = "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", target, archive
+    pip = (
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--target",
+        target,
+        archive,
+    )
     python(*pip, cwd=tmp_path)
     result = json.loads(python("-m", "deploy", "cpu", "--images", 8, cwd=tmp_path, PYTHONPATH=str(target)))
     assert (result["mismatches"], result["package"]) == (0, str(target / "deploy" / "build"))

@@ -25,7 +25,11 @@ GOLDEN = {route: HERE / f"golden_pynq_z2_{route}.log" for route in ("rtl", "hls"
 GOLDEN_RUN_HLS = HERE / "golden_run_hls.log"
 BUILD_ID = "0" * 32
 FOLDERS = {"rtl": "vivado", "hls": "vivado_hls"}
-MASTERS = {"ps/Data": "ps/M_AXI_GP0", "dma/Data_MM2S": "dma/M_AXI_MM2S", "dma/Data_S2MM": "dma/M_AXI_S2MM"}  # of address spaces
+MASTERS = {
+    "ps/Data": "ps/M_AXI_GP0",
+    "dma/Data_MM2S": "dma/M_AXI_MM2S",
+    "dma/Data_S2MM": "dma/M_AXI_S2MM",
+}  # of address spaces
 KEPT = ("rtl/accelerator_top.sv", "rtl/fifo.sv", "data/classifier_weights.hex", "data/ddr_weights.bin")
 needs_tclsh = pytest.mark.skipif(shutil.which("tclsh") is None, reason="tclsh is missing: apt-get install tcl")
 
@@ -70,7 +74,12 @@ def run(vivado, **options):
     words = [str(word) for pair in options.items() for word in pair]
     result = tclsh(root, HERE / "vivado_stubs.tcl", vivado / "build.tcl", root, log, model, *words)
     text = model.read_text() if model.exists() else ""
-    return result.returncode, result.stdout + result.stderr, log.read_text(), [line.split() for line in text.splitlines()]
+    return (
+        result.returncode,
+        result.stdout + result.stderr,
+        log.read_text(),
+        [line.split() for line in text.splitlines()],
+    )
 
 
 def run_hls(project):
@@ -96,7 +105,9 @@ def problems(model):
         start, end = int(offset, 16), int(offset, 16) + int(size, 16)
         if start % (end - start):
             found.append(f"{segment} at {offset} is not aligned to its size {size}")
-        found += [f"{segment} overlaps {other}" for other, low, high in taken.get(space, []) if start < high and low < end]
+        found += [
+            f"{segment} overlaps {other}" for other, low, high in taken.get(space, []) if start < high and low < end
+        ]
         taken.setdefault(space, []).append((segment, start, end))
         master = MASTERS.get(space, space.replace("/Data_m_axi", "/m_axi"))
         if segment.rpartition("/")[0] not in reachable(interfaces, master):

@@ -56,7 +56,9 @@ def path(tmp_path, monkeypatch):
     """A function that puts a program into a first folder of PATH; behind it there is no tool of the vendor."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    others = [name for name in os.environ["PATH"].split(os.pathsep) if not any(Path(name, tool).exists() for tool in TOOLS)]
+    others = [
+        name for name in os.environ["PATH"].split(os.pathsep) if not any(Path(name, tool).exists() for tool in TOOLS)
+    ]
     monkeypatch.setenv("PATH", os.pathsep.join([str(folder), *others]))
 
     def install(name, script, options=""):
@@ -111,7 +113,10 @@ def test_bitfile(path, folder, capsys):
     assert code == 0, err
     assert re.search(rf"^vivado: running since \d\d:\d\d, output in {folder}/logs/vivado.log$", out, re.MULTILINE)
     assert report(folder) == {"route": "rtl", **FIGURES, "worst_negative_slack_ns": 0.5, "timing_met": True}
-    assert [file.name for file in results(folder / "vivado", build_id(folder))] == ["accelerator.bit", "accelerator.hwh"]
+    assert [file.name for file in results(folder / "vivado", build_id(folder))] == [
+        "accelerator.bit",
+        "accelerator.hwh",
+    ]
     assert "written: " in (folder / "logs" / "vivado.log").read_text()
 
 
@@ -187,7 +192,9 @@ def test_hls_route(path, folder, capsys):
     assert code == 0, err
     assert "vitis_hls: running since" in out and "the driver does not run this bitfile" in out
     assert report(folder)["route"] == "hls"
-    assert len(results(folder / "vivado_hls", build_id(folder))) == 2 and not results(folder / "vivado", build_id(folder))
+    assert len(results(folder / "vivado_hls", build_id(folder))) == 2 and not results(
+        folder / "vivado", build_id(folder)
+    )
 
 
 def test_hls_route_where_there_is_only_vitis_run(path, folder, capsys):
@@ -260,7 +267,9 @@ def test_whole_builds(path, tmp_path, capsys, monkeypatch):
     few = functools.partial(Options, golden_images=8, csim_images=4, rtl_images=2, accuracy_images=16)
     monkeypatch.setattr(flow_build, "Options", few)
     network = settled_network(width=4)
-    metadata = Metadata(network=network.config, data="none", command="none", epochs=0, epochs_planned=1, seed=0, seconds=0)
+    metadata = Metadata(
+        network=network.config, data="none", command="none", epochs=0, epochs_planned=1, seed=0, seconds=0
+    )
     save_checkpoint(tmp_path / "small.popbin", network, metadata)
     words = ["--checkpoint", tmp_path / "small.popbin", "--output", tmp_path / "out"]
     summary = tmp_path / "out" / "report" / "summary.json"

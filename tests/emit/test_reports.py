@@ -17,15 +17,22 @@ def reports(tmp_path):
 
 def test_reports(reports):
     assert read_reports(reports) == {
-        "lut": 25770, "ff": 42269, "bram36": 121.5, "dsp": 24, "worst_negative_slack_ns": -0.471, "power_w": 1.795,
+        "lut": 25770,
+        "ff": 42269,
+        "bram36": 121.5,
+        "dsp": 24,
+        "worst_negative_slack_ns": -0.471,
+        "power_w": 1.795,
         "tool": "Vivado v.2022.1",
-    }  # fmt: skip
+    }
 
 
 def test_reports_of_older_versions(reports):
     """Without the column Prohibited, and with a remark at the LUTs."""
     path = reports / "reports" / "utilization.rpt"
-    text = path.read_text().replace("| Prohibited ", "").replace("|          0 ", "").replace("Slice LUTs ", "Slice LUTs*")
+    text = (
+        path.read_text().replace("| Prohibited ", "").replace("|          0 ", "").replace("Slice LUTs ", "Slice LUTs*")
+    )
     path.write_text(text)
     assert read_reports(reports)["lut"] == 25770 and read_reports(reports)["bram36"] == 121.5
 

@@ -14,7 +14,9 @@ from tests.emit.projects import FOLDERS, GOLDEN, GOLDEN_RUN_HLS, emitted_project
 
 pytestmark = needs_tclsh
 VIVADO, HLS = flow.emit.vivado.TEMPLATES, flow.emit.hls.TEMPLATES
-COMMAND = re.compile(r"(?:^ *|\[)((?:ipx::)?[a-z0-9]+(?:_[a-z0-9]+)+)\b", re.MULTILINE)  # of a tool: all have underscores
+COMMAND = re.compile(
+    r"(?:^ *|\[)((?:ipx::)?[a-z0-9]+(?:_[a-z0-9]+)+)\b", re.MULTILINE
+)  # of a tool: all have underscores
 CIRCUMSTANCES = ({}, {"inferred": 0}, {"board": 0})  # branches of the scripts that only another Vivado takes
 
 
@@ -100,10 +102,12 @@ def run_template(project, text):
     environment = flow.emit.hls.jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     files = re.findall(r"^add_files (?:-tb )?(\S+)", rendered, re.MULTILINE)
     values = {
-        "build_id": "0" * 32, "part": "xc7z020clg400-1", "period": "10",
+        "build_id": "0" * 32,
+        "part": "xc7z020clg400-1",
+        "period": "10",
         "sources": [name for name in files if name.startswith("src/")],
         "testbench": [name for name in files if not name.startswith("src/")],
-    }  # fmt: skip
+    }
     assert environment.from_string(template).render(values) == rendered
     try:
         script.write_text(environment.from_string(text).render(values))

@@ -78,7 +78,9 @@ def test_the_ip_of_the_rtl(tmp_path, network, ddr):
 def test_every_ddr_layer_of_the_hls_top_has_its_master(tmp_path):
     _, _, _, model = run(emitted(tmp_path, "hls"))
     interfaces = rows(model, "interface")
-    masters = {name: peers for name, (_, protocol, _, *peers) in interfaces.items() if name.startswith("accelerator/m_axi_")}
+    masters = {
+        name: peers for name, (_, protocol, _, *peers) in interfaces.items() if name.startswith("accelerator/m_axi_")
+    }
     manifest = json.loads((tmp_path / "hls" / "manifest.json").read_text())
     assert len(masters) == len(manifest["regions"]) == 2
     assert sorted(masters.values()) == [["weights/S00_AXI"], ["weights/S01_AXI"]]
@@ -87,7 +89,9 @@ def test_every_ddr_layer_of_the_hls_top_has_its_master(tmp_path):
 @needs_tclsh
 def test_without_inference_the_ip_is_the_same(vivado):
     """Where Vivado makes no memory map, no address space, and leaves data files out."""
-    parts = [{words[1] for words in run(vivado, inferred=inferred)[3] if words[0] == "part_of_ip"} for inferred in (0, 1)]
+    parts = [
+        {words[1] for words in run(vivado, inferred=inferred)[3] if words[0] == "part_of_ip"} for inferred in (0, 1)
+    ]
     assert parts[0] == parts[1]
     assert "entry:xilinx_anylanguagesynthesis/src/classifier_weights.hex" in parts[0]
 
@@ -109,7 +113,10 @@ def test_without_board_files(vivado):
         ({"progress": "45%"}, r"synth_1 stopped at 45% \(failed\)"),
         ({"hold": -0.3}, "worst hold slack is -0.3 ns, which no clock mends"),
         ({"slack": "NA"}, "worst slacks are 'NA' and '0.02' ns, which are no numbers"),
-        ({"memory": "classifier_weights.hex"}, "stayed empty .*could not open .readmem data file 'classifier_weights.hex'"),
+        (
+            {"memory": "classifier_weights.hex"},
+            "stayed empty .*could not open .readmem data file 'classifier_weights.hex'",
+        ),
     ],
 )
 def test_failed_builds_leave_no_result(vivado, options, message):
@@ -155,18 +162,27 @@ def test_hls_route_wants_the_ip_first(scripts):
         ("build.tcl", "ps/S_AXI_HP1]", "ps/S_AXI_HP2]", "has no interface ps/S_AXI_HP2:"),
         ("build.tcl", "PCW_USE_S_AXI_HP1", "PCW_USE_S_AXI_HPC1", "ps has no property"),
         ("build.tcl", "CONFIG.PCW_USE_S_AXI_HP1 1", "CONFIG.PCW_USE_S_AXI_HP1 0", "has no interface ps/S_AXI_HP1"),
-        ("build.tcl", "c_s_axis_s2mm_tdata_width 32", "c_s_axis_s2mm_tdata_width 64", "is AXIS of 32 bits, .* AXIS of 64"),
+        (
+            "build.tcl",
+            "c_s_axis_s2mm_tdata_width 32",
+            "c_s_axis_s2mm_tdata_width 64",
+            "is AXIS of 32 bits, .* AXIS of 64",
+        ),
         ("build.tcl", "accelerator/s_axi/reg0", "accelerator/s_axi/Reg", "no address segment accelerator/s_axi/Reg"),
         ("build.tcl", "-to_step write_bitstream", "-to_step route_design", "there is no bitstream under"),
-        ("build.tcl", "[bd_interface frames/M00_AXI] [bd_interface ps/S_AXI_HP0]",
-         "[bd_interface dma/M_AXI_MM2S] [bd_interface ps/S_AXI_HP0]", "is AXI4 of 64 bits, .* AXI3"),
+        (
+            "build.tcl",
+            "[bd_interface frames/M00_AXI] [bd_interface ps/S_AXI_HP0]",
+            "[bd_interface dma/M_AXI_MM2S] [bd_interface ps/S_AXI_HP0]",
+            "is AXI4 of 64 bits, .* AXI3",
+        ),
         ("build.tcl", "-part {", "-prat {", "unknown flag -prat"),
         ("package_ip.tcl", "ipx::save_core", "ipx::save_cores", "unknown command ipx::save_cores"),
         ("package_ip.tcl", "version 1.0", "version 1.1", "catalog has no popbin:flow:accelerator:1.0"),
         ("accelerator.v", "output wire m_axis_tvalid", "input wire m_axis_tvalid", "m_axis is slave, not master"),
         ("accelerator.v", "aximm:1.0 m_axi ", "aximm:1.0 m_bus ", "found no interface m_axi"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_in_the_scripts_are_errors(vivado, name, old, new, message):
     text = (vivado / name).read_text()
     assert old in text
@@ -227,7 +243,16 @@ def test_mistakes_in_the_design_are_found(vivado, old, new, message):
 @pytest.mark.parametrize("network", [small_network, pooled_network])
 def test_wrapper_fits_the_top(tmp_path, network):
     vivado = emitted(tmp_path, "rtl", network, reduce=False)
-    lint = ["verilator", "--lint-only", "-Wall", "-Wno-UNUSEDPARAM", "--top-module", "accelerator", "-y", tmp_path / "rtl/rtl"]
+    lint = [
+        "verilator",
+        "--lint-only",
+        "-Wall",
+        "-Wno-UNUSEDPARAM",
+        "--top-module",
+        "accelerator",
+        "-y",
+        tmp_path / "rtl/rtl",
+    ]
     result = subprocess.run([*lint, vivado / "accelerator.v"], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     text = (vivado / "accelerator.v").read_text()
@@ -238,7 +263,9 @@ def test_wrapper_fits_the_top(tmp_path, network):
 
 def test_unknown_port(tmp_path):
     top = tmp_path / "accelerator_top.sv"
-    top.write_text("module accelerator_top (\n    input  logic        clk_i,\n    output logic [ 3:0] leds_o\n);\nendmodule\n")
+    top.write_text(
+        "module accelerator_top (\n    input  logic        clk_i,\n    output logic [ 3:0] leds_o\n);\nendmodule\n"
+    )
     with pytest.raises(FlowError, match="port leds_o is of none of the interfaces"):
         top_ports(top)
 

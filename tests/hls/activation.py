@@ -24,8 +24,15 @@ def activation_case(name, kind, sums, pe, bits, **tables):
     """``sums`` [pixels, channels] through the activation of C++ type ``kind``; ``tables``: int32 or int64 arrays [channels]."""
     pixels, channels = sums.shape
     folded = {table: (f"{values.dtype}_t", values.reshape(-1, pe).T) for table, values in tables.items()}
-    return Case(name, f"activate<flow::{kind}, {pe}, {channels // pe}, {pixels}>", inputs={"in": (sums.reshape(-1, pe), 32)},
-                outputs={"out": (pe, bits)}, tables=folded, arguments=("in", "out", *folded), frames=1)
+    return Case(
+        name,
+        f"activate<flow::{kind}, {pe}, {channels // pe}, {pixels}>",
+        inputs={"in": (sums.reshape(-1, pe), 32)},
+        outputs={"out": (pe, bits)},
+        tables=folded,
+        arguments=("in", "out", *folded),
+        frames=1,
+    )
 
 
 def random_sums(n, channels, seed=0):

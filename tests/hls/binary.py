@@ -26,7 +26,9 @@ class Engine:
 
     @property
     def op(self):
-        return getCustomOp(helper.make_node(self.kind, ["in"], ["out"], name=self.name, domain=DOMAIN, **self.attributes))
+        return getCustomOp(
+            helper.make_node(self.kind, ["in"], ["out"], name=self.name, domain=DOMAIN, **self.attributes)
+        )
 
     def rng(self, stream):
         return np.random.default_rng([stream, *self.name.encode()])
@@ -44,7 +46,11 @@ class Engine:
         if op.activation == "popcount_scale":
             multipliers = rng.integers(-(1 << 12), 1 << 12, op.features)
             multipliers[:2] = -(1 << 31), (1 << 31) - 1
-            return weights, multipliers, rng.integers(-(1 << 40), 1 << 40, op.features) >> rng.integers(0, 40, op.features)
+            return (
+                weights,
+                multipliers,
+                rng.integers(-(1 << 40), 1 << 40, op.features) >> rng.integers(0, 40, op.features),
+            )
         return (weights,)
 
     def data(self):
@@ -69,14 +75,23 @@ class Engine:
         """The call of the node's header; its weights come first, as ``weights`` or as ``ddr`` of the stationary engine."""
         op = self.op
         call = call_of(Node(op, ("in",), ("out",), self.constants()))
-        tables = {table.suffix: (table.ctype, table.values.astype(table.ctype.removesuffix("_t"))) for table in call.tables}
+        tables = {
+            table.suffix: (table.ctype, table.values.astype(table.ctype.removesuffix("_t"))) for table in call.tables
+        }
         arguments = ("in", "out", *tables)
         if self.kind == "WeightStationary":
             arguments = ("in", "ddr", "out", *tables)
             tables["ddr"] = ("ap_uint<64>", ddr_words(self.constants()[0], op.pe, op.simd))
         inputs = {"in": (beats(self.data(), op.inputs()[0]), 1)}
-        return Case(self.name, instance(call.function, *call.parameters.values()), inputs=inputs,
-                    outputs={"out": (op.pe, op.outputs()[0].bits)}, tables=tables, arguments=arguments, frames=FRAMES)
+        return Case(
+            self.name,
+            instance(call.function, *call.parameters.values()),
+            inputs=inputs,
+            outputs={"out": (op.pe, op.outputs()[0].bits)},
+            tables=tables,
+            arguments=arguments,
+            frames=FRAMES,
+        )
 
 
 def beats(x, stream):

@@ -31,7 +31,7 @@ class Case:
 
 @dataclass
 class Result:
-    outputs: dict          # name -> signed elements [beats, P]
+    outputs: dict  # name -> signed elements [beats, P]
     frames_per_second: float
 
 
@@ -57,8 +57,16 @@ def run_cases(header, cases, folder, definitions="", prelude=""):
             (folder / f"{case.name}.{name}").write_bytes(np.ascontiguousarray(table).tobytes())
     report = subprocess.run([program], cwd=folder, capture_output=True, text=True, timeout=60, check=True).stdout
     speeds = check_report(report)
-    return {case.name: Result({name: from_bytes((folder / f"{case.name}.{name}").read_bytes(), *shape)
-                               for name, shape in case.outputs.items()}, speeds[case.name]) for case in cases}
+    return {
+        case.name: Result(
+            {
+                name: from_bytes((folder / f"{case.name}.{name}").read_bytes(), *shape)
+                for name, shape in case.outputs.items()
+            },
+            speeds[case.name],
+        )
+        for case in cases
+    }
 
 
 def check_report(report):
@@ -78,7 +86,7 @@ def to_bytes(elements, bits):
 def from_bytes(data, p, bits):
     """The inverse of to_bytes; elements of more than one bit are signed."""
     size = 8 * words_of(p, bits)
-    beats = [int.from_bytes(data[start:start + size], "little") for start in range(0, len(data), size)]
+    beats = [int.from_bytes(data[start : start + size], "little") for start in range(0, len(data), size)]
     return from_beats(beats, p, bits, signed=bits > 1)
 
 
@@ -111,23 +119,31 @@ def im2col(maps, kernel, stride, padding, pad_value):
 
 def _program(header, cases, definitions, prelude):
     blocks = "\n".join(_block(case) for case in cases)
-    return f'{prelude}#include "driver.hpp"\n#include "{header}.hpp"\n{definitions}\n{blocks}\nint main() {{\n' + \
-        "".join(f"    {case.name}();\n" for case in cases) + "}\n"
+    return (
+        f'{prelude}#include "driver.hpp"\n#include "{header}.hpp"\n{definitions}\n{blocks}\nint main() {{\n'
+        + "".join(f"    {case.name}();\n" for case in cases)
+        + "}\n"
+    )
 
 
 def _block(case):
     lines = [f"static void {case.name}() {{"]
     for name, (elements, bits) in case.inputs.items():
-        lines += [f'hls::stream<ap_uint<{elements.shape[1] * bits}>> {name}("{case.name}.{name}");',
-                  f'load("{case.name}.{name}", {name});']
+        lines += [
+            f'hls::stream<ap_uint<{elements.shape[1] * bits}>> {name}("{case.name}.{name}");',
+            f'load("{case.name}.{name}", {name});',
+        ]
     for name, (p, bits) in case.outputs.items():
         lines += [f'hls::stream<ap_uint<{p * bits}>> {name}("{case.name}.{name}");']
     for name, (ctype, table) in case.tables.items():
         extents = "".join(f"[{extent}]" for extent in table.shape)
-        lines += [f'static {ctype} {name}{extents};', f'load_table("{case.name}.{name}", {name});']
-    lines += ["const double start = seconds();",
-              f"for (int frame = 0; frame < {case.frames}; ++frame) {case.function}({', '.join(case.arguments)});",
-              f'std::printf("speed {case.name} %g\\n", {case.frames} / (seconds() - start));', "std::fflush(stdout);"]
+        lines += [f"static {ctype} {name}{extents};", f'load_table("{case.name}.{name}", {name});']
+    lines += [
+        "const double start = seconds();",
+        f"for (int frame = 0; frame < {case.frames}; ++frame) {case.function}({', '.join(case.arguments)});",
+        f'std::printf("speed {case.name} %g\\n", {case.frames} / (seconds() - start));',
+        "std::fflush(stdout);",
+    ]
     for name in case.outputs:
         lines += [f'store("{case.name}.{name}", {name});']
     return "\n    ".join(lines) + "\n}\n"

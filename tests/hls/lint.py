@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-PIPELINE, UNROLL, INLINE, DATAFLOW = (f"#pragma HLS {name}" for name in ("PIPELINE II=1", "UNROLL", "INLINE", "DATAFLOW"))
+PIPELINE, UNROLL, INLINE, DATAFLOW = (
+    f"#pragma HLS {name}" for name in ("PIPELINE II=1", "UNROLL", "INLINE", "DATAFLOW")
+)
 INDICES = r"((?: *\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\])+)"  # of an array access, with one level of arrays inside
 
 
@@ -26,7 +28,9 @@ class Block:
 
     @property
     def is_function(self) -> bool:
-        return bool(re.search(r"\)( const)?$", self.header)) and not re.match(r"(for|if|else|while|switch)\b", self.header)
+        return bool(re.search(r"\)( const)?$", self.header)) and not re.match(
+            r"(for|if|else|while|switch)\b", self.header
+        )
 
     @property
     def first(self) -> str | Block:
@@ -144,7 +148,7 @@ def _tables_of_inlined(function: Block) -> Iterator[tuple[str, int, str]]:
 
 
 def _indices(text: str) -> list[str]:
-    """"[a][b[c]]" to ["a", "b[c]"]."""
+    """ "[a][b[c]]" to ["a", "b[c]"]."""
     found, depth, start = [], 0, 0
     for position, character in enumerate(text):
         if character == "[":

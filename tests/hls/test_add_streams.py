@@ -21,8 +21,13 @@ def data(shape):
 
 def case(shape):
     a, b, _ = data(shape)
-    return Case(label(shape), instance("add_streams", *shape), inputs={"a": (a, shape.bits), "b": (b, shape.bits)},
-                outputs={"out": (shape.p, shape.bits)}, arguments=("a", "b", "out"))
+    return Case(
+        label(shape),
+        instance("add_streams", *shape),
+        inputs={"a": (a, shape.bits), "b": (b, shape.bits)},
+        outputs={"out": (shape.p, shape.bits)},
+        arguments=("a", "b", "out"),
+    )
 
 
 @pytest.fixture(scope="module")

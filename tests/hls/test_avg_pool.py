@@ -26,9 +26,13 @@ def reference(shape):
 
 
 def case(shape):
-    return Case(label(shape), instance("avg_pool", *shape),
-                inputs={"in": (maps(shape).reshape(-1, shape.p), shape.bits)},
-                outputs={"out": (shape.p, shape.bits)}, arguments=("in", "out"))
+    return Case(
+        label(shape),
+        instance("avg_pool", *shape),
+        inputs={"in": (maps(shape).reshape(-1, shape.p), shape.bits)},
+        outputs={"out": (shape.p, shape.bits)},
+        arguments=("in", "out"),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,13 @@ def bits(shape):
 
 
 def case(shape):
-    return Case(label(shape), instance("duplicate", *shape), inputs={"in": (bits(shape), 1)},
-                outputs={"out0": (shape.width, 1), "out1": (shape.width, 1)}, arguments=("in", "out0", "out1"))
+    return Case(
+        label(shape),
+        instance("duplicate", *shape),
+        inputs={"in": (bits(shape), 1)},
+        outputs={"out0": (shape.width, 1), "out1": (shape.width, 1)},
+        arguments=("in", "out0", "out1"),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,13 @@ def maps(shape):
 
 
 def case(shape):
-    return Case(label(shape), instance("global_pool", *shape),
-                inputs={"in": (maps(shape).reshape(-1, shape.p), shape.bits)},
-                outputs={"out": (shape.p, shape.bits)}, arguments=("in", "out"))
+    return Case(
+        label(shape),
+        instance("global_pool", *shape),
+        inputs={"in": (maps(shape).reshape(-1, shape.p), shape.bits)},
+        outputs={"out": (shape.p, shape.bits)},
+        arguments=("in", "out"),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,27 @@ import pytest
 from .harness import Case, run_cases
 from .test_synthesis_branches import PRELUDE
 
-SIZES = [(6, 1), (64, 1), (2, 2), (64, 2), (3, 3), (63, 3), (40, 4), (35, 5), (8, 8), (64, 8), (63, 9), (50, 10), (64, 32),
-         (64, 64)]  # fmt: skip
-SHAPES = [(simd, group, least) for simd, group in SIZES
-          for least in sorted({-1, 0, 1, group // 2, group // 2 + 1, group, group + 1})]  # fmt: skip
+SIZES = [
+    (6, 1),
+    (64, 1),
+    (2, 2),
+    (64, 2),
+    (3, 3),
+    (63, 3),
+    (40, 4),
+    (35, 5),
+    (8, 8),
+    (64, 8),
+    (63, 9),
+    (50, 10),
+    (64, 32),
+    (64, 64),
+]
+SHAPES = [
+    (simd, group, least)
+    for simd, group in SIZES
+    for least in sorted({-1, 0, 1, group // 2, group // 2 + 1, group, group + 1})
+]
 PATTERNS = 32
 
 DEFINITIONS = """
@@ -30,8 +47,14 @@ def words(simd, group):
 
 def case(simd, group, least):
     name = f"case_{simd}_{group}_{least}".replace("-", "minus")
-    return Case(name, f"votes<{simd}, {group}, {least}, {PATTERNS}>", inputs={"in": (words(simd, group), 1)},
-                outputs={"out": (1, 8)}, arguments=("in", "out"), frames=1)
+    return Case(
+        name,
+        f"votes<{simd}, {group}, {least}, {PATTERNS}>",
+        inputs={"in": (words(simd, group), 1)},
+        outputs={"out": (1, 8)},
+        arguments=("in", "out"),
+        frames=1,
+    )
 
 
 @pytest.fixture(scope="module", params=["", PRELUDE], ids=["native", "synthesis"])

@@ -7,14 +7,26 @@ from flow.sim import cpp
 
 from .harness import Case, run_cases
 
-SHORT = Case("one_beat_short", "flow::duplicate<8, 5>", inputs={"in": (np.ones((9, 8), int), 1)},
-             outputs={"out0": (8, 1), "out1": (8, 1)}, arguments=("in", "out0", "out1"))
-LONG = Case("one_beat_left", "flow::duplicate<8, 4>", inputs={"in": (np.ones((9, 8), int), 1)},
-            outputs={"out0": (8, 1), "out1": (8, 1)}, arguments=("in", "out0", "out1"))
+SHORT = Case(
+    "one_beat_short",
+    "flow::duplicate<8, 5>",
+    inputs={"in": (np.ones((9, 8), int), 1)},
+    outputs={"out0": (8, 1), "out1": (8, 1)},
+    arguments=("in", "out0", "out1"),
+)
+LONG = Case(
+    "one_beat_left",
+    "flow::duplicate<8, 4>",
+    inputs={"in": (np.ones((9, 8), int), 1)},
+    outputs={"out0": (8, 1), "out1": (8, 1)},
+    arguments=("in", "out0", "out1"),
+)
 
 
-@pytest.mark.parametrize("case, complaint", [(SHORT, "one_beat_short.in' is read while empty"),
-                                             (LONG, "one_beat_left.in' contains leftover data")])
+@pytest.mark.parametrize(
+    "case, complaint",
+    [(SHORT, "one_beat_short.in' is read while empty"), (LONG, "one_beat_left.in' contains leftover data")],
+)
 def test_fails_on_a_wrong_number_of_beats(case, complaint, tmp_path):
     with pytest.raises(AssertionError, match=complaint):
         run_cases("duplicate", [case], tmp_path)

@@ -13,7 +13,10 @@ CASES = [(f"{threshold}_{pe}", THRESHOLDS[threshold], PES[pe]) for threshold in 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    cases = [activation_case(name, f"majority_vote<{threshold}>", random_sums(576, pe), pe, 1) for name, threshold, pe in CASES]
+    cases = [
+        activation_case(name, f"majority_vote<{threshold}>", random_sums(576, pe), pe, 1)
+        for name, threshold, pe in CASES
+    ]
     return run_cases("majority_vote", cases, tmp_path_factory.mktemp("majority_vote"), DEFINITIONS)
 
 

@@ -11,8 +11,14 @@ from tests.ops.nodes import hardware_op
 from .harness import Case, instance, label, run_cases
 
 Shape = namedtuple("Shape", "height width channels p bits")
-SHAPES = [Shape(2, 2, 1, 1, 8), Shape(4, 6, 3, 3, 4), Shape(6, 4, 8, 2, 16), Shape(16, 16, 64, 8, 10),
-          Shape(6, 2, 5, 1, 1), Shape(8, 8, 128, 128, 1)]
+SHAPES = [
+    Shape(2, 2, 1, 1, 8),
+    Shape(4, 6, 3, 3, 4),
+    Shape(6, 4, 8, 2, 16),
+    Shape(16, 16, 64, 8, 10),
+    Shape(6, 2, 5, 1, 1),
+    Shape(8, 8, 128, 128, 1),
+]
 
 
 def maps(shape):
@@ -25,9 +31,13 @@ def maps(shape):
 
 
 def case(shape):
-    return Case(label(shape), instance("max_pool", *shape),
-                inputs={"in": (maps(shape).reshape(-1, shape.p), shape.bits)},
-                outputs={"out": (shape.p, shape.bits)}, arguments=("in", "out"))
+    return Case(
+        label(shape),
+        instance("max_pool", *shape),
+        inputs={"in": (maps(shape).reshape(-1, shape.p), shape.bits)},
+        outputs={"out": (shape.p, shape.bits)},
+        arguments=("in", "out"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +53,12 @@ def test_equals_its_node(results, shape):
 
 
 def test_refuses_odd_maps(tmp_path):
-    narrow = Case("odd", instance("max_pool", 4, 3, 2, 2, 8), inputs={"in": (np.zeros((12, 2), int), 8)},
-                  outputs={"out": (2, 8)}, arguments=("in", "out"))
+    narrow = Case(
+        "odd",
+        instance("max_pool", 4, 3, 2, 2, 8),
+        inputs={"in": (np.zeros((12, 2), int), 8)},
+        outputs={"out": (2, 8)},
+        arguments=("in", "out"),
+    )
     with pytest.raises(CompileError, match="max_pool: Height and Width must be even"):
         run_cases("max_pool", [narrow], tmp_path)

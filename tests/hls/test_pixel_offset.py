@@ -18,8 +18,13 @@ def pixels(shape):
 
 
 def case(shape):
-    return Case(label(shape), instance("pixel_offset", *shape), inputs={"in": (pixels(shape), 8)},
-                outputs={"out": (shape.p, 8)}, arguments=("in", "out"))
+    return Case(
+        label(shape),
+        instance("pixel_offset", *shape),
+        inputs={"in": (pixels(shape), 8)},
+        outputs={"out": (shape.p, 8)},
+        arguments=("in", "out"),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -36,9 +36,14 @@ def pixels(shape):
 def case(shape):
     call = call_of(Node(op(shape), ("in",), ("out",), (table(shape),)))
     tables = {table.suffix: (table.ctype, table.values.astype(np.int32)) for table in call.tables}
-    return Case(label(shape), instance(call.function, *call.parameters.values()),
-                inputs={"in": (pixels(shape).reshape(-1, shape.p), 8)}, outputs={"out": (shape.p, shape.bits)},
-                tables=tables, arguments=("in", "out", *tables))  # fmt: skip
+    return Case(
+        label(shape),
+        instance(call.function, *call.parameters.values()),
+        inputs={"in": (pixels(shape).reshape(-1, shape.p), 8)},
+        outputs={"out": (shape.p, shape.bits)},
+        tables=tables,
+        arguments=("in", "out", *tables),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +59,14 @@ def test_equals_its_node(results, shape):
 
 @pytest.mark.parametrize(
     ("bits", "values", "message"),
-    [(8, np.arange(256), r"256 values 0\.\.255: must be 256 of 8 signed bits"),
-     (9, np.arange(-257, -1), r"256 values -257\.\.-2: must be 256 of 9"),
-     (8, np.zeros(255, int), r"255 values 0\.\.0: must be 256"),
-     (40, np.full(256, 1 << 31), "table .* do not fit int32_t")],
+    [
+        (8, np.arange(256), r"256 values 0\.\.255: must be 256 of 8 signed bits"),
+        (9, np.arange(-257, -1), r"256 values -257\.\.-2: must be 256 of 9"),
+        (8, np.zeros(255, int), r"255 values 0\.\.0: must be 256"),
+        (40, np.full(256, 1 << 31), "table .* do not fit int32_t"),
+    ],
     ids=["high", "low", "short", "wide"],
-)  # fmt: skip
+)
 def test_refuses_tables(bits, values, message):
     with pytest.raises(FlowError, match=f"^node: {message}"):
         call_of(Node(op(Shape(1, bits, 1)), ("in",), ("out",), (values,)))

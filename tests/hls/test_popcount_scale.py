@@ -10,8 +10,13 @@ from .harness import run_cases
 
 N = 4608
 # name, pe, channels, bits, shift
-CASES = [("one", 1, 3, 8, 0), ("folded", 4, 12, 9, 12), ("parallel", 8, 8, 10, 33), ("all_bits", 3, 6, 32, 9),
-         ("far", 2, 4, 16, 63)]  # fmt: skip
+CASES = [
+    ("one", 1, 3, 8, 0),
+    ("folded", 4, 12, 9, 12),
+    ("parallel", 8, 8, 10, 33),
+    ("all_bits", 3, 6, 32, 9),
+    ("far", 2, 4, 16, 63),
+]
 
 
 def constants(channels, shift):
@@ -25,9 +30,12 @@ def constants(channels, shift):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    cases = [activation_case(name, f"popcount_scale<{bits}, {shift}>", random_sums(N, channels), pe, bits,
-                             **constants(channels, shift))
-             for name, pe, channels, bits, shift in CASES]
+    cases = [
+        activation_case(
+            name, f"popcount_scale<{bits}, {shift}>", random_sums(N, channels), pe, bits, **constants(channels, shift)
+        )
+        for name, pe, channels, bits, shift in CASES
+    ]
     return run_cases("popcount_scale", cases, tmp_path_factory.mktemp("popcount_scale"), DEFINITIONS)
 
 

@@ -17,7 +17,9 @@ HEADERS = sorted(hls_folder().glob("*.hpp"))
 NODES = [header for header in HEADERS if re.search(r"^(template .*)?void \w+\(hls::stream", header.read_text(), re.M)]
 HELPERS = [header for header in HEADERS if header not in NODES]
 LINTED = [*HEADERS, flow.emit.hls.TEMPLATES / "axis.hpp"]
-FORBIDDEN = r"#include <(vector|algorithm|map|queue|string|iostream|memory|array)>|\bnew\b(?= \w+[\[({])|\bmalloc\b|\bfree\("
+FORBIDDEN = (
+    r"#include <(vector|algorithm|map|queue|string|iostream|memory|array)>|\bnew\b(?= \w+[\[({])|\bmalloc\b|\bfree\("
+)
 TOP = "accelerator.cpp.j2"
 
 
@@ -39,7 +41,9 @@ def without(text, pattern):
 
 def test_every_node_has_a_header():
     """But for the Fifo, which is the depth of a stream."""
-    assert names(NODES) == sorted(node.__module__.rsplit(".", 1)[-1] for node in flow.ops.NODES if node is not flow.ops.Fifo)
+    assert names(NODES) == sorted(
+        node.__module__.rsplit(".", 1)[-1] for node in flow.ops.NODES if node is not flow.ops.Fifo
+    )
 
 
 @pytest.mark.parametrize("header", LINTED, ids=names(LINTED))
@@ -98,11 +102,15 @@ def complaints(project, model):
     found = undirected_top(source) + unknown_variables(tables + source)
     nodes = list(hardware_nodes(model))
     fifos = [node.op for node in nodes if node.kind == "Fifo"]
-    storage = [node.op.memory for node in nodes if node.kind != "Fifo" and "memory" in node.op.attributes and node.constants]
+    storage = [
+        node.op.memory for node in nodes if node.kind != "Fifo" and "memory" in node.op.attributes and node.constants
+    ]
     expected = {
         r"STREAM variable=\w+ depth=(\d+)": [str(op.depth) for op in fifos],
         r"BIND_STORAGE variable=\w+ type=fifo impl=(\w+)": [STORAGE[op.memory] for op in fifos if op.memory in STORAGE],
-        r"BIND_STORAGE variable=\w+ type=rom_1p impl=(\w+)": [STORAGE[memory] for memory in storage if memory in STORAGE],
+        r"BIND_STORAGE variable=\w+ type=rom_1p impl=(\w+)": [
+            STORAGE[memory] for memory in storage if memory in STORAGE
+        ],
     }
     for pattern, values in expected.items():
         if sorted(re.findall(rf"^#pragma HLS {pattern}$", source, re.MULTILINE)) != sorted(values):
@@ -113,7 +121,10 @@ def complaints(project, model):
 @pytest.mark.parametrize("network", [small_network, votes_network])
 def test_top(tmp_path, network):
     model = network()
-    assert complaints(emit_hls(model, tmp_path / "hls", build_id="0" * 32, part="xc7z020clg400-1", clock_mhz=100), model) == []
+    assert (
+        complaints(emit_hls(model, tmp_path / "hls", build_id="0" * 32, part="xc7z020clg400-1", clock_mhz=100), model)
+        == []
+    )
 
 
 def test_a_top_without_a_pragma_is_found(tmp_path, monkeypatch):
@@ -124,8 +135,13 @@ def test_a_top_without_a_pragma_is_found(tmp_path, monkeypatch):
     for path in (hls_folder().parent / "flow" / "emit" / "templates" / "hls").iterdir():
         (templates / path.name).write_text(path.read_text())
     text = (templates / TOP).read_text()
-    changes = [*without(text, "^#pragma HLS"), ("bundles", text.replace("bundle={{ region.argument }}", "bundle=weights"))]
-    changes += [("a name", text.replace("STREAM variable={{ stream.variable }}", "STREAM variable={{ stream.variable }}s"))]
+    changes = [
+        *without(text, "^#pragma HLS"),
+        ("bundles", text.replace("bundle={{ region.argument }}", "bundle=weights")),
+    ]
+    changes += [
+        ("a name", text.replace("STREAM variable={{ stream.variable }}", "STREAM variable={{ stream.variable }}s"))
+    ]
     assert len(changes) == 10 + 2
     for change, changed in changes:
         (templates / TOP).write_text(changed)

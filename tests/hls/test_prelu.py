@@ -20,9 +20,14 @@ from .harness import Case, instance, label, run_cases
 def case(shape):
     call = call_of(Node(prelu(shape), ("in",), ("out",), constants(shape)))
     tables = {table.suffix: (table.ctype, table.values.astype(table.ctype.removesuffix("_t"))) for table in call.tables}
-    return Case(label(shape), instance(call.function, *call.parameters.values()),
-                inputs={"in": (elements(shape).reshape(-1, shape.p), shape.bits)}, outputs={"out": (shape.p, shape.out_bits)},
-                tables=tables, arguments=("in", "out", *tables))  # fmt: skip
+    return Case(
+        label(shape),
+        instance(call.function, *call.parameters.values()),
+        inputs={"in": (elements(shape).reshape(-1, shape.p), shape.bits)},
+        outputs={"out": (shape.p, shape.out_bits)},
+        tables=tables,
+        arguments=("in", "out", *tables),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +52,14 @@ def test_refuses_more_than_32_bits(tmp_path):
 
 @pytest.mark.parametrize(
     ("changed", "tables", "message"),
-    [({"out_bits": 33}, (0, 0, 0, 0, 0), "out_bits 33, shift 4: HLS takes at most 32 bits"),
-     ({"shift": 64}, (0, 0, 0, 0, 0), r"out_bits 8, shift 64: HLS takes .* shifts of 0\.\.63"),
-     ({}, (0, 0, 0, 1 << 31, 0), r"up 2147483648\.\.2147483648 do not fit int32_t"),
-     ({}, (0, -2, (1 << 63) - 1, 0, 0), r"multiplier \* x \+ offset reaches \d+, beyond 64 bits")],
+    [
+        ({"out_bits": 33}, (0, 0, 0, 0, 0), "out_bits 33, shift 4: HLS takes at most 32 bits"),
+        ({"shift": 64}, (0, 0, 0, 0, 0), r"out_bits 8, shift 64: HLS takes .* shifts of 0\.\.63"),
+        ({}, (0, 0, 0, 1 << 31, 0), r"up 2147483648\.\.2147483648 do not fit int32_t"),
+        ({}, (0, -2, (1 << 63) - 1, 0, 0), r"multiplier \* x \+ offset reaches \d+, beyond 64 bits"),
+    ],
     ids=["out_bits", "shift", "up", "down_offset"],
-)  # fmt: skip
+)
 def test_refuses_nodes(changed, tables, message):
     op = prelu(SHAPES[-1]._replace(bits=8, out_bits=8, shift=4)._replace(**changed))
     with pytest.raises(FlowError, match=f"^node: {message}"):

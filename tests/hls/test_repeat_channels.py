@@ -13,13 +13,26 @@ from tests.ops.nodes import hardware_op
 from .harness import Case, instance, label, run_cases
 
 Shape = namedtuple("Shape", "channels p bits times pixels")
-SHAPES = [Shape(1, 1, 1, 2, 9), Shape(64, 8, 10, 2, 50), Shape(6, 6, 4, 3, 11), Shape(12, 4, 32, 5, 7), Shape(96, 96, 1, 2, 3),
-          Shape(8, 2, 8, 1, 6)]  # fmt: skip
+SHAPES = [
+    Shape(1, 1, 1, 2, 9),
+    Shape(64, 8, 10, 2, 50),
+    Shape(6, 6, 4, 3, 11),
+    Shape(12, 4, 32, 5, 7),
+    Shape(96, 96, 1, 2, 3),
+    Shape(8, 2, 8, 1, 6),
+]
 
 
 def node(shape):
-    return hardware_op("RepeatChannels", height=1, width=shape.pixels, channels=shape.channels, p=shape.p, bits=shape.bits,
-                       times=shape.times)  # fmt: skip
+    return hardware_op(
+        "RepeatChannels",
+        height=1,
+        width=shape.pixels,
+        channels=shape.channels,
+        p=shape.p,
+        bits=shape.bits,
+        times=shape.times,
+    )
 
 
 def pixels(shape):
@@ -29,9 +42,13 @@ def pixels(shape):
 
 def case(shape):
     call = call_of(Node(node(shape), ("in",), ("out",), ()))
-    return Case(label(shape), instance(call.function, *call.parameters.values()),
-                inputs={"in": (pixels(shape).reshape(-1, shape.p), shape.bits)}, outputs={"out": (shape.p, shape.bits)},
-                arguments=("in", "out"))
+    return Case(
+        label(shape),
+        instance(call.function, *call.parameters.values()),
+        inputs={"in": (pixels(shape).reshape(-1, shape.p), shape.bits)},
+        outputs={"out": (shape.p, shape.bits)},
+        arguments=("in", "out"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +64,12 @@ def test_equals_its_node(results, shape):
 
 def test_refuses_beats_that_do_not_divide(tmp_path):
     """8 channels are no whole number of beats of 3, whatever the input."""
-    wrong = Case("wrong", instance("repeat_channels", 8, 3, 4, 2, 1), inputs={"in": (np.zeros((2, 3), int), 4)},
-                outputs={"out": (3, 4)}, arguments=("in", "out"))  # fmt: skip
+    wrong = Case(
+        "wrong",
+        instance("repeat_channels", 8, 3, 4, 2, 1),
+        inputs={"in": (np.zeros((2, 3), int), 4)},
+        outputs={"out": (3, 4)},
+        arguments=("in", "out"),
+    )
     with pytest.raises(CompileError, match="repeat_channels: P must divide Channels"):
         run_cases("repeat_channels", [wrong], tmp_path)

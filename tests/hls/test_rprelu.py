@@ -29,11 +29,19 @@ def data(shape):
 
 def case(shape):
     x, before, slope, after = data(shape)
-    tables = {"before": ("int16_t", before.astype(np.int16)), "slope": ("uint8_t", slope.astype(np.uint8)),
-              "after": ("int16_t", after.astype(np.int16))}
-    return Case(label(shape), instance("rprelu", *shape),
-                inputs={"in": (x.reshape(-1, shape.p), shape.bits)}, outputs={"out": (shape.p, shape.bits)},
-                tables=tables, arguments=("in", "out", "before", "slope", "after"))
+    tables = {
+        "before": ("int16_t", before.astype(np.int16)),
+        "slope": ("uint8_t", slope.astype(np.uint8)),
+        "after": ("int16_t", after.astype(np.int16)),
+    }
+    return Case(
+        label(shape),
+        instance("rprelu", *shape),
+        inputs={"in": (x.reshape(-1, shape.p), shape.bits)},
+        outputs={"out": (shape.p, shape.bits)},
+        tables=tables,
+        arguments=("in", "out", "before", "slope", "after"),
+    )
 
 
 @pytest.fixture(scope="module")

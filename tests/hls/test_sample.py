@@ -20,8 +20,13 @@ def beats(shape):
 
 
 def case(shape):
-    return Case(label(shape), instance("sample", *shape), inputs={"in": (beats(shape), shape.bits)},
-                outputs={"out": (shape.p // shape.ratio, shape.bits)}, arguments=("in", "out"))
+    return Case(
+        label(shape),
+        instance("sample", *shape),
+        inputs={"in": (beats(shape), shape.bits)},
+        outputs={"out": (shape.p // shape.ratio, shape.bits)},
+        arguments=("in", "out"),
+    )
 
 
 @pytest.fixture(scope="module")

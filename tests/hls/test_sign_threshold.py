@@ -23,9 +23,14 @@ def data(shape):
 
 def case(shape):
     x, thresholds = data(shape)
-    return Case(label(shape), instance("sign_threshold", *shape),
-                inputs={"in": (x.reshape(-1, shape.p), shape.bits)}, outputs={"out": (shape.p, 1)},
-                tables={"thresholds": ("int16_t", thresholds)}, arguments=("in", "out", "thresholds"))
+    return Case(
+        label(shape),
+        instance("sign_threshold", *shape),
+        inputs={"in": (x.reshape(-1, shape.p), shape.bits)},
+        outputs={"out": (shape.p, 1)},
+        tables={"thresholds": ("int16_t", thresholds)},
+        arguments=("in", "out", "thresholds"),
+    )
 
 
 @pytest.fixture(scope="module")

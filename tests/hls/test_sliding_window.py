@@ -34,10 +34,10 @@ SHAPES = [
     Shape("padding_all_around", 1, 1, 2, 3, 1, 1, 1, 1, 1),
     Shape("odd_sides", 5, 7, 4, 3, 1, 1, 2, 8, -1),
     Shape("no_padding", 5, 7, 4, 3, 1, 0, 4, 1, 0),
-    Shape("pixels_between_windows", 6, 4, 2, 2, 3, 0, 2, 1, 0),        # and a row after them
+    Shape("pixels_between_windows", 6, 4, 2, 2, 3, 0, 2, 1, 0),  # and a row after them
     Shape("minus_one", 7, 8, 2, 5, 2, 2, 2, 1, -1),
     Shape("kernel_over_the_map", 2, 3, 2, 5, 1, 3, 1, 1, -1),
-    Shape("more_reads_than_writes", 8, 8, 8, 1, 2, 0, 2, 8, 0),        # the last row unused
+    Shape("more_reads_than_writes", 8, 8, 8, 1, 2, 0, 2, 8, 0),  # the last row unused
     Shape("stride_two", 8, 8, 256, 3, 2, 1, 32, 1, -1),
     Shape("wide", 32, 32, 64, 3, 1, 1, 32, 1, -1),
     Shape("image", 32, 32, 3, 3, 1, 1, 3, 8, 0),
@@ -68,7 +68,11 @@ def node(shape):
 def maps(shape):
     size = (2, shape.height, shape.width, shape.channels)
     rng = np.random.default_rng(shape.height)
-    return rng.choice([-1, 1], size) if shape.bits == 1 else rng.integers(-(1 << shape.bits - 1), 1 << shape.bits - 1, size)
+    return (
+        rng.choice([-1, 1], size)
+        if shape.bits == 1
+        else rng.integers(-(1 << shape.bits - 1), 1 << shape.bits - 1, size)
+    )
 
 
 def elements(x, stream):
@@ -78,9 +82,13 @@ def elements(x, stream):
 def case(shape):
     given, (taken,), (made,) = node(shape), node(shape).op.inputs(), node(shape).op.outputs()
     call = call_of(given)
-    return Case(shape.name, instance(call.function, *call.parameters.values()),
-                inputs={"in": (elements(maps(shape), taken), shape.bits)},
-                outputs={"out": (made.parallel + made.masked, shape.bits)}, arguments=("in", "out"))
+    return Case(
+        shape.name,
+        instance(call.function, *call.parameters.values()),
+        inputs={"in": (elements(maps(shape), taken), shape.bits)},
+        outputs={"out": (made.parallel + made.masked, shape.bits)},
+        arguments=("in", "out"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +102,13 @@ def test_equals_evaluate(results, shape):
     assert np.array_equal(results[shape.name].outputs["out"], elements(op.evaluate(maps(shape)), op.outputs()[0]))
 
 
-@pytest.mark.parametrize("shape, message", [
-    (Shape("wide_beats", 4, 4, 4, 3, 1, 1, 8, 1, -1), "P / Taps must divide Channels"),
-    (Shape("wide_padding", 4, 4, 4, 3, 1, 3, 4, 1, -1), "Padding must be smaller than Kernel"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "shape, message",
+    [
+        (Shape("wide_beats", 4, 4, 4, 3, 1, 1, 8, 1, -1), "P / Taps must divide Channels"),
+        (Shape("wide_padding", 4, 4, 4, 3, 1, 3, 4, 1, -1), "Padding must be smaller than Kernel"),
+    ],
+)
 def test_refuses(shape, message, tmp_path):
     given = case(shape)
     given.inputs = {"in": (np.zeros((1, shape.p), int), shape.bits)}

@@ -26,7 +26,11 @@ ENGINES = {name: ALL[name] for name in NAMES}
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     cases = [engine.case() for engine in ENGINES.values()]
-    for source, shapes in ((test_int_conv, CONVOLUTIONS), (test_avg_pool, AVERAGES), (test_global_pool, GLOBAL_AVERAGES)):
+    for source, shapes in (
+        (test_int_conv, CONVOLUTIONS),
+        (test_avg_pool, AVERAGES),
+        (test_global_pool, GLOBAL_AVERAGES),
+    ):
         cases += [source.case(shape) for shape in shapes]
     return run_cases("xnor_popcount", cases, tmp_path_factory.mktemp("synthesis"), INCLUDES, PRELUDE)
 

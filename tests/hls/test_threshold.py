@@ -17,8 +17,10 @@ def thresholds(n, channels):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    cases = [activation_case(name, "threshold", random_sums(n, channels), pe, 1, thresholds=thresholds(n, channels))
-             for name, pe, channels, n in CASES]
+    cases = [
+        activation_case(name, "threshold", random_sums(n, channels), pe, 1, thresholds=thresholds(n, channels))
+        for name, pe, channels, n in CASES
+    ]
     return run_cases("threshold", cases, tmp_path_factory.mktemp("threshold"), DEFINITIONS)
 
 

@@ -17,8 +17,9 @@ from tests.graphs import GraphBuilder, random_images, small_network
 
 FRAMES = 10
 TARGET = {"build_id": "test", "part": "xc7z020clg400-1", "clock_mhz": 100}
-TCL_COMMANDS = ("open_project set_top add_files open_solution set_part create_clock csim_design csynth_design export_design "
-                "exit").split()  # fmt: skip
+TCL_COMMANDS = (
+    "open_project set_top add_files open_solution set_part create_clock csim_design csynth_design export_design exit"
+).split()
 
 
 @pytest.fixture(scope="module")
@@ -117,20 +118,27 @@ def test_flipped_bits_are_found(project, tmp_path):
         shutil.rmtree(copy)
 
 
-@pytest.mark.parametrize("name, layer, bit", [
-    ("src/tables/block1_xnor.hpp", "block1.xnor", 7), ("data/ddr_weights.bin", "block2.stationary", 1151),
-    ("data/ddr_weights.bin", "block3.stationary", 2048),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, layer, bit",
+    [
+        ("src/tables/block1_xnor.hpp", "block1.xnor", 7),
+        ("data/ddr_weights.bin", "block2.stationary", 1151),
+        ("data/ddr_weights.bin", "block3.stationary", 2048),
+    ],
+)
 def test_flipped_bit_names_its_layer(copy, name, layer, bit):
     (copy / name).write_bytes(flip_bit((copy / name).read_bytes(), bit))
     with pytest.raises(VerificationError, match=f"^layer {layer}: .*{name} is not what was emitted"):
         CsimAccelerator(copy)
 
 
-@pytest.mark.parametrize("name, tensor, edit", [
-    ("src/tables/block1_xnor.hpp", "block1.xnor.out", flip_first_word),
-    ("data/ddr_weights.bin", "block2.stationary.out", lambda data: flip_bit(data, 3)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, tensor, edit",
+    [
+        ("src/tables/block1_xnor.hpp", "block1.xnor.out", flip_first_word),
+        ("data/ddr_weights.bin", "block2.stationary.out", lambda data: flip_bit(data, 3)),
+    ],
+)
 def test_forged_checksum_shows_in_the_streams(copy, golden, name, tensor, edit):
     images, _, streams = golden
     forge(copy, name, edit)

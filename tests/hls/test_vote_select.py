@@ -21,9 +21,14 @@ def data(shape):
 
 def case(shape):
     votes, low, high = data(shape)
-    return Case(label(shape), instance("vote_select", *shape),
-                inputs={"in": (votes.reshape(-1, shape.p), 1)}, outputs={"out": (shape.p, shape.bits)},
-                tables={"low": ("int16_t", low), "high": ("int16_t", high)}, arguments=("in", "out", "low", "high"))
+    return Case(
+        label(shape),
+        instance("vote_select", *shape),
+        inputs={"in": (votes.reshape(-1, shape.p), 1)},
+        outputs={"out": (shape.p, shape.bits)},
+        tables={"low": ("int16_t", low), "high": ("int16_t", high)},
+        arguments=("in", "out", "low", "high"),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,29 @@ from .harness import run_cases
 
 
 def engine(name, height, width, channels, features, kernel, stride, padding, pe, simd, **attributes):
-    return Engine(name, "WeightStationary", {
-        "height": height, "width": width, "channels": channels, "features": features, "kernel": kernel, "stride": stride,
-        "padding": padding, "pe": pe, "simd": simd, "activation": "majority_vote", **attributes,
-    })  # fmt: skip
+    return Engine(
+        name,
+        "WeightStationary",
+        {
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "features": features,
+            "kernel": kernel,
+            "stride": stride,
+            "padding": padding,
+            "pe": pe,
+            "simd": simd,
+            "activation": "majority_vote",
+            **attributes,
+        },
+    )
 
 
 SCALE = {"activation": "popcount_scale"}
 ENGINES = [
-    engine("narrow_words", 1, 1, 8, 8, 1, 1, 0, 2, 4),           # 8-bit weight words out of 64-bit DDR words
-    engine("wide_words", 8, 8, 64, 4, 3, 2, 1, 2, 64),           # 128-bit weight words
+    engine("narrow_words", 1, 1, 8, 8, 1, 1, 0, 2, 4),  # 8-bit weight words out of 64-bit DDR words
+    engine("wide_words", 8, 8, 64, 4, 3, 2, 1, 2, 64),  # 128-bit weight words
     engine("even_kernel", 5, 6, 4, 16, 2, 2, 0, 16, 4, threshold=2),
     engine("minus_one", 5, 3, 8, 16, 3, 1, 1, 2, 8, pad_value=-1),
     engine("plus_one", 5, 3, 8, 16, 3, 1, 1, 2, 8, pad_value=1),

@@ -26,9 +26,13 @@ def elements(shape):
 
 
 def case(shape):
-    return Case(label(shape), instance("width_converter", *shape),
-                inputs={"in": (elements(shape).reshape(-1, shape.in_elements), shape.bits)},
-                outputs={"out": (shape.out_elements, shape.bits)}, arguments=("in", "out"))
+    return Case(
+        label(shape),
+        instance("width_converter", *shape),
+        inputs={"in": (elements(shape).reshape(-1, shape.in_elements), shape.bits)},
+        outputs={"out": (shape.out_elements, shape.bits)},
+        arguments=("in", "out"),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,20 @@ from .harness import run_cases
 
 
 def engine(name, inputs, features, pixels, pe, simd, **attributes):
-    return Engine(name, "XnorPopcount", {
-        "height": 1, "width": pixels, "channels": inputs, "features": features, "pe": pe, "simd": simd,
-        "activation": "majority_vote", **attributes,
-    })  # fmt: skip
+    return Engine(
+        name,
+        "XnorPopcount",
+        {
+            "height": 1,
+            "width": pixels,
+            "channels": inputs,
+            "features": features,
+            "pe": pe,
+            "simd": simd,
+            "activation": "majority_vote",
+            **attributes,
+        },
+    )
 
 
 def random_engine(seed):
@@ -22,11 +32,15 @@ def random_engine(seed):
     divisor = int(rng.choice([group for group in range(1, simd + 1) if simd % group == 0]))
     voters = [{"masked": 1}, {"masked": 0}, {"group": divisor}, {"group": simd * int(rng.integers(1, beats + 2))}]
     activations = [
-        {"threshold": int(rng.integers(-3, 4))}, {"activation": "threshold"},
-        {**SUM, "out_bits": (simd * beats).bit_length() + 1}, {**SCALE, "out_bits": 1 + seed % 32, "shift": seed},
-    ]  # fmt: skip
+        {"threshold": int(rng.integers(-3, 4))},
+        {"activation": "threshold"},
+        {**SUM, "out_bits": (simd * beats).bit_length() + 1},
+        {**SCALE, "out_bits": 1 + seed % 32, "shift": seed},
+    ]
     attributes = {**voters[seed % 4], **activations[rng.integers(4)], "group_threshold": int(rng.integers(-2, 4))}
-    return engine(f"random_{seed}", simd * beats, max(2, pe * passes), pixels, pe if pe * passes > 1 else 1, simd, **attributes)
+    return engine(
+        f"random_{seed}", simd * beats, max(2, pe * passes), pixels, pe if pe * passes > 1 else 1, simd, **attributes
+    )
 
 
 SCALE = {"activation": "popcount_scale"}
@@ -94,10 +108,14 @@ def test_simulates_fast(results, name):
     assert results[name].frames_per_second > 30
 
 
-@pytest.mark.parametrize("name, group, message", [
-    ("ties", 5, "Group must be a multiple or a divisor of Simd"), ("ties", 18, "Group must be a multiple or a divisor of Simd"),
-    ("masked", 4, "a group outside the map has no majority"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, group, message",
+    [
+        ("ties", 5, "Group must be a multiple or a divisor of Simd"),
+        ("ties", 18, "Group must be a multiple or a divisor of Simd"),
+        ("masked", 4, "a group outside the map has no majority"),
+    ],
+)
 def test_refuses_groups(name, group, message, tmp_path):
     case = ENGINES[NAMES.index(name)].case()
     case.function = case.function.replace(", 1, 0, flow", f", {group}, 0, flow")

@@ -8,7 +8,14 @@ import torch
 
 from brevitas_models import checkpoint
 from brevitas_models.card import model_card
-from brevitas_models.checkpoint import Accuracy, CheckpointError, Metadata, from_training_state, load_checkpoint, save_checkpoint
+from brevitas_models.checkpoint import (
+    Accuracy,
+    CheckpointError,
+    Metadata,
+    from_training_state,
+    load_checkpoint,
+    save_checkpoint,
+)
 from brevitas_models.config import STRATEGIES, NetworkConfig
 from brevitas_models.errors import ModelError
 from brevitas_models.zoo import FOLDER, available, bundled, checkpoint_name
@@ -18,9 +25,15 @@ from .networks import lived_in
 
 def metadata(network) -> Metadata:
     return Metadata(
-        network=network.config, data="CIFAR-10 (JPEG)", command="flow train", epochs=3, epochs_planned=10, seed=1, seconds=4321.0,
+        network=network.config,
+        data="CIFAR-10 (JPEG)",
+        command="flow train",
+        epochs=3,
+        epochs_planned=10,
+        seed=1,
+        seconds=4321.0,
         accuracy=Accuracy(top1=71.25, top5=97.5, images=10_000, data="CIFAR-10 (JPEG)"),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -139,11 +152,28 @@ def test_training_state_that_is_none(tmp_path):
 def test_model_card_tells_all(small):
     read = load_checkpoint(small[1])[1]
     card = model_card(read)
-    for text in ("CIFAR-10 (JPEG)", "`flow train`", "3 of 10: **an unfinished run**", "1 h 12 min", "top-1 71.25 %", "10,000", read.weights_sha256):
+    for text in (
+        "CIFAR-10 (JPEG)",
+        "`flow train`",
+        "3 of 10: **an unfinished run**",
+        "1 h 12 min",
+        "top-1 71.25 %",
+        "10,000",
+        read.weights_sha256,
+    ):
         assert text in card
     assert "unfinished" not in model_card(read.model_copy(update={"epochs": 10}))
-    other = read.model_copy(update={"network": read.network.model_copy(update={"voter": "maj3"}), "earlier": ["2 epochs of flow train --lr 1"]})
-    assert "voter" not in card and ", voter maj3 |" in model_card(other) and ", after 2 epochs of flow train --lr 1 |" in model_card(other)
+    other = read.model_copy(
+        update={
+            "network": read.network.model_copy(update={"voter": "maj3"}),
+            "earlier": ["2 epochs of flow train --lr 1"],
+        }
+    )
+    assert (
+        "voter" not in card
+        and ", voter maj3 |" in model_card(other)
+        and ", after 2 epochs of flow train --lr 1 |" in model_card(other)
+    )
 
 
 @pytest.mark.parametrize("name", available())

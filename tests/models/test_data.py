@@ -24,11 +24,15 @@ def own_cache(tmp_path, monkeypatch):
 def planes() -> tuple[np.ndarray, np.ndarray]:
     """A test set: planes uint8 [10000, 3072] as the official files hold them, labels uint8 [10000]."""
     rng = np.random.default_rng(0)
-    return np.tile(rng.integers(0, 256, (100, 3072), dtype=np.uint8), (100, 1)), np.resize(np.arange(10, dtype=np.uint8), TEST)
+    return np.tile(rng.integers(0, 256, (100, 3072), dtype=np.uint8), (100, 1)), np.resize(
+        np.arange(10, dtype=np.uint8), TEST
+    )
 
 
 def python_batch(planes, labels) -> bytes:
-    return pickle.dumps({b"batch_label": b"x", b"labels": labels.tolist(), b"data": planes, b"filenames": []}, protocol=2)
+    return pickle.dumps(
+        {b"batch_label": b"x", b"labels": labels.tolist(), b"data": planes, b"filenames": []}, protocol=2
+    )
 
 
 def binary_batch(planes, labels) -> bytes:
@@ -43,7 +47,9 @@ def check(found: ImageSet, planes, labels, source="CIFAR-10 (original)"):
 
 def hundred_python(planes, labels) -> bytes:
     coarse = (labels // 5).tolist()
-    return pickle.dumps({b"data": planes, b"fine_labels": labels.tolist(), b"coarse_labels": coarse, b"filenames": []}, protocol=2)
+    return pickle.dumps(
+        {b"data": planes, b"fine_labels": labels.tolist(), b"coarse_labels": coarse, b"filenames": []}, protocol=2
+    )
 
 
 def hundred_binary(planes, labels) -> bytes:
@@ -80,7 +86,10 @@ def test_cifar_100(folder, form, planes, tmp_path, monkeypatch):
             load_cifar(place, "test")
 
 
-FORMATS = {"cifar-10-batches-py": ("test_batch", python_batch), "cifar-10-batches-bin": ("test_batch.bin", binary_batch)}
+FORMATS = {
+    "cifar-10-batches-py": ("test_batch", python_batch),
+    "cifar-10-batches-bin": ("test_batch.bin", binary_batch),
+}
 ARCHIVES = {"cifar-10-python.tar.gz": "cifar-10-batches-py", "cifar-10-binary.tar.gz": "cifar-10-batches-bin"}
 
 
@@ -171,7 +180,18 @@ class Hostile:
         b"not a pickle",
         b"",
     ],
-    ids=["hostile", "no-labels", "list", "short-rows", "label-99", "label-minus-1", "empty", "uneven", "noise", "nothing"],
+    ids=[
+        "hostile",
+        "no-labels",
+        "list",
+        "short-rows",
+        "label-99",
+        "label-minus-1",
+        "empty",
+        "uneven",
+        "noise",
+        "nothing",
+    ],
 )
 def test_bad_python_batches_are_refused(batch, tmp_path):
     (tmp_path / "test_batch").write_bytes(batch)

@@ -43,7 +43,11 @@ def test_only_standard_quantizers_are_exported(exported):
     assert {node.domain for node in graph.graph.node if "Quant" in node.op_type} == {"qonnx.custom_op.general"}
     assert not types & {"BatchNormalization", "Div"}
     # a sign a block and, with votes, a vote a block; its weight too, unless constants were folded
-    activations = [node for node in graph.graph.node if node.op_type == "BipolarQuant" and graph.get_initializer(node.input[0]) is None]
+    activations = [
+        node
+        for node in graph.graph.node
+        if node.op_type == "BipolarQuant" and graph.get_initializer(node.input[0]) is None
+    ]
     assert len(activations) == 16 * (1 if network.config.strategy == "none" else 2)
 
 

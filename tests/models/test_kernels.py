@@ -50,7 +50,15 @@ def seed():
 @pytest.mark.parametrize("pad", [-1.0, 0.0, 1.0])
 @pytest.mark.parametrize(
     ("n", "c", "o", "h", "w"),
-    [(1, 16, 16, 1, 1), (5, 80, 32, 2, 3), (7, 16, 144, 1, 2), (40, 512, 16, 3, 3), (2, 32, 48, 6, 9), (3, 16, 32, 4, 8), (9, 512, 16, 3, 5)],
+    [
+        (1, 16, 16, 1, 1),
+        (5, 80, 32, 2, 3),
+        (7, 16, 144, 1, 2),
+        (40, 512, 16, 3, 3),
+        (2, 32, 48, 6, 9),
+        (3, 16, 32, 4, 8),
+        (9, 512, 16, 3, 5),
+    ],
 )
 def test_convolution(n, c, o, h, w, pad, stride):
     x, weight = signs(n, c, h, w), signs(o, c, 3, 3)
@@ -63,7 +71,9 @@ def test_convolution(n, c, o, h, w, pad, stride):
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("pad", [-1.0, 1.0])
-@pytest.mark.parametrize(("n", "c", "o", "h", "w"), [(1, 16, 16, 1, 1), (5, 80, 32, 2, 3), (2, 32, 48, 6, 9), (3, 16, 32, 12, 8)])
+@pytest.mark.parametrize(
+    ("n", "c", "o", "h", "w"), [(1, 16, 16, 1, 1), (5, 80, 32, 2, 3), (2, 32, 48, 6, 9), (3, 16, 32, 12, 8)]
+)
 def test_majorities_of_three(n, c, o, h, w, pad, stride):
     x, weight = signs(n, c, h, w), signs(o, c, 3, 3)
     found = gradients(lambda x, weight: maj3_sums(x, weight, pad, stride), x, weight)
@@ -77,7 +87,9 @@ def test_majorities_of_three(n, c, o, h, w, pad, stride):
 def test_convolution_of_the_largest_sums_is_exact(weights):
     weight = weights(32, 1024, 3, 3)
     for x in (torch.ones(1, 1024, 12, 12), weight[:1].repeat(1, 1, 4, 4), -weight[1:2].repeat(1, 1, 4, 4)):
-        assert torch.equal(conv3x3(last(x), weight, 1.0), F.conv2d(F.pad(x, (1,) * 4, value=1.0).double(), weight.double()).float())
+        assert torch.equal(
+            conv3x3(last(x), weight, 1.0), F.conv2d(F.pad(x, (1,) * 4, value=1.0).double(), weight.double()).float()
+        )
 
 
 @pytest.mark.parametrize("size", [(16, 16), (16, 80), (112, 48)], ids=str)
@@ -94,7 +106,10 @@ def test_convolution_in_blocks(size):
 
 def test_moments():
     x = last(torch.randn(9, 48, 7, 5) * 3 + 40)
-    found, wanted = (gradients(lambda x: torch.cat(f(x)), x) for f in (var_mean, lambda x: torch.var_mean(x, (0, 2, 3), unbiased=False)))
+    found, wanted = (
+        gradients(lambda x: torch.cat(f(x)), x)
+        for f in (var_mean, lambda x: torch.var_mean(x, (0, 2, 3), unbiased=False))
+    )
     for a, b in zip(found, wanted):
         assert_close(a, b, 1e-5)
 
@@ -141,7 +156,9 @@ def trained(made, x, monkeypatch, by_kernels):
         if by_kernels:
             call = kernels.call
             for module in ("block_tail", "conv3x3", "shifted_sign", "fixed_point", "group_sums", "moments"):
-                patch.setattr(f"brevitas_models.kernels.{module}.call", lambda name, *a: (calls.append(name), call(name, *a)))
+                patch.setattr(
+                    f"brevitas_models.kernels.{module}.call", lambda name, *a: (calls.append(name), call(name, *a))
+                )
         else:
             patch.setattr(kernels, "usable", lambda *_: False)
         y, *grad_x = gradients(made, x)
@@ -150,8 +167,15 @@ def trained(made, x, monkeypatch, by_kernels):
     assert ("group_sums_back" in calls) == (by_kernels and grouped)
     plain = any(isinstance(module, BinaryBlock) and module.stride == 1 for module in made.modules())
     assert ("conv_backward" in calls) == (by_kernels and plain and not grouped)
-    found = {"output": y, "input": grad_x[0], **{name: p.grad for name, p in made.named_parameters()}, **dict(made.named_buffers())}
-    return {name: value for name, value in found.items() if value is not None and not name.endswith("num_batches_tracked")}
+    found = {
+        "output": y,
+        "input": grad_x[0],
+        **{name: p.grad for name, p in made.named_parameters()},
+        **dict(made.named_buffers()),
+    }
+    return {
+        name: value for name, value in found.items() if value is not None and not name.endswith("num_batches_tracked")
+    }
 
 
 @pytest.mark.parametrize("fields", BLOCKS, ids=lambda fields: "-".join(map(str, fields.values())))
@@ -213,7 +237,12 @@ def test_without_a_compiler(monkeypatch, tmp_path):
 
 def test_names_of_the_kernels():
     """What Python calls is there."""
-    used = {word.split('"')[1] for path in kernels.FOLDER.glob("*.py") for word in path.read_text().split("call(")[1:] if word[0] == '"'}
+    used = {
+        word.split('"')[1]
+        for path in kernels.FOLDER.glob("*.py")
+        for word in path.read_text().split("call(")[1:]
+        if word[0] == '"'
+    }
     assert len(used) > 10
     for name in used:
         assert getattr(kernels.library(), name)

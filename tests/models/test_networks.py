@@ -58,7 +58,9 @@ def test_folded_convolution_is_integer(pixels):
     with torch.no_grad():
         x = network.image_quant(pixels)
         weight = stem.folded(stem.norm.running_mean, stem.norm.running_var)[0]
-        grid = float(stem.conv.weight_quant(stem.folded(stem.norm.running_mean, stem.norm.running_var)[2]).scale) * 2.0**-7
+        grid = (
+            float(stem.conv.weight_quant(stem.folded(stem.norm.running_mean, stem.norm.running_var)[2]).scale) * 2.0**-7
+        )
         accumulators = stem(x) / grid
     assert torch.equal(accumulators, accumulators.round())
     assert weight.abs().max() / (grid * 2**7) <= 127

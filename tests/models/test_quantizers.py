@@ -22,7 +22,14 @@ from brevitas_models.quantizers import (
 
 finite = hnp.arrays(np.float32, hnp.array_shapes(max_dims=2), elements=st.floats(-1e4, 1e4, width=32))
 SUMS = torch.tensor([-30.0, 10, 10, -10, 0, 20, 10, 0])  # their mean square is 212.5
-SPANS = {"rms": 1.3 * 212.5**0.5, "c+alpha": 17, "c*k2+alpha": 145, "c*alpha": 16, "c*k2*alpha": 144, "minmax": 144}  # 16 channels, 3x3, alpha = 1
+SPANS = {
+    "rms": 1.3 * 212.5**0.5,
+    "c+alpha": 17,
+    "c*k2+alpha": 145,
+    "c*alpha": 16,
+    "c*k2*alpha": 144,
+    "minmax": 144,
+}  # 16 channels, 3x3, alpha = 1
 
 
 def divisor(vote: PopBinVote, s: torch.Tensor = SUMS) -> float:
@@ -159,7 +166,9 @@ def test_brevitas_layer_uses_the_vote():
     layer = QuantIdentity(act_quant=MajorityVote, channels=8, kernel=3, division="c*alpha", train_alpha=True)
     s = torch.arange(-72.0, 73.0, 2.0)
     assert torch.equal(torch.as_tensor(layer(s)), bipolar(s))
-    assert [name for name, _ in layer.named_parameters()] == ["act_quant.fused_activation_quant_proxy.tensor_quant.log_alpha"]
+    assert [name for name, _ in layer.named_parameters()] == [
+        "act_quant.fused_activation_quant_proxy.tensor_quant.log_alpha"
+    ]
 
 
 def test_approx_sign_gradient_at_its_corners():

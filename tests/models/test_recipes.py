@@ -17,7 +17,10 @@ def test_every_row_can_be_run(name, length):
     assert network.strategy == recipe.network.strategy and name.startswith(network.model)
     assert network.width == (recipes.lengths()[length].width or 64)
     if recipe.part:
-        assert (train.epochs, train.resolutions) == ({"short": 1, "day": 5, "source": recipe.epochs // 4}[length], ((0.0, 32),))
+        assert (train.epochs, train.resolutions) == (
+            {"short": 1, "day": 5, "source": recipe.epochs // 4}[length],
+            ((0.0, 32),),
+        )
     elif length == "source" and network.strategy != "ptq":
         assert train.batch == 512 and train.epochs == {"reactnet18": 128, "bireal18": 256, "twin18": 128}[network.model]
 
@@ -25,7 +28,9 @@ def test_every_row_can_be_run(name, length):
 def test_rows_of_a_length_share_all_but_the_network():
     own = {"label_smoothing": 0.0, "votes_from": 0.0, "distillation": 0.0, "branch_scale": 0.25, "window": (1.3, 1.3)}
     for length in ("short", "day"):
-        schedules = {configs(name, length)[1].model_copy(update=own) for name in recipes.names() if not load_recipe(name).part}
+        schedules = {
+            configs(name, length)[1].model_copy(update=own) for name in recipes.names() if not load_recipe(name).part
+        }
         assert len(schedules) == 1
 
 
@@ -81,7 +86,10 @@ GOOD = "title: a row\nnetwork: {model: reactnet18, strategy: qat}\n"
         (GOOD.replace("qat", "ptq") + "start: reactnet18-none\nepochs: 3", "trains nothing"),
         (GOOD.replace("qat", "best"), "network.strategy: .*'none', 'ptq', 'simple-qat' or 'qat'"),
         (GOOD.replace("}", ", widht: 3}"), "network.widht: .*Extra"),
-        (GOOD.replace("reactnet18", "twin18"), "twin18 is a float network, a teacher: it has a width and classes, and strategy none"),
+        (
+            GOOD.replace("reactnet18", "twin18"),
+            "twin18 is a float network, a teacher: it has a width and classes, and strategy none",
+        ),
         ("title: a: b", "recipe x is no YAML"),
         ("- 3", "recipe x is no mapping"),
         ("", "recipe x is no mapping"),

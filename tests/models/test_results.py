@@ -11,7 +11,17 @@ from brevitas_models import recipes
 from brevitas_models.checkpoint import Metadata, load_checkpoint
 from brevitas_models.metrics import Accuracy
 from brevitas_models.recipes import configs
-from brevitas_models.results import FOLDER, FORMATS, MISSING, Result, ResultError, load_results, result_path, table, write_result
+from brevitas_models.results import (
+    FOLDER,
+    FORMATS,
+    MISSING,
+    Result,
+    ResultError,
+    load_results,
+    result_path,
+    table,
+    write_result,
+)
 from brevitas_models.zoo import FOLDER as ZOO
 
 
@@ -19,9 +29,26 @@ def result(recipe="reactnet18-qat", length="short", top1=55.25, images=10_000, c
     network, train = configs(recipe, length)
     network = network.model_copy(update={"classes": classes})
     accuracy = Accuracy(top1=top1, top5=94.5, images=images, data="CIFAR-10 (JPEG)")
-    metadata = Metadata(network=network, data="CIFAR-10 (JPEG)", command="flow train", epochs=6, epochs_planned=6, seed=seed, seconds=5000,
-                        device="a processor", accuracy=accuracy, weights_sha256="0" * 64)  # fmt: skip
-    return Result(recipe=recipe, length=length, command="flow train --recipe", network=metadata, train=train, torch=torch.__version__)
+    metadata = Metadata(
+        network=network,
+        data="CIFAR-10 (JPEG)",
+        command="flow train",
+        epochs=6,
+        epochs_planned=6,
+        seed=seed,
+        seconds=5000,
+        device="a processor",
+        accuracy=accuracy,
+        weights_sha256="0" * 64,
+    )
+    return Result(
+        recipe=recipe,
+        length=length,
+        command="flow train --recipe",
+        network=metadata,
+        train=train,
+        torch=torch.__version__,
+    )
 
 
 def test_written_and_read(tmp_path):
@@ -32,7 +59,9 @@ def test_written_and_read(tmp_path):
     made = (result(), result("bireal18-none", "day", 80), hundred)
     assert load_results(tmp_path) == {one.key: one for one in made} and len({one.key for one in made}) == 3
     rows = table(load_results(tmp_path))
-    lengths = [row["length"] for row in rows]  # all recipes at the common length, only what was run at another; CIFAR-100 comes last
+    lengths = [
+        row["length"] for row in rows
+    ]  # all recipes at the common length, only what was run at another; CIFAR-100 comes last
     assert lengths == ["short"] * len(recipes.names()) + ["day"] + ["short"] * len(recipes.names())
     assert [row["source top-1"] for row in rows if row["recipe"] == "reactnet18-qat"] == ["92.51", ""]
     assert not list(tmp_path.glob("*.part"))
@@ -59,7 +88,9 @@ def test_damage_is_told(tmp_path):
 def test_table(tmp_path):
     write_result(tmp_path, result())
     rows = table(load_results(tmp_path))
-    assert [row["recipe"] for row in rows][:4] == [f"reactnet18-{name}" for name in ("none", "ptq", "simple-qat", "qat")]
+    assert [row["recipe"] for row in rows][:4] == [
+        f"reactnet18-{name}" for name in ("none", "ptq", "simple-qat", "qat")
+    ]
     assert {row["recipe"] for row in rows} == set(recipes.names()) and {row["length"] for row in rows} == {"short"}
     row = rows[3]
     assert (row["top-1"], row["top-5"], row["width"]) == ("55.25", "94.50", "16")
@@ -93,7 +124,9 @@ def test_formats(tmp_path):
     assert list(csv.DictReader(FORMATS["csv"](rows).splitlines())) == rows
     lines = FORMATS["markdown"](rows).splitlines()
     assert len(lines) == len(rows) + 2 and len({line.count("|") for line in lines}) == 1
-    assert lines[5].startswith("| ReActNet-18, votes, D = c*alpha | reactnet18-qat | short | 16 | 55.25 | 94.50 | 92.51 | 99.64 |")
+    assert lines[5].startswith(
+        "| ReActNet-18, votes, D = c*alpha | reactnet18-qat | short | 16 | 55.25 | 94.50 | 92.51 | 99.64 |"
+    )
 
 
 def test_results_that_ship():
@@ -103,7 +136,9 @@ def test_results_that_ship():
     for (recipe, length, classes, seed), made in stored.items():
         network, train = configs(recipe, length)
         assert made.network.network == network.model_copy(update={"classes": classes})
-        assert made.train == train.model_copy(update={"seed": seed}) or (made.train is None and network.strategy == "ptq")
+        assert made.train == train.model_copy(update={"seed": seed}) or (
+            made.train is None and network.strategy == "ptq"
+        )
         assert made.network.finished and made.accuracy.images == 10_000
     trained = [made.network for made in stored.values()]
     for path in ZOO.glob("*.popbin"):
@@ -114,4 +149,6 @@ def test_results_that_ship():
 
 def test_the_table_of_the_docs_is_the_stored_one():
     path = Path(__file__).parents[2] / "docs" / "accuracy_table.md"
-    assert path.read_text() == FORMATS["markdown"](table(load_results(FOLDER))), f"flow table --output {path} writes it again"
+    assert path.read_text() == FORMATS["markdown"](table(load_results(FOLDER))), (
+        f"flow table --output {path} writes it again"
+    )

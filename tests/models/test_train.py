@@ -24,7 +24,9 @@ def config(**fields) -> TrainConfig:
 
 
 def trainer(samples, folder, network=NETWORK, save_seconds=300.0, **fields) -> Trainer:
-    return Trainer(network, config(**fields), samples.spread(256), samples.spread(64), folder, save_seconds=save_seconds)
+    return Trainer(
+        network, config(**fields), samples.spread(256), samples.spread(64), folder, save_seconds=save_seconds
+    )
 
 
 class Stop(Exception):
@@ -193,7 +195,9 @@ def test_start_from_another_strategy(samples, tmp_path):
         votes.start_from(trainer(samples, tmp_path / "w8", network=NetworkConfig(width=8)).model, "wide.popbin")
 
 
-@pytest.mark.parametrize("fields", [{"shortcut": "duplicate"}, {"shortcut": "binary"}, {"voter": "maj3"}, {"voter": "sample(2)"}], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{"shortcut": "duplicate"}, {"shortcut": "binary"}, {"voter": "maj3"}, {"voter": "sample(2)"}], ids=str
+)
 def test_start_from_another_voter_or_shortcut(samples, tmp_path, fields):
     """What both have is taken, and a network of another model is refused."""
     first = trainer(samples, tmp_path / "first").model
@@ -203,16 +207,24 @@ def test_start_from_another_voter_or_shortcut(samples, tmp_path, fields):
     ratio = 2 if "sample(2)" in fields.values() else 1
     assert torch.equal(other.model.blocks[5].conv.weight, first.blocks[5].conv.weight[:, ::ratio])
     assert torch.equal(other.model.classifier.weight, first.classifier.weight)
-    strange = [name for name in own if name not in first.state_dict() and not torch.equal(own[name], other.model.state_dict()[name])]
+    strange = [
+        name
+        for name in own
+        if name not in first.state_dict() and not torch.equal(own[name], other.model.state_dict()[name])
+    ]
     assert strange == []
     with pytest.raises(TrainError, match="is another network"):
-        trainer(samples, tmp_path / "react", network=NetworkConfig(model="reactnet18", width=4)).start_from(first, "first.popbin")
+        trainer(samples, tmp_path / "react", network=NetworkConfig(model="reactnet18", width=4)).start_from(
+            first, "first.popbin"
+        )
 
 
 LATE = {"votes_from": 0.4}  # of 16 steps: from step 7 on
 
 
-@pytest.mark.parametrize("fields", [{}, {"voter": "maj3"}, {"threshold": "learned"}, {"model": "reactnet18", "width": 16}], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{}, {"voter": "maj3"}, {"threshold": "learned"}, {"model": "reactnet18", "width": 16}], ids=str
+)
 def test_votes_that_begin_late(samples, tmp_path, fields):
     """Until then it is the run of strategy none, bit for bit, and can be taken over from that; a kill does not matter."""
     network = NetworkConfig(**{"width": 4, **fields})
@@ -258,7 +270,9 @@ def test_a_window_that_narrows(samples, tmp_path, width):
     fields = {"window": (3.0, 0.75)}
     whole, seen = trainer(samples, tmp_path / "whole", network, **fields), []
     votes = [module for module in whole.model.modules() if isinstance(module, PopBinVote)]
-    whole.run(lambda line: seen.append([float(vote.window) for vote in votes]) if "step" in line else None, report_every=1)
+    whole.run(
+        lambda line: seen.append([float(vote.window) for vote in votes]) if "step" in line else None, report_every=1
+    )
     expected = 3.0 * 0.25 ** (np.arange(16) / 16)
     np.testing.assert_allclose(np.array(seen), np.repeat(expected[:, None], 16, 1), rtol=1e-6)
 
@@ -272,9 +286,16 @@ def test_a_window_that_narrows(samples, tmp_path, width):
 def test_only_the_same_run_is_taken_over(samples, tmp_path):
     trunk = trainer(samples, tmp_path / "none", NETWORK.model_copy(update={"strategy": "none"}), **LATE)
     trunk.run(lambda line: None)
-    cases = [(NETWORK, {}, True), (NETWORK, {"votes_from": 0.5}, False), (NETWORK, {"votes_from": 0}, False), (NETWORK, {"seed": 2}, False),
-             (NETWORK, {"lr": 1e-3}, False), (NetworkConfig(width=8), {}, False), (NetworkConfig(width=4, padding="zero"), {}, False),
-             (NetworkConfig(width=4, voter="sample(2)"), {}, False)]  # fmt: skip
+    cases = [
+        (NETWORK, {}, True),
+        (NETWORK, {"votes_from": 0.5}, False),
+        (NETWORK, {"votes_from": 0}, False),
+        (NETWORK, {"seed": 2}, False),
+        (NETWORK, {"lr": 1e-3}, False),
+        (NetworkConfig(width=8), {}, False),
+        (NetworkConfig(width=4, padding="zero"), {}, False),
+        (NetworkConfig(width=4, voter="sample(2)"), {}, False),
+    ]
     for index, (network, fields, fits) in enumerate(cases):
         run = trainer(samples, tmp_path / str(index), network, **{**LATE, **fields})
         assert run.branch_from(trunk.trunk_file) == fits, (network, fields)
@@ -283,7 +304,10 @@ def test_only_the_same_run_is_taken_over(samples, tmp_path):
 
 
 def test_dense_layers_take_whole_images_only(samples, tmp_path):
-    network, config = NetworkConfig(model="bnn_cifar10", strategy="none", width=4), TrainConfig(resolutions=((0.0, 16), (0.5, 32)))
+    network, config = (
+        NetworkConfig(model="bnn_cifar10", strategy="none", width=4),
+        TrainConfig(resolutions=((0.0, 16), (0.5, 32))),
+    )
     with pytest.raises(TrainError, match="resolutions of 16"):
         Trainer(network, config, samples, samples, tmp_path)
 
@@ -323,7 +347,9 @@ def test_out_of_memory_says_what_fits(samples, tmp_path, monkeypatch):
 
     monkeypatch.setattr(run.model, "forward", small_memory)
     for most, message in ((20, "--batch 16 fits"), (1, "not even one of 2 fits")):
-        with pytest.raises(TrainError, match=f"a batch of 32 images of 16 pixels does not fit into the memory of cpu: {message}"):
+        with pytest.raises(
+            TrainError, match=f"a batch of 32 images of 16 pixels does not fit into the memory of cpu: {message}"
+        ):
             run.run(lambda line: None)
     assert not run.state_file.exists()
 
@@ -339,7 +365,10 @@ def test_smoothed_labels_have_another_loss(samples, tmp_path):
 
 @pytest.fixture(scope="module")
 def teacher(samples, tmp_path_factory):
-    twin, schedule = NetworkConfig(model="twin18", strategy="none", width=4), {"epochs": 12, "lr": 1e-2, "resolutions": ((0.0, 32),)}
+    twin, schedule = (
+        NetworkConfig(model="twin18", strategy="none", width=4),
+        {"epochs": 12, "lr": 1e-2, "resolutions": ((0.0, 32),)},
+    )
     run = trainer(samples, tmp_path_factory.mktemp("twin"), twin, **schedule)
     run.run(lambda line: None)
     return run
@@ -370,8 +399,17 @@ def test_learning_from_a_teacher(samples, tmp_path, teacher):
         Trainer(NETWORK, settings, blank, blank, tmp_path / "whole", teacher=(teacher.model, "other.popbin")).resume()
     for fields in ({"config": config()}, {"teacher": None}):
         with pytest.raises(TrainError, match="give --teacher and --distillation, or neither"):
-            Trainer(**{"network": NETWORK, "config": settings, "train": blank, "test": blank, "folder": tmp_path / "x",
-                       "teacher": learned_from, **fields})  # fmt: skip
+            Trainer(
+                **{
+                    "network": NETWORK,
+                    "config": settings,
+                    "train": blank,
+                    "test": blank,
+                    "folder": tmp_path / "x",
+                    "teacher": learned_from,
+                    **fields,
+                }
+            )
 
 
 def test_the_distance_of_answers():
@@ -388,5 +426,7 @@ def test_accuracy_is_of_a_finished_run(samples, tmp_path):
         run.measured()
     run.run(lambda line: None)
     measured = run.measured()
-    assert (round(measured.top1, 2), round(measured.top5, 2)) == tuple(round(x, 2) for x in accuracy(run.model, samples.spread(64)))
+    assert (round(measured.top1, 2), round(measured.top5, 2)) == tuple(
+        round(x, 2) for x in accuracy(run.model, samples.spread(64))
+    )
     assert measured.images == 64

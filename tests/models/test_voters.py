@@ -27,7 +27,9 @@ def test_text_forms(text, fields):
     assert {name: getattr(voter, name) for name in fields} == fields
 
 
-@pytest.mark.parametrize("text", ["", "best", "hierarchical", "hierarchical(1)", "maj3(3)", "sample(2,-+)", "hierarchical(9,*)", "exact()"])
+@pytest.mark.parametrize(
+    "text", ["", "best", "hierarchical", "hierarchical(1)", "maj3(3)", "sample(2,-+)", "hierarchical(9,*)", "exact()"]
+)
 def test_other_texts_are_refused(text):
     with pytest.raises(ValueError, match="voter"):
         parse_voter(text)
@@ -50,7 +52,9 @@ def explicit(bits, weight, stride, voter):
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("text", ["maj3", "hierarchical(9,+-)", "hierarchical(4,-+)", "hierarchical(16,--)", "hierarchical(28)"])
+@pytest.mark.parametrize(
+    "text", ["maj3", "hierarchical(9,+-)", "hierarchical(4,-+)", "hierarchical(16,--)", "hierarchical(28)"]
+)
 def test_sums_vote_as_the_groups_do(text, stride):
     torch.manual_seed(stride)
     voter = parse_voter(text)

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from flow.ops.base import Stream
 from tests.ops.nodes import hardware_op, random_signs
 
-SHAPES = st.tuples(st.integers(1, 2), st.integers(1, 4), st.integers(1, 4), st.integers(1, 5))  # N, output rows and columns, C
+SHAPES = st.tuples(
+    st.integers(1, 2), st.integers(1, 4), st.integers(1, 4), st.integers(1, 5)
+)  # N, output rows and columns, C
 
 
 @settings(max_examples=40, deadline=None)

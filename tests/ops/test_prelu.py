@@ -36,8 +36,16 @@ SHAPES = [
 
 def prelu(shape: Shape) -> HardwareOp:
     """On maps of 6 x 10 pixels."""
-    return hardware_op("PReLU", height=6, width=10, channels=shape.channels, p=shape.p, bits=shape.bits, shift=shape.shift,
-                       out_bits=shape.out_bits)  # fmt: skip
+    return hardware_op(
+        "PReLU",
+        height=6,
+        width=10,
+        channels=shape.channels,
+        p=shape.p,
+        bits=shape.bits,
+        shift=shape.shift,
+        out_bits=shape.out_bits,
+    )
 
 
 def constants(shape: Shape) -> tuple[np.ndarray, ...]:
@@ -82,7 +90,14 @@ def test_equals_integers(shape):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 4), st.integers(2, 16), st.integers(2, 20), st.integers(1, 32), st.integers(1, 48), st.integers(0, 40))
+@given(
+    st.integers(1, 4),
+    st.integers(2, 16),
+    st.integers(2, 20),
+    st.integers(1, 32),
+    st.integers(1, 48),
+    st.integers(0, 40),
+)
 def test_equals_integers_on_any_widths(channels, bits, out_bits, multiplier_bits, offset_bits, shift):
     shape = Shape(max(3, channels), 1, bits, out_bits, multiplier_bits, offset_bits, shift)
     check(shape, elements(shape)[:1, :1], constants(shape))

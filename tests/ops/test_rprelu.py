@@ -30,7 +30,8 @@ def test_equals_loops(bits, shape, channels, seed):
 
 
 @pytest.mark.parametrize(
-    ("x", "slope", "expected"), [(-1, 3, -1), (-8, 3, -1), (-9, 3, -2), (-128, 7, -1), (-5, 0, -5), (0, 7, 0), (7, 3, 7)]
+    ("x", "slope", "expected"),
+    [(-1, 3, -1), (-8, 3, -1), (-9, 3, -2), (-128, 7, -1), (-5, 0, -5), (0, 7, 0), (7, 3, 7)],
 )
 def test_the_slope_rounds_down(x, slope, expected):
     zero = np.array([0])

@@ -13,8 +13,19 @@ WEIGHT_AXES = {"tap": (0, 2, 3, 1), "row": (0, 2, 1, 3), "channel": (0, 1, 2, 3)
 
 
 def sliding_window(order="tap", p=1, height=5, width=6, channels=4, bits=8, kernel=3, stride=1, padding=1, pad_value=0):
-    return hardware_op("SlidingWindow", height=height, width=width, channels=channels, bits=bits, p=p, kernel=kernel,
-                       stride=stride, padding=padding, pad_value=pad_value, order=order)  # fmt: skip
+    return hardware_op(
+        "SlidingWindow",
+        height=height,
+        width=width,
+        channels=channels,
+        bits=bits,
+        p=p,
+        kernel=kernel,
+        stride=stride,
+        padding=padding,
+        pad_value=pad_value,
+        order=order,
+    )
 
 
 @pytest.mark.parametrize("order", ORDERS)

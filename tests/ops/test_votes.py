@@ -40,7 +40,9 @@ def drawn(shape, seed, masked=False):
 def test_majority_vote(shape, seed, threshold, masked):
     windows, weights = drawn(shape, seed, masked)
     expected = [[vote(s, threshold) for s in row] for row in sums_of(windows, weights)]
-    np.testing.assert_array_equal(activated(windows, weights, activation="majority_vote", threshold=threshold), expected)
+    np.testing.assert_array_equal(
+        activated(windows, weights, activation="majority_vote", threshold=threshold), expected
+    )
 
 
 def test_a_tie_votes_plus_one():
@@ -113,7 +115,9 @@ def test_group_votes(shape, seed, group, threshold):
 def test_groups_of_three_are_medians(groups, seed, threshold):
     windows, weights = drawn((3, 2, 3 * groups), seed)
     products = windows[:, None] * weights
-    medians = [[sum(sorted(row[i : i + 3])[1] for i in range(0, len(row), 3)) for row in pixel] for pixel in products.tolist()]
+    medians = [
+        [sum(sorted(row[i : i + 3])[1] for i in range(0, len(row), 3)) for row in pixel] for pixel in products.tolist()
+    ]
     np.testing.assert_array_equal(group_votes(windows, weights, 3, threshold), medians)
 
 

@@ -24,7 +24,13 @@ class Geometry(Window):
 
 
 GEOMETRIES = st.builds(
-    Geometry, st.integers(3, 7), st.integers(3, 7), st.integers(1, 3), st.integers(1, 3), st.integers(0, 2), st.integers(-1, 1)
+    Geometry,
+    st.integers(3, 7),
+    st.integers(3, 7),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(0, 2),
+    st.integers(-1, 1),
 )
 CHANNELS = st.integers(1, 4)
 
@@ -64,7 +70,9 @@ def test_equals_loops(g, channels, order):
 @given(GEOMETRIES, CHANNELS)
 def test_channel_order_is_that_of_torch(g, channels):
     maps = random_maps(g, channels)
-    images = torch.nn.functional.pad(torch.tensor(maps).permute(0, 3, 1, 2).double(), [g.padding] * 4, value=g.pad_value)
+    images = torch.nn.functional.pad(
+        torch.tensor(maps).permute(0, 3, 1, 2).double(), [g.padding] * 4, value=g.pad_value
+    )
     unfolded = torch.nn.functional.unfold(images, g.kernel, stride=g.stride)  # [N, C*K*K, OH*OW]
     expected = unfolded.permute(0, 2, 1).reshape(2, g.out_height, g.out_width, -1)
     np.testing.assert_array_equal(g.windows(maps, "channel"), expected.numpy())

@@ -67,7 +67,10 @@ def test_cycles_are_those_of_the_plain_simulation(any_folder):
         for count in (1, 8):
             for accelerator in (board, plain):
                 accelerator.execute(images[:count])
-                found[accelerator, count] = accelerator.latency_cycles(), accelerator.interval_cycles() if count > 1 else None
+                found[accelerator, count] = (
+                    accelerator.latency_cycles(),
+                    accelerator.interval_cycles() if count > 1 else None,
+                )
         for count in (1, 8):
             assert found[board, count] == found[plain, count]
 
@@ -118,7 +121,9 @@ def test_without_a_device_the_message_says_so(folder):
     assert run.returncode == 1 and "is this a PYNQ board" in run.stderr and "Traceback" not in run.stderr
 
 
-@pytest.mark.parametrize("error", [RuntimeError("Unable to parse metadata"), PermissionError("Root permissions required.")])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("Unable to parse metadata"), PermissionError("Root permissions required.")]
+)
 def test_an_overlay_that_does_not_load(folder, error, monkeypatch):
     package = Package.load(folder)
     device = PynqDevice(package)
@@ -285,7 +290,13 @@ def test_weights_are_read_where_weight_base_says(folder, samples):
 def test_measurements_have_their_fields(folder):
     with opened(folder) as accelerator:
         result = throughput_test(accelerator, 20)
-        names = {"batch_size", "runtime[ms]", "throughput[images/s]", "DRAM_in_bandwidth[MB/s]", "DRAM_out_bandwidth[MB/s]"}
+        names = {
+            "batch_size",
+            "runtime[ms]",
+            "throughput[images/s]",
+            "DRAM_in_bandwidth[MB/s]",
+            "DRAM_out_bandwidth[MB/s]",
+        }
         assert names <= result.keys() and result["platform"] == "board" and result["fclk[mhz]"] == 100
         assert result["throughput[images/s]"] == pytest.approx(20e3 / result["runtime[ms]"])
         result = latency(accelerator, 3)

@@ -189,11 +189,17 @@ def test_images_are_read_when_they_are_taken(overlay, device, samples):
 def test_memory_of_the_device_is_apart_from_that_of_the_process(device):
     first, second = (buffer_of(device, np.full(5000, value, np.uint8)) for value in (1, 2))
     addresses = [buffer.device_address for buffer in (first, second)]
-    assert addresses[0] == CMA and all(address % 4096 == 0 for address in addresses) and addresses[1] - addresses[0] >= 5000
+    assert (
+        addresses[0] == CMA
+        and all(address % 4096 == 0 for address in addresses)
+        and addresses[1] - addresses[0] >= 5000
+    )
     memory = device.memory.bytes
     assert not memory[CMA : CMA + 16384].any()
     second.flush()
-    assert (memory[addresses[1] : addresses[1] + 5000] == 2).all() and not memory[addresses[0] : addresses[0] + 5000].any()
+    assert (memory[addresses[1] : addresses[1] + 5000] == 2).all() and not memory[
+        addresses[0] : addresses[0] + 5000
+    ].any()
     memory[addresses[0] : addresses[0] + 5000] = 3
     assert (first == 1).all()
     first[100:200].invalidate()

@@ -31,7 +31,9 @@ def module_of(node: Node, folder: Path, inputs: dict[str, int] | None = None) ->
         parameters[memory.parameter] = f"{memory.suffix}.hex"
         write_hex(folder / parameters[memory.parameter], memory.words, memory.width)
     (taken,), (made,) = node.op.inputs(), node.op.outputs()
-    return RtlModule(cell.module, parameters, {"in": taken.beat_bits, **(inputs or {})}, {"out": made.beat_bits}, workdir=folder)
+    return RtlModule(
+        cell.module, parameters, {"in": taken.beat_bits, **(inputs or {})}, {"out": made.beat_bits}, workdir=folder
+    )
 
 
 def signs(rng: np.random.Generator, *shape: int) -> np.ndarray:

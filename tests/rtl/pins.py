@@ -42,7 +42,10 @@ class Pins:
         def wrapper(ports):
             cases = (f"case {index}: return &top.{name};" for index, name in enumerate(sorted(ports)))
             listing = "".join(f"{name} {ports[name].width}\\n" for name in sorted(ports))
-            return _WRAPPER.format(top=top, cases=" ".join(cases)) + f'EXPORT const char* pins_names() {{ return "{listing}"; }}\n'
+            return (
+                _WRAPPER.format(top=top, cases=" ".join(cases))
+                + f'EXPORT const char* pins_names() {{ return "{listing}"; }}\n'
+            )
 
         self._library = ctypes.CDLL(str(build_library(Design(top, parameters), wrapper, key=_WRAPPER)))
         self._library.pins_new.restype = ctypes.c_void_p

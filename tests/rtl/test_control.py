@@ -17,7 +17,13 @@ class Bus:
 
     def __init__(self, seed=0, p=1.0):
         packed = f"{32 * LAYERS}'h{sum(beats << 32 * layer for layer, beats in enumerate(BEATS)):x}"
-        parameters = {"Ports": PORTS, "Layers": LAYERS, "BeatsPerFrame": packed, "ClockKhz": CLOCK_KHZ, "BuildId": f"128'h{BUILD_ID:x}"}
+        parameters = {
+            "Ports": PORTS,
+            "Layers": LAYERS,
+            "BeatsPerFrame": packed,
+            "ClockKhz": CLOCK_KHZ,
+            "BuildId": f"128'h{BUILD_ID:x}",
+        }
         self.pins = Pins("control", parameters)
         self.random = random.Random(seed)
         self.p = p

@@ -6,7 +6,9 @@ from tests.rtl.streams import at_all_rates, random_beats
 
 @pytest.fixture(scope="module", params=[1, 80])
 def duplicate(request):
-    return RtlModule("duplicate", {"Width": request.param}, {"in": request.param}, {"out0": request.param, "out1": request.param})
+    return RtlModule(
+        "duplicate", {"Width": request.param}, {"in": request.param}, {"out0": request.param, "out1": request.param}
+    )
 
 
 def run_both(module, count=1500, **options):

@@ -50,4 +50,6 @@ def test_sums_while_the_output_waits():
     module = RtlModule("global_pool", parameters, inputs={"in": p * bits}, outputs={"out": p * bits})
     sent, expected = frames_of(case, 8, seed=6)
     run = module.run({"in": sent}, {"out": len(expected)}, seed=7, p_ready=0.1)
-    assert run.cycles <= len(sent) + 30  # 10 cycles a frame, if the sums stopped; only the wait for the last beat counts
+    assert (
+        run.cycles <= len(sent) + 30
+    )  # 10 cycles a frame, if the sums stopped; only the wait for the last beat counts

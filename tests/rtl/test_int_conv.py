@@ -111,9 +111,18 @@ def build(case: Case, folder) -> Engine:
     )
     write_hex(folder / "biases.hex", bias_words(bias, case.pe, case.acc_bits), case.pe * case.acc_bits)
     parameters = dict(
-        Inputs=case.inputs, Outputs=case.outputs, Pe=case.pe, Simd=case.simd, InBits=case.in_bits, WeightBits=case.weight_bits,
-        OutBits=case.out_bits, AccBits=case.acc_bits, Shift=case.shift, WeightFile="weights.hex", BiasFile="biases.hex",
-    )  # fmt: skip
+        Inputs=case.inputs,
+        Outputs=case.outputs,
+        Pe=case.pe,
+        Simd=case.simd,
+        InBits=case.in_bits,
+        WeightBits=case.weight_bits,
+        OutBits=case.out_bits,
+        AccBits=case.acc_bits,
+        Shift=case.shift,
+        WeightFile="weights.hex",
+        BiasFile="biases.hex",
+    )
     streams = {"in": case.simd * case.in_bits}, {"out": case.pe * case.out_bits}
     return Engine(case, weights, bias, multiplier, RtlModule("int_conv", parameters | scaled, *streams, workdir=folder))
 
@@ -167,9 +176,19 @@ def test_the_emitted_cell_is_just_wide_enough(tmp_path, scaled):
     weights[0] = np.where(weights[0] < 0, -8, 7)
     constants = (weights, np.array([-900_000, 5, 0, 900_000]), np.array([-128, 0, 127, 1]))[: 2 + scaled]
     node = node_of(
-        "IntConv", *constants, height=1, width=32, channels=9, features=4, weight_bits=4, acc_bits=22, out_bits=20, shift=1,
-        pe=2, simd=3,
-    )  # fmt: skip
+        "IntConv",
+        *constants,
+        height=1,
+        width=32,
+        channels=9,
+        features=4,
+        weight_bits=4,
+        acc_bits=22,
+        out_bits=20,
+        shift=1,
+        pe=2,
+        simd=3,
+    )
     highest = np.where(weights[0] < 0, -128, 127)
     windows = np.vstack([random_signed((30, 9), 8, seed=8), highest, -1 - highest])
     expected = beats_of(node.op.evaluate(windows, *constants), node.op.outputs()[0])
@@ -179,10 +198,15 @@ def test_the_emitted_cell_is_just_wide_enough(tmp_path, scaled):
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"Pe": 4}, "Pe 4 does not divide"), ({"Simd": 4}, "Simd 4 does not divide"), ({"Shift": 20}, "Shift 20 is not less than"),
-     ({"Scaled": 2}, "Scaled is 2, must be 0 or 1"), ({"WeightBits": 1}, "WeightBits is 1, must be at least 2")],
+    [
+        ({"Pe": 4}, "Pe 4 does not divide"),
+        ({"Simd": 4}, "Simd 4 does not divide"),
+        ({"Shift": 20}, "Shift 20 is not less than"),
+        ({"Scaled": 2}, "Scaled is 2, must be 0 or 1"),
+        ({"WeightBits": 1}, "WeightBits is 1, must be at least 2"),
+    ],
     ids=["pe", "simd", "shift", "scaled", "weight_bits"],
-)  # fmt: skip
+)
 def test_refuses_parameters_that_do_not_fit(tmp_path, wrong, message):
     parameters = {"Inputs": 10, "Outputs": 2, "Pe": 1, "Simd": 2, "AccBits": 20, "Shift": 2} | wrong
     write_hex(tmp_path / "words.hex", [], 8)

@@ -60,7 +60,7 @@ def beats(case):
     ("wrong", "message"),
     [((4, 4, 6, 4, 8), r"P \(4\) must divide Channels \(6\)"), ((4, 3, 4, 4, 8), "4x3, both sides must be even")],
     ids=["P", "Width"],
-)  # fmt: skip
+)
 def test_refuses_parameters(wrong, message):
     with pytest.raises(RtlError, match=message):
         build(*wrong).run({"in": []}, {"out": 0})

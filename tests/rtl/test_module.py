@@ -46,7 +46,11 @@ BROKEN = {
         "input in is stuck at beat 9 of 30; output out is stuck at beat 9 of 30",
     ),
     "forgets_reset": ("rst_ni && (take", "(take", "beyond the 30 expected"),
-    "valid_needs_ready": ("out_valid_o = valid_q", "out_valid_o = valid_q && out_ready_i", "out_ready_i to out_valid_o"),
+    "valid_needs_ready": (
+        "out_valid_o = valid_q",
+        "out_valid_o = valid_q && out_ready_i",
+        "out_ready_i to out_valid_o",
+    ),
     "ready_needs_valid": ("in_ready_o = ", "in_ready_o = in_valid_i && ", "in_valid_i to in_ready_o"),
 }
 

@@ -51,10 +51,13 @@ def test_reset_in_mid_frame(module, node, reset_at):
 
 @pytest.mark.parametrize(
     ("table", "message"),
-    [(np.arange(256), r"256 values 0\.\.255: must be 256 of 8 signed bits"), (np.arange(-129, 127), r"256 values -129\.\.126"),
-     (np.zeros(255), r"255 values 0\.\.0: must be 256")],
+    [
+        (np.arange(256), r"256 values 0\.\.255: must be 256 of 8 signed bits"),
+        (np.arange(-129, 127), r"256 values -129\.\.126"),
+        (np.zeros(255), r"255 values 0\.\.0: must be 256"),
+    ],
     ids=["high", "low", "short"],
-)  # fmt: skip
+)
 def test_refuses_tables(table, message):
     with pytest.raises(FlowError, match=f"^table: {message}"):
         cell_of(table_node(table, 1, 8))

@@ -44,9 +44,13 @@ def test_the_activations_are_exercised(golden):
 
 @pytest.mark.parametrize(
     ("constants", "message"),
-    [((-257, 0, 0), "before -257..-257 is not within -256..255"), ((0, 9, 0), "slope 9..9 is not within 0..8"),
-     ((0, -1, 0), "slope -1..-1"), ((0, 0, 256), "after 256..256 is not within -256..255")],
-)  # fmt: skip
+    [
+        ((-257, 0, 0), "before -257..-257 is not within -256..255"),
+        ((0, 9, 0), "slope 9..9 is not within 0..8"),
+        ((0, -1, 0), "slope -1..-1"),
+        ((0, 0, 256), "after 256..256 is not within -256..255"),
+    ],
+)
 def test_refuses_constants_that_do_not_fit(constants, message):
     g = GraphBuilder(2, 2)
     x = g.conv(g.pixels(p=3), "stem", 2, pe=1, simd=3)

@@ -79,7 +79,9 @@ class Activation:
         case = self.case
         counts = np.random.default_rng(3).integers(0, voters(case) + 1, case.shape)
         expected = to_beats(self.expected(counts), case.pe, case.out_bits)
-        run = self.module.run({"in": to_beats(counts, case.pe, case.count_bits)}, {"out": len(expected)}, seed=4, **options)
+        run = self.module.run(
+            {"in": to_beats(counts, case.pe, case.count_bits)}, {"out": len(expected)}, seed=4, **options
+        )
         assert run.outputs["out"] == expected
         return run.cycles
 
@@ -92,10 +94,18 @@ def voters(case: Case) -> int:
 def build(case: Case, folder) -> Activation:
     rng, channels = np.random.default_rng(2), case.words * case.pe
     parameters = {
-        "Activation": case.activation, "Pe": case.pe, "CountBits": case.count_bits, "OutBits": case.out_bits, "Voters": voters(case),
-        "Words": case.words, "Beats": case.beats, "Threshold": THRESHOLD, "Shift": case.shift,
-        "MultiplierBits": case.multiplier_bits, "OffsetBits": case.offset_bits,
-    }  # fmt: skip
+        "Activation": case.activation,
+        "Pe": case.pe,
+        "CountBits": case.count_bits,
+        "OutBits": case.out_bits,
+        "Voters": voters(case),
+        "Words": case.words,
+        "Beats": case.beats,
+        "Threshold": THRESHOLD,
+        "Shift": case.shift,
+        "MultiplierBits": case.multiplier_bits,
+        "OffsetBits": case.offset_bits,
+    }
     constants, files = [], {}
     if case.activation == "threshold":
         thresholds = rng.integers(0, voters(case) + 2, channels)

@@ -66,12 +66,17 @@ def test_refuses_beats_that_do_not_divide(tmp_path):
 
 @pytest.mark.parametrize(
     ("tables", "message"),
-    [((129, 0, 0, 0, 0), "step 129..129 is not within -128..128"), ((-129, 0, 0, 0, 0), "step -129..-129"),
-     ((0, 1 << 31, 0, 0, 0), "multipliers of 33 and offsets of 1 bits: RTL takes at most 32 and 48"),
-     ((0, 0, 0, 5, -(1 << 48)), "multipliers of 4 and offsets of 49 bits")],
-)  # fmt: skip
+    [
+        ((129, 0, 0, 0, 0), "step 129..129 is not within -128..128"),
+        ((-129, 0, 0, 0, 0), "step -129..-129"),
+        ((0, 1 << 31, 0, 0, 0), "multipliers of 33 and offsets of 1 bits: RTL takes at most 32 and 48"),
+        ((0, 0, 0, 5, -(1 << 48)), "multipliers of 4 and offsets of 49 bits"),
+    ],
+)
 def test_refuses_constants_that_do_not_fit(tables, message):
-    node = node_of("PReLU", *([value] for value in tables), name="bend", height=1, width=1, channels=1, shift=4, out_bits=8)
+    node = node_of(
+        "PReLU", *([value] for value in tables), name="bend", height=1, width=1, channels=1, shift=4, out_bits=8
+    )
     with pytest.raises(FlowError, match=f"^bend: {message}"):
         cell_of(node)
 

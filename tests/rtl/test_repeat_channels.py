@@ -7,7 +7,14 @@ from flow.sim.module import RtlError, RtlModule
 from tests.rtl.nodes import beats_of, module_of, node_of
 from tests.rtl.streams import at_all_rates, random_signed
 
-CASES = [(1, 1, 1, 2), (64, 8, 10, 2), (6, 6, 4, 3), (15, 3, 5, 5), (96, 96, 1, 2), (8, 2, 8, 1)]  # Channels, P, Bits, Times
+CASES = [
+    (1, 1, 1, 2),
+    (64, 8, 10, 2),
+    (6, 6, 4, 3),
+    (15, 3, 5, 5),
+    (96, 96, 1, 2),
+    (8, 2, 8, 1),
+]  # Channels, P, Bits, Times
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: "C{}-P{}-B{}-T{}".format(*case))

@@ -23,7 +23,13 @@ def module(shape, tmp_path_factory):
 
 
 def build(channels, p, bits, folder, **wrong):
-    parameters = {"Channels": channels, "P": p, "Bits": bits, "SlopeBits": slope_bits(bits), "TableFile": "table.mem"} | wrong
+    parameters = {
+        "Channels": channels,
+        "P": p,
+        "Bits": bits,
+        "SlopeBits": slope_bits(bits),
+        "TableFile": "table.mem",
+    } | wrong
     return RtlModule("rprelu", parameters, {"in": p * bits}, {"out": p * bits}, workdir=folder)
 
 
@@ -84,9 +90,10 @@ def test_every_element_and_slope(p, bits, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"), [({"Channels": 6}, "P = 4 does not divide 6"), ({"Bits": 1}, "1 bits, must have at least 2")],
+    ("wrong", "message"),
+    [({"Channels": 6}, "P = 4 does not divide 6"), ({"Bits": 1}, "1 bits, must have at least 2")],
     ids=["P", "Bits"],
-)  # fmt: skip
+)
 def test_refuses_parameters(tmp_path, wrong, message):
     bits = wrong.get("Bits", 8)
     write_memory(tmp_path / "table.mem", [], 8)

@@ -17,7 +17,9 @@ def shape(request):
 def module(shape, tmp_path_factory):
     channels, p, bits = shape
     parameters = {"Channels": channels, "P": p, "Bits": bits, "ThresholdFile": "thresholds.mem"}
-    return RtlModule("sign_threshold", parameters, {"in": p * bits}, {"out": p}, workdir=tmp_path_factory.mktemp("memory"))
+    return RtlModule(
+        "sign_threshold", parameters, {"in": p * bits}, {"out": p}, workdir=tmp_path_factory.mktemp("memory")
+    )
 
 
 def check(module, shape, **options):

@@ -46,9 +46,16 @@ class Case:
 
     def build(self):
         parameters = dict(
-            Height=self.height, Width=self.width, Channels=self.channels, Kernel=self.kernel, Stride=self.stride,
-            Padding=self.padding, P=self.p, Bits=self.bits, PadValue=self.pad_value,
-        )  # fmt: skip
+            Height=self.height,
+            Width=self.width,
+            Channels=self.channels,
+            Kernel=self.kernel,
+            Stride=self.stride,
+            Padding=self.padding,
+            P=self.p,
+            Bits=self.bits,
+            PadValue=self.pad_value,
+        )
         width = self.p * self.bits
         return RtlModule("sliding_window", parameters, inputs={"in": width}, outputs={"out": width})
 
@@ -112,7 +119,9 @@ def test_equals_im2col(case, module, p_valid, p_ready):
 def test_reset_in_mid_frame(case, module, share):
     beats, expected = case.frames(2, seed=3)
     reset_at = int(share * max(case.in_beats, case.out_beats)) + 1
-    run = module.run({"in": beats}, {"out": len(expected)}, seed=4, p_valid=0.9, p_ready=0.9, reset_at=reset_at, extra_cycles=TAIL)
+    run = module.run(
+        {"in": beats}, {"out": len(expected)}, seed=4, p_valid=0.9, p_ready=0.9, reset_at=reset_at, extra_cycles=TAIL
+    )
     assert run.outputs["out"] == expected
 
 

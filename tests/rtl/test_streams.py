@@ -27,7 +27,9 @@ def test_round_trip(p, bits, groups, seed, signed):
 @given(st.integers(1, 130), st.integers(0, 2**32 - 1))
 def test_bipolar_round_trip(p, seed):
     array = np.random.default_rng(seed).choice([-1, 1], (4, 2 * p))
-    np.testing.assert_array_equal(from_beats(to_beats(array, p, 1, bipolar=True), p, 1, bipolar=True).reshape(4, -1), array)
+    np.testing.assert_array_equal(
+        from_beats(to_beats(array, p, 1, bipolar=True), p, 1, bipolar=True).reshape(4, -1), array
+    )
 
 
 @given(st.integers(1, 130), st.integers(0, 2**32 - 1))

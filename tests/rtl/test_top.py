@@ -114,7 +114,10 @@ def test_second_packet(accelerator, golden):
     single = accelerator.execute(images[4:5], 1)
     np.testing.assert_array_equal(single.logits, logits[4:5])
     assert single.cycles_per_frame == 0
-    assert first_difference({name: frames[4:5] for name, frames in streams.items()}, single.streams, accelerator.order) is None
+    assert (
+        first_difference({name: frames[4:5] for name, frames in streams.items()}, single.streams, accelerator.order)
+        is None
+    )
 
 
 @pytest.mark.parametrize("cycles", [100, 2000, 7003])
@@ -200,7 +203,11 @@ def test_forged_files_differ_in_their_layer(copy, golden, name, layer, tensor):
     """With its checksum forged as well, a change is found by the first stream that differs."""
     images, _, streams = golden
     data = (copy / "data" / name).read_bytes()
-    forged = bytes(byte ^ 0xFF for byte in data[:16]) + data[16:] if name.endswith("bin") else data.replace(b"0", b"7").replace(b"f", b"1")
+    forged = (
+        bytes(byte ^ 0xFF for byte in data[:16]) + data[16:]
+        if name.endswith("bin")
+        else data.replace(b"0", b"7").replace(b"f", b"1")
+    )
     forge(copy, f"data/{name}", forged)
     accelerator = RtlAccelerator(copy)
     difference = first_difference(streams, accelerator.execute(images, True).streams, accelerator.order)
@@ -256,7 +263,9 @@ def tapped(beats, width):
     return np.frombuffer(b"".join(beat.to_bytes(8 * -(-width // 64), "little") for beat in beats), np.uint64)
 
 
-@pytest.mark.parametrize(("parallel", "bits", "signed"), [(1, 1, True), (96, 1, True), (3, 8, False), (5, 10, True), (9, 9, True)])
+@pytest.mark.parametrize(
+    ("parallel", "bits", "signed"), [(1, 1, True), (96, 1, True), (3, 8, False), (5, 10, True), (9, 9, True)]
+)
 def test_decode_words(parallel, bits, signed):
     rng = np.random.default_rng(parallel)
     shape = (2, 4, 3, 2 * parallel)

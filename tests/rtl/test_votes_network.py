@@ -12,7 +12,9 @@ from tests.graphs import random_images, votes_network
 
 @pytest.fixture(scope="module")
 def accelerator(tmp_path_factory):
-    return RtlAccelerator(emit_rtl(votes_network(), tmp_path_factory.mktemp("rtl") / "votes", build_id="0" * 32, clock_mhz=100))
+    return RtlAccelerator(
+        emit_rtl(votes_network(), tmp_path_factory.mktemp("rtl") / "votes", build_id="0" * 32, clock_mhz=100)
+    )
 
 
 @pytest.fixture(scope="module")

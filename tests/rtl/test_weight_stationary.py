@@ -105,7 +105,10 @@ def run(case, frames, seed=0, **options):
     weights = [signs(rng, case.outputs, case.kernel, case.kernel, case.channels) for _ in range(frames)]
     counts = [convolve(maps[f : f + 1], weights[f], case) for f in range(frames)]
     votes = np.where(np.concatenate(counts) >= (case.inputs + 1) // 2, 1, -1)
-    given = {"in": to_beats(maps, case.simd, 1, bipolar=True), "weight": sum((weight_beats(w, case) for w in weights), [])}
+    given = {
+        "in": to_beats(maps, case.simd, 1, bipolar=True),
+        "weight": sum((weight_beats(w, case) for w in weights), []),
+    }
     got = case.module.run(given, {"out": frames * case.out_beats}, seed=seed, **options)
     np.testing.assert_array_equal(from_beats(got.outputs["out"], case.pe, 1, bipolar=True).reshape(votes.shape), votes)
     return got
@@ -144,7 +147,9 @@ def test_reset(case, part):
 def test_any_threshold():
     case = CASES[4]
     for threshold in (1, 30, case.inputs):
-        module = RtlModule("weight_stationary", case.parameters() | {"Threshold": threshold}, case.module.inputs, case.module.outputs)
+        module = RtlModule(
+            "weight_stationary", case.parameters() | {"Threshold": threshold}, case.module.inputs, case.module.outputs
+        )
         rng = np.random.default_rng(threshold)
         maps = signs(rng, 1, case.height, case.width, case.channels)
         weights = signs(rng, case.outputs, case.kernel, case.kernel, case.channels)
@@ -163,7 +168,9 @@ def test_one_pixel_is_refused():
 
 
 def layer(height, width, channels, features, pe, simd, kernel=3, stride=1, padding=1, **options):
-    shape = dict(height=height, width=width, channels=channels, features=features, pe=pe, simd=simd, kernel=kernel, stride=stride)
+    shape = dict(
+        height=height, width=width, channels=channels, features=features, pe=pe, simd=simd, kernel=kernel, stride=stride
+    )
     return {**shape, "padding": padding, "activation": "majority_vote", **options}
 
 
@@ -270,6 +277,8 @@ def test_refuses_what_cannot_be_built(options, message):
 )
 def test_module_refuses_what_it_cannot_do(changes, message):
     case = Case(5, 4, 8, 4, 3, 1, 1, pe=2, simd=4)
-    module = RtlModule("weight_stationary", case.parameters() | {"Threshold": 3} | changes, case.module.inputs, case.module.outputs)
+    module = RtlModule(
+        "weight_stationary", case.parameters() | {"Threshold": 3} | changes, case.module.inputs, case.module.outputs
+    )
     with pytest.raises(RtlError, match=message):
         module.run({"in": [], "weight": []}, {"out": 0})

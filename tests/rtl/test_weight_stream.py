@@ -16,17 +16,34 @@ NEVER = 1 << 60
 
 class Bench(ctypes.Structure):
     _fields_ = [
-        ("memory", ctypes.c_void_p), ("memory_bytes", ctypes.c_int64), ("regions", ctypes.c_void_p),
-        ("latency", ctypes.c_int64), ("jitter", ctypes.c_int64), ("outstanding", ctypes.c_int64), ("seed", ctypes.c_int64),
-        ("bandwidth", ctypes.c_double), ("p_arready", ctypes.c_double),
-        ("error_from", ctypes.c_int64), ("error_to", ctypes.c_int64),
-        ("p_ready", ctypes.c_void_p), ("cycles", ctypes.c_int64),
-        ("disable", ctypes.c_int64), ("enable", ctypes.c_int64), ("reset", ctypes.c_int64), ("release", ctypes.c_int64),
-        ("words", ctypes.c_void_p), ("capacity", ctypes.c_int64), ("taken", ctypes.c_void_p),
-        ("beats", ctypes.c_int64), ("bursts", ctypes.c_int64), ("most_outstanding", ctypes.c_int64),
-        ("in_flight_at_disable", ctypes.c_int64), ("error_before", ctypes.c_int64), ("error", ctypes.c_int64),
+        ("memory", ctypes.c_void_p),
+        ("memory_bytes", ctypes.c_int64),
+        ("regions", ctypes.c_void_p),
+        ("latency", ctypes.c_int64),
+        ("jitter", ctypes.c_int64),
+        ("outstanding", ctypes.c_int64),
+        ("seed", ctypes.c_int64),
+        ("bandwidth", ctypes.c_double),
+        ("p_arready", ctypes.c_double),
+        ("error_from", ctypes.c_int64),
+        ("error_to", ctypes.c_int64),
+        ("p_ready", ctypes.c_void_p),
+        ("cycles", ctypes.c_int64),
+        ("disable", ctypes.c_int64),
+        ("enable", ctypes.c_int64),
+        ("reset", ctypes.c_int64),
+        ("release", ctypes.c_int64),
+        ("words", ctypes.c_void_p),
+        ("capacity", ctypes.c_int64),
+        ("taken", ctypes.c_void_p),
+        ("beats", ctypes.c_int64),
+        ("bursts", ctypes.c_int64),
+        ("most_outstanding", ctypes.c_int64),
+        ("in_flight_at_disable", ctypes.c_int64),
+        ("error_before", ctypes.c_int64),
+        ("error", ctypes.c_int64),
         ("violations", ctypes.c_char * 2048),
-    ]  # fmt: skip
+    ]
 
 
 class WeightStream:
@@ -44,8 +61,21 @@ class WeightStream:
         self.regions = np.stack([starts[:-1], starts[:-1] + 8 * np.array(words)], axis=1).astype(np.int64)
         self.memory = np.random.default_rng(len(words)).integers(0, 1 << 64, int(starts[-1]) // 8, dtype=np.uint64)
 
-    def run(self, cycles, *, p_ready=1.0, latency=60, jitter=0, outstanding=16, seed=1, bandwidth=1.0, p_arready=1.0,
-            errors=(0, 0), disable=None, reset=None):  # fmt: skip
+    def run(
+        self,
+        cycles,
+        *,
+        p_ready=1.0,
+        latency=60,
+        jitter=0,
+        outstanding=16,
+        seed=1,
+        bandwidth=1.0,
+        p_arready=1.0,
+        errors=(0, 0),
+        disable=None,
+        reset=None,
+    ):
         """Runs and checks the protocol and the order of the words.
 
         `disable` and `reset` are pairs of cycles between which enable_i, rst_ni is low; only words after `disable` are kept.
@@ -55,9 +85,24 @@ class WeightStream:
         words, taken = np.zeros((ports, cycles), np.uint64), np.zeros(ports, np.int64)
         low, reset = disable or (NEVER, NEVER), reset or (NEVER, NEVER)
         bench = Bench(
-            self.memory.ctypes.data, self.memory.nbytes, self.regions.ctypes.data, latency, jitter, outstanding, seed,
-            bandwidth, p_arready, *errors, p_ready.ctypes.data, cycles, *low, *reset, words.ctypes.data, cycles, taken.ctypes.data,
-        )  # fmt: skip
+            self.memory.ctypes.data,
+            self.memory.nbytes,
+            self.regions.ctypes.data,
+            latency,
+            jitter,
+            outstanding,
+            seed,
+            bandwidth,
+            p_arready,
+            *errors,
+            p_ready.ctypes.data,
+            cycles,
+            *low,
+            *reset,
+            words.ctypes.data,
+            cycles,
+            taken.ctypes.data,
+        )
         self._run(ctypes.byref(bench))
         assert bench.violations.decode() == ""
         for port, (start, end) in enumerate(self.regions // 8):
@@ -77,7 +122,15 @@ def test_order_over_frames(three, seed):
     """Random latency, gaps and unequal consumers."""
     rng = np.random.default_rng(seed)
     p_ready = rng.permutation([0.9, 0.5, 0.1])
-    run = three.run(30_000, p_ready=p_ready, latency=int(rng.integers(1, 80)), jitter=40, bandwidth=0.8, p_arready=0.3, seed=seed + 1)
+    run = three.run(
+        30_000,
+        p_ready=p_ready,
+        latency=int(rng.integers(1, 80)),
+        jitter=40,
+        bandwidth=0.8,
+        p_arready=0.3,
+        seed=seed + 1,
+    )
     assert run.frames.min() > 2
     assert not run.error
 

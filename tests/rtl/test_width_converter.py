@@ -51,4 +51,6 @@ def test_reset_drops_a_partial_beat(converter, shape, reset_at):
 
 def test_refuses_numbers_that_do_not_divide():
     with pytest.raises(RtlError, match="neither of 4 and 6 elements divides the other"):
-        RtlModule("width_converter", {"InElements": 4, "OutElements": 6}, {"in": 4}, {"out": 6}).run({"in": []}, {"out": 0})
+        RtlModule("width_converter", {"InElements": 4, "OutElements": 6}, {"in": 4}, {"out": 6}).run(
+            {"in": []}, {"out": 0}
+        )

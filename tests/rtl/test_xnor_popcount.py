@@ -165,9 +165,18 @@ class Layer:
 
     def node(self):
         rng = np.random.default_rng(4)
-        return node_of("XnorPopcount", signs(rng, self.outputs, self.inputs), *self.constants(rng), height=1, width=self.windows,
-                       channels=self.inputs, features=self.outputs, pe=self.pe, simd=self.simd,
-                       **{"activation": "majority_vote", **dict(self.options)})  # fmt: skip
+        return node_of(
+            "XnorPopcount",
+            signs(rng, self.outputs, self.inputs),
+            *self.constants(rng),
+            height=1,
+            width=self.windows,
+            channels=self.inputs,
+            features=self.outputs,
+            pe=self.pe,
+            simd=self.simd,
+            **{"activation": "majority_vote", **dict(self.options)},
+        )
 
 
 def layer(inputs, outputs, pe, simd, windows=60, **options):
@@ -244,7 +253,10 @@ def test_layers_after_reset_in_mid_window(variant):
     ("options", "message"),
     [
         ({"group": 8}, "layer: groups of 8 do not fit 12 inputs a beat: set simd to a multiple or a divisor of 8"),
-        ({"group": 3, "masked": 1}, "groups of 3 have no majority outside the map: pad with -1 or [+]1, or set group to 0"),
+        (
+            {"group": 3, "masked": 1},
+            "groups of 3 have no majority outside the map: pad with -1 or [+]1, or set group to 0",
+        ),
         ({"group": 3, "group_threshold": 4}, "a group_threshold of 4 all groups of 3 vote the same"),
         ({"group": 3, "group_threshold": -3}, "a group_threshold of -3 all groups of 3 vote the same"),
         ({"group": 3, "threshold": 13}, "a threshold of 13 all sums of 12 signs vote the same"),
@@ -272,8 +284,12 @@ def test_refuses_what_cannot_be_built(options, message):
 def test_modules_refuse_what_they_cannot_do(tmp_path, changes, message):
     for name in ("weights", "thresholds"):
         write_hex(tmp_path / f"{name}.hex", [0] * 6, 24)
-    parameters = dict(Inputs=36, Outputs=4, Pe=2, Simd=12, Threshold=6, WeightFile="weights.hex", ThresholdFile="thresholds.hex")
+    parameters = dict(
+        Inputs=36, Outputs=4, Pe=2, Simd=12, Threshold=6, WeightFile="weights.hex", ThresholdFile="thresholds.hex"
+    )
     inputs = {"in": 12 + changes.get("Masked", 0)}
-    module = RtlModule("xnor_popcount", parameters | changes, inputs, {"out": 2 * changes.get("OutBits", 1)}, workdir=tmp_path)
+    module = RtlModule(
+        "xnor_popcount", parameters | changes, inputs, {"out": 2 * changes.get("OutBits", 1)}, workdir=tmp_path
+    )
     with pytest.raises(RtlError, match=message):
         module.run({"in": []}, {"out": 0})
