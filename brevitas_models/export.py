@@ -45,7 +45,7 @@ def export(network: nn.Module, path: Path, batch: int = 1, size: int = 32) -> nn
                 output_names=["logits"],
                 opset_version=13,
                 dynamo=False,
-                **({"custom_opsets": {"flow.ops": 1}} if grouped else {}),
+                **({"custom_opsets": {"flow.custom_op": 1}} if grouped else {}),
             )
         proto = onnx.load(partial)
         fold_constants(proto)

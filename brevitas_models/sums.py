@@ -80,7 +80,7 @@ def group_vote(
 ) -> Tensor:
     """Votes [N, O, OH, OW] of bits [N, C, H, W] and weights [O, C, k, k], both bipolar.
 
-    One node of an exported graph, ``flow.ops.GroupVote``: QONNX has no standard form of a grouped voter.
+    One node of an exported graph, ``flow.custom_op.GroupVote``: QONNX has no standard form of a grouped voter.
     """
     voter = Voter("", group, order, group_threshold, threshold)
     return bipolar(group_sums(bits, weight, stride, voter, bipolar) - threshold).contiguous()
@@ -89,7 +89,7 @@ def group_vote(
 @torch.onnx.symbolic_helper.parse_args("v", "v", "i", "i", "s", "i", "i")
 def _group_vote_node(g, bits, weight, stride, group, order, group_threshold, threshold):
     votes = g.op(
-        "flow.ops::GroupVote",
+        "flow.custom_op::GroupVote",
         bits,
         weight,
         stride_i=stride,

@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
-from flow.ops.base import narrow
+from flow.custom_op import narrow
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 SHAPES = ("Pad", "Flatten", "Reshape", "Identity")  # change no value

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.custom_op.registry import getCustomOp
 
-from flow.ops import DOMAIN, NODES, HardwareOp, Stream
-
-HARDWARE = {node.__name__ for node in NODES}
+from flow import nodes
+from flow.custom_op import DOMAIN, op_of
+from flow.nodes import HardwareOp, Stream
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,7 @@ class Node:
     parameter arrays (int64) in the order of ``evaluate``'s remaining arguments.
     """
 
+    proto: NodeProto
     op: HardwareOp
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -30,44 +30,58 @@ class Node:
 
     @property
     def name(self) -> str:
-        return self.op.onnx_node.name
+        return self.op.name
 
     @property
     def kind(self) -> str:
-        return self.op.onnx_node.op_type
+        return self.op.kind
 
     def input_streams(self) -> dict[str, Stream]:
+        """Return the streams of its inputs by name."""
         return dict(zip(self.inputs, self.op.inputs(), strict=True))
 
     def output_streams(self) -> dict[str, Stream]:
+        """Return the streams of its outputs by name."""
         return dict(zip(self.outputs, self.op.outputs(), strict=True))
 
 
 def is_hardware(node: NodeProto) -> bool:
-    return node.domain == DOMAIN and node.op_type in HARDWARE
+    """Is it one of flow.nodes?"""
+    return node.domain == DOMAIN and node.op_type in nodes.kinds()
+
+
+def hardware_node(model: ModelWrapper, proto: NodeProto) -> Node:
+    """Return ``proto``, a hardware node of ``model``, with its streams and constants."""
+    constants = {name: model.get_initializer(name) for name in proto.input}
+    return Node(
+        proto=proto,
+        op=op_of(proto),
+        inputs=tuple(name for name, value in constants.items() if value is None),
+        outputs=tuple(proto.output),
+        constants=tuple(v.astype(np.int64) for v in constants.values() if v is not None),
+    )
 
 
 def hardware_nodes(model: ModelWrapper) -> Iterator[Node]:
-    """The graph's hardware nodes in topological order."""
+    """Yield the graph's hardware nodes in topological order."""
     for proto in model.graph.node:
         if is_hardware(proto):
-            constants = {name: model.get_initializer(name) for name in proto.input}
-            yield Node(
-                op=getCustomOp(proto),
-                inputs=tuple(name for name, value in constants.items() if value is None),
-                outputs=tuple(proto.output),
-                constants=tuple(v.astype(np.int64) for v in constants.values() if v is not None),
-            )
+            yield hardware_node(model, proto)
 
 
 def stream_of(model: ModelWrapper, tensor: str) -> Stream | None:
-    """The stream that carries ``tensor``, from the node that produces it (or that takes the graph's input)."""
-    for node in hardware_nodes(model):
-        for streams in (node.output_streams(), node.input_streams()):
-            if tensor in streams:
-                return streams[tensor]
+    """Return the stream that carries ``tensor``, from the node that produces it (or that takes the graph's input)."""
+    for proto in model.graph.node:
+        if not is_hardware(proto):
+            continue
+        op = op_of(proto)
+        streams = dict(zip(proto.output, op.outputs()))
+        streams |= dict(zip((name for name in proto.input if model.get_initializer(name) is None), op.inputs()))
+        if tensor in streams:
+            return streams[tensor]
     return None
 
 
 def consumers(model: ModelWrapper, tensor: str) -> list[NodeProto]:
+    """Return the nodes that read ``tensor``."""
     return [node for node in model.graph.node if tensor in node.input]

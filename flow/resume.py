@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from flow.errors import FlowError
-from flow.paths import hls_folder, rtl_folder
+from flow.library import hls_folder, rtl_folder
 
 
 @functools.cache

@@ -10,27 +10,24 @@ manifest.json   SHA-256 and layer of every file; shape and tap number of every s
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
-from flow.emit.hls_nodes import STORAGE, Call, call_of
-from flow.emit.tables import cpp_array, ddr_bytes
+from flow.emit.core import WORD_BYTES, Names, Region, call_of, ddr_image, regions_of, render
 from flow.errors import FlowError
 from flow.graph import Node, hardware_nodes
-from flow.ops import Stream
-from flow.paths import hls_folder
-from flow.project import sha256
-from flow.sim.golden import Golden
+from flow.library import with_includes
+from flow.nodes import Call, Stream, Table
+from flow.project import DDR_FILE, MANIFEST, empty_folder, write_manifest
 
+CONTROL = "control"  # the bundle of the registers
 DDR_ALIGNMENT = 128  # bytes: where a region of weights may start
-TEMPLATES = Path(__file__).parent / "templates" / "hls"
+STORAGE = {"distributed": "lutram", "block": "bram"}  # memory -> impl of BIND_STORAGE
+OWN_HEADERS = Path(__file__).parent / "templates" / "hls"
 TOP_VARIABLES = ("accelerator", "pixels", "logits", "frames", "frame", "flow", "nodes", "hls", "FrameWords", "Classes")
 KEYWORDS = """and or not xor auto bool break case catch char class const continue default delete do double else enum explicit export
     extern false float for friend goto if inline int long mutable namespace new operator private protected public register
@@ -60,21 +57,24 @@ class Wire:
 
 
 @dataclass(frozen=True)
-class Region:
-    """The weights of a layer in ddr_weights.bin, filled up to the start of the next."""
+class Argument:
+    """A pointer of the top to the weights of a layer."""
 
-    layer: str
+    region: Region
     argument: str
-    offset: int
-    data: bytes
+
+    @property
+    def layer(self) -> str:
+        return self.region.layer
 
     @property
     def word(self) -> int:
-        return self.offset // 8
+        """Where they start in ddr_weights.bin, in 64-bit words."""
+        return self.region.offset // WORD_BYTES
 
     @property
     def words(self) -> int:
-        return len(self.data) // 8
+        return self.region.words
 
 
 def emit_hls(
@@ -84,42 +84,35 @@ def emit_hls(
     build_id: str,
     part: str,
     clock_mhz: float,
-    images: np.ndarray | None = None,
-    expected: np.ndarray | None = None,
+    images: np.ndarray,
+    expected: np.ndarray,
 ) -> Path:
-    """Writes the HLS project of a planned hardware graph into ``folder``, which is emptied first; returns it.
+    """Write the HLS project of a planned hardware graph into ``folder``, which is emptied first; return it.
 
     Args:
-        images: uint8 [N, H, W, 3] for the testbench; two random images unless given.
-        expected: their logits [N, classes]; those of the golden model unless given.
+        images: uint8 [N, H, W, C] for the testbench.
+        expected: their logits int32 [N, classes].
 
     Raises:
         FlowError: a node has no HLS header, or attributes that its header does not take.
     """
     folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()) and not (folder / "manifest.json").is_file():
-        raise FlowError(f"{folder} is not empty and no HLS project: remove it or name another folder")
-    project = _Project(model)
-    shutil.rmtree(folder, ignore_errors=True)
+    project = _Project(model)  # before anything is removed
+    empty_folder(folder, MANIFEST, "HLS project", ("src/tables", "tb"))
     layers = project.write_sources(folder / "src")
     project.write_testbench(folder, images, expected)
-    (folder / "run_hls.tcl").write_text(
-        _render(
-            "run_hls.tcl.j2",
-            build_id=build_id,
-            part=part,
-            period=f"{1000 / clock_mhz:g}",
-            sources=["src/accelerator.cpp"],
-            testbench=[str(path) for path in project.testbench_files()],
-        ),
+    script = render(
+        "hls",
+        "run_hls.tcl",
+        build_id=build_id,
+        part=part,
+        period=f"{1000 / clock_mhz:g}",
+        sources=["src/accelerator.cpp"],
+        testbench=[str(path) for path in project.testbench_files()],
     )
-    manifest = {"build_id": build_id, "part": part, "clock_mhz": clock_mhz, **project.description()}
-    manifest["files"] = {
-        str(path.relative_to(folder)): {"sha256": sha256(path.read_bytes()), "layer": layers.get(path)}
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    (folder / "run_hls.tcl").write_text(script, encoding="utf-8")
+    content = {"build_id": build_id, "part": part, "clock_mhz": clock_mhz, **project.description()}
+    write_manifest(folder, content, layers)
     return folder
 
 
@@ -127,105 +120,108 @@ class _Project:
     """A graph with C++ identifiers for its layers and streams."""
 
     def __init__(self, model: ModelWrapper):
-        self.golden = Golden(model)
-        self.image, self.output = self.golden.input, self.golden.output
-        self.nodes = [node for node in self.golden.nodes if not _is_wire(node)]
+        every = list(hardware_nodes(model))
+        self.image, self.output = model.graph.input[0].name, model.graph.output[0].name
+        self.nodes = [node for node in every if not node.op.is_wire]
         self.calls = {node.name: call_of(node) for node in self.nodes}
-        functions, variables = set(KEYWORDS), {*KEYWORDS, *TOP_VARIABLES}
-        self.functions = {node.name: _identifier(node.name, functions) for node in self.nodes}
-        self.regions = _regions(self.nodes, variables)
-        self.wires = _wires(self.golden.nodes, self.image, variables)
+        functions, variables = Names(KEYWORDS), Names({*KEYWORDS, *TOP_VARIABLES})
+        self.functions = {node.name: functions.take(node.name) for node in self.nodes}
+        self.regions = [
+            Argument(region, variables.take(f"{region.layer}.weights"))
+            for region in regions_of(self.nodes, DDR_ALIGNMENT)
+        ]
+        self.ddr = ddr_image([argument.region for argument in self.regions])
+        self.wires = _wires(every, self.image, variables)
         self.wire_of = {tensor: wire for wire in self.wires for tensor in wire.tensors}
         self.frame = self.wires[0].stream
-        self.frame_elements = self.frame.height * self.frame.width * self.frame.channels
         self.result = self.wire_of[self.output]
-        if self.frame_elements % 8:
-            raise FlowError(f"{self.image}: {self.frame_elements} bytes a frame are not whole 64-bit words")
+        if self.frame.elements % WORD_BYTES:
+            raise FlowError(f"{self.image}: {self.frame.elements} bytes a frame are not whole 64-bit words")
 
     @property
     def classes(self) -> int:
         return self.result.stream.beats * self.result.stream.parallel
 
     def write_sources(self, folder: Path) -> dict[Path, str]:
-        """Writes src/; returns the layer of each table."""
-        (folder / "tables").mkdir(parents=True)
+        """Write src/; return the layer of each table."""
         headers = sorted({header for call in self.calls.values() for header in call.headers})
-        _copy_with_includes(["stream_types.hpp", *headers], folder)
+        for name, path in with_includes(["stream_types.hpp", *headers]).items():
+            shutil.copyfile(path, folder / name)
         for name in ("axis.hpp", "tap.hpp"):
-            shutil.copyfile(TEMPLATES / name, folder / name)
+            shutil.copyfile(OWN_HEADERS / name, folder / name)
         layers = {}
         for node in self.nodes:
             if tables := self.calls[node.name].tables:
                 path = folder / "tables" / f"{self.functions[node.name]}.hpp"
                 arrays = "\n".join(cpp_array(table, self._table(node, table)) for table in tables)
-                path.write_text(_render("table.hpp.j2", layer=node.name, kind=node.kind, arrays=arrays))
+                path.write_text(render("hls", "table.hpp", layer=node.name, kind=node.kind, arrays=arrays))
                 layers[path] = node.name
-        sizes = {"frame_words": self.frame_elements // 8, "classes": self.classes, "regions": self.regions}
-        (folder / "accelerator.hpp").write_text(_render("accelerator.hpp.j2", **sizes))
-        source = _render(
-            "accelerator.cpp.j2",
+        sizes = {"frame_words": self.frame.elements // WORD_BYTES, "classes": self.classes, "regions": self.regions}
+        (folder / "accelerator.hpp").write_text(render("hls", "accelerator.hpp", **sizes))
+        result = self.result.stream
+        source = render(
+            "hls",
+            "accelerator.cpp",
             **sizes,
             headers=headers,
             tables=[path.relative_to(folder) for path in layers],
             nodes=[self._node_fields(node) for node in self.nodes],
             streams=self.wires,
+            interfaces=self.interfaces(),
             image=self._image_fields(),
-            result={
-                "parallel": self.result.stream.parallel,
-                "bits": self.result.stream.bits,
-                "variable": self.result.variable,
-            },
+            result={"parallel": result.parallel, "bits": result.bits, "variable": self.result.variable},
         )
         (folder / "accelerator.cpp").write_text(source)
         return layers
 
-    def write_testbench(self, folder: Path, images: np.ndarray | None, expected: np.ndarray | None) -> None:
-        """Writes tb/ and data/."""
-        if images is None:
-            shape = (2, self.frame.height, self.frame.width, self.frame.channels)
-            images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-        (folder / "tb").mkdir()
+    def write_testbench(self, folder: Path, images: np.ndarray, expected: np.ndarray) -> None:
+        """Write tb/ and data/."""
         (folder / "tb" / "images.bin").write_bytes(np.ascontiguousarray(images, np.uint8).tobytes())
-        logits = self.golden.execute(images) if expected is None else np.asarray(expected)
-        (folder / "tb" / "expected_logits.bin").write_bytes(logits.astype("<i4").tobytes())
-        source = _render(
-            "testbench.cpp.j2",
-            frame_words=self.frame_elements // 8,
+        (folder / "tb" / "expected_logits.bin").write_bytes(np.asarray(expected).astype("<i4").tobytes())
+        source = render(
+            "hls",
+            "testbench.cpp",
+            frame_words=self.frame.elements // WORD_BYTES,
             classes=self.classes,
             regions=self.regions,
-            ddr_words=len(self._ddr_image()) // 8,
+            ddr_words=len(self.ddr) // WORD_BYTES,
         )
         (folder / "tb" / "testbench.cpp").write_text(source)
         if self.regions:
             (folder / "data").mkdir()
-            (folder / "data" / "ddr_weights.bin").write_bytes(self._ddr_image())
+            (folder / "data" / DDR_FILE).write_bytes(self.ddr)
 
     def testbench_files(self) -> list[Path]:
+        """Return what the testbench reads, and itself."""
         files = [Path("tb/testbench.cpp"), Path("tb/images.bin"), Path("tb/expected_logits.bin")]
-        return files + [Path("data/ddr_weights.bin")] * bool(self.regions)
+        return files + [Path("data", DDR_FILE)] * bool(self.regions)
+
+    def interfaces(self) -> list[dict]:
+        """Return the interfaces of the top as INTERFACE pragmas name them: mode, port, bundle, further options."""
+        found: list[dict] = [
+            {"mode": "axis", "port": port, "bundle": "", "options": ""} for port in ("pixels", "logits")
+        ]
+        for region in self.regions:
+            options = f" offset=slave depth={region.words} max_read_burst_length=16 num_read_outstanding=8"
+            master = {"mode": "m_axi", "port": region.argument, "bundle": region.argument, "options": options}
+            found += [master, {"mode": "s_axilite", "port": region.argument, "bundle": CONTROL, "options": ""}]
+        found += [
+            {"mode": "s_axilite", "port": port, "bundle": CONTROL, "options": ""} for port in ("frames", "return")
+        ]
+        return found
 
     def description(self) -> dict:
-        """What a simulator of the project must know, for the manifest."""
+        """Return what a simulator of the project must know, for the manifest."""
         return {
             "image": [self.frame.height, self.frame.width, self.frame.channels],
             "classes": self.classes,
-            "regions": [
-                {
-                    "layer": region.layer,
-                    "offset": region.offset,
-                    "bytes": len(region.data),
-                    "sha256": sha256(region.data),
-                }
-                for region in self.regions
-            ],
+            "interfaces": self.interfaces(),
+            "regions": [argument.region.as_dict() for argument in self.regions],
             "streams": [
-                {"id": wire.id, "tensors": wire.tensors, "layer": wire.layer, **_stream_fields(wire.stream)}
+                {"id": wire.id, "tensors": wire.tensors, "layer": wire.layer, **wire.stream.as_dict()}
                 for wire in self.wires
             ],
         }
-
-    def _ddr_image(self) -> bytes:
-        return b"".join(region.data for region in self.regions)
 
     def _table(self, node: Node, table) -> str:
         return f"{self.functions[node.name]}_{table.suffix}"
@@ -236,7 +232,7 @@ class _Project:
             "variable": wire.variable,
             "id": wire.id,
             "parallel": wire.stream.parallel,
-            "elements": self.frame_elements,
+            "elements": self.frame.elements,
         }
 
     def _node_fields(self, node: Node) -> dict:
@@ -266,40 +262,35 @@ class _Project:
         }
 
     def _pragmas(self, node: Node, call: Call) -> list[str]:
-        if call.storage is None:
+        if call.memory is None or not call.tables:
             return []
-        return [f"BIND_STORAGE variable={self._table(node, call.tables[0])} type=rom_1p impl={call.storage}"]
+        table = self._table(node, call.tables[0])
+        return [f"BIND_STORAGE variable={table} type=rom_1p impl={STORAGE[call.memory]}"]
 
 
-def _is_wire(node: Node) -> bool:
-    """A Fifo is the depth of a stream, and a 1x1 window is the stream itself."""
-    return node.kind == "Fifo" or (node.kind == "SlidingWindow" and node.op.passes_through)
-
-
-def _wires(nodes: list[Node], image: str, used: set[str]) -> list[Wire]:
-    following = {node.inputs[0]: node for node in nodes if _is_wire(node)}
+def _wires(nodes: list[Node], image: str, names: Names) -> list[Wire]:
+    following = {node.inputs[0]: node for node in nodes if node.op.is_wire}
     first = next(stream for node in nodes for tensor, stream in node.input_streams().items() if tensor == image)
     made = [(image, "", first)]
     made += [
         (tensor, node.name, stream)
         for node in nodes
-        if not _is_wire(node)
+        if not node.op.is_wire
         for tensor, stream in node.output_streams().items()
     ]
     wires = []
     for tensor, layer, stream in made:
         chain = _chain(tensor, following)
-        fifos = [node.op for node in chain if node.kind == "Fifo"]
-        deepest = max(fifos, key=lambda fifo: fifo.depth, default=None)
+        deepest = max((node.op for node in chain), key=lambda op: op.holds(), default=None)
         wires.append(
             Wire(
                 id=len(wires),
-                variable=_identifier(tensor, used),
+                variable=names.take(tensor),
                 tensors=(tensor, *(node.outputs[0] for node in chain)),
                 layer=layer,
                 stream=stream,
-                depth=sum(fifo.depth for fifo in fifos),
-                storage=STORAGE.get(deepest.memory) if deepest else None,
+                depth=sum(node.op.holds() for node in chain),
+                storage=STORAGE[deepest.memory] if deepest and deepest.holds() else None,
             )
         )
     return wires
@@ -311,40 +302,6 @@ def _chain(tensor: str, following: dict[str, Node]) -> list[Node]:
         chain.append(following[tensor])
         tensor = chain[-1].outputs[0]
     return chain
-
-
-def _regions(nodes: list[Node], used: set[str]) -> list[Region]:
-    regions, offset = [], 0
-    for node in nodes:
-        if node.kind == "WeightStationary":
-            data = ddr_bytes(node.constants[0], node.op.pe, node.op.simd)
-            data += bytes(-len(data) % DDR_ALIGNMENT)
-            regions.append(Region(node.name, _identifier(f"{node.name}.weights", used), offset, data))
-            offset += len(data)
-    return regions
-
-
-def _copy_with_includes(headers: list[str], folder: Path) -> None:
-    """Copies headers and, of the same folder, those that they include."""
-    pending, copied = list(headers), set()
-    while pending:
-        name = pending.pop()
-        if name not in copied:
-            copied.add(name)
-            text = (hls_folder() / name).read_text(encoding="utf-8")
-            (folder / name).write_text(text, encoding="utf-8")
-            pending += re.findall(r'^#include "(\w+\.hpp)"', text, re.MULTILINE)
-
-
-def _identifier(name: str, used: set[str]) -> str:
-    """A C++ identifier like ``name`` that is not in ``used``, to which it is added."""
-    word = re.sub(r"\W|^(?=\d)", "_", name, flags=re.ASCII).strip("_") or "unnamed"
-    word = f"n{word}" if word[0].isdigit() else word
-    candidate, number = word, 2
-    while candidate in used:
-        candidate, number = f"{word}_{number}", number + 1
-    used.add(candidate)
-    return candidate
 
 
 def _numbered(name: str, count: int) -> list[str]:
@@ -359,17 +316,23 @@ def _shape(wire: Wire) -> str:
     return f"{wire.stream.height}x{wire.stream.width}x{wire.stream.channels}"
 
 
-def _stream_fields(stream: Stream) -> dict:
-    names = ("height", "width", "channels", "parallel", "bits", "signed", "masked")
-    return {name: getattr(stream, name) for name in names}
+def cpp_values(values: np.ndarray, indent: str = "") -> str:
+    """Return a brace-enclosed initializer; unsigned numbers in hex, signed ones in decimal."""
+    if values.ndim > 1:
+        inner = indent + "    "
+        rows = ",\n".join(inner + cpp_values(row, inner) for row in values)
+        return f"{{\n{rows}}}"
+    if values.dtype.kind == "u":
+        digits = 2 * values.dtype.itemsize
+        numbers = [f"0x{number:0{digits}x}" for number in values.tolist()]
+    else:
+        numbers = [str(number) for number in values.tolist()]
+    per_line = max(1, 100 // (max(map(len, numbers)) + 2))
+    lines = [", ".join(numbers[start : start + per_line]) for start in range(0, len(numbers), per_line)]
+    return "{" + f",\n{indent} ".join(lines) + "}"
 
 
-def _render(template: str, **values) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(template).render(**values)
+def cpp_array(table: Table, name: str) -> str:
+    """Return the definition of ``table`` as a C++ constant with its layout as a comment."""
+    extents = "".join(f"[{extent}]" for extent in table.values.shape)
+    return f"// {table.layout}\nstatic const {table.ctype} {name}{extents} = {cpp_values(table.values)};\n"

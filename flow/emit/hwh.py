@@ -6,17 +6,16 @@ A board takes the hand-off that Vivado writes beside its bitstream.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from flow.emit.vivado import TEMPLATES, _block_design, _render
+from deploy import registers
+from flow.emit.core import render
+from flow.emit.vivado import DMA_PARAMETERS, block_design
 from flow.project import read_manifest
 
 IO_PLL_MHZ = 1000  # of both PYNQ boards: 50 MHz times 20
 DIVISORS = range(1, 64)  # 6 bits
-WRITABLE = ("CTRL", "FRAMES_PER_PACKET", "WEIGHT_BASE")
-LAYER_COUNTERS = ("FRAMES", "BUSY", "STALL", "STARVE")
 DMA_REGISTERS = {"DMACR": 0x00, "DMASR": 0x04, "LENGTH": 0x28}  # of both channels, beside their addresses; Xilinx PG021
 MASTERS = {"ps/Data": "M_AXI_GP0", "dma/Data_MM2S": "M_AXI_MM2S", "dma/Data_S2MM": "M_AXI_S2MM"}  # of address spaces
 
@@ -67,23 +66,17 @@ def emit_hwh(rtl_project: Path, path: Path) -> Path:
         FlowError: no RTL project there.
     """
     manifest = read_manifest(rtl_project)
-    addresses = _block_design(ddr=bool(manifest["regions"]))["addresses"]
+    addresses = block_design(ddr=bool(manifest["regions"]))["addresses"]
     ranges = {cell: _ranges(cell, addresses) for cell in ("ps", "dma", "accelerator")}
     memories = sorted({reached.slave for cell in ("dma", "accelerator") for reached in ranges[cell]})
     clocks = _clock_parameters(manifest["clock_mhz"])
     cells = [
         Cell("ps", "xilinx.com:ip:processing_system7:5.5", clocks, memories, ranges["ps"], []),
-        Cell("dma", "xilinx.com:ip:axi_dma:7.1", dma_parameters(), ["S_AXI_LITE"], ranges["dma"], _dma_registers()),
+        Cell("dma", "xilinx.com:ip:axi_dma:7.1", DMA_PARAMETERS, ["S_AXI_LITE"], ranges["dma"], _dma_registers()),
         Cell("accelerator", "popbin:flow:accelerator:1.0", {}, ["s_axi"], ranges["accelerator"], _registers(manifest)),
     ]
-    path.write_text(_render("accelerator.hwh.j2", {"build_id": manifest["build_id"], "cells": cells}), encoding="utf-8")
+    path.write_text(render("vivado", "accelerator.hwh", build_id=manifest["build_id"], cells=cells), encoding="utf-8")
     return path
-
-
-def dma_parameters() -> dict[str, int]:
-    """What build.tcl sets of the cell dma."""
-    script = (TEMPLATES / "build.tcl.j2").read_text(encoding="utf-8")
-    return {name: int(value) for name, value in re.findall(r"CONFIG\.(c_\w+) (\d+)", script)}
 
 
 def _clock_parameters(clock_mhz: float) -> dict[str, float]:
@@ -108,18 +101,12 @@ def _dma_registers() -> list[Register]:
 
 
 def _registers(manifest: dict) -> list[Register]:
-    """Of the accelerator; those of an array are numbered."""
-    arrays = {
-        "BUILD_ID": [str(word) for word in range(4)],
-        "WEIGHT_BASE": [str(index) for index in range(len(manifest["regions"]))],
-        "LAYER": [f"{index}_{name}" for index in range(len(manifest["layers"])) for name in LAYER_COUNTERS],
-    }
-    found = []
-    for name, offset in manifest["registers"].items():
-        access = "read-write" if name in WRITABLE else "read-only"
-        names = [f"{name}_{suffix}" for suffix in arrays[name]] if name in arrays else [name]
-        found += [Register(full, offset + 4 * index, access) for index, full in enumerate(names)]
-    return found
+    """Return those of the accelerator; those of an array are numbered."""
+    found = registers.names(len(manifest["regions"]), len(manifest["layers"]))
+    return [
+        Register(name, offset, "read-write" if name.startswith(registers.WRITABLE) else "read-only")
+        for name, offset in found.items()
+    ]
 
 
 def _ranges(cell: str, addresses: list[tuple[str, str, str, str]]) -> list[Range]:

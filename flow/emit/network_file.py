@@ -15,8 +15,6 @@ from deploy.network import DESCRIPTION, FORMAT, VERSION
 from flow.errors import FlowError
 from flow.graph import Node, hardware_nodes, is_hardware, stream_of
 
-PLUMBING = ("Fifo", "WidthConverter")  # their output is their input
-FOLDING = ("p", "pe", "simd", "memory", "acc_bits", "weight_bits")  # has no part in what a node computes
 DATE = (1980, 1, 1, 0, 0, 0)  # of all members, so that equal networks are equal files
 
 
@@ -36,7 +34,7 @@ def write_network(model: ModelWrapper, path: Path) -> None:
     same: dict[str, str] = {}  # stream behind plumbing -> stream in front of it
     nodes = []
     for node in hardware_nodes(model):
-        if node.kind in PLUMBING:
+        if node.op.plumbing:
             same[node.outputs[0]] = same.get(node.inputs[0], node.inputs[0])
         else:
             nodes.append(_entry(node, same, arrays))
@@ -73,9 +71,7 @@ def _entry(node: Node, same: dict[str, str], arrays: dict[str, np.ndarray]) -> d
         "name": node.name,
         "inputs": [same.get(name, name) for name in node.inputs],
         "outputs": list(node.outputs),
-        "attributes": {
-            name: node.op.get_nodeattr(name) for name in node.op.get_nodeattr_types() if name not in FOLDING
-        },
+        "attributes": {name: value for name, value in node.op.values().items() if name not in node.op.planned},
         "constants": constants,
     }
 

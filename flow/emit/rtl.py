@@ -7,49 +7,30 @@ manifest.json   SHA-256 and layer of every file; streams, layers, weight regions
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import jinja2
 from qonnx.core.modelwrapper import ModelWrapper
 
-from flow.emit.memory_files import write_hex
-from flow.emit.rtl_nodes import Cell, cell_of, input_ports, output_ports
-from flow.emit.tables import ddr_bytes
+from deploy import registers
+from flow.emit.core import WORD_BYTES, Names, cell_of, ddr_image, regions_of, render
+from flow.emit.ports import top_ports
 from flow.errors import FlowError
 from flow.graph import Node, hardware_nodes
-from flow.ops import Stream
-from flow.paths import rtl_folder
-from flow.project import sha256
+from flow.library import with_submodules
+from flow.nodes import Cell, Stream
+from flow.nodes.fifo import Fifo
+from flow.nodes.width_converter import WidthConverter
+from flow.project import DDR_FILE, MANIFEST, empty_folder, write_manifest
 
 TOP = "accelerator_top"
-TEMPLATES = Path(__file__).parent / "templates" / "rtl"
-LAYER_KINDS = ("IntConv", "XnorPopcount", "WeightStationary")  # the layers that control counts
-MAX_LAYERS, MAX_REGIONS = 64, 8
+TOP_MODULES = ("control",)  # that the template instantiates, beside the nodes' own
 REGION_ALIGNMENT = 4096
-BUS_BYTES = 8  # of s_axis
 LOGIT_BITS = 32  # of m_axis
-REGISTERS = {
-    "CTRL": 0x00,
-    "STATUS": 0x04,
-    "FRAMES_IN": 0x08,
-    "FRAMES_OUT": 0x0C,
-    "CYCLES_LOW": 0x10,
-    "CYCLES_HIGH": 0x14,
-    "INTERVAL": 0x18,
-    "LATENCY": 0x1C,
-    "FRAMES_PER_PACKET": 0x20,
-    "LAYERS": 0x24,
-    "CLOCK_KHZ": 0x28,
-    "BUILD_ID": 0x30,
-    "WEIGHT_BASE": 0x40,
-    "LAYER": 0x80,
-}
 KEYWORDS = """alias always always_comb always_ff always_latch and assert assign assume automatic before begin bind bins bit break
     buf byte case cell chandle class clocking config const constraint context continue cover cross deassign default defparam design disable
     dist do edge else end endcase endmodule enum event expect export extends extern final for force foreach forever fork forkjoin
@@ -98,22 +79,8 @@ class Instance:
     reset: str = "core_rst_n"
 
 
-@dataclass(frozen=True)
-class Region:
-    """The weights of a layer in ddr_weights.bin."""
-
-    layer: str
-    offset: int
-    data: bytes
-    word_bits: int  # of the layer's weight stream
-
-    @property
-    def words(self) -> int:
-        return len(self.data) // 8
-
-
 def emit_rtl(model: ModelWrapper, folder: Path, *, build_id: str, clock_mhz: float) -> Path:
-    """Writes the RTL project of a planned hardware graph into ``folder``, which is emptied first; returns it.
+    """Write the RTL project of a planned hardware graph into ``folder``, which is emptied first; return it.
 
     Args:
         build_id: 32 hex digits, read back by software.
@@ -124,37 +91,16 @@ def emit_rtl(model: ModelWrapper, folder: Path, *, build_id: str, clock_mhz: flo
     folder = Path(folder)
     if not re.fullmatch(r"[0-9a-fA-F]{32}", build_id):
         raise FlowError(f"build id {build_id!r} is not 32 hex digits")
-    if folder.exists() and any(folder.iterdir()) and not (folder / "manifest.json").is_file():
-        raise FlowError(f"{folder} is not empty and no RTL project: remove it or name another folder")
     project = _Project(model)  # before anything is removed
-    shutil.rmtree(folder, ignore_errors=True)
-    for name in ("rtl", "data"):
-        (folder / name).mkdir(parents=True)
+    empty_folder(folder, MANIFEST, "RTL project", ("rtl", "data"))
     layers = project.write_data(folder / "data")
-    top = project.top(build_id, clock_mhz)
-    (folder / "rtl" / f"{TOP}.sv").write_text(top, encoding="utf-8")
-    for module in modules_of(top):
-        shutil.copyfile(rtl_folder() / f"{module}.sv", folder / "rtl" / f"{module}.sv")
-    manifest = {"build_id": build_id.lower(), "clock_mhz": clock_mhz, "top": TOP, **project.description()}
-    manifest["files"] = {
-        str(path.relative_to(folder)): {"sha256": sha256(path.read_bytes()), "layer": layers.get(path)}
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    (folder / "rtl" / f"{TOP}.sv").write_text(project.top(build_id, clock_mhz), encoding="utf-8")
+    sources = with_submodules({*TOP_MODULES, *(instance.module for instance in project.instances)})
+    for module, path in sources.items():
+        shutil.copyfile(path, folder / "rtl" / f"{module}.sv")
+    content = {"build_id": build_id.lower(), "clock_mhz": clock_mhz, "top": TOP, "modules": list(sources)}
+    write_manifest(folder, {**content, **project.description()}, layers)
     return folder
-
-
-def modules_of(top: str) -> list[str]:
-    """The modules of rtl/ that the source text ``top`` instantiates, directly or not."""
-    known = {path.stem: path for path in rtl_folder().glob("*.sv")}
-    found, pending = set(), [top]
-    while pending:
-        code = re.sub(r"//.*", "", pending.pop())
-        used = set(re.findall(r"^\s*(\w+)\s+(?:#\s*\(|\w+\s*\()", code, re.MULTILINE)) & known.keys()
-        pending += [known[module].read_text(encoding="utf-8") for module in used - found]
-        found |= used
-    return sorted(found)
 
 
 class _Project:
@@ -164,15 +110,16 @@ class _Project:
         self.image, self.output = model.graph.input[0].name, model.graph.output[0].name
         self.nodes = list(hardware_nodes(model))
         self.cells = {node.name: cell_of(node) for node in self.nodes}
-        self.used = {*KEYWORDS, *TOP_NAMES}
-        self.names = {node.name: self._name(node.name) for node in self.nodes}
+        self.identifiers = Names({*KEYWORDS, *TOP_NAMES})
+        self.names = {node.name: self.identifiers.take(node.name) for node in self.nodes}
         self.wires = {wire.tensor: wire for wire in self._graph_wires()}
         self.frame, self.result = self.wires[self.image].stream, self.wires[self.output].stream
         self.classes = self.result.height * self.result.width * self.result.channels
         self.frame_bytes = self.frame.height * self.frame.width * self.frame.channels
-        self.layers = [node for node in self.nodes if node.kind in LAYER_KINDS]
-        self.regions = self._regions()
+        self.layers = [node for node in self.nodes if node.op.engine]
+        self.regions = regions_of(self.nodes, REGION_ALIGNMENT)
         self._check()
+        self.ports = top_ports(ddr=bool(self.regions))
         self.region_wires = [
             self._wire(f"{region.layer}_ddr", Stream(1, 1, 64 * region.words, 64, 1), note=f"region {index}")
             for index, region in enumerate(self.regions)
@@ -181,30 +128,21 @@ class _Project:
         self.instances = [*self._pixel_instances(), *self._node_instances(), *self._logit_instances()]
 
     def _check(self) -> None:
-        if self.frame.bits != 8 or self.frame_bytes % BUS_BYTES:
+        if self.frame.bits != 8 or self.frame_bytes % WORD_BYTES:
             size = f"{self.frame_bytes} x {self.frame.bits} bits"
             raise FlowError(f"{self.image}: a frame must be whole 64-bit words of bytes, not {size}")
         if self.result.bits > LOGIT_BITS:
             raise FlowError(f"{self.output}: logits of {self.result.bits} bits do not fit the {LOGIT_BITS} of m_axis")
-        if len(self.layers) > MAX_LAYERS:
-            raise FlowError(f"{len(self.layers)} layers: control counts at most {MAX_LAYERS}")
-        if len(self.regions) > MAX_REGIONS:
-            raise FlowError(f"{len(self.regions)} layers have weights in DDR: the top takes at most {MAX_REGIONS}")
+        if len(self.layers) > registers.MAX_LAYERS:
+            raise FlowError(f"{len(self.layers)} layers: control counts at most {registers.MAX_LAYERS}")
+        if len(self.regions) > registers.MAX_REGIONS:
+            most = registers.MAX_REGIONS
+            raise FlowError(f"{len(self.regions)} layers have weights in DDR: the top takes at most {most}")
 
     # names and streams
 
-    def _name(self, name: str, suffixes: tuple[str, ...] = ("",)) -> str:
-        """A SystemVerilog identifier like ``name`` which, with each of ``suffixes``, is not used yet."""
-        word = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_") or "unnamed"
-        word = f"n{word}" if word[0].isdigit() else word
-        candidate, number = word, 2
-        while any(candidate + suffix in self.used for suffix in suffixes):
-            candidate, number = f"{word}_{number}", number + 1
-        self.used.update(candidate + suffix for suffix in suffixes)
-        return candidate
-
     def _wire(self, name: str, stream: Stream, **fields) -> Wire:
-        variable = self._name(name, ("_data", "_valid", "_ready", "_taken"))
+        variable = self.identifiers.take(name, ("_data", "_valid", "_ready", "_taken"))
         return Wire(variable, stream.beat_bits, stream, **fields)
 
     def _graph_wires(self) -> Iterator[Wire]:
@@ -218,12 +156,12 @@ class _Project:
     def _pixel_instances(self) -> list[Instance]:
         """From the 64-bit pixel bus to the beats of the first node."""
         frame, p = self.frame, self.frame.parallel
-        bus = self._wire("pixel_bus", Stream(1, 1, self.frame_bytes, BUS_BYTES, 8, signed=False), note="s_axis")
+        bus = self._wire("pixel_bus", Stream(1, 1, self.frame_bytes, WORD_BYTES, 8, signed=False), note="s_axis")
         self.pixels = bus.variable
         self.extra_wires.append(bus)
         target, steps = self.wires[self.image], [p]
-        if max(p, BUS_BYTES) % min(p, BUS_BYTES):
-            steps.insert(0, math.gcd(p, BUS_BYTES))
+        if max(p, WORD_BYTES) % min(p, WORD_BYTES):
+            steps.insert(0, math.gcd(p, WORD_BYTES))
         instances, source = [], bus
         for step in steps:
             last = len(instances) == len(steps) - 1
@@ -244,18 +182,17 @@ class _Project:
             source = sink
         sink = self._wire("logit_queue", Stream(1, 1, self.classes, 1, self.result.bits), note="m_axis")
         self.extra_wires.append(sink)
-        cell = Cell("fifo", {"Width": self.result.bits, "Depth": 2, "MemoryStyle": "distributed"})
+        cell = Fifo(height=1, width=1, channels=self.classes, bits=self.result.bits, depth=2).rtl()
         ports = _ports("in", source, "io") + _ports("out", sink, "oi")
-        instances.append(Instance("fifo", self._name("i_logit_queue"), _parameters(cell), ports))
+        instances.append(Instance("fifo", self.identifiers.take("i_logit_queue"), _parameters(cell), ports))
         self.logits = sink.variable
         return instances
 
     def _converter(self, name: str, source: Wire, sink: Wire) -> Instance:
-        cell = Cell(
-            "width_converter", {"InElements": source.parallel, "OutElements": sink.parallel, "Bits": source.bits}
-        )
+        size = {"height": 1, "width": 1, "channels": source.stream.elements}
+        cell = WidthConverter(**size, p=source.parallel, out_p=sink.parallel, bits=source.bits).rtl()
         ports = _ports("in", source, "io") + _ports("out", sink, "oi")
-        return Instance("width_converter", self._name(name), _parameters(cell), ports)
+        return Instance(cell.module, self.identifiers.take(name), _parameters(cell), ports)
 
     def _node_instances(self) -> Iterator[Instance]:
         if self.regions:
@@ -263,12 +200,12 @@ class _Project:
         for node in self.nodes:
             cell, name = self.cells[node.name], self.names[node.name]
             ports = []
-            for port, tensor in zip(input_ports(node), node.inputs, strict=True):
+            for port, tensor in zip(node.op.input_ports, node.inputs, strict=True):
                 ports += _ports(port, self.wires[tensor], "io", cell.extend)
-            if node.kind == "WeightStationary":
+            if node.op.ddr_words:
                 weights = yield from self._weights(node)
                 ports += _ports("weight", weights, "io")
-            for port, tensor in zip(output_ports(node), node.outputs, strict=True):
+            for port, tensor in zip(node.op.output_ports, node.outputs, strict=True):
                 ports += _ports(port, self.wires[tensor], "oi")
             files = [(memory.parameter, f'"{self._file(node, memory)}"') for memory in cell.memories]
             inputs, outputs = (
@@ -280,7 +217,8 @@ class _Project:
     def _weights(self, node: Node) -> Iterator[Instance]:
         """The weight words of a region, cut or joined to those of its layer; returns their wire."""
         region, source = next(pair for pair in zip(self.regions, self.region_wires) if pair[0].layer == node.name)
-        sink = self._wire(f"{node.name}_weights", Stream(1, 1, 64 * region.words, region.word_bits, 1))
+        word_bits = node.op.pe * node.op.simd
+        sink = self._wire(f"{node.name}_weights", Stream(1, 1, 64 * region.words, word_bits, 1))
         self.extra_wires.append(sink)
         yield self._converter(f"i_{node.name}_weights", source, sink)
         return sink
@@ -303,8 +241,10 @@ class _Project:
             {"name": node.name, "beats": node.op.outputs()[0].beats, "stream": self.wires[node.outputs[0]].variable}
             for node in self.layers
         ]
-        return _render(
-            "accelerator_top.sv.j2",
+        return render(
+            "rtl",
+            "accelerator_top.sv",
+            top_ports=self.ports,
             build_id=build_id,
             frame_bytes=self.frame_bytes,
             classes=self.classes,
@@ -328,20 +268,6 @@ class _Project:
     def _file(self, node: Node, memory) -> str:
         return f"{self.names[node.name]}_{memory.suffix}.hex"
 
-    def _regions(self) -> list[Region]:
-        regions, offset = [], 0
-        for node in self.nodes:
-            if node.kind == "WeightStationary":
-                op, word = node.op, node.op.pe * node.op.simd
-                if op.weight_bits % 64 or max(word, 64) % min(word, 64):
-                    raise FlowError(
-                        f"{node.name}: weights from DDR need pe * simd to divide 64 or be a multiple of it, not {word}, and be "
-                        f"whole 64-bit words, not {op.weight_bits} bits"
-                    )
-                regions.append(Region(node.name, offset, ddr_bytes(node.constants[0], op.pe, op.simd), word))
-                offset += -(-len(regions[-1].data) // REGION_ALIGNMENT) * REGION_ALIGNMENT
-        return regions
-
     def write_data(self, folder: Path) -> dict[Path, str]:
         """Writes the memories and the DDR image; returns the layer of each memory."""
         layers = {}
@@ -351,10 +277,7 @@ class _Project:
                 write_hex(path, memory.words, memory.width)
                 layers[path] = node.name
         if self.regions:
-            image = bytearray()
-            for region in self.regions:
-                image += bytes(region.offset - len(image)) + region.data
-            (folder / "ddr_weights.bin").write_bytes(bytes(image))
+            (folder / DDR_FILE).write_bytes(ddr_image(self.regions))
         return layers
 
     def description(self) -> dict:
@@ -363,27 +286,19 @@ class _Project:
             "image": [self.frame.height, self.frame.width, self.frame.channels],
             "classes": self.classes,
             "cycles_per_frame": max(node.op.cycles() for node in self.nodes),
-            "registers": REGISTERS,
+            "ports": [port.as_dict() for port in self.ports],
+            "registers": registers.OFFSETS,
             "layers": [
                 {"layer": node.name, "tensor": node.outputs[0], "cycles": node.op.cycles()} for node in self.layers
             ],
-            "regions": [
-                {
-                    "layer": region.layer,
-                    "offset": region.offset,
-                    "words_per_frame": region.words,
-                    "bytes": len(region.data),
-                    "sha256": sha256(region.data),
-                }
-                for region in self.regions
-            ],
+            "regions": [region.as_dict() for region in self.regions],
             "streams": [
                 {
                     "id": index,
                     "tensor": wire.tensor,
                     "layer": wire.layer,
                     "variable": wire.variable,
-                    **_stream_fields(wire.stream),
+                    **wire.stream.as_dict(),
                 }
                 for index, wire in enumerate(self.wires.values())
             ],
@@ -422,17 +337,14 @@ def _tap_words(wire: Wire) -> list[str]:
     return [f"64'({wire.variable}_data[{min(low + 63, wire.width - 1)}:{low}])" for low in range(0, wire.width, 64)]
 
 
-def _stream_fields(stream: Stream) -> dict:
-    names = ("height", "width", "channels", "parallel", "bits", "signed", "masked")
-    return {name: getattr(stream, name) for name in names}
+def write_hex(path: Path | str, words: Sequence[int], width_bits: int) -> None:
+    """Write one word a line, in hex, zero-padded to ceil(width_bits / 4) digits, as $readmemh reads them.
 
-
-def _render(template: str, **values) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(template).render(**values)
+    Raises:
+        ValueError: a word is negative or wider than `width_bits`.
+    """
+    for index, word in enumerate(words):
+        if not 0 <= word < 1 << width_bits:
+            raise ValueError(f"{path}: word {index} is not an unsigned number of {width_bits} bits")
+    digits = -(-width_bits // 4)
+    Path(path).write_text("".join(f"{word:0{digits}x}\n" for word in words), encoding="ascii")

@@ -16,44 +16,37 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
+from flow.emit.core import render
+from flow.emit.ports import BUSES
 from flow.errors import FlowError
 from flow.plan.target import Target
-from flow.project import check_project
+from flow.project import check_project, empty_folder
 
-TEMPLATES = Path(__file__).parent / "templates" / "vivado"
 ZYNQ_7000 = "xc7z"  # how its part numbers start
-BUSES = {"s_axi": "slave", "s_axis": "slave", "m_axis": "master", "m_axi": "master"}
-PARAMETERS = {  # of the first port of an interface
-    "clk_i": "ASSOCIATED_RESET rst_ni",
-    "rst_ni": "POLARITY ACTIVE_LOW",
-    "s_axi": "PROTOCOL AXI4LITE",
-    "m_axi": "PROTOCOL AXI4, READ_WRITE_MODE READ_ONLY, MAX_BURST_LENGTH 16, NUM_READ_OUTSTANDING 8, SUPPORTS_NARROW_BURST 0",
-}
 SCRIPTS = {"rtl": ("accelerator.v", "package_ip.tcl", "build.tcl"), "hls": ("build.tcl",)}  # of the routes
+DMA_PARAMETERS = {  # bursts of 16 are the longest that the AXI3 ports take; buffers of PYNQ are aligned, so no realignment
+    "c_include_sg": 0,
+    "c_sg_length_width": 26,
+    "c_include_mm2s": 1,
+    "c_m_axi_mm2s_data_width": 64,
+    "c_m_axis_mm2s_tdata_width": 64,
+    "c_include_mm2s_dre": 0,
+    "c_mm2s_burst_size": 16,
+    "c_include_s2mm": 1,
+    "c_m_axi_s2mm_data_width": 64,
+    "c_s_axis_s2mm_tdata_width": 32,
+    "c_include_s2mm_dre": 0,
+    "c_s2mm_burst_size": 16,
+}
 RESULTS = ("accelerator.bit", "accelerator.hwh")
 DDR_RANGE = 0x2000_0000  # 512 MiB, on both PYNQ boards
 ACCELERATOR_ADDRESS, ACCELERATOR_RANGE = 0x43C0_0000, 0x1000
 DMA_ADDRESS, DMA_RANGE = 0x4040_0000, 0x1_0000
 UTILIZATION = {"lut": "(?:Slice|CLB) LUTs", "ff": "(?:Slice|CLB) Registers", "bram36": "Block RAM Tile", "dsp": "DSPs"}
 NUMBER = r"-?\d+(?:\.\d+)?"
-
-
-@dataclass(frozen=True)
-class Port:
-    """A port of the top. ``interface`` is type and name, ``signal`` its name in the interface, ``bits`` 0 for a plain wire."""
-
-    direction: str
-    bits: int
-    name: str
-    interface: str
-    signal: str
-    parameter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,11 +92,10 @@ def emit_vivado(project: Path, folder: Path, target: Target, clock_mhz: float, r
     if manifest["clock_mhz"] != clock_mhz:
         emitted = f"{manifest['clock_mhz']:g} MHz, not {clock_mhz:g}"
         raise FlowError(f"{project} was emitted for {emitted}: emit it again (--fresh)")
-    if folder.exists() and any(folder.iterdir()) and not (folder / "build.tcl").is_file():
-        raise FlowError(f"{folder} is not empty and holds no build.tcl: remove it or name another folder")
     values = {
-        **(_rtl_values if route == "rtl" else _hls_values)(project, manifest),
+        **(_rtl_values if route == "rtl" else _hls_values)(manifest),
         "route": route,
+        "dma": DMA_PARAMETERS,
         "build_id": manifest["build_id"],
         "target": target.name,
         "part": target.part,
@@ -111,76 +103,34 @@ def emit_vivado(project: Path, folder: Path, target: Target, clock_mhz: float, r
         "clock_mhz": f"{clock_mhz:g}",
         "emitted": os.path.relpath(project, folder),  # so that the two can be moved together
     }
-    texts = {name: _render(f"{name}.j2", values) for name in SCRIPTS[route]}
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    texts = {name: render("vivado", name, **values) for name in SCRIPTS[route]}
+    empty_folder(folder, "build.tcl", "folder of Vivado scripts")
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 
-def _rtl_values(project: Path, manifest: dict) -> dict:
+def _rtl_values(manifest: dict) -> dict:
     return {
-        **_block_design(ddr=bool(manifest["regions"])),
+        **block_design(ddr=bool(manifest["regions"])),
         "top": manifest["top"],
-        "ports": top_ports(project / "rtl" / f"{manifest['top']}.sv"),
+        "ports": manifest["ports"],
         "sources": [name for name in manifest["files"] if name.endswith(".sv")],
         "memories": [name for name in manifest["files"] if name.endswith(".hex")],
     }
 
 
-def _hls_values(project: Path, manifest: dict) -> dict:
-    ip = hls_ip(project / "src" / "accelerator.cpp")
-    return {**_block_design(ddr=bool(ip.masters), ip=ip), "memories": []}  # Vitis HLS packs its memories itself
+def _hls_values(manifest: dict) -> dict:
+    ip = hls_ip(manifest["interfaces"])
+    return {**block_design(ddr=bool(ip.masters), ip=ip), "memories": []}  # Vitis HLS packs its memories itself
 
 
-def hls_ip(path: Path) -> Ip:
-    """The IP that Vitis HLS makes of the top ``path``: interfaces by its INTERFACE pragmas, names as UG1399 gives them.
-
-    Raises:
-        FlowError: it has no pixels, logits or control.
-    """
-    pragmas = re.findall(
-        r"^#pragma HLS INTERFACE mode=(\w+) port=(\w+)(?: bundle=(\w+))?",
-        path.read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )
-    bundles = {(mode, port): bundle for mode, port, bundle in pragmas}
-    for mode, port in (("axis", "pixels"), ("axis", "logits"), ("s_axilite", "return")):
-        if (mode, port) not in bundles:
-            raise FlowError(f"{path}: no INTERFACE of mode {mode} for port {port}: emit the project again (--fresh)")
-    control = f"s_axi_{bundles['s_axilite', 'return']}"
-    masters = {f"m_axi_{bundle}": f"Data_m_axi_{bundle}" for (mode, _), bundle in bundles.items() if mode == "m_axi"}
-    return Ip(control, "pixels", "logits", "ap_clk", "ap_rst_n", "Reg", masters)
-
-
-def top_ports(path: Path) -> list[Port]:
-    """The ports of the emitted top ``path``, but for those of simulation.
-
-    Raises:
-        FlowError: a port belongs to no interface that the scripts know.
-    """
-    text = re.sub(
-        r"^`ifdef FLOW_TAPS$.*?^`endif$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
-    )
-    declaration = r"^ +(input|output) +logic +(?:\[ *(\d+):0\] +)?(\w+),?$"
-    ports, seen = [], set()
-    for direction, last_bit, name in re.findall(declaration, text.split("\n);", 1)[0], re.MULTILINE):
-        bus, _, signal = name.rpartition("_")
-        if bus in BUSES:
-            kind = "axis" if bus.endswith("axis") else "aximm"
-            interface, signal, key = f"interface:{kind}:1.0 {bus}", signal.upper(), bus
-        elif name in ("clk_i", "rst_ni"):
-            kind, signal = ("clock", "CLK") if name == "clk_i" else ("reset", "RST")
-            interface, key = f"signal:{kind}:1.0 {name}", name
-        else:
-            raise FlowError(
-                f"{path}: port {name} is of none of the interfaces {', '.join(BUSES)}: emit the project again"
-            )
-        parameter = None if key in seen else PARAMETERS.get(key)
-        ports.append(Port(direction, int(last_bit) + 1 if last_bit else 0, name, interface, signal, parameter))
-        seen.add(key)
-    return ports
+def hls_ip(interfaces: list[dict]) -> Ip:
+    """Return the IP that Vitis HLS makes of a top with these INTERFACE pragmas; names as UG1399 gives them."""
+    control = next(i["bundle"] for i in interfaces if (i["mode"], i["port"]) == ("s_axilite", "return"))
+    bundles = [i["bundle"] for i in interfaces if i["mode"] == "m_axi"]
+    masters = {f"m_axi_{bundle}": f"Data_m_axi_{bundle}" for bundle in bundles}
+    return Ip(f"s_axi_{control}", "pixels", "logits", "ap_clk", "ap_rst_n", "Reg", masters)
 
 
 def results(folder: Path, build_id: str) -> list[Path]:
@@ -233,7 +183,7 @@ def _found(path: Path, what: str, pattern: str) -> str:
     return found[1]
 
 
-def _block_design(ddr: bool, ip: Ip = RTL_IP) -> dict:
+def block_design(ddr: bool, ip: Ip = RTL_IP) -> dict:
     """The parts of the block design that depend on each other: cells, their clocks and resets, addresses."""
     interconnects = [("control", 1, 2), ("frames", 2, 1)]  # name, slave ports, master ports
     interconnects += [("weights", len(ip.masters), 1)] * ddr
@@ -268,22 +218,3 @@ def _block_design(ddr: bool, ip: Ip = RTL_IP) -> dict:
             (space, segment, f"0x{offset:08X}", f"0x{size:08X}") for space, segment, offset, size in addresses
         ],
     }
-
-
-def _braced(text: str) -> str:
-    """A Tcl word that stands for ``text`` as it is."""
-    if re.search(r"[{}\\]", text):
-        raise FlowError(f"{text!r}: a brace or backslash cannot go into a Tcl script: rename the folder")
-    return f"{{{text}}}"
-
-
-def _render(template: str, values: dict) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["braced"] = _braced
-    return environment.get_template(template).render(**values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qonnx.transformation.base import Transformation
 
+from flow.custom_op import BOUNDARIES
 from flow.graph import consumers, is_hardware
 
 from .grid import TRANSPARENT
@@ -16,7 +17,6 @@ HINTS = {
     "BipolarQuant": ("what stands in front of it is no chain of constants from a quantized tensor", ""),
     "BatchNormalization": ("it is not followed by a quantizer", "put a quantizer behind it"),
 }
-PLUMBING = ("ToStream", "FromStream")
 
 
 class RemoveDeadNodes(Transformation):
@@ -70,7 +70,7 @@ class RequireIntegers(Transformation):
                 for row in table
             ]
             behind = sum(
-                node.op_type not in (*PLUMBING, *TRANSPARENT) and not is_constant(model, node) for node in left
+                node.op_type not in (*BOUNDARIES, *TRANSPARENT) and not is_constant(model, node) for node in left
             ) - len(table)
             lines += [f"  and {behind} nodes behind these"] * (behind > 0)
             raise PassError("these nodes have no integer form:\n" + "\n".join(lines))
@@ -85,7 +85,7 @@ def refusals(model) -> list[dict[str, str]]:
     notes = read_notes(model, REFUSALS)
     rows, tainted = [], set()
     for node in model.graph.node:
-        if is_hardware(node) or node.op_type in PLUMBING:
+        if is_hardware(node) or node.op_type in BOUNDARIES:
             continue
         note, suffers = notes.get(node.output[0]), bool(tainted & set(node.input))
         if note is None and not suffers and (node.op_type in TRANSPARENT or is_constant(model, node)):

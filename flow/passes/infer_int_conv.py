@@ -3,7 +3,7 @@ import math
 import numpy as np
 
 from flow.graph import consumers
-from flow.ops.base import saturate
+from flow.nodes.stream import saturate
 
 from .chain import chain_to_quantizer, evaluate_chain, rising_steps
 from .grid import grid_of
@@ -145,6 +145,7 @@ class _Layer:
             features=len(self.weights),
             bits=grid.bits,
             weight_bits=max(2, conv.weights.bits),
+            scaled=len(scaled),
             **attributes,
         )
         if thresholds is not None:

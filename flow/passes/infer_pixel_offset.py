@@ -1,6 +1,6 @@
 import numpy as np
 
-from .chain import chain_input, chain_to_quantizer, evaluate_chain
+from .chain import chain_to_quantizer, evaluate_chain
 from .grid import grid_of
 from .rewrite import Rewrite, Rewriter, refuse
 

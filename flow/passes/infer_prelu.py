@@ -1,6 +1,6 @@
 import numpy as np
 
-from flow.ops.base import saturate
+from flow.nodes.stream import saturate
 
 from .chain import chain_input, chain_to_quantizer, evaluate_chain
 from .grid import grid_of

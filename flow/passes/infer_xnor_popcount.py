@@ -1,6 +1,7 @@
 import numpy as np
 
 from flow.graph import consumers
+from flow.nodes.window import taps_together
 
 from .chain import chain_to_quantizer, evaluate_chain, rising_steps
 from .grid import grid_of
@@ -112,7 +113,7 @@ class Layer:
     def _emit(self, chain, scale, output, constants=(), **attributes):
         rewriter = Rewriter(self.model)
         order = attributes.pop("order", "tap")
-        together = {"tap": 1, "row": self.conv.window["kernel"], "channel": self.conv.window["kernel"] ** 2}[order]
+        together = taps_together(order, self.conv.window["kernel"])
         stream = rewriter.to_stream(self.conv.input, self.conv.grid.scale)
         stream = rewriter.node(
             "SlidingWindow", stream, bits=1, pad_value=self.pad, order=order, p=together, **self.conv.window

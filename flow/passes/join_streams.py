@@ -1,9 +1,9 @@
 from onnx import TensorProto, helper
+from qonnx.core.datatype import DataType
 from qonnx.transformation.base import Transformation
 
+from flow.custom_op import op_of
 from flow.graph import consumers, is_hardware
-from flow.ops import custom_op
-from flow.ops.base import stream_datatype
 
 from .rewrite import Rewrite, Rewriter, refuse
 
@@ -79,9 +79,9 @@ class StreamBoundaries(Transformation):
         graph.input[0].CopyFrom(helper.make_tensor_value_info(pixels, TensorProto.FLOAT, shapes[pixels]))
         graph.output[0].CopyFrom(helper.make_tensor_value_info(logits, TensorProto.FLOAT, shapes[logits]))
         for tensor, node in ((pixels, consumers(model, pixels)[0]), (logits, model.find_producer(logits))):
-            op = custom_op[node.op_type](node)
+            op = op_of(node)
             stream = op.inputs()[0] if tensor == pixels else op.outputs()[0]
-            model.set_tensor_datatype(tensor, stream_datatype(stream))
+            model.set_tensor_datatype(tensor, DataType[stream.datatype])
         return model, False
 
 

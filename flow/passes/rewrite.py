@@ -6,12 +6,13 @@ import json
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
+from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 
+from flow import nodes
+from flow.custom_op import BOUNDARIES, DOMAIN, node_of
 from flow.errors import FlowError
-from flow.ops import DOMAIN, HardwareOp, custom_op
-from flow.ops.base import stream_datatype
 
 
 class PassError(FlowError):
@@ -119,33 +120,21 @@ class Rewriter:
         return name
 
     def node(self, kind: str, stream: str | list[str], constants=(), **attributes) -> str:
-        """Adds a hardware node behind ``stream``; returns its output stream."""
+        """Add a hardware node behind ``stream``; return its output stream, the first of several."""
         streams = [stream] if isinstance(stream, str) else stream
         batch, height, width, channels = self.model.get_tensor_shape(streams[0])
-        node = helper.make_node(
-            kind,
-            [*streams, *(self.constant(c) for c in constants)],
-            ["?"],
-            domain=DOMAIN,
-            height=height,
-            width=width,
-            channels=channels,
-            **attributes,
-        )
-        op: HardwareOp = custom_op[kind](node)
+        op = nodes.find(kind)(height=height, width=width, channels=channels, **attributes)
         outputs = []
         for out in op.outputs():
             outputs.append(self._tensor([batch, out.height, out.width, out.channels]))
-            self.model.set_tensor_datatype(outputs[-1], stream_datatype(out))
-        del node.output[:]
-        node.output.extend(outputs)
-        self.new.append(node)
+            self.model.set_tensor_datatype(outputs[-1], DataType[out.datatype])
+        self.new.append(node_of(op, [*streams, *(self.constant(c) for c in constants)], outputs))
         return outputs[0]
 
     def replace(self, old: list[NodeProto]) -> None:
         """Removes ``old`` and inserts the new nodes in their place."""
         graph = self.model.graph
-        kinds = " + ".join(node.op_type for node in self.new if node.op_type not in ("ToStream", "FromStream"))
+        kinds = " + ".join(node.op_type for node in self.new if node.op_type not in BOUNDARIES)
         first = next((node for node in old if node.op_type in LAYERS), old[0])
         origins = {node.name: kinds if node is first else f"with {first.name}" for node in old}
         write_notes(self.model, ORIGINS, {**read_notes(self.model, ORIGINS), **origins})

@@ -9,7 +9,7 @@ from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
-from flow.ops.window import ORDERS
+from flow.nodes.window import weight_rows
 
 from .grid import Grid, grid_of
 from .rewrite import refuse
@@ -26,8 +26,7 @@ class Weights:
 
     def rows(self, order: str = "tap") -> np.ndarray:
         """Integers [O, K*K*C], elements in the ``order`` of SlidingWindow."""
-        axes = (axis - 2 for axis in ORDERS[order])
-        return np.rint(self.integers.transpose(0, *axes).reshape(len(self.integers), -1)).astype(np.int64)
+        return np.rint(weight_rows(self.integers, order)).astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -5,65 +5,23 @@ from __future__ import annotations
 import copy
 import math
 
-from onnx import NodeProto, TensorProto, helper
+from onnx import NodeProto, TensorProto
+from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.general import SortGraph
 
+from flow.custom_op import node_of, op_of, set_attributes
 from flow.errors import FlowError
 from flow.graph import consumers, hardware_nodes, stream_of
-from flow.ops import DOMAIN, HardwareOp, custom_op
-from flow.ops.base import stream_datatype
-from flow.ops.votes import ATTRIBUTES
+from flow.nodes import NodeError
+from flow.nodes.fifo import Fifo
+from flow.nodes.width_converter import WidthConverter
 
-from .folding import ENGINES, absorbs_window, simd_choices, why_not_ddr
-from .plan import Plan
-
-
-def variant(node: NodeProto, **attributes) -> HardwareOp:
-    """The op of a copy of ``node`` with other attributes."""
-    op = custom_op[node.op_type](copy.deepcopy(node))
-    for name, value in attributes.items():
-        op.set_nodeattr(name, value)
-    return op
-
-
-def stationary_node(window: NodeProto, engine: NodeProto, pe: int, simd: int) -> NodeProto:
-    """The WeightStationary node that does the work of a SlidingWindow and its XnorPopcount.
-
-    Windows in another order than "tap" stay, and their elements are the channels of the map it keeps.
-    """
-    w, e = getCustomOp(window), getCustomOp(engine)
-    if absorbs_window(w):
-        source, names = window.input[0], ("height", "width", "channels", "kernel", "stride", "padding", "pad_value")
-        geometry = {name: getattr(w, name) for name in names}
-    else:
-        source = engine.input[0]
-        geometry = {
-            "height": e.height,
-            "width": e.width,
-            "channels": e.channels,
-            "kernel": 1,
-            "stride": 1,
-            "padding": 0,
-        }
-    return helper.make_node(
-        "WeightStationary",
-        [source, *engine.input[1:]],
-        [engine.output[0]],
-        name=engine.name.replace("XnorPopcount", "WeightStationary"),
-        domain=DOMAIN,
-        **geometry,
-        features=e.features,
-        bits=1,
-        pe=pe,
-        simd=simd,
-        **{name: getattr(e, name) for name in ATTRIBUTES},
-    )
+from .plan import NodePlan, Plan
 
 
 def apply_plan(model: ModelWrapper, plan: Plan) -> ModelWrapper:
-    """A copy of ``model`` with the plan's folding, DDR engines, width converters and FIFOs.
+    """Return a copy of ``model`` with the plan's folding, DDR engines, width converters and FIFOs.
 
     Raises:
         FlowError: a node is missing in the plan, or a folding does not divide its channels.
@@ -74,86 +32,87 @@ def apply_plan(model: ModelWrapper, plan: Plan) -> ModelWrapper:
         raise FlowError(f"the plan has no entry for node {missing}")
     for surplus in plan.nodes.keys() - names:
         raise FlowError(f"the plan has a node {surplus} that the network has not")
-    for node in list(model.graph.node):
-        _fold(model, node, plan)
-    for node in list(model.graph.node):
-        if node.op_type == "XnorPopcount" and plan.nodes[node.name].memory == "ddr":
-            _stream_weights(model, node, plan)
+    for node in list(hardware_nodes(model)):
+        chosen = plan.nodes[node.name]
+        try:
+            if node.op.engine:
+                _fold_engine(model, node.proto, chosen)
+            elif node.op.folding:
+                _fold(node.proto, chosen)
+        except NodeError as error:
+            raise FlowError(f"{node.name}: {error}") from error
     for tensor in [name for node in hardware_nodes(model) for name in node.outputs]:
         _connect(model, tensor, plan)
     model = model.transform(SortGraph())
     for node in hardware_nodes(model):
         for tensor, stream in node.output_streams().items():
-            model.set_tensor_datatype(tensor, stream_datatype(stream))
+            model.set_tensor_datatype(tensor, DataType[stream.datatype])
     return model
 
 
-def _fold(model: ModelWrapper, node: NodeProto, plan: Plan) -> None:
-    op, chosen = getCustomOp(node), plan.nodes[node.name]
-    if node.op_type in ENGINES:
-        window = getCustomOp(model.find_producer(node.input[0]))
-        simds = simd_choices(window, op)
-        pe, simd = chosen.pe or 1, chosen.simd or simds[0]
-        if op.features % pe:
-            raise FlowError(f"{node.name}: pe {pe} must divide its {op.features} outputs")
-        if simd not in simds:
-            raise FlowError(f"{node.name}: simd {simd} is none of {', '.join(map(str, simds))}, which fit its windows")
-        op.set_nodeattr("pe", pe)
-        op.set_nodeattr("simd", simd)
-        window.set_nodeattr("p", simd)
-        if chosen.memory != "ddr":
-            op.set_nodeattr("memory", chosen.memory or "block")
-        elif node.op_type == "IntConv":
-            raise FlowError(f"{node.name}: memory ddr is for binary convolutions: use block or distributed")
-    elif node.op_type != "SlidingWindow":
-        p = chosen.p or op.foldings()[0]
-        if p not in op.foldings():
-            raise FlowError(
-                f"{node.name}: p {p} is none of {', '.join(map(str, op.foldings()))}, which fit its {op.channels} channels"
-            )
-        op.set_nodeattr("p", p)
+def _fold(node: NodeProto, chosen: NodePlan) -> None:
+    op = op_of(node)
+    options = op.foldings()
+    p = chosen.p or options[0]
+    if p not in options:
+        raise NodeError(f"p {p} is none of {', '.join(map(str, options))}, which fit its {op.channels} channels")
+    set_attributes(node, p=p)
 
 
-def _stream_weights(model: ModelWrapper, engine: NodeProto, plan: Plan) -> None:
-    window = model.find_producer(engine.input[0])
-    op = getCustomOp(engine)
-    if reason := why_not_ddr(getCustomOp(window), op, op.pe, op.simd):
-        raise FlowError(f"{engine.name}: memory ddr: {reason}")
-    node = stationary_node(window, engine, op.pe, op.simd)
-    index = list(model.graph.node).index(engine)
-    model.graph.node.remove(engine)
-    model.graph.node.insert(index, node)
-    if absorbs_window(getCustomOp(window)):
-        model.graph.node.remove(window)
+def _fold_engine(model: ModelWrapper, node: NodeProto, chosen: NodePlan) -> None:
+    """Give an engine and the window in front of it their folding, or replace both by the node with weights from DDR."""
+    window_node = model.find_producer(node.input[0])
+    op, window = op_of(node), op_of(window_node)
+    simds = op.simds(window)
+    pe, simd = chosen.pe or 1, chosen.simd or simds[0]
+    if op.features % pe:
+        raise NodeError(f"pe {pe} must divide its {op.features} outputs")
+    if simd not in simds:
+        raise NodeError(f"simd {simd} is none of {', '.join(map(str, simds))}, which fit its windows")
+    set_attributes(window_node, p=simd)
+    if chosen.memory != "ddr":
+        set_attributes(node, pe=pe, simd=simd, memory=chosen.memory or "block")
+        return
+    op, window = op.variant(pe=pe, simd=simd), op_of(window_node)
+    if reason := op.why_not_ddr(window):
+        raise NodeError(f"memory ddr: {reason}: use block or distributed")
+    streamed = op.from_ddr(window)
+    absorbed = op.absorbs(window)
+    source = window_node.input[0] if absorbed else node.input[0]
+    index = list(model.graph.node).index(node)
+    model.graph.node.remove(node)
+    model.graph.node.insert(index, node_of(streamed, [source, *node.input[1:]], list(node.output)))
+    if absorbed:
+        model.graph.node.remove(window_node)
 
 
 def _connect(model: ModelWrapper, tensor: str, plan: Plan) -> None:
+    """Put the FIFO of the plan and width converters between the writer of ``tensor`` and its reader."""
     users = consumers(model, tensor)
     if not users:
         return  # the logits
     (user,) = users
-    produced, consumed = stream_of(model, tensor), None
     position = list(user.input).index(tensor)
-    consumed = getCustomOp(user).inputs()[position]
-    steps = []
+    produced, consumed = stream_of(model, tensor), op_of(user).inputs()[position]
     p, q = produced.parallel, consumed.parallel
+    steps = []
     if p != q:
         middle = math.gcd(p, q)
         steps = [(p, q)] if middle in (p, q) else [(p, middle), (middle, q)]
     common = {"height": produced.height, "width": produced.width, "channels": produced.channels, "bits": produced.bits}
-    new = [("WidthConverter", {"p": a, "out_p": b}) for a, b in steps]
+    new = []
+    for index, (a, b) in enumerate(steps):
+        name = f"WidthConverter_{tensor}" + (f"_{index}" if len(steps) == 2 else "")
+        new.append(WidthConverter(name=name, p=a, out_p=b, **common))
     if tensor in plan.fifos:
-        fifo = plan.fifos[tensor]
-        narrow = min(p, q)
-        stage = ("Fifo", {"p": narrow, "depth": max(2, math.ceil(fifo.elements / narrow)), "memory": fifo.memory})
+        fifo, narrow = plan.fifos[tensor], min(p, q)
+        depth = max(2, math.ceil(fifo.elements / narrow))
+        stage = Fifo(name=f"Fifo_{tensor}", p=narrow, depth=depth, memory=fifo.memory, **common)
         new.insert(0 if p == narrow else len(new), stage)
     source, shape = tensor, model.get_tensor_shape(tensor)
-    for index, (kind, attributes) in enumerate(new):
-        name = f"{kind}_{tensor}" + (f"_{index}" if len(steps) == 2 and kind == "WidthConverter" else "")
-        output = f"{name}_out"
+    for op in new:
+        output = f"{op.name}_out"
         model.set_tensor_shape(output, shape, dtype=TensorProto.FLOAT)
-        model.graph.node.append(
-            helper.make_node(kind, [source], [output], name=name, domain=DOMAIN, **common, **attributes)
-        )
+        model.graph.node.append(node_of(op, [source], [output]))
         source = output
     user.input[position] = source

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.graph import hardware_nodes
-from flow.ops import Cost
+from flow.nodes import Cost
 
 from .plan import Plan
 from .target import Target
@@ -44,7 +44,7 @@ def estimate(model: ModelWrapper, plan: Plan, target: Target) -> Estimate:
     total = CONTROL + target.platform.cost()
     for cost in node_costs(model).values():
         total = total + cost
-    ddr = sum(node.op.ddr_words * 8 for node in nodes if node.kind == "WeightStationary")
+    ddr = sum(node.op.ddr_words * 8 for node in nodes)
     used = {k: round(v, 1) for k, v in asdict(total).items()}
     limits = {k: getattr(target.resources, k) * getattr(target.usable, k) for k in used}
     bandwidth = ddr * fps / 1e9
@@ -61,17 +61,6 @@ def _latency(nodes, period: int) -> int:
     ready: dict[str, float] = {}
     for node in nodes:
         start = max((ready.get(name, 0.0) for name in node.inputs), default=0.0)
-        op, delay = node.op, 4.0
-        if node.kind == "SlidingWindow" and not op.passes_through:
-            delay = period * ((op.kernel - op.padding - 1) * op.width + op.kernel - op.padding) / op.pixels
-        elif node.kind == "WeightStationary":
-            delay = period + op.cycles() - period * (op.out_pixels - 1) / op.out_pixels
-        elif node.kind == "XnorPopcount":
-            delay = op.cycles() / op.pixels
-        elif node.kind == "IntConv":
-            delay = op.cycles() / op.pixels
-        elif node.kind == "GlobalPool":
-            delay = op.channels / op.p
         for name in node.outputs:
-            ready[name] = start + delay
+            ready[name] = start + node.op.delay(period)
     return round(period + max(ready.values()))

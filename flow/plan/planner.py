@@ -9,26 +9,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from onnx import NodeProto
 from ortools.sat.python import cp_model
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.custom_op.registry import getCustomOp
 
+from flow.custom_op import op_of
 from flow.errors import FlowError
-from flow.graph import hardware_nodes
-from flow.ops import Cost, HardwareOp
-from flow.ops.base import divisors, memory_cost
+from flow.graph import Node, hardware_nodes
+from flow.nodes import Cost, HardwareOp, memory_cost
 
-from .apply import stationary_node, variant
 from .estimate import CONTROL
-from .fifos import branch, join_fifos
-from .folding import ENGINES, STATIONARY_PIXELS, absorbs_window, simd_choices, why_not_ddr
+from .fifos import branch, join_fifos, joins_of
 from .plan import FifoPlan, NodePlan, Plan, fingerprint
 from .target import Target
 
 WEIGHTS = {"lut": 10, "ff": 2, "bram36": 10, "dsp": 5, "ddr_gb_per_s": 3}  # of the used fraction, in the objective
 OVERDRAFT = 10_000  # the same for what is above the budget
 PARTS = 100_000  # a budget counts as so many parts
+LARGEST_OVERDRAFT = 1_000  # budgets, of one node
 STATIONARY_PORTS = 8
 DISTRIBUTED_FIFO_BITS = 2048
 
@@ -90,58 +87,51 @@ def _nearest(model: ModelWrapper, target: Target, fps: float, clock: float) -> i
 
 
 def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tuple[Plan | None, dict[str, float]]:
-    """The cheapest plan and, if even that is over budget, what it needs of the resources it overdraws."""
+    """Return the cheapest plan and, if even that is over budget, what it needs of the resources it overdraws."""
     cycles = int(clock * 1e6 / fps)
     nodes, fixed = {}, Cost()
     engines: dict[str, list[Option]] = {}
-    joins = {id_: node for node in model.graph.node if node.op_type == "AddStreams" for id_ in _engines_of(model, node)}
-    parallel = {n.name: _parallel(n.op, cycles) for n in hardware_nodes(model) if "p" in _folding(n.kind)}
+    joins = {name: join for join in joins_of(model) for name in _engines_of(model, join)}
     for node in hardware_nodes(model):
-        proto = node.op.onnx_node
-        if node.kind in ENGINES:
-            engines[node.name] = _options(model, proto, cycles, joins.get(node.name))
+        if node.op.engine:
+            engines[node.name] = _options(model, node, cycles, joins.get(node.name))
             if not engines[node.name]:
                 return None, {}
-        elif node.kind == "SlidingWindow":
-            nodes[node.name] = NodePlan()
-        else:
-            p = parallel[node.name]
+        elif node.op.folding:
+            p = _parallel(node.op, cycles)
             if p is None:
                 return None, {}
             nodes[node.name] = NodePlan(p=p)
-            fixed = fixed + variant(proto, p=p).cost() + Cost(lut=12 * p, ff=16 * p)  # its width converter
+            fixed = fixed + node.op.variant(p=p).cost() + Cost(lut=12 * p, ff=16 * p)  # its width converter
+        else:
+            nodes[node.name] = NodePlan()
     chosen, needed = _choose(engines, fixed + CONTROL, target, fps)
     for name, option in chosen.items():
         nodes[name] = NodePlan(pe=option.pe, simd=option.simd, memory=option.memory)
     fifos = _fifo_plans(model, {name for name, option in chosen.items() if option.memory == "ddr"})
-    fifos |= _window_fifos(model)
-    order = [n.name for n in hardware_nodes(model)]
+    fifos |= {n.outputs[0]: fifo for n in hardware_nodes(model) if (fifo := _fifo_behind(n.op))}
     plan = Plan(
         network=fingerprint(model),
         target=target.name,
         clock_mhz=clock,
         requested_fps=fps,
-        nodes={name: nodes[name] for name in order},
+        nodes={node.name: nodes[node.name] for node in hardware_nodes(model)},
         fifos=fifos,
     )
     return plan, needed
 
 
-def _folding(kind: str) -> tuple[str, ...]:
-    return ("pe", "simd") if kind in ENGINES else () if kind == "SlidingWindow" else ("p",)
-
-
-def _parallel(op, cycles: int) -> int | None:
-    """The fewest elements a beat with which the node keeps up."""
-    elements = max(s.beats * s.parallel for s in (*op.inputs(), *op.outputs()))
+def _parallel(op: HardwareOp, cycles: int) -> int | None:
+    """Return the fewest elements a beat with which the node keeps up."""
+    elements = max(stream.elements for stream in (*op.inputs(), *op.outputs()))
     return next((p for p in op.foldings() if elements // p <= cycles), None)
 
 
-def _engines_of(model: ModelWrapper, join: NodeProto) -> list[str]:
-    return [n.name for name in join.input[:2] for n in branch(model, name) if n.op_type == "XnorPopcount"]
+def _engines_of(model: ModelWrapper, join: Node) -> list[str]:
+    return [node.name for tensor in join.inputs for node in branch(model, tensor) if node.op.streamable]
 
 
-def _fifo_plans(model: ModelWrapper, ddr: set[str], joins: list[NodeProto] | None = None) -> dict[str, FifoPlan]:
+def _fifo_plans(model: ModelWrapper, ddr: set[str], joins: list[Node] | None = None) -> dict[str, FifoPlan]:
     plans = {}
     for tensor, elements in join_fifos(model, ddr, joins).items():
         bits = model.get_tensor_datatype(tensor).bitwidth()
@@ -150,31 +140,27 @@ def _fifo_plans(model: ModelWrapper, ddr: set[str], joins: list[NodeProto] | Non
     return plans
 
 
-def _window_fifos(model: ModelWrapper) -> dict[str, FifoPlan]:
-    windows = [node for node in hardware_nodes(model) if node.kind == "SlidingWindow"]
-    return {node.outputs[0]: fifo for node in windows if (fifo := _window_fifo(node.op))}
-
-
-def _window_fifo(window: HardwareOp) -> FifoPlan | None:
-    """Behind a window that gathers taps at a tap a cycle, so that one is gathered while the engine replays the one before."""
-    if window.taps_together == 1:
+def _fifo_behind(op: HardwareOp) -> FifoPlan | None:
+    """Return the FIFO that lets ``op`` work ahead of its reader."""
+    elements = op.works_ahead()
+    if not elements:
         return None
-    elements = window.outputs()[0].channels
     return FifoPlan(elements=elements, memory="distributed" if elements <= DISTRIBUTED_FIFO_BITS else "block")
 
 
-def _window_cost(window_node: NodeProto, simd: int) -> Cost:
-    """Of a window that gives ``simd`` bits a cycle, and of the FIFO behind it."""
-    window = variant(window_node, p=simd)
-    fifo = _window_fifo(window)
+def _window_cost(window: HardwareOp) -> Cost:
+    """Return the cost of a window and of the FIFO behind it."""
+    fifo = _fifo_behind(window)
     if fifo is None:
         return window.cost()
-    width = simd * window.outputs()[0].bits
-    return window.cost() + Cost(lut=24, ff=20 + width) + memory_cost(fifo.elements // simd, width, fifo.memory)
+    stream = window.outputs()[0]
+    width = stream.parallel * stream.bits
+    memory = memory_cost(fifo.elements // stream.parallel, width, fifo.memory)
+    return window.cost() + Cost(lut=24, ff=20 + width) + memory
 
 
-def _fifo_cost(model: ModelWrapper, join: NodeProto | None, ddr: set[str]) -> Cost:
-    """Of the FIFOs at one join, if the engines ``ddr`` have their weights in DDR and no other has."""
+def _fifo_cost(model: ModelWrapper, join: Node | None, ddr: set[str]) -> Cost:
+    """Return the cost of the FIFOs at one join, if the engines ``ddr`` have their weights in DDR and no other has."""
     total = Cost()
     if join is None:
         return total
@@ -184,36 +170,33 @@ def _fifo_cost(model: ModelWrapper, join: NodeProto | None, ddr: set[str]) -> Co
     return total
 
 
-def _options(model, engine: NodeProto, cycles: int, join: NodeProto | None) -> list[Option]:
-    window_node = model.find_producer(engine.input[0])
-    window, op = getCustomOp(window_node), getCustomOp(engine)
-    pairs = [
-        (pe, simd)
-        for pe in divisors(op.features, 64)
-        for simd in simd_choices(window, op)
-        if op.pixels * (op.features // pe) * (op.channels // simd) <= cycles
-        and op.pixels * (op.channels // simd) * window.taps_together <= cycles
+def _options(model: ModelWrapper, node: Node, cycles: int, join: Node | None) -> list[Option]:
+    """Return the foldings and memories of an engine that keep up, those far wider than needed left out."""
+    op, window = node.op, op_of(model.find_producer(node.inputs[0]))
+    folded = [
+        engine
+        for pe in op.pes()
+        for simd in op.simds(window)
+        if (engine := op.variant(pe=pe, simd=simd)).cycles() <= cycles and window.variant(p=simd).cycles() <= cycles
     ]
-    if not pairs:
+    if not folded:
         return []
-    least = min(pe * simd for pe, simd in pairs)
-    fifos = {
-        memory: _fifo_cost(model, join, {engine.name} if memory == "ddr" else set()) for memory in ("block", "ddr")
-    }
-    options = []
-    streamable = [pair for pair in pairs if op.pixels <= STATIONARY_PIXELS and not why_not_ddr(window, op, *pair)]
+    least = min(engine.pe * engine.simd for engine in folded)
+    fifos = {memory: _fifo_cost(model, join, {node.name} if memory == "ddr" else set()) for memory in ("block", "ddr")}
+    streamed = [op.worth_ddr() and not engine.why_not_ddr(window) for engine in folded]
     # Words of whole triples divide into beats of 64 bits from 192 bits on: the narrowest of them may be wider than twice the least.
-    widest = max(2 * least, min((pe * simd for pe, simd in streamable), default=0))
-    for pe, simd in pairs:
-        window_cost = _window_cost(window_node, simd)
-        for memory in ("distributed", "block") if pe * simd <= 2 * least else ():
-            cost = variant(engine, pe=pe, simd=simd, memory=memory).cost() + window_cost + fifos["block"]
-            options.append(Option(pe, simd, memory, cost, 0))
-        if (pe, simd) in streamable and pe * simd <= widest:
-            stationary = getCustomOp(stationary_node(window_node, engine, pe, simd))
+    widest = max(2 * least, min((e.pe * e.simd for e, ddr in zip(folded, streamed) if ddr), default=0))
+    options = []
+    for engine, ddr in zip(folded, streamed):
+        window_cost = _window_cost(window.variant(p=engine.simd))
+        for memory in ("distributed", "block") if engine.pe * engine.simd <= 2 * least else ():
+            cost = engine.variant(memory=memory).cost() + window_cost + fifos["block"]
+            options.append(Option(engine.pe, engine.simd, memory, cost, 0))
+        if ddr and engine.pe * engine.simd <= widest:
+            stationary = engine.from_ddr(window)
             if stationary.cycles() <= cycles:
-                cost = stationary.cost() + fifos["ddr"] + (Cost() if absorbs_window(window) else window_cost)
-                options.append(Option(pe, simd, "ddr", cost, stationary.ddr_words * 8))
+                cost = stationary.cost() + fifos["ddr"] + (Cost() if engine.absorbs(window) else window_cost)
+                options.append(Option(engine.pe, engine.simd, "ddr", cost, stationary.ddr_words * 8))
     return options
 
 
@@ -224,13 +207,11 @@ def _choose(engines: dict[str, list[Option]], fixed: Cost, target: Target, fps: 
     picks = {n: [problem.new_bool_var(f"{n}_{i}") for i in range(len(o))] for n, o in engines.items()}
     objective = []
     for resource, limit in limits.items():
-        used = round(_use(fixed, resource) / limit * PARTS)
+        used = _parts(_use(fixed, resource), limit)
         for name, options in engines.items():
-            problem_terms = [
-                p * round(_option_use(o, resource, fps) / limit * PARTS) for p, o in zip(picks[name], options)
-            ]
+            problem_terms = [p * _parts(_option_use(o, resource, fps), limit) for p, o in zip(picks[name], options)]
             used = used + sum(problem_terms)
-        over = problem.new_int_var(0, 10_000 * PARTS, f"over_{resource}")
+        over = problem.new_int_var(0, LARGEST_OVERDRAFT**2 * PARTS, f"over_{resource}")
         problem.add(over >= used - PARTS)
         objective += [used * WEIGHTS[resource], over * OVERDRAFT]
     for name in engines:
@@ -247,6 +228,13 @@ def _choose(engines: dict[str, list[Option]], fixed: Cost, target: Target, fps: 
     chosen = {n: o[[solver.value(p) for p in picks[n]].index(1)] for n, o in engines.items()}
     totals = {r: _use(fixed, r) + sum(_option_use(o, r, fps) for o in chosen.values()) for r in limits}
     return chosen, {r: value for r, value in totals.items() if value > limits[r]}
+
+
+def _parts(use: float, limit: float) -> int:
+    """Return ``use`` in parts of the budget; of a resource that the target has not, each unit counts as a whole one too much."""
+    if limit > 0:
+        return round(use / limit * PARTS)
+    return min(math.ceil(use) + 1, LARGEST_OVERDRAFT) * PARTS if use else 0
 
 
 def _use(cost: Cost, resource: str) -> float:

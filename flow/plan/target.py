@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from flow.errors import FlowError
-from flow.ops import Cost
+from flow.nodes import Cost
 
 
 class Resources(BaseModel):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from flow.errors import FlowError
-from flow.paths import hls_folder
+from flow.library import hls_folder
 
 # ap_int's constructors read the member they are about to clear; inlined into our functions, g++ calls it our reading.
 FLAGS = (

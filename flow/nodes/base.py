@@ -1,0 +1,201 @@
+"""What every hardware node has: integer semantics, stream shapes, cycles, cost, and what it is in RTL and in HLS."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from .cells import Call, Cell
+from .cost import Cost
+from .errors import NodeError
+from .stream import Interval, Stream, divisors
+
+WIRE_DELAY = 4.0  # cycles through a node that waits for nothing
+
+
+@dataclass(kw_only=True)
+class HardwareOp:
+    """Base of the hardware nodes: one class, one file, all its facts.
+
+    Tensors are feature maps [N, H, W, C] of integers; bipolar ones hold -1 and +1. ``height``, ``width`` and ``channels``
+    are those of the node's input stream. A subclass is a dataclass whose fields are the attributes of the ONNX node; it
+    states its integer arithmetic in ``evaluate``, and the rest follows from its fields.
+
+    A new node is a Python file with one such class, its module ``<stem>.sv`` and its header ``<stem>.hpp``; for those in
+    this folder they are in rtl/ and hls/. Nothing else names it.
+    """
+
+    height: int
+    width: int
+    channels: int
+    bits: int = 8
+    p: int = 1
+    name: str = ""
+
+    folding: ClassVar[tuple[str, ...]] = ("p",)
+    """What the plan chooses of it: elements a beat, or, of an engine, pe, simd and memory."""
+    planned: ClassVar[tuple[str, ...]] = ("p", "pe", "simd", "memory")
+    """Attributes that say how it computes, and have no part in what it computes."""
+    input_ports: ClassVar[tuple[str, ...]] = ("in",)
+    output_ports: ClassVar[tuple[str, ...]] = ("out",)
+    plumbing: ClassVar[bool] = False
+    """Its output is its input."""
+    forks: ClassVar[bool] = False
+    """Its outputs are read at different times and meet again at a join."""
+    joins: ClassVar[bool] = False
+    """Takes streams of which one may be later than the other, so that a FIFO must hold the earlier one."""
+    streamable: ClassVar[bool] = False
+    """An engine whose weights may come from DDR."""
+
+    # what a subclass states
+
+    def evaluate(self, *inputs: np.ndarray):
+        """Return the outputs (one array, or a tuple) from integer inputs in the order of the node's inputs."""
+        raise NotImplementedError
+
+    def rtl(self, *constants: np.ndarray) -> Cell:
+        """Return its module instance.
+
+        Raises:
+            NodeError: the module does not do what the attributes ask for.
+        """
+        raise NodeError(f"no RTL module for {self.kind}")
+
+    def hls(self, *constants: np.ndarray) -> Call:
+        """Return the call of its header's function.
+
+        Raises:
+            NodeError: the header does not do what the attributes ask for.
+        """
+        raise NodeError(f"no HLS header for {self.kind}")
+
+    def cost(self) -> Cost:
+        """Return its estimated resources."""
+        raise NotImplementedError
+
+    # what most nodes have in common
+
+    def inputs(self) -> list[Stream]:
+        """Return the stream inputs, in order (parameters excluded)."""
+        return [Stream(self.height, self.width, self.channels, self.p, self.bits)]
+
+    def outputs(self) -> list[Stream]:
+        """Return the outputs, in order."""
+        return self.inputs()
+
+    def bounds(self, inputs: list[Interval], constants: tuple[np.ndarray, ...]) -> list[Interval]:
+        """Return the interval of every output for those of the stream inputs.
+
+        A node whose outputs rise with all its inputs, which this default is for, takes its extremes at theirs.
+        """
+        corners = []
+        for side in (0, 1):
+            maps = [
+                np.broadcast_to(interval[side], (1, s.height, s.width, s.channels))
+                for interval, s in zip(inputs, self.inputs())
+            ]
+            results = self.evaluate(*maps, *constants)
+            corners.append(results if isinstance(results, tuple) else (results,))
+        return [(low.min(axis=(0, 1, 2)), high.max(axis=(0, 1, 2))) for low, high in zip(*corners)]
+
+    def fitted(self, inputs: list[Interval], constants: tuple[np.ndarray, ...]) -> dict[str, int]:
+        """Return attributes that follow from the intervals of the inputs: widths of accumulators.
+
+        Raises:
+            NodeError: they need more bits than the hardware has.
+        """
+        return {}
+
+    def foldings(self) -> list[int]:
+        """Return the ``p`` that the node may have, ascending."""
+        return divisors(self.channels)
+
+    def cycles(self) -> int:
+        """Return the cycles a frame when nothing stalls."""
+        return max(stream.beats for stream in (*self.inputs(), *self.outputs()))
+
+    def lag(self) -> float:
+        """Return how much of a frame it takes in before it gives its first beat, in frames."""
+        return 0.0
+
+    def delay(self, period: int) -> float:
+        """Return the cycles by which its last beat of a frame is later than that of its input, at ``period`` cycles a frame."""
+        return max(WIRE_DELAY, period * self.lag())
+
+    def burst(self) -> int:
+        """Return the elements that it gives at once after it took none for a while, and which a FIFO should hold."""
+        return 0
+
+    def works_ahead(self) -> int:
+        """Return the elements that a FIFO behind it should hold for it to go on while its reader is busy with the last ones."""
+        return 0
+
+    def holds(self) -> int:
+        """Return the beats that it can hold for no reason of its own: the depth of a FIFO."""
+        return 0
+
+    def operations(self) -> dict[str, int]:
+        """Return the arithmetic a frame, by kind; only what the report counts."""
+        return {}
+
+    @property
+    def is_wire(self) -> bool:
+        """Is it nothing but a stream (and its depth) in HLS?"""
+        return False
+
+    @property
+    def ddr_words(self) -> int:
+        """64-bit words that it reads from DDR a frame."""
+        return 0
+
+    def ddr_weights(self, *constants: np.ndarray) -> bytes:
+        """Return what it reads from DDR a frame."""
+        return b""
+
+    # what follows
+
+    @property
+    def kind(self) -> str:
+        """Its name in a graph."""
+        return type(self).__name__
+
+    @property
+    def engine(self) -> bool:
+        """Does it compute sums, pe outputs of simd inputs at a time? Those are the layers that the accelerator counts."""
+        return hasattr(self, "pe")
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the input map."""
+        return self.height * self.width
+
+    @classmethod
+    def stem(cls) -> str:
+        """Return the stem of the node's files: <stem>.py, <stem>.hpp, <stem>.sv."""
+        return cls.source().stem
+
+    @classmethod
+    def source(cls) -> Path:
+        """Return the node's Python file, beside which its module and header are looked for first."""
+        return Path(inspect.getfile(cls))
+
+    @classmethod
+    def attributes(cls) -> dict[str, type]:
+        """Return the names and types (int or str) of the attributes of its ONNX node."""
+        return {f.name: str if f.type in ("str", str) else int for f in fields(cls) if f.name != "name"}
+
+    def values(self) -> dict[str, int | str]:
+        """Return its attributes."""
+        return {name: getattr(self, name) for name in self.attributes()}
+
+    def variant(self, **changes) -> HardwareOp:
+        """Return a copy with other attributes."""
+        return replace(self, **changes)
+
+    def shape_parameters(self) -> dict[str, int]:
+        """Return the parameters that RTL modules and HLS headers of maps begin with."""
+        return {"Height": self.height, "Width": self.width, "Channels": self.channels, "P": self.p, "Bits": self.bits}

@@ -1,0 +1,21 @@
+"""Exact integer dot products by the machine's matrix multiplication."""
+
+import numpy as np
+
+
+def dot(windows: np.ndarray, weights: np.ndarray, kind=np.float32) -> np.ndarray:
+    """Return sums int64 [..., O] of windows [..., n] and weights [O, n].
+
+    ``kind`` is the floating-point type that multiplies; every partial sum must fit its mantissa
+    (float32: 2^24, float64: 2^53). One matrix product: numpy would run a stack of thin ones.
+    """
+    flat = windows.reshape(-1, windows.shape[-1]).astype(kind)
+    sums = flat @ np.ascontiguousarray(weights.T, kind)
+    return sums.astype(np.int64).reshape(*windows.shape[:-1], len(weights))
+
+
+def dot_bounds(inputs: tuple[np.ndarray, np.ndarray], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the largest sum [O] of weights [O, n] times values between ``inputs``, two arrays [n]."""
+    low, high = (side.astype(np.int64) for side in inputs)
+    positive, negative = np.maximum(weights, 0), np.minimum(weights, 0)
+    return positive @ low + negative @ high, positive @ high + negative @ low

@@ -1,0 +1,92 @@
+"""Nodes that compute sums of products, folded by PE and SIMD."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .base import HardwareOp
+from .errors import NodeError
+from .stream import divisors
+
+MAX_SIMD = 64  # inputs a cycle: bits of a native word in the HLS headers
+MAX_PE = 64
+
+
+@dataclass(kw_only=True)
+class Engine(HardwareOp):
+    """Sums of products: ``features`` outputs of a window of ``synapses`` inputs, ``pe`` outputs and ``simd`` inputs a cycle."""
+
+    features: int
+    pe: int = 1
+    simd: int = 1
+
+    folding = ("pe", "simd", "memory")
+
+    @property
+    def synapses(self) -> int:
+        """Inputs of a sum."""
+        return self.channels
+
+    @property
+    def synapse_fold(self) -> int:
+        """SF: beats of a window."""
+        return self.synapses // self.simd
+
+    @property
+    def neuron_fold(self) -> int:
+        """NF: passes over a window."""
+        return self.features // self.pe
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of all its weights."""
+        raise NotImplementedError
+
+    def delay(self, period):
+        """The outputs of a pixel come when it is computed."""
+        return self.cycles() / self.pixels
+
+    def misfit(self) -> str | None:
+        """Return why it cannot be folded so, or None."""
+        if self.features % self.pe:
+            return f"pe {self.pe} must divide its {self.features} outputs"
+        if self.synapses % self.simd:
+            return f"simd {self.simd} must divide its {self.synapses} inputs"
+        if self.simd > MAX_SIMD:
+            return f"simd {self.simd} is above {MAX_SIMD}: lower simd in the plan"
+        return None
+
+    def require_fit(self) -> None:
+        """Raise NodeError if the folding does not fit."""
+        if reason := self.misfit():
+            raise NodeError(reason)
+
+    def simds(self, window) -> list[int]:
+        """Return the SIMD that it may have behind the SlidingWindow ``window``, ascending: whole taps of some channels."""
+        taps = window.taps_together
+        simds = [taps * d for d in divisors(window.channels, MAX_SIMD // taps)]
+        return [simd for simd in simds if self.variant(pe=1, simd=simd).misfit() is None]
+
+    def pes(self) -> list[int]:
+        """Return the PE that it may have, ascending."""
+        return divisors(self.features, MAX_PE)
+
+    def why_not_ddr(self, window) -> str | None:
+        """Return what keeps its weights, with this folding behind ``window``, out of DDR; None if nothing does."""
+        return "only binary convolutions read their weights from DDR"
+
+    def absorbs(self, window) -> bool:
+        """Does it, with weights from DDR, gather the windows of ``window`` itself?"""
+        return False
+
+    def worth_ddr(self) -> bool:
+        """Do weights from DDR pay: are the accumulators and the frames it holds smaller than the weights?"""
+        return False
+
+    def from_ddr(self, window) -> Engine:
+        """Return the node that does its work, and that of ``window`` where it absorbs it, with weights from DDR.
+
+        Raises:
+            NodeError: ``why_not_ddr`` says why there is none.
+        """
+        raise NodeError(self.why_not_ddr(window))

@@ -1,0 +1,13 @@
+from .cost import Cost, memory_cost
+from .pool import Pool2x2
+
+
+class MaxPool(Pool2x2):
+    """2x2 maximum of stride 2, [N, H, W, C] -> [N, H/2, W/2, C]; of bipolar values it is their OR."""
+
+    def evaluate(self, x):
+        return self.windows(x).max(axis=(2, 4))
+
+    def cost(self):
+        row = memory_cost(self.width // 2 * self.channels // self.p, self.p * self.bits, "distributed")
+        return Cost(lut=self.p * self.bits * 2 + 40, ff=self.p * self.bits * 2 + 40) + row

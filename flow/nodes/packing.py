@@ -1,0 +1,81 @@
+"""Constants in the order in which folded hardware reads them, packed into words.
+
+There is one order for RTL memories, HLS tables and weights in DDR: word ``nf * SF + sf`` belongs to pass ``nf`` over the
+window and beat ``sf`` of it, and holds for each PE ``e`` and each input ``i`` of the beat the weight of output
+``nf * Pe + e`` and input ``sf * Simd + i``. Constants of outputs come ``Pe`` a word, in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .errors import NodeError
+
+
+def fold(weights: np.ndarray, pe: int, simd: int) -> np.ndarray:
+    """Return weights [outputs, inputs] as [word, pe, simd].
+
+    Raises:
+        NodeError: ``pe`` or ``simd`` does not divide them.
+    """
+    outputs, inputs = weights.shape
+    if outputs % pe or inputs % simd:
+        raise NodeError(f"pe {pe} and simd {simd} do not divide {outputs} outputs and {inputs} inputs")
+    return weights.reshape(outputs // pe, pe, inputs // simd, simd).transpose(0, 2, 1, 3).reshape(-1, pe, simd)
+
+
+def grouped(constants: np.ndarray, count: int) -> np.ndarray:
+    """Return constants [N] as [word, count]."""
+    if len(constants) % count:
+        raise NodeError(f"{count} constants a word do not divide {len(constants)}")
+    return np.asarray(constants).reshape(-1, count)
+
+
+def words(values: np.ndarray, bits: int, what: str = "constants", *, signed: bool = True) -> list[int]:
+    """Return each row of ``values`` [word, ...] as one number, its first element in the low bits.
+
+    Elements of one bit are -1 and +1 (0 and 1 where they are not ``signed``), others two's complement.
+
+    Raises:
+        NodeError: an element does not fit.
+    """
+    flat = np.asarray(values).reshape(len(values), -1)
+    if bits == 1 and signed:
+        if not np.all(np.abs(flat) == 1):
+            raise NodeError(f"{what} of one bit are -1 and +1, not {flat.min()}..{flat.max()}")
+        pattern = (flat > 0).astype(np.uint8)
+    else:
+        low, high = int(flat.min()), int(flat.max())
+        least, most = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+        if low < least or high > most:
+            raise NodeError(f"{what} {low}..{high} do not fit {bits} {'signed' if signed else 'unsigned'} bits")
+        pattern = (flat.astype(np.int64)[:, :, None] >> np.arange(bits) & 1).astype(np.uint8).reshape(len(flat), -1)
+    packed = np.packbits(pattern, axis=1, bitorder="little")
+    return [int.from_bytes(word.tobytes(), "little") for word in packed]
+
+
+def joined(fields: Sequence[tuple[Sequence[int], int]]) -> list[int]:
+    """Return words side by side: of (words, width) pairs, the first in the low bits."""
+    result, low = [0] * len(fields[0][0]), 0
+    for parts, width in fields:
+        result = [word | part << low for word, part in zip(result, parts)]
+        low += width
+    return result
+
+
+def native_words(folded: np.ndarray) -> tuple[str, np.ndarray]:
+    """Return bipolar [..., simd] in the smallest C++ type that holds simd bits, and its name; bit i is element i."""
+    simd = folded.shape[-1]
+    width = next(width for width in (8, 16, 32, 64) if simd <= width)
+    shifts = np.arange(simd, dtype=np.uint64)
+    packed = np.bitwise_or.reduce((folded > 0).astype(np.uint64) << shifts, axis=-1)
+    return f"uint{width}_t", packed.astype(f"uint{width}")
+
+
+def ddr_bytes(weights: np.ndarray, pe: int, simd: int) -> bytes:
+    """Return bipolar weights [outputs, inputs] as DDR holds them: the words one after the other, cut into little-endian
+    64-bit words, the last of which is filled with 0."""
+    data = np.packbits(fold(weights, pe, simd).ravel() > 0, bitorder="little").tobytes()
+    return data + bytes(-len(data) % 8)

@@ -1,0 +1,34 @@
+"""What pools of 2x2 pixels have in common."""
+
+import numpy as np
+
+from .base import HardwareOp
+from .cells import Call, Cell
+from .stream import Stream
+
+
+class Pool2x2(HardwareOp):
+    """Windows of 2x2 pixels, stride 2, on even sizes: [N, H, W, C] -> [N, H/2, W/2, C]."""
+
+    @staticmethod
+    def windows(x: np.ndarray) -> np.ndarray:
+        """Return [N, H/2, 2, W/2, 2, C], to be reduced over axes 2 and 4."""
+        n, h, w, c = x.shape
+        return x.reshape(n, h // 2, 2, w // 2, 2, c)
+
+    def outputs(self):
+        return [Stream(self.height // 2, self.width // 2, self.channels, self.p, self.bits)]
+
+    def lag(self):
+        """A row and two pixels."""
+        return (self.width + 2) / self.pixels
+
+    def burst(self):
+        """A row of its output comes while the second row of its windows does."""
+        return self.width // 2 * self.channels
+
+    def rtl(self):
+        return Cell(self.stem(), self.shape_parameters())
+
+    def hls(self):
+        return Call(self.stem(), self.shape_parameters())

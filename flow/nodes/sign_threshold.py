@@ -1,0 +1,39 @@
+import numpy as np
+
+from .base import HardwareOp
+from .cells import Call, Cell, Memory, Table
+from .cost import Cost, memory_cost
+from .packing import grouped, words
+from .stream import Stream
+
+
+class SignThreshold(HardwareOp):
+    """bit = +1 if x >= threshold[c] else -1; inputs x [N, H, W, C] and threshold [C], output bipolar.
+
+    A threshold of 2^(bits-1), one above the largest value, is a channel that is always -1.
+    """
+
+    def evaluate(self, x, threshold):
+        return np.where(x >= threshold, np.int8(1), np.int8(-1))
+
+    def outputs(self):
+        return [Stream(self.height, self.width, self.channels, self.p, 1)]
+
+    def rtl(self, threshold):
+        """The module holds thresholds on the bits of its elements. The one that is never reached, 2^(bits - 1), needs a bit more."""
+        extend = int(threshold.max() >= 1 << self.bits - 1)
+        bits = self.bits + extend
+        memory = Memory("ThresholdFile", "thresholds", words(grouped(threshold, self.p), bits), self.p * bits)
+        return Cell("sign_threshold", {"Channels": self.channels, "P": self.p, "Bits": bits}, (memory,), extend)
+
+    def hls(self, threshold):
+        parameters = {"Channels": self.channels, "P": self.p, "Bits": self.bits, "Pixels": self.pixels}
+        return Call(
+            "sign_threshold",
+            parameters,
+            (Table("thresholds", "int16_t", threshold, "[channel]: +1 from this value on"),),
+        )
+
+    def cost(self):
+        table = memory_cost(self.channels // self.p, self.p * self.bits, "distributed")
+        return Cost(lut=self.p * self.bits / 2 + 8, ff=self.p + 10) + table

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .cells import Call, Cell
+from .cost import Cost, memory_cost
+from .errors import NodeError
+from .stream import Stream
+from .window import Window, taps_together
+
+
+@dataclass(kw_only=True)
+class SlidingWindow(Window):
+    """im2col: [N, H, W, C] -> [N, OH, OW, K*K*C], elements in ``order`` (see Window.windows).
+
+    Taps outside the map read ``pad_value`` in every channel. A bipolar stream may be padded with -1, +1 or 0; with 0
+    the windows are masked: a beat carries one bit more, which says that it lies outside the map.
+    """
+
+    order: str = "tap"
+    memory: str = "distributed"
+
+    folding = ()  # gives as many elements a beat as its engine takes
+
+    def evaluate(self, x):
+        return self.windows(x, self.order)
+
+    @property
+    def taps_together(self) -> int:
+        """Taps of a channel that share a beat."""
+        return taps_together(self.order, self.kernel)
+
+    def inputs(self):
+        return [Stream(self.height, self.width, self.channels, self.p // self.taps_together, self.bits)]
+
+    def outputs(self):
+        channels = self.kernel**2 * self.channels
+        return [Stream(self.out_height, self.out_width, channels, self.p, self.bits, masked=self.zero_padded)]
+
+    def cycles(self):
+        """The buffer gives one tap a cycle."""
+        return max(self.inputs()[0].beats, self.outputs()[0].beats * self.taps_together)
+
+    @property
+    def passes_through(self) -> bool:
+        """Is it the stream itself: 1x1 windows of stride 1?"""
+        return self.kernel == 1 and self.stride == 1 and self.padding == 0
+
+    @property
+    def is_wire(self) -> bool:
+        return self.passes_through
+
+    def lag(self):
+        """It waits for (kernel - padding) rows less some pixels."""
+        if self.passes_through:
+            return 0.0
+        needed = self.kernel - self.padding
+        return min(1.0, ((needed - 1) * self.width + needed) / self.pixels)
+
+    def works_ahead(self):
+        """Where it gathers taps at a tap a cycle, one window is gathered while the engine replays the one before."""
+        return self.outputs()[0].channels if self.taps_together > 1 else 0
+
+    def _check(self):
+        if self.zero_padded and self.taps_together > 1:
+            raise NodeError(
+                f"windows of order {self.order} are padded with -1 or +1, not 0, as one bit a beat says that it lies outside: "
+                "set pad_value, or order tap"
+            )
+        if self.p % self.taps_together:
+            raise NodeError(
+                f"order {self.order} needs p to be a multiple of {self.taps_together}, not {self.p}: set simd so"
+            )
+
+    def _parameters(self) -> dict:
+        self._check()
+        pad = int(self.pad_value > 0) if self.bits == 1 else self.pad_value & ((1 << self.bits) - 1)
+        shape = self.shape_parameters()
+        map_size = {name: shape.pop(name) for name in ("Height", "Width", "Channels")}
+        return {**map_size, **self.window_parameters(), **shape, "PadValue": pad, "Masked": int(self.zero_padded)}
+
+    def rtl(self):
+        return Cell(
+            "sliding_window", {**self._parameters(), "TapsTogether": self.taps_together, "MemoryStyle": self.memory}
+        )
+
+    def hls(self):
+        return Call("sliding_window", {**self._parameters(), "Taps": self.taps_together})
+
+    def cost(self):
+        if self.passes_through:
+            return Cost()
+        rows, width = self.kernel + self.stride, self.p // self.taps_together
+        buffer = memory_cost(rows * self.width * self.channels // width, width * self.bits, self.memory)
+        return Cost(lut=170, ff=140 + self.p * self.bits) + buffer

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .binary_engine import BinaryEngine
+from .cells import Call, Cell
+from .cost import Cost, memory_cost
+from .errors import NodeError
+from .packing import ddr_bytes
+from .stream import Stream
+from .window import Window
+
+DDR_WORD = 64
+DISTRIBUTED_MAP_BITS = 1 << 16
+LEAST_PIXELS = 4
+
+
+@dataclass(kw_only=True)
+class WeightStationary(Window, BinaryEngine):
+    """SlidingWindow + XnorPopcount whose weights come from DDR once a frame.
+
+    Inputs: map [N, H, W, C] bipolar, weights [O, K*K*C] bipolar and the activation's constants; output [N, OH, OW, O].
+    Each weight word serves all output pixels, so DDR is read once a frame and not once a pixel.
+    """
+
+    LAG = 2.0  # frames: one is collected, one is computed
+    MOST_PIXELS = 16  # beyond this, accumulators and two frames of residuals cost more than the weights
+
+    @property
+    def synapses(self):
+        return self.kernel**2 * self.channels
+
+    @property
+    def windows_masked(self):
+        return self.padding > 0 and self.pad_value == 0
+
+    @property
+    def ddr_words(self):
+        return -(-self.weight_bits // DDR_WORD)
+
+    def ddr_weights(self, weights, *constants):
+        return ddr_bytes(weights, self.pe, self.simd)
+
+    @property
+    def map_memory(self):
+        """What the two maps are kept in, one of which fills while the other is used."""
+        bits = 2 * self.pixels * self.channels
+        return "distributed" if bits <= DISTRIBUTED_MAP_BITS else "block"
+
+    @staticmethod
+    def absorbs_window(window) -> bool:
+        """Does it gather the windows of the SlidingWindow ``window`` itself?"""
+        return window.order == "tap"
+
+    def why_not(self) -> str | None:
+        """Return why it cannot be, or None."""
+        if self.out_pixels < LEAST_PIXELS:
+            return f"it needs at least {LEAST_PIXELS} output pixels"
+        word = self.pe * self.simd
+        if max(word, DDR_WORD) % min(word, DDR_WORD) or self.weight_bits % DDR_WORD:
+            return (
+                f"weights from DDR need pe * simd to divide {DDR_WORD} or be a multiple of it, not {word}, and to be whole "
+                f"{DDR_WORD}-bit words, not {self.weight_bits} bits"
+            )
+        if self.padding and self.pad_value not in (-1, 0, 1):
+            return f"a binary map is padded with -1, 0 or +1, not {self.pad_value}"
+        return self.misfit()
+
+    def evaluate(self, x, weights, *constants):
+        return self.activate(self.windows(x), weights, *constants)
+
+    def inputs(self):
+        return [Stream(self.height, self.width, self.channels, self.simd, 1)]
+
+    def outputs(self):
+        return [Stream(self.out_height, self.out_width, self.features, self.pe, self.output_bits)]
+
+    def cycles(self):
+        return max(self.neuron_fold * self.synapse_fold * self.out_pixels, self.inputs()[0].beats)
+
+    def lag(self):
+        return self.LAG
+
+    def delay(self, period):
+        """A frame is collected, less what came in meanwhile, and computed."""
+        return period + self.cycles() - period * (self.out_pixels - 1) / self.out_pixels
+
+    def _check(self):
+        if reason := self.why_not():
+            raise NodeError(reason)
+
+    def _parameters(self) -> dict:
+        return {
+            "Height": self.height,
+            "Width": self.width,
+            "Channels": self.channels,
+            "Outputs": self.features,
+            **self.window_parameters(),
+            "PadValue": self.pad_value,
+            "Pe": self.pe,
+            "Simd": self.simd,
+        }
+
+    def rtl(self, weights, *constants):
+        self._check()
+        voter, memories = self.voter_rtl(*constants)
+        return Cell("weight_stationary", {**self._parameters(), **voter, "MemoryStyle": self.map_memory}, memories)
+
+    def hls(self, weights, *constants):
+        self._check()
+        voter, tables = self.voter_hls(*constants)
+        return Call("weight_stationary", {**self._parameters(), **voter}, tables)
+
+    def cost(self):
+        # lines through Yosys estimates of rtl/weight_stationary.sv and one port of rtl/weight_stream.sv
+        engine = Cost(lut=2.7 * self.pe * self.simd + 60 + 180, ff=0.45 * self.pe * self.simd + 440 + 150)
+        maps = memory_cost(2 * self.pixels * self.channels // self.simd, self.simd, self.map_memory)
+        sums = memory_cost(self.out_pixels, self.pe * self.synapses.bit_length(), "distributed")
+        votes = memory_cost(2 * self.out_pixels * self.neuron_fold, self.pe * self.output_bits, "distributed")
+        fifo = memory_cost(64, DDR_WORD, "distributed")
+        return engine + maps + sums + votes + fifo + self.voter_cost()

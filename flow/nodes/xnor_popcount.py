@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .binary_engine import BinaryEngine
+from .cells import Call, Cell, Memory, Table
+from .cost import Cost, memory_cost
+from .errors import NodeError
+from .packing import fold, native_words, words
+from .stream import Stream
+from .weight_stationary import WeightStationary
+
+WORDS_LAYOUT = "[e][nf * SF + sf], bit i: weight of input sf * Simd + i for output nf * Pe + e; 1 is +1"
+
+
+@dataclass(kw_only=True)
+class XnorPopcount(BinaryEngine):
+    """Binary dot products of windows with their activation (see BinaryEngine).
+
+    Inputs: window [N, OH, OW, n] bipolar (``channels`` = n; 0 marks taps outside the map where ``masked``), weights [O, n]
+    bipolar, and the activation's constants.
+    """
+
+    masked: int = 0
+    memory: str = "block"
+
+    streamable = True
+    ddr_lag = WeightStationary.LAG
+
+    def evaluate(self, window, weights, *constants):
+        return self.activate(window, weights, *constants)
+
+    @property
+    def windows_masked(self):
+        return bool(self.masked)
+
+    def inputs(self):
+        return [Stream(self.height, self.width, self.channels, self.simd, 1, masked=self.windows_masked)]
+
+    def outputs(self):
+        return [Stream(self.height, self.width, self.features, self.pe, self.output_bits)]
+
+    def cycles(self):
+        return self.pixels * self.neuron_fold * self.synapse_fold
+
+    def why_not_ddr(self, window):
+        return self._streamed(window).why_not()
+
+    def absorbs(self, window):
+        return WeightStationary.absorbs_window(window)
+
+    def worth_ddr(self):
+        return self.pixels <= WeightStationary.MOST_PIXELS
+
+    def from_ddr(self, window):
+        if reason := self.why_not_ddr(window):
+            raise NodeError(reason)
+        return self._streamed(window)
+
+    def _streamed(self, window) -> WeightStationary:
+        """Return the node that takes windows of order "tap" from the map itself; others stay, as channels of the map it keeps."""
+        if WeightStationary.absorbs_window(window):
+            names = ("height", "width", "channels", "kernel", "stride", "padding", "pad_value")
+            geometry = {name: getattr(window, name) for name in names}
+        else:
+            names = ("height", "width", "channels")
+            geometry = {**{name: getattr(self, name) for name in names}, "kernel": 1, "pad_value": -1}
+        same = ("features", "pe", "simd", "activation", "threshold", "group", "group_threshold", "shift", "out_bits")
+        return WeightStationary(
+            name=self.name.replace(self.kind, WeightStationary.__name__),
+            bits=1,
+            **geometry,
+            **{name: getattr(self, name) for name in same},
+        )
+
+    def rtl(self, weights, *constants):
+        voter, memories = self.voter_rtl(*constants)
+        parameters = {
+            "Inputs": self.channels,
+            "Outputs": self.features,
+            "Pe": self.pe,
+            "Simd": self.simd,
+            "Masked": self.masked,
+            **voter,
+            "MemoryStyle": self.memory,
+        }
+        packed = words(fold(weights, self.pe, self.simd), 1, "weights")
+        return Cell(
+            "xnor_popcount", parameters, (Memory("WeightFile", "weights", packed, self.pe * self.simd), *memories)
+        )
+
+    def hls(self, weights, *constants):
+        voter, tables = self.voter_hls(*constants)
+        parameters = {
+            "Inputs": self.channels,
+            "Outputs": self.features,
+            "Pixels": self.pixels,
+            "Pe": self.pe,
+            "Simd": self.simd,
+            "Masked": self.masked,
+            **voter,
+        }
+        ctype, packed = native_words(fold(weights, self.pe, self.simd).transpose(1, 0, 2))
+        return Call("xnor_popcount", parameters, (Table("weights", ctype, packed, WORDS_LAYOUT), *tables), self.memory)
+
+    def cost(self):
+        """A line through Yosys 0.70 estimates of rtl/xnor_popcount.sv with an exact vote.
+
+        Other voters were not synthesised one by one: groups of three take a third of the popcount, so this is too much.
+        """
+        engine = Cost(lut=2.7 * self.pe * self.simd + 40, ff=0.45 * self.pe * self.simd + 60)
+        replay = memory_cost(self.synapse_fold, self.simd, "distributed") if self.neuron_fold > 1 else Cost()
+        weights = memory_cost(self.neuron_fold * self.synapse_fold, self.pe * self.simd, self.memory)
+        return engine + replay + weights + self.voter_cost()
