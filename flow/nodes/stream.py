@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
@@ -66,6 +66,11 @@ class Stream:
     def as_dict(self) -> dict:
         """Return its fields, as manifests hold them."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, entry: dict) -> Stream:
+        """Return the stream of a manifest's entry, which may hold more."""
+        return cls(**{field.name: entry[field.name] for field in fields(cls)})
 
 
 def signed_bits(*values) -> int:

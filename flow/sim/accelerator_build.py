@@ -13,14 +13,13 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from flow.cache import cached, digest
 from flow.sim.build import (
     CPP_FOLDER,
     CXX_FLAGS,
     VERILATOR_FLAGS,
     Design,
-    _cached,
     _compile,
-    _digest,
     _include_flags,
     _run,
     _tool,
@@ -74,8 +73,8 @@ def build_accelerator(project: Path, *, ddr: bool) -> Path:
     texts = [text for path in design.files() for text in (path.name, path.read_bytes())]
     texts += [path.read_bytes() for folder in (HARNESS_FOLDER, CPP_FOLDER) for path in sorted(folder.glob("*.?pp"))]
     settings = repr((ddr, FLAGS, ONCE_FLAGS, PRELUDE, WRAPPER, machine_flags(), VERILATOR_FLAGS, CXX_FLAGS))
-    key = f"accelerator-{_digest(tool_versions(), settings, *texts)}"
-    return _cached(key, lambda folder: _build(design, folder, ddr)) / "model.so"
+    key = f"accelerator-{digest(tool_versions(), settings, *texts)}"
+    return cached(key, lambda folder: _build(design, folder, ddr)) / "model.so"
 
 
 def _build(design: Design, folder: Path, ddr: bool) -> None:

@@ -6,28 +6,22 @@ links it with a C++ wrapper written from those ports.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import functools
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import platformdirs
-
+from flow.cache import cached, digest
 from flow.errors import FlowError
+from flow.library import rtl_folder
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-RTL_FOLDER = next(
-    folder for folder in (_PACKAGE / "rtl", _PACKAGE.parent / "rtl") if folder.is_dir()
-)  # installed, checkout
+RTL_FOLDER = rtl_folder()
 CPP_FOLDER = Path(__file__).parent / "verilator"
 
 VERILATOR_FLAGS = (
@@ -103,12 +97,6 @@ class Design:
         return files
 
 
-def cache_folder() -> Path:
-    folder = Path(platformdirs.user_cache_dir("flow")) / "rtl"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _tool(name: str) -> str:
     path = shutil.which(name)
     if path is None:
@@ -174,37 +162,6 @@ def read_ports(header: Path) -> dict[str, Port]:
     return {name: Port(name, int(msb) - int(lsb) + 1, way == "OUT") for way, name, msb, lsb in found}
 
 
-def _digest(*parts: str | bytes) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        part = part.encode() if isinstance(part, str) else part
-        digest.update(len(part).to_bytes(8, "little") + part)
-    return digest.hexdigest()[:24]
-
-
-@contextlib.contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Holds the lock file `path`: of several pytest workers that want the same build, one builds."""
-    with open(path, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _cached(key: str, build: Callable[[Path], None]) -> Path:
-    """The cache entry `key`, a folder that `build` fills; it appears whole or not at all."""
-    cache = cache_folder()
-    entry = cache / key
-    if not entry.exists():
-        with _exclusive(cache / f"{key}.lock"):
-            if not entry.exists():
-                with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as scratch:
-                    content = Path(scratch) / "content"
-                    content.mkdir()
-                    build(content)
-                    content.rename(entry)
-    return entry
-
-
 def _compile(source: Path, to: Path, *flags: str | Path) -> Path:
     _run([_tool("g++"), *CXX_FLAGS, *flags, "-c", source, "-o", to], f"g++ {source.name}")
     return to
@@ -224,7 +181,7 @@ def runtime() -> Path:
             _compile(source, folder / f"{source.stem}.o", "-include", header, *_include_flags())
 
     texts = [path.read_bytes() for path in _cpp_sources()]
-    return _cached(f"runtime-{_digest(tool_versions(), ' '.join(CXX_FLAGS), *texts)}", build)
+    return cached(f"runtime-{digest(tool_versions(), ' '.join(CXX_FLAGS), *texts)}", build)
 
 
 def _merge(sources: list[Path], folder: Path) -> list[Path]:
@@ -261,4 +218,4 @@ def build_library(
     texts = [text for path in design.files() for text in (path.name, path.read_bytes())]
     texts += [path.read_bytes() for path in _cpp_sources()]
     settings = repr((design.top, sorted(design.parameters.items()), tuple(flags), VERILATOR_FLAGS, CXX_FLAGS, key))
-    return _cached(f"{design.top}-{_digest(tool_versions(), settings, *texts)}", build) / "model.so"
+    return cached(f"{design.top}-{digest(tool_versions(), settings, *texts)}", build) / "model.so"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import subprocess
@@ -13,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
+from flow.cache import cached, digest
 from flow.errors import FlowError, VerificationError
-from flow.project import check_project, read_manifest, sha256
+from flow.nodes import Stream
+from flow.project import DDR_FILE, check_project, read_manifest
 from flow.sim.cpp import FLAGS, ap_types_folder, compile_cpp
-from flow.sim.streams import from_beats
+from flow.sim.streams import decode
 
 SOURCES = ("src/accelerator.cpp", "tb/testbench.cpp")
 MIN_FRAMES = 4  # a process with fewer is not worth its start
@@ -102,7 +101,7 @@ class _Run:
         self.seconds = 0.0
         folder.mkdir()
         (folder / "images.bin").write_bytes(images.tobytes())
-        weights = (accelerator.project / "data" / "ddr_weights.bin").resolve()
+        weights = (accelerator.project / "data" / DDR_FILE).resolve()
         options = [f"weights={weights}", "expected=", "logits=logits.bin", "taps=taps.bin", f"tap_frames={tapped}"]
         self.process = subprocess.Popen(
             [accelerator.program, *options], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -149,41 +148,24 @@ class _Run:
         return complaint
 
 
-def _decode(stream: dict, words: np.ndarray) -> np.ndarray:
-    """The beats of a frame, [beats, 64-bit words], as integers [H, W, C]."""
-    height, width, channels = stream["height"], stream["width"], stream["channels"]
-    expected = height * width * channels // stream["parallel"]
-    if len(words) != expected:
+def _decode(entry: dict, words: np.ndarray) -> np.ndarray:
+    """Return the beats of a frame, [beats, 64-bit words], as integers [H, W, C]."""
+    stream = Stream.from_dict(entry)
+    if len(words) != stream.beats:
         raise VerificationError(
-            f"csim: stream {stream['tensors'][0]} has {len(words)} beats a frame instead of {expected}"
-            f" [written by layer {stream['layer'] or 'read_pixels'}]"
+            f"csim: stream {entry['tensors'][0]} has {len(words)} beats a frame instead of {stream.beats}"
+            f" [written by layer {entry['layer'] or 'read_pixels'}]"
         )
-    size = words.shape[1] * 8
-    data = words.tobytes()
-    beats = (
-        words[:, 0].tolist()
-        if size == 8
-        else [int.from_bytes(data[start : start + size], "little") for start in range(0, len(data), size)]
-    )
-    bipolar, masked = stream["bits"] == 1, stream["masked"]
-    values = from_beats(beats, stream["parallel"], stream["bits"], stream["signed"], bipolar=bipolar, masked=masked)
-    return values.reshape(height, width, channels)
+    return decode(words, stream)[0]
 
 
 def _compiled(project: Path, manifest: dict) -> Path:
-    """The project's program, from the cache if its sources and tools are the same."""
-    sources = {
-        name: sha256((project / name).read_bytes()) for name in manifest["files"] if name.endswith((".cpp", ".hpp"))
-    }
-    tools = f"{FLAGS} {_compiler_version()} {ap_types_folder()}"
-    key = hashlib.sha256(json.dumps([sources, tools], sort_keys=True).encode()).hexdigest()[:32]
-    folder = Path(platformdirs.user_cache_dir("flow")) / "csim"
-    program = folder / key
-    if not program.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            compile_cpp([project / name for name in SOURCES], Path(scratch) / "csim").rename(program)
-    return program
+    """Return the project's program, from the cache if its sources and tools are the same."""
+    sources = sorted(name for name in manifest["files"] if name.endswith((".cpp", ".hpp")))
+    contents = [part for name in sources for part in (name, (project / name).read_bytes())]
+    key = digest(repr(FLAGS), _compiler_version(), str(ap_types_folder()), *contents)
+    inputs = [project / name for name in SOURCES]
+    return cached(f"csim-{key}", lambda folder: compile_cpp(inputs, folder / "csim")) / "csim"
 
 
 def _compiler_version() -> str:

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from deploy.registers import AXI_ERROR, ENABLE, IDLE, SOFT_RESET, Registers
 from deploy.simulator import Device
 from flow.errors import FlowError, VerificationError
-from flow.project import check_project, read_manifest
+from flow.nodes import Stream
+from flow.project import DDR_FILE, check_project, read_manifest
 from flow.sim.accelerator_build import build_accelerator
 from flow.sim.build import RtlError
+from flow.sim.streams import decode, words_of
 
-ENABLE, SOFT_RESET, CLEAR = 1, 2, 4  # CTRL
-IDLE, AXI_ERROR = 1, 2  # STATUS
-LAYER_COUNTERS = ("frames", "busy", "stall", "starve")
-LAYER_BYTES = 16
 QUIET_CYCLES = 200_000  # at least, without any transfer: a deadlock
 LOOK_CYCLES = 50_000  # between looks at the progress
 NAMED_STREAMS = 20  # at most, in a message
@@ -74,7 +73,11 @@ class RtlAccelerator:
     def __init__(self, project: Path, *, verify: bool = True, ddr_latency: int = 60, ddr_bandwidth: float = 0.75):
         self.project = Path(project)
         self.manifest = check_project(self.project) if verify else read_manifest(self.project)
-        self.registers = self.manifest["registers"]
+        self.registers = Registers(
+            lambda address: self.device.read(address),
+            lambda address, value: self.device.write(address, value),
+            self.manifest["registers"],
+        )
         self.regions = self.manifest["regions"]
         self.order = {
             stream["tensor"]: stream["layer"] for stream in self.manifest["streams"]
@@ -89,7 +92,7 @@ class RtlAccelerator:
     def device(self) -> Device:
         """The simulated device; powered up on first use, when it reads its memories."""
         if self._device is None:
-            memory = (self.project / "data" / "ddr_weights.bin").read_bytes() if self.regions else b""
+            memory = (self.project / "data" / DDR_FILE).read_bytes() if self.regions else b""
             streams = len(self.manifest["streams"])
             self._device = Device(
                 self.library, self.project / "data", memory, streams=streams, error=RtlError, **self._ddr
@@ -137,17 +140,13 @@ class RtlAccelerator:
 
     def reset(self) -> None:
         """Soft reset: the frames inside, and what was queued for them, are dropped."""
-        self.device.write(self.registers["CTRL"], ENABLE | SOFT_RESET)
+        self.registers.write("CTRL", ENABLE | SOFT_RESET)
         self.device.drop()
 
     def read_layers(self) -> dict[str, dict[str, int]]:
         """Counters of each layer, by node name."""
-        base = self.registers["LAYER"]
         return {
-            layer["layer"]: {
-                name: self.device.read(base + LAYER_BYTES * i + 4 * k) for k, name in enumerate(LAYER_COUNTERS)
-            }
-            for i, layer in enumerate(self.manifest["layers"])
+            layer["layer"]: vars(self.registers.layer(index)) for index, layer in enumerate(self.manifest["layers"])
         }
 
     def waiting_streams(self) -> str:
@@ -158,22 +157,21 @@ class RtlAccelerator:
         return f"valid but not ready: {_listing(offered)}; ready but not valid: {_listing(wanted)}"
 
     def _configure(self, device: Device) -> None:
-        found = sum(device.read(self.registers["BUILD_ID"] + 4 * i) << 32 * i for i in range(4))
+        registers = Registers(device.read, device.write, self.manifest["registers"])
+        found = registers.build_id()
         if found != int(self.manifest["build_id"], 16):
-            expected = self.manifest["build_id"]
             raise VerificationError(
-                f"{self.project}: the accelerator has build id {found:032x}, the manifest {expected}: emit the RTL project again"
+                f"{self.project}: the accelerator has build id {found:032x}, the manifest {self.manifest['build_id']}: "
+                "emit the RTL project again"
             )
-        for i, region in enumerate(self.regions):
-            device.write(self.registers["WEIGHT_BASE"] + 4 * i, region["offset"])
+        for index, region in enumerate(self.regions):
+            registers.set_weight_base(index, region["offset"])
 
     def _execute(self, images: np.ndarray, tapped: int, traffic: dict, progress: Progress | None) -> RtlResult:
         device, registers, classes = self.device, self.registers, self.manifest["classes"]
         started, first_bytes = time.monotonic(), device.ddr_bytes
-        device.write(registers["FRAMES_PER_PACKET"], len(images))
-        device.write(registers["CTRL"], ENABLE | CLEAR)
-        while device.read(registers["CTRL"]) & CLEAR:
-            pass
+        registers.write("FRAMES_PER_PACKET", len(images))
+        registers.clear()
         device.tap([tapped * _words(stream) for stream in self.manifest["streams"]])
         device.send(images, classes * len(images), **traffic)
         first_cycle = device.cycles
@@ -183,12 +181,12 @@ class RtlAccelerator:
         return RtlResult(
             logits=device.logits.reshape(len(images), classes),
             streams=self._streams(tapped) if tapped else {},
-            frames=device.read(registers["FRAMES_OUT"]),
-            cycles_per_frame=device.read(registers["INTERVAL"]),
-            latency_cycles=device.read(registers["LATENCY"]),
+            frames=registers.read("FRAMES_OUT"),
+            cycles_per_frame=registers.read("INTERVAL"),
+            latency_cycles=registers.read("LATENCY"),
             total_cycles=total,
             ddr_bytes=device.ddr_bytes - first_bytes,
-            axi_errors=device.read(registers["STATUS"]) // AXI_ERROR & 1,
+            axi_errors=int(bool(registers.read("STATUS") & AXI_ERROR)),
             layers=self.read_layers(),
             seconds=time.monotonic() - started,
         )
@@ -223,11 +221,8 @@ class RtlAccelerator:
 
     def _moved(self) -> tuple[int, ...]:
         """Grows with every pixel, logit and weight word on the buses, and with every beat that leaves a layer."""
-        device, base = self.device, self.registers["LAYER"]
-        busy = [
-            device.read(base + LAYER_BYTES * i + 4 * LAYER_COUNTERS.index("busy"))
-            for i in range(len(self.manifest["layers"]))
-        ]
+        device = self.device
+        busy = [self.registers.counter(layer, "busy") for layer in range(len(self.manifest["layers"]))]
         return (*device.beats, device.ddr_bytes, *busy)
 
     def _deadlock(self, what: str) -> DeadlockError:
@@ -242,10 +237,10 @@ class RtlAccelerator:
             raise VerificationError(
                 f"{self.project}: TLAST came with logits {lasts} of {len(device.lasts)}, not with the last"
             )
-        counted = device.read(self.registers["FRAMES_IN"]), device.read(self.registers["FRAMES_OUT"])
+        counted = self.registers.read("FRAMES_IN"), self.registers.read("FRAMES_OUT")
         if counted != (frames, frames):
             raise VerificationError(f"{self.project}: FRAMES_IN, FRAMES_OUT are {counted} after {frames} frames")
-        if not device.read(self.registers["STATUS"]) & IDLE:
+        if not self.registers.read("STATUS") & IDLE:
             raise VerificationError(f"{self.project}: not idle after {frames} frames")
 
     def _streams(self, frames: int) -> dict[str, np.ndarray]:
@@ -254,7 +249,7 @@ class RtlAccelerator:
             if done != len(words):
                 name, layer = stream["tensor"], stream["layer"]
                 raise VerificationError(f"layer {layer}: its stream {name} had {done} words instead of {len(words)}")
-            streams[stream["tensor"]] = decode_words(words, stream, frames)
+            streams[stream["tensor"]] = decode(words, Stream.from_dict(stream))
         return streams
 
 
@@ -263,34 +258,10 @@ def _listing(names: list[str]) -> str:
     return (", ".join(names[:NAMED_STREAMS]) or "none") + (f" and {more} more" if more > 0 else "")
 
 
-def _beat_words(stream: dict) -> int:
-    return -(-(stream["parallel"] * stream["bits"] + stream["masked"]) // 64)
+def _words(entry: dict) -> int:
+    """Return the 64-bit words of a frame."""
+    stream = Stream.from_dict(entry)
+    return stream.beats * words_of(stream.beat_bits)
 
 
-def _words(stream: dict) -> int:
-    """64-bit words of a frame."""
-    return stream["height"] * stream["width"] * stream["channels"] // stream["parallel"] * _beat_words(stream)
-
-
-def decode_words(words: np.ndarray, stream: dict, frames: int) -> np.ndarray:
-    """64-bit words of a stream's beats as integers [frames, H, W, C]: int8 -1 and +1 (0 where masked) if bipolar, else int32.
-
-    As `flow.sim.streams.from_beats`, for millions of beats.
-    """
-    parallel, bits = stream["parallel"], stream["bits"]
-    beats = words.reshape(-1, _beat_words(stream))
-    packed = np.unpackbits(beats.view(np.uint8), axis=1, count=parallel * bits + stream["masked"], bitorder="little")
-    flat = packed[:, : parallel * bits].reshape(-1, parallel, bits)
-    if bits == 1:
-        values = flat[:, :, 0].astype(np.int8) * 2 - 1
-        if stream["masked"]:
-            values *= 1 - packed[:, -1:].astype(np.int8)
-    else:
-        weights = 1 << np.arange(bits, dtype=np.int64)
-        if stream["signed"]:
-            weights[-1] = -weights[-1]
-        values = sum(flat[:, :, bit] * weights[bit] for bit in range(bits)).astype(np.int32)
-    return values.reshape(frames, stream["height"], stream["width"], stream["channels"])
-
-
-__all__ = ["DeadlockError", "RtlAccelerator", "RtlError", "RtlResult", "decode_words"]
+__all__ = ["DeadlockError", "RtlAccelerator", "RtlError", "RtlResult"]

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from flow.nodes import Stream
+
+WORD_BYTES = 8
+
 
 def to_beats(array: np.ndarray, p: int, bits: int, *, bipolar: bool = False, masked: bool = False) -> list[int]:
     """Groups of `p` elements of `bits` bits, taken in C order; signed values become two's complement.
@@ -52,19 +56,47 @@ def _masked_beats(signs: np.ndarray) -> list[int]:
 def from_beats(
     beats: Sequence[int], p: int, bits: int, signed: bool = False, *, bipolar: bool = False, masked: bool = False
 ) -> np.ndarray:
-    """The inverse of `to_beats`: int64 of shape [len(beats), p], to be reshaped by the caller."""
-    if masked:
-        inside = np.array([not beat >> p for beat in beats], np.int64)
-        signs = from_beats([beat & (1 << p) - 1 for beat in beats], p, 1, bipolar=True)
-        return signs * inside[:, None]
-    size = -(-p * bits // 8)
-    data = np.frombuffer(b"".join(int(beat).to_bytes(size, "little") for beat in beats), np.uint8).reshape(-1, size)
-    flat = np.unpackbits(data, axis=1, count=p * bits, bitorder="little").reshape(-1, p, bits)
-    values = np.zeros(flat.shape[:2], np.int64)
-    for bit in range(bits):
-        values |= flat[:, :, bit].astype(np.int64) << bit
-    if bipolar:
-        return 2 * values - 1
+    """Return the inverse of `to_beats`: integers of shape [len(beats), p], to be reshaped by the caller.
+
+    Elements of one bit are 0 and 1 unless they are ``bipolar`` or ``masked``.
+    """
+    count = words_of(p * bits + masked)
+    size = WORD_BYTES * count
+    data = b"".join(int(beat).to_bytes(size, "little") for beat in beats)
+    words = np.frombuffer(data, "<u8").reshape(-1, count)
+    values = unpack(words, p, bits, signed=signed, masked=masked).astype(np.int64)
+    return values if bits > 1 or bipolar or masked else (values + 1) // 2
+
+
+def words_of(bits: int) -> int:
+    """Return the 64-bit words that hold a beat of so many bits."""
+    return -(-bits // (8 * WORD_BYTES))
+
+
+def decode(words: np.ndarray, stream: Stream) -> np.ndarray:
+    """Return 64-bit words of whole frames of ``stream`` as integers [frames, H, W, C]: int8 -1 and +1 (0 where masked) if
+    they are of one bit, else int32 or int64.
+
+    Raises:
+        ValueError: the words are no whole frames.
+    """
+    beats = words.reshape(-1, words_of(stream.beat_bits))
+    if len(beats) % stream.beats:
+        raise ValueError(f"{len(beats)} beats are no whole frames of {stream.beats}")
+    values = unpack(beats, stream.parallel, stream.bits, signed=stream.signed, masked=stream.masked)
+    return values.reshape(-1, stream.height, stream.width, stream.channels)
+
+
+def unpack(words: np.ndarray, p: int, bits: int, *, signed: bool, masked: bool) -> np.ndarray:
+    """Return beats, 64-bit words [beat, word] with the low word first, as integers [beat, p]; one bit stands for -1 and +1."""
+    octets = np.ascontiguousarray(words, "<u8").view(np.uint8).reshape(len(words), -1)
+    packed = np.unpackbits(octets, axis=1, count=p * bits + masked, bitorder="little")
+    flat = packed[:, : p * bits].reshape(-1, p, bits)
+    if bits == 1:
+        values = flat[:, :, 0].astype(np.int8) * 2 - 1
+        return values * (1 - packed[:, -1:].astype(np.int8)) if masked else values
+    kind = np.int32 if bits <= 31 else np.int64
+    weights = 1 << np.arange(bits, dtype=np.int64)
     if signed:
-        values -= (values >> bits - 1) << bits
-    return values
+        weights[-1] = -weights[-1]
+    return sum(flat[:, :, bit] * weights[bit] for bit in range(bits)).astype(kind)
