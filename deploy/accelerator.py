@@ -5,31 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from . import measure
 from .errors import DeployError, DeviceError, PackageError
 from .package import Package, find_package
 from .platforms import Platform, open_platform
+from .registers import AXI_ERROR, LayerCounters, Registers
 
-ENABLE, SOFT_RESET, CLEAR = 1, 2, 4  # CTRL
-AXI_ERROR = 2  # STATUS
 BATCH = 64  # frames of a transfer
 PATIENCE = 4  # times what a transfer should take
 FRAMES_INSIDE = 24  # frames that the accelerator may hold, or take the time of, before the first logit
-
-
-@dataclass(frozen=True)
-class LayerCounters:
-    """Cycles of a layer since the counters were cleared: a beat left it, waited for its consumer, or was waited for."""
-
-    frames: int
-    busy: int
-    stall: int
-    starve: int
 
 
 class Accelerator:
@@ -57,6 +44,7 @@ class Accelerator:
         self.batch = batch
         self.packing_seconds = 0.0  # of the last call, spent on copying images into buffers
         self.platform = platform if isinstance(platform, Platform) else open_platform(platform, self.package)
+        self.registers = Registers(self.platform.read, self.platform.write, self.package.registers)
         try:
             self._check_build()
             self._start()
@@ -75,7 +63,7 @@ class Accelerator:
     def close(self) -> None:
         """Stops the accelerator and gives back its memory; a second call does nothing."""
         if self.platform is not None:
-            self._write("CTRL", 0)
+            self.registers.write("CTRL", 0)
             self.platform.close()
             self.platform = None
 
@@ -98,53 +86,33 @@ class Accelerator:
         """Classes int64 [N] of images uint8 [N, H, W, C]."""
         return self.execute(images).argmax(axis=1)
 
-    def latency(self, repeats: int) -> dict:
-        """Single frames: see deploy.measure.latency."""
-        return measure.latency(self, repeats)
-
-    def throughput_test(self, batch: int) -> dict:
-        """``batch`` images in one call: see deploy.measure.throughput_test."""
-        return measure.throughput_test(self, batch)
-
     # counters
 
     def cycles(self) -> int:
         """Cycles since the counters were cleared, while enabled."""
-        low = self._read("CYCLES_LOW")  # stores the high half
-        return self._read("CYCLES_HIGH") << 32 | low
+        low = self.registers.read("CYCLES_LOW")  # stores the high half
+        return self.registers.read("CYCLES_HIGH") << 32 | low
 
     def latency_cycles(self) -> int:
         """From the first pixels of the newest frame to its last logit."""
-        return self._read("LATENCY")
+        return self.registers.read("LATENCY")
 
     def interval_cycles(self) -> int:
         """Between the last logits of the two newest frames; 0 before there are two."""
-        return self._read("INTERVAL")
+        return self.registers.read("INTERVAL")
 
     def layers(self) -> dict[str, LayerCounters]:
         """Counters of every layer, by name."""
-        base, size = self.package.registers["LAYER"], 16
-        return {
-            name: LayerCounters(*(self.platform.read(base + size * index + 4 * field) for field in range(4)))
-            for index, name in enumerate(self.package.layers)
-        }
+        return {name: self.registers.layer(index) for index, name in enumerate(self.package.layers)}
 
     def clear_counters(self) -> None:
-        self._write("CTRL", ENABLE | CLEAR)
-        while self._read("CTRL") & CLEAR:
-            pass
+        """Start all counters at 0."""
+        self.registers.clear()
 
     # inside
 
-    def _read(self, register: str) -> int:
-        return self.platform.read(self.package.registers[register])
-
-    def _write(self, register: str, value: int) -> None:
-        self.platform.write(self.package.registers[register], value)
-
     def _check_build(self) -> None:
-        base = self.package.registers["BUILD_ID"]
-        found = sum(self.platform.read(base + 4 * word) << 32 * word for word in range(4))
+        found = self.registers.build_id()
         if found != int(self.package.build_id, 16):
             raise PackageError(
                 f"the accelerator on the device is of build {found:032x}, the package of {self.package.build_id}: copy bitfile and "
@@ -152,11 +120,11 @@ class Accelerator:
             )
 
     def _start(self) -> None:
-        self._write("CTRL", 0)
+        self.registers.write("CTRL", 0)
         if self.package.regions:
             base = self.platform.load_weights(self.package.weights())
             for index, region in enumerate(self.package.regions):
-                self.platform.write(self.package.registers["WEIGHT_BASE"] + 4 * index, base + region.offset)
+                self.registers.set_weight_base(index, base + region.offset)
         self.clear_counters()
 
     def _checked(self, images: np.ndarray) -> np.ndarray:
@@ -187,7 +155,7 @@ class Accelerator:
         parts = [images[start : start + self.batch] for start in range(0, len(images), self.batch)]
         limits = [self._limit(len(part)) for part in parts]
         self.packing_seconds = 0.0
-        self._write("FRAMES_PER_PACKET", len(parts[0]))
+        self.registers.write("FRAMES_PER_PACKET", len(parts[0]))
         self._pack(inputs[0], parts[0])
         platform.receive(outputs[0], len(parts[0]))
         platform.send(inputs[0], len(parts[0]))
@@ -201,11 +169,11 @@ class Accelerator:
             platform.wait_received(limits[index])
             if len(following):
                 if len(following) != len(part):
-                    self._write("FRAMES_PER_PACKET", len(following))
+                    self.registers.write("FRAMES_PER_PACKET", len(following))
                     platform.send(inputs[then], len(following))
                 platform.receive(outputs[then], len(following))
             logits[index * self.batch :][: len(part)] = outputs[now][: len(part)]
-        if self._read("STATUS") & AXI_ERROR:
+        if self.registers.read("STATUS") & AXI_ERROR:
             raise DeviceError("the accelerator met an error when it read weights: is its memory still allocated?")
 
     def _pack(self, buffer: np.ndarray, images: np.ndarray) -> None:
@@ -225,7 +193,7 @@ class Accelerator:
             yield
         except BaseException as error:
             state = self._state() if isinstance(error, DeviceError) else ""
-            self._write("CTRL", 0)
+            self.registers.write("CTRL", 0)
             self.platform.abort()
             self.clear_counters()
             if state:
@@ -235,5 +203,5 @@ class Accelerator:
             raise
 
     def _state(self) -> str:
-        taken, given, status = (self._read(name) for name in ("FRAMES_IN", "FRAMES_OUT", "STATUS"))
+        taken, given, status = (self.registers.read(name) for name in ("FRAMES_IN", "FRAMES_OUT", "STATUS"))
         return f"it took {taken} frames and gave {given}, STATUS is {status:#x}"

@@ -3,6 +3,7 @@ driver read. rtl/control.sv implements it; a test reads its header against this 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 OFFSETS = {  # bytes
@@ -46,14 +47,48 @@ class LayerCounters:
     starve: int
 
 
-def counter_offset(layer: int, counter: str) -> int:
-    """Return the offset of a layer's counter within LAYER."""
-    return LAYER_BYTES * layer + WORD * LAYER_COUNTERS.index(counter)
+class Registers:
+    """The registers of one accelerator, by name.
 
+    Args:
+        read: returns the 32-bit register at a byte address.
+        write: writes one.
+        offsets: byte addresses by name, of the accelerator's manifest or settings.
+    """
 
-def join_words(words: list[int]) -> int:
-    """Return the number of which ``words`` are the 32-bit parts, low part first."""
-    return sum(word << 32 * index for index, word in enumerate(words))
+    def __init__(self, read: Callable[[int], int], write: Callable[[int, int], None], offsets: dict[str, int]):
+        self._read, self._write, self._offsets = read, write, offsets
+
+    def read(self, name: str) -> int:
+        """Return a register."""
+        return self._read(self._offsets[name])
+
+    def write(self, name: str, value: int) -> None:
+        """Write a register."""
+        self._write(self._offsets[name], value)
+
+    def build_id(self) -> int:
+        """Return the 128-bit id of the build."""
+        base = self._offsets["BUILD_ID"]
+        return sum(self._read(base + WORD * index) << 32 * index for index in range(BUILD_ID_WORDS))
+
+    def set_weight_base(self, region: int, address: int) -> None:
+        """Say where the weights of a region lie."""
+        self._write(self._offsets["WEIGHT_BASE"] + WORD * region, address)
+
+    def counter(self, layer: int, name: str) -> int:
+        """Return one of a layer's LAYER_COUNTERS."""
+        return self._read(self._offsets["LAYER"] + LAYER_BYTES * layer + WORD * LAYER_COUNTERS.index(name))
+
+    def layer(self, layer: int) -> LayerCounters:
+        """Return all counters of a layer."""
+        return LayerCounters(*(self.counter(layer, name) for name in LAYER_COUNTERS))
+
+    def clear(self) -> None:
+        """Enable the core and clear its counters."""
+        self.write("CTRL", ENABLE | CLEAR)
+        while self.read("CTRL") & CLEAR:
+            pass
 
 
 def names(regions: int, layers: int) -> dict[str, int]:

@@ -10,7 +10,6 @@ import typer
 from flow.cli.common import PixelsOption, StreamBitsOption, parse_range
 from flow.errors import FlowError
 
-
 PLAIN_WIDTH = 160  # of the table where there is no terminal
 
 

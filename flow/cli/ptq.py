@@ -26,8 +26,8 @@ def ptq(
     """Make a checkpoint of strategy ptq: the same weights, majority votes behind the popcounts, nothing trained."""
     from brevitas_models.checkpoint import Accuracy, load_checkpoint
     from brevitas_models.data import load_cifar
-    from brevitas_models.networks import converted, settle_statistics
     from brevitas_models.evaluate import accuracy
+    from brevitas_models.networks import converted, settle_statistics
 
     source, metadata = load_checkpoint(checkpoint, strategy="none")
     network = converted(source, strategy="ptq", **({"voter": voter} if voter else {}))

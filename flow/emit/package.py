@@ -8,16 +8,16 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
 import deploy
 from deploy.package import FORMAT, INSTALLED, NETWORK, SAMPLES, SETTINGS, SIMULATOR, WEIGHTS
+from flow import nodes
+from flow.emit.core import TEMPLATES, render
 from flow.emit.network_file import write_network
 from flow.project import read_manifest, sha256
 
-TEMPLATES = Path(__file__).parent / "templates" / "package"
 DRIVER = Path(deploy.__file__).parent
 DRIVER_FILES = ("*.py", "platforms/*.py", "notebooks/__init__.py", "notebooks/*.ipynb")
 DATE = (1980, 1, 1, 0, 0, 0)  # of all members, so that equal packages are equal files
@@ -77,20 +77,11 @@ def write_package(
 
 
 def write_zip(package: Path, path: Path) -> Path:
-    """Writes what goes to the board as one file that pip installs: the driver, its notebook and ``package`` but for the simulator.
-
-    The simulator is left out, being a library for this machine's processor.
-    """
+    """Write what goes to the board as one file that pip installs: the driver, its notebook, the nodes' arithmetic and
+    ``package`` but for the simulator, which is a library for this machine's processor."""
     settings = json.loads((package / SETTINGS).read_text())
     settings["files"] = {name: digest for name, digest in settings["files"].items() if not name.startswith("sim/")}
     top = "popbin-{model}-{strategy}-{target}".format(**settings)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     members = {f"{INSTALLED}/{SETTINGS}": json.dumps(settings, indent=2).encode() + b"\n"}
     members |= {f"{INSTALLED}/{name}": (package / name).read_bytes() for name in settings["files"]}
     members |= {
@@ -98,9 +89,10 @@ def write_zip(package: Path, path: Path) -> Path:
         for pattern in DRIVER_FILES
         for file in sorted(DRIVER.glob(pattern))
     }
+    members |= {f"nodes/{name}": content for name, content in _node_sources().items()}
     members = {f"deploy/{name}": content for name, content in members.items()}
-    for template in sorted(TEMPLATES.iterdir()):
-        members[template.stem] = environment.get_template(template.name).render(settings, top=top).encode()
+    for template in sorted((TEMPLATES / "package").iterdir()):
+        members[template.stem] = render("package", template.stem, **settings, top=top).encode()
     partial = path.with_name(f"{path.name}.part")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -109,3 +101,12 @@ def write_zip(package: Path, path: Path) -> Path:
             archive.writestr(member, content, zipfile.ZIP_DEFLATED)
     partial.replace(path)
     return path
+
+
+def _node_sources() -> dict[str, bytes]:
+    """Return the Python files of all nodes; those of other folders import `deploy.nodes` there, where they are copied to."""
+    sources = {file.name: file.read_bytes() for file in sorted(Path(nodes.__file__).parent.glob("*.py"))}
+    for folder in nodes.folders():
+        for file in sorted(folder.glob("*.py")):
+            sources[file.name] = file.read_bytes().replace(b"flow.nodes", b"deploy.nodes")
+    return sources

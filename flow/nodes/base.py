@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import ClassVar
@@ -48,6 +49,8 @@ class HardwareOp:
     """Its outputs are read at different times and meet again at a join."""
     joins: ClassVar[bool] = False
     """Takes streams of which one may be later than the other, so that a FIFO must hold the earlier one."""
+    takes_windows: ClassVar[bool] = False
+    """Its quick form takes windows that are not laid out yet."""
     streamable: ClassVar[bool] = False
     """An engine whose weights may come from DDR."""
 
@@ -56,6 +59,13 @@ class HardwareOp:
     def evaluate(self, *inputs: np.ndarray):
         """Return the outputs (one array, or a tuple) from integer inputs in the order of the node's inputs."""
         raise NotImplementedError
+
+    def quick(self, *constants: np.ndarray) -> Callable:
+        """Return a function of the streams that equals ``evaluate`` with these constants, made for many calls.
+
+        It may take and give `Windows`, which are laid out only where a node needs their elements.
+        """
+        return lambda *streams: self.evaluate(*streams, *constants)
 
     def rtl(self, *constants: np.ndarray) -> Cell:
         """Return its module instance.

@@ -35,6 +35,8 @@ class BinaryEngine(Engine):
     of the groups.
     """
 
+    takes_windows = True
+
     activation: str = "majority_vote"
     threshold: int = 0
     group: int = 0

@@ -8,6 +8,7 @@ class Duplicate(HardwareOp):
 
     output_ports = ("out0", "out1")
     forks = True
+    takes_windows = True
 
     def evaluate(self, x):
         return x, x

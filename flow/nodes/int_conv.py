@@ -11,8 +11,10 @@ from .engine import Engine
 from .errors import NodeError
 from .packing import fold, grouped, words
 from .stream import Interval, Stream, saturate, signed_bits
+from .windows import as_windows
 
 WIDEST_ACCUMULATOR = 64
+FLOAT32_EXACT = 1 << 24  # float32 holds every integer up to this magnitude
 
 
 @dataclass(kw_only=True)
@@ -31,10 +33,33 @@ class IntConv(Engine):
     scaled: int = 0
     memory: str = "block"
 
+    takes_windows = True
     planned = (*Engine.planned, "acc_bits", "weight_bits")
 
     def evaluate(self, window, weights, bias, multiplier=1):
-        sums = dot(window, weights, np.float64)  # exact: far below 2^53
+        return self.from_sums(dot(window, weights, np.float64), bias, multiplier)  # exact: far below 2^53
+
+    def quick(self, weights, bias, *multiplier):
+        """A few images at a time, and in float32 where that holds every sum."""
+        factors = np.ascontiguousarray(weights.T, np.float64)
+        reach = int(np.abs(weights).sum(axis=1).max())
+
+        def run(x):
+            windows = as_windows(x)
+            largest = max(int(windows.map.max()), -int(windows.map.min()), abs(windows.pad_value))
+            kind = np.float32 if largest * reach < FLOAT32_EXACT else np.float64
+            outputs = []
+            for part in windows.parts():
+                elements = part.elements(kind)
+                sums = elements.reshape(-1, windows.size) @ factors.astype(kind, copy=False)
+                sums = self.from_sums(sums.astype(np.int64), bias, *multiplier)
+                outputs.append(sums.reshape(*elements.shape[:3], -1))
+            return np.concatenate(outputs)
+
+        return run
+
+    def from_sums(self, sums, bias, multiplier=1):
+        """Return the output for sums [..., O]."""
         return saturate((multiplier * sums + bias) >> self.shift, self.out_bits)
 
     def fitted(self, inputs, constants):

@@ -23,7 +23,10 @@ class SlidingWindow(Window):
     folding = ()  # gives as many elements a beat as its engine takes
 
     def evaluate(self, x):
-        return self.windows(x, self.order)
+        return self.windows(x, self.order).elements()
+
+    def quick(self):
+        return lambda x: self.windows(x, self.order)
 
     @property
     def taps_together(self) -> int:

@@ -6,9 +6,11 @@ from .binary_engine import BinaryEngine
 from .cells import Call, Cell
 from .cost import Cost, memory_cost
 from .errors import NodeError
+from .packed import BinaryLayer
 from .packing import ddr_bytes
 from .stream import Stream
 from .window import Window
+from .windows import as_map
 
 DDR_WORD = 64
 DISTRIBUTED_MAP_BITS = 1 << 16
@@ -67,7 +69,13 @@ class WeightStationary(Window, BinaryEngine):
         return self.misfit()
 
     def evaluate(self, x, weights, *constants):
-        return self.activate(self.windows(x), weights, *constants)
+        return self.activate(self.windows(x).elements(), weights, *constants)
+
+    def quick(self, weights, *constants):
+        layer = BinaryLayer(self, weights, *constants)
+        if self.kernel == 1 and self.stride == 1 and self.padding == 0:  # windows that are its channels
+            return layer
+        return lambda x: layer(self.windows(as_map(x)))
 
     def inputs(self):
         return [Stream(self.height, self.width, self.channels, self.simd, 1)]

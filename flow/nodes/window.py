@@ -8,9 +8,7 @@ import numpy as np
 
 from .base import HardwareOp
 from .errors import NodeError
-
-# what follows the row of taps: axes of [N, OH, OW, C, KH, KW] in the order in which a window's elements are sent
-ORDERS = {"tap": (4, 5, 3), "row": (4, 3, 5), "channel": (3, 4, 5)}
+from .windows import ORDERS, Windows
 
 
 def taps_together(order: str, kernel: int) -> int:
@@ -58,16 +56,13 @@ class Window(HardwareOp):
         """Are taps outside the map 0, which is no bipolar value, in a bipolar map?"""
         return self.bits == 1 and self.padding > 0 and self.pad_value == 0
 
-    def windows(self, x: np.ndarray, order: str = "tap") -> np.ndarray:
-        """Return the windows of [N, H, W, C] as [N, OH, OW, K*K*C].
+    def windows(self, x: np.ndarray, order: str = "tap") -> Windows:
+        """Return the windows of [N, H, W, C], whose elements are [N, OH, OW, K*K*C].
 
         ``order`` of a window's elements, the last one fastest: "tap" (row, column, channel), "row"
         (row, channel, column: the taps of a kernel row stand together) or "channel" (channel, row, column).
         """
-        p, s = self.padding, self.stride
-        padded = np.pad(x, ((0, 0), (p, p), (p, p), (0, 0)), constant_values=self.pad_value) if p else x
-        views = np.lib.stride_tricks.sliding_window_view(padded, (self.kernel, self.kernel), axis=(1, 2))[:, ::s, ::s]
-        return views.transpose(0, 1, 2, *ORDERS[order]).reshape(len(x), self.out_height, self.out_width, -1)
+        return Windows(x, self.kernel, self.stride, self.padding, self.pad_value, order)
 
     def window_parameters(self) -> dict[str, int]:
         """Return the parameters that RTL modules and HLS headers of windows have in common."""

@@ -6,6 +6,7 @@ from .binary_engine import BinaryEngine
 from .cells import Call, Cell, Memory, Table
 from .cost import Cost, memory_cost
 from .errors import NodeError
+from .packed import BinaryLayer
 from .packing import fold, native_words, words
 from .stream import Stream
 from .weight_stationary import WeightStationary
@@ -29,6 +30,9 @@ class XnorPopcount(BinaryEngine):
 
     def evaluate(self, window, weights, *constants):
         return self.activate(window, weights, *constants)
+
+    def quick(self, weights, *constants):
+        return BinaryLayer(self, weights, *constants)
 
     @property
     def windows_masked(self):

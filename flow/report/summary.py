@@ -15,8 +15,8 @@ def baseline_operations(config, build: Build) -> dict[str, int]:
     Operations do not depend on weights, so a fresh network stands for a trained one.
     """
     import torch
-    from brevitas_models.networks import build_network
 
+    from brevitas_models.networks import build_network
     from flow.compile import integer_graph
     from flow.steps.streamline import operations
 

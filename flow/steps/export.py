@@ -34,7 +34,6 @@ def _foreign(build: Build) -> None:
 
 def _checkpoint(build: Build) -> None:
     from brevitas_models.export import export as export_network
-
     from flow.compile import load_export
     from flow.execute import execute_graph
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-# what follows the row of taps: axes of [N, OH, OW, C, KH, KW] in the order of a window's elements
+# what follows the row of taps: axes of [N, OH, OW, C, KH, KW] in the order in which a window's elements are sent
 ORDERS = {"tap": (4, 5, 3), "row": (4, 3, 5), "channel": (3, 4, 5)}
 ELEMENTS = 1 << 22  # of the windows that exist at a time: 32 MB in float64
 

@@ -11,61 +11,54 @@ counted by themselves. (A table of 65,536 counts took ten times longer: numpy ga
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import SimpleNamespace
 
 import numpy as np
 
-from .errors import NetworkError
-from .integers import saturate, signs
+from .errors import NodeError
 from .windows import Windows, as_windows
 
 BLOCK = 1 << 14  # words of a temporary: 128 KB, which a small core's cache holds
 
 
 class BinaryLayer:
-    """XnorPopcount and WeightStationary with their weights int8 [O, n] packed once.
+    """A binary engine with its weights int8 [O, n] packed once; called with a map or its windows.
 
-    ``node`` has features, activation, threshold, group, group_threshold, shift and out_bits; ``constants`` are those of
-    the activation.
+    ``op``: the engine, a BinaryEngine; ``constants`` are those of its activation.
     """
 
-    def __init__(self, node: SimpleNamespace, weights: np.ndarray, *constants: np.ndarray):
-        self.node, self.constants = node, constants
+    def __init__(self, op, weights: np.ndarray, *constants: np.ndarray):
+        self.op, self.constants = op, constants
         self.inputs = weights.shape[1]
-        self.units = -(-self.inputs // node.group) if node.group else self.inputs
-        self.voter = _voter(node.group, node.group_threshold, self.inputs)
-        packed = self.voter.pack(np.packbits(weights > 0, axis=1))
-        self.weights = np.ascontiguousarray(np.moveaxis(packed, 0, -1))
+        self.voter = _voter(op.group, op.group_threshold, self.inputs)
         self.rows = np.packbits(weights > 0, axis=1)
+        self.weights = np.ascontiguousarray(np.moveaxis(self.voter.pack(self.rows), 0, -1))
         self.of_the_outside = None
 
     def __call__(self, x: np.ndarray | Windows) -> np.ndarray:
         windows = as_windows(x)
         if not windows.map.all():
-            raise NetworkError(f"{self.node.name}: its input holds 0, which is no sign: write the network again")
-        if windows.masked and self.node.group:
-            raise NetworkError(
-                f"{self.node.name}: a grouped voter cannot take windows padded with zeros: pad with -1 or +1"
-            )
+            raise NodeError(f"{self.op.name}: its input holds 0, which is no sign")
+        if windows.masked and self.op.group:
+            raise NodeError(f"{self.op.name}: a grouped voter cannot take windows padded with zeros: pad with -1 or +1")
         outputs = [self._part(part) for part in windows.parts()]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
     def _part(self, windows: Windows) -> np.ndarray:
         rows = self.voter.pack(windows.signs())
-        sums = np.empty((len(rows), self.node.features), np.int32)
-        step = max(1, BLOCK // self.node.features)
+        sums = np.empty((len(rows), self.op.features), np.int32)
+        step = max(1, BLOCK // self.op.features)
         for start in range(0, len(rows), step):
             sums[start : start + step] = self.voter.differences(rows[start : start + step], self.weights)
         np.multiply(sums, -2, out=sums)
-        np.add(sums, np.int32(self.units), out=sums)
-        shape = len(windows.map), windows.out_height, windows.out_width, self.node.features
+        np.add(sums, np.int32(self.op.voters), out=sums)
+        shape = len(windows.map), windows.out_height, windows.out_width, self.op.features
         sums = sums.reshape(shape)
         if windows.masked:
             sums += self._outside(windows).reshape(1, *shape[1:])
-        return activation(self.node, sums, self.constants, self.units)
+        return self.op.from_sums(sums, *self.constants)
 
     def _outside(self, windows: Windows) -> np.ndarray:
-        """What to add [OH * OW, O]: packed bits count zeros of the padding as -1, so as minus the weight."""
+        """Return what to add [OH * OW, O]: packed bits count zeros of the padding as -1, so as minus the weight."""
         if self.of_the_outside is None:  # the maps of a network have one size
             weights = np.unpackbits(self.rows, axis=1, count=self.inputs).astype(np.int32) * 2 - 1
             k, c = windows.kernel, windows.map.shape[3]
@@ -75,20 +68,6 @@ class BinaryLayer:
             taps = weights.reshape(-1, *shape).sum(axis=channel_axis).reshape(-1, k * k)
             self.of_the_outside = (windows.outside().astype(np.int32) @ taps.T).astype(np.int32)
         return self.of_the_outside
-
-
-def activation(node: SimpleNamespace, sums: np.ndarray, constants: tuple[np.ndarray, ...], units: int) -> np.ndarray:
-    """Output of a layer whose sums int32 [N, OH, OW, O] lie within -units .. units."""
-    if node.activation == "popcount_scale":
-        multiplier, offset = (constant.astype(np.int64) for constant in constants)
-        largest = int(np.abs(multiplier).max()) * units + int(np.abs(offset).max())
-        kind = np.int32 if largest < 1 << 31 and node.shift < 32 else np.int64
-        product = sums.astype(kind) * multiplier.astype(kind) + offset.astype(kind)
-        return saturate(product >> node.shift, node.out_bits)
-    if node.activation == "sum":
-        return sums
-    (threshold,) = constants or (node.threshold,)
-    return signs(sums >= threshold)
 
 
 # voters
