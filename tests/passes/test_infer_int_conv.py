@@ -1,0 +1,363 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flow.execute import execute_graph
+from flow.passes import InferIntConv, PassError, to_integers
+from flow.sim.golden import Golden
+
+from .graphs import QonnxGraph, applied, assert_refused, kinds, node_types, only, random_images
+
+PER_CHANNEL = np.float32([0.25, 0.25, 0.5, 0.5]).reshape(1, 4, 1, 1)
+
+
+def int_conv(graph, x=None, outputs=4, kernel=3, bias=(), scale=0.125, **attributes):
+    """A convolution of integers on the grid of 0.25 with weights on that of 0.125: its sums lie on that of 2^-5."""
+    weights = graph.integer_weights(outputs, graph.channels, kernel, kernel, scale=scale)
+    return graph.conv(x or graph.integers(), weights, *bias, **{"pads": [kernel // 2] * 4, **attributes})
+
+
+def approximations(model) -> dict:
+    return json.loads(model.get_metadata_prop("flow_approximations") or "{}")
+
+
+# a shift
+
+
+def test_a_truncating_quantizer_is_a_shift():
+    graph = QonnxGraph()
+    model = graph.model(graph.quant(int_conv(graph), 0.25, 7, rounding="FLOOR"))
+    model = applied(model, InferIntConv)
+    assert node_types(model)[-4:] == ["ToStream", "SlidingWindow", "IntConv", "FromStream"]
+    op = only(model, "IntConv").op
+    assert (op.bits, op.weight_bits, op.out_bits, op.shift, op.features, op.channels) == (5, 4, 7, 3, 4, 36)
+    weights, bias = only(model, "IntConv").constants
+    assert np.abs(weights).max() == 7 and not bias.any()
+    window = only(model, "SlidingWindow").op
+    assert (window.kernel, window.stride, window.padding, window.pad_value) == (3, 1, 1, 0)
+    assert approximations(model) == {}
+
+
+def test_a_bias_stands_on_the_grid_of_the_sums():
+    graph = QonnxGraph()
+    x = int_conv(graph, bias=[[0.0, 1.0, -2.0, 3 / 32]])
+    model = applied(graph.model(graph.quant(x, 0.25, 7, rounding="FLOOR")), InferIntConv)
+    np.testing.assert_array_equal(only(model, "IntConv").constants[1], [0, 32, -64, 3])
+
+
+def test_a_finer_result_needs_a_multiplier():
+    graph = QonnxGraph(channels=2)
+    x = int_conv(graph, kernel=1)
+    model = applied(graph.model(graph.quant(x, 2.0**-7, 12, rounding="FLOOR")), InferIntConv)
+    node = only(model, "IntConv")
+    assert node.op.shift == 0
+    np.testing.assert_array_equal(node.constants[2], [4] * 4)
+
+
+def test_bits_as_weights():
+    graph = QonnxGraph()
+    x = graph.binary_conv(graph.integers(), pad=0.0, scale=0.5)
+    model = applied(graph.model(graph.quant(x, 0.25, 7, rounding="FLOOR")), InferIntConv)
+    assert only(model, "IntConv").op.weight_bits == 2
+    assert set(only(model, "IntConv").constants[0].ravel()) == {-1, 1}
+
+
+def test_an_unsigned_input_has_a_bit_more():
+    graph = QonnxGraph()
+    x = int_conv(graph, graph.integers(bits=4, signed=0))
+    model = applied(graph.model(graph.quant(x, 0.25, 7, rounding="FLOOR")), InferIntConv)
+    assert only(model, "IntConv").op.bits == only(model, "SlidingWindow").op.bits == 5
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(1, 1, 0), (1, 2, 0), (3, 2, 1), (5, 1, 2), (4, 4, 0)])
+def test_kernels_and_strides(kernel, stride, padding):
+    graph = QonnxGraph(height=8)
+    x = int_conv(graph, kernel=kernel, strides=[stride] * 2, pads=[padding] * 4)
+    model = applied(graph.model(graph.quant(x, 0.25, 8, rounding="FLOOR")), InferIntConv)
+    window = only(model, "SlidingWindow").op
+    assert (window.kernel, window.stride, window.padding) == (kernel, stride, padding)
+
+
+def test_a_pad_with_zeros_is_taken_along():
+    graph = QonnxGraph()
+    x = int_conv(graph, graph.pad(graph.integers()), pads=[0] * 4)
+    model = applied(graph.model(graph.quant(x, 0.25, 7, rounding="FLOOR")), InferIntConv)
+    assert "Pad" not in node_types(model) and only(model, "SlidingWindow").op.padding == 1
+
+
+def test_weights_with_a_scale_an_output_channel():
+    graph = QonnxGraph()
+    x = int_conv(graph, scale=np.float32([0.125, 0.25, 0.5, 1.0]).reshape(4, 1, 1, 1))
+    model = applied(graph.model(graph.quant(x, 0.25, 10, rounding="FLOOR")), InferIntConv)
+    assert only(model, "IntConv").op.shift == 3
+    np.testing.assert_array_equal(only(model, "IntConv").constants[2], [1, 2, 4, 8])
+
+
+# multiply and shift
+
+
+def test_constants_on_a_dyadic_grid_are_exact():
+    graph = QonnxGraph()
+    x = graph.batch_norm(int_conv(graph), [0.75, -1.5, 0.0, 2.0], [0.5, -0.25, 1.0, 0.125], [1.0, 0.0, 2.0, -1.0])
+    model = applied(graph.model(graph.quant(x, 0.25, 7, rounding="FLOOR")), InferIntConv)
+    node = only(model, "IntConv")
+    assert node.op.shift == 5
+    np.testing.assert_array_equal(node.constants[2], [3, -6, 0, 8])
+    assert approximations(model) == {}
+
+
+def test_a_chain_of_every_affine_node():
+    graph = QonnxGraph()
+    x = graph.node("Neg", graph.node("Div", graph.node("Sub", 1.0, int_conv(graph)), 2.0))
+    x = graph.node("Add", graph.node("Mul", graph.node("Identity", x), -1.5), PER_CHANNEL)
+    model = applied(graph.model(graph.quant(x, 0.25, 7, rounding="FLOOR")), InferIntConv)
+    np.testing.assert_array_equal(only(model, "IntConv").constants[2], [-3] * 4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.integers(4, 10), st.sampled_from(["ROUND", "FLOOR"]))
+def test_any_batch_norm_differs_by_one_at_most_and_says_so(seed, bits, rounding):
+    graph = QonnxGraph(channels=3, seed=seed)
+    scale, bias, mean = graph.rng.normal(size=(3, 6))
+    x = graph.batch_norm(int_conv(graph, outputs=6), scale, bias, mean, 0.7, 1e-5)
+    exact = graph.model(graph.quant(x, 2.0 ** (4 - bits), bits, rounding=rounding))
+    model = applied(exact, InferIntConv, tolerance=2.0 ** (4 - bits))
+    assert only(model, "IntConv").op.out_bits == bits
+    images = random_images(exact)
+    if (execute_graph(model, images) != execute_graph(exact, images)).any():
+        assert approximations(model)["Conv_0"]["largest_error"] == 1.0
+
+
+def test_halves_that_round_to_even_are_noted():
+    graph = QonnxGraph()
+    model = applied(graph.model(graph.quant(int_conv(graph), 0.25, 7)), InferIntConv, tolerance=0.25)
+    assert only(model, "IntConv").op.shift == 3
+    np.testing.assert_array_equal(only(model, "IntConv").constants[1], [4] * 4)  # half of a step, and then a floor
+    note = approximations(model)["Conv_0"]
+    assert note["what"] == "multiply and shift" and note["largest_error"] == 1.0
+    assert 0 < note["differ"] <= note["values"] / 8
+
+
+# a sign behind it
+
+
+def test_a_sign_is_a_threshold_on_the_sums():
+    graph = QonnxGraph()
+    model = applied(graph.model(graph.bipolar(int_conv(graph), 0.5)), InferIntConv)
+    assert node_types(model)[-5:] == ["ToStream", "SlidingWindow", "IntConv", "SignThreshold", "FromStream"]
+    op = only(model, "IntConv").op
+    reach = np.abs(only(model, "IntConv").constants[0]).sum(axis=1).max() * 16
+    assert op.shift == 0 and op.out_bits == int(reach).bit_length() + 1 == only(model, "SignThreshold").op.bits
+    np.testing.assert_array_equal(only(model, "SignThreshold").constants[0], [0] * 4)
+
+
+def test_a_falling_sign_turns_the_weights():
+    """Sums on 2^-5: s + 1 >= 0 from -32 on; -s + 0.5 >= 0 is -s >= -16; a zero scale is always or never +1."""
+    graph = QonnxGraph(channels=2)
+    integers = graph.rng.integers(-7, 8, (4, 2, 3, 3))
+    x = graph.conv(graph.integers(), graph.quant(0.125 * integers, 0.125, 4, narrow=1), pads=[1] * 4)
+    model = graph.model(graph.bipolar(graph.batch_norm(x, [1.0, -1.0, 0.0, 0.0], [1.0, 0.5, 1.0, -1.0])))
+    model = applied(model, InferIntConv)
+    reach = np.abs(integers).reshape(4, -1).sum(axis=1).max() * 16
+    np.testing.assert_array_equal(only(model, "SignThreshold").constants[0], [-32, -16, -reach, reach + 1])
+    rows = integers.transpose(0, 2, 3, 1).reshape(4, -1)  # row, column, channel
+    np.testing.assert_array_equal(only(model, "IntConv").constants[0], rows * np.array([1, -1, 1, 1])[:, None])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6))
+def test_any_batch_norm_into_a_sign(seed):
+    graph = QonnxGraph(channels=3, seed=seed)
+    scale, bias, mean = graph.rng.normal(size=(3, 6))
+    scale[0] = 0.0
+    x = int_conv(graph, outputs=6, bias=[graph.rng.normal(size=6)])
+    model = graph.model(graph.bipolar(graph.batch_norm(x, scale, bias, mean, 0.7, 1e-5)))
+    assert kinds(applied(model, InferIntConv)) == ["SlidingWindow", "IntConv", "SignThreshold"]
+
+
+# logits
+
+
+def test_the_last_layer_gives_its_sums():
+    graph = QonnxGraph()
+    weights = graph.integer_weights(10, 64, bits=8)
+    x = graph.node("Gemm", graph.node("Flatten", graph.integers()), weights, np.arange(10) / 32, transB=1)
+    exact = graph.model(x)
+    model = applied(exact, InferIntConv)
+    op = only(model, "IntConv").op
+    assert (op.shift, op.out_bits, op.weight_bits) == (0, 32, 8)
+    np.testing.assert_array_equal(only(model, "IntConv").constants[1], np.arange(10))
+    assert float(model.get_metadata_prop("logit_scale")) == 2.0**-5
+    images = random_images(exact)
+    np.testing.assert_array_equal(Golden(to_integers(exact)).execute(images) * 2.0**-5, execute_graph(exact, images))
+    assert approximations(model) == {}
+
+
+def test_a_map_of_logits():
+    graph = QonnxGraph()
+    assert kinds(applied(graph.model(int_conv(graph)), InferIntConv)) == ["SlidingWindow", "IntConv"]
+
+
+def test_a_bias_between_two_sums_is_rounded_and_noted():
+    graph = QonnxGraph()
+    model = applied(graph.model(int_conv(graph, bias=[[0.0, 0.01, 0.02, 1.0]])), InferIntConv, tolerance=2.0**-6)
+    note = approximations(model)["Conv_0"]
+    assert note["what"] == "bias rounded to the accumulator's grid" and note["values"] == 4
+    assert note["largest_error"] == pytest.approx(0.36)  # 0.02 * 32 = 0.64
+
+
+@pytest.mark.parametrize("form", ["Gemm", "MatMul", "MatMul, Transpose"])
+def test_dense_layers(form):
+    graph = QonnxGraph()
+    x, shape = graph.node("Flatten", graph.integers()), (6, 64) if "Transpose" in form else (64, 6)
+    weights = graph.integer_weights(*shape)
+    weights = graph.node("Transpose", weights, perm=[1, 0]) if "Transpose" in form else weights
+    x = graph.quant(graph.node(form.split(",")[0], x, weights), 0.25, 8, rounding="FLOOR")
+    model = applied(graph.model(x), InferIntConv)
+    assert only(model, "SlidingWindow").op.kernel == 4
+    assert only(model, "IntConv").constants[0].shape == (6, 64)
+
+
+# what it refuses or leaves
+
+
+def test_other_padding_is_refused():
+    graph = QonnxGraph()
+    model = graph.model(int_conv(graph, graph.pad(graph.integers(), 0.25), pads=[0] * 4))
+    assert_refused(model, InferIntConv, r"Conv_0 \(Conv, 1x4x4x4\): padding with 0.25")
+
+
+@pytest.mark.parametrize("reader", ["real", "two", "flatten"])
+def test_an_output_that_is_not_quantized_is_refused(reader):
+    graph = QonnxGraph()
+    x = int_conv(graph)
+    if reader == "real":
+        x = graph.node("Sigmoid", x)
+    elif reader == "two":
+        x = graph.node("Add", graph.quant(x), graph.bipolar(x))
+    else:
+        x = graph.node("Flatten", x)
+    match = r"Conv_0 .*its output does not run through constants into one quantizer; put a quantizer behind it"
+    assert_refused(graph.model(x), InferIntConv, match)
+
+
+def test_logits_with_a_scale_each_are_refused():
+    graph = QonnxGraph()
+    model = graph.model(int_conv(graph, scale=np.float32([1, 1, 1, 2]).reshape(4, 1, 1, 1)))
+    match = r"Conv_0 .*its logits have a scale each; quantize the last layer's weights with one scale"
+    assert_refused(model, InferIntConv, match)
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "rounding"),
+    [({"rounding": "CEIL"}, "CEIL"), ({"scale": PER_CHANNEL}, "ROUND"), ({"zero": 1.0}, "ROUND")],
+)
+def test_another_quantizer_is_refused(quantizer, rounding):
+    graph = QonnxGraph()
+    match = rf"Quant_2 \(Quant, .*rounds by {rounding} or has several scales; use one scale and FLOOR or ROUND"
+    assert_refused(graph.model(graph.quant(int_conv(graph), **quantizer)), InferIntConv, match)
+
+
+def test_a_bend_is_refused():
+    graph = QonnxGraph()
+    model = graph.model(graph.quant(graph.node("Relu", int_conv(graph))))
+    assert_refused(model, InferIntConv, r"Relu_0 \(Relu, .*is no multiplication or addition of constants")
+
+
+def test_an_unsigned_result_is_refused():
+    graph = QonnxGraph()
+    model = graph.model(graph.quant(int_conv(graph), 0.25, 6, signed=0, rounding="FLOOR"))
+    match = r"Quant_2 \(Quant, .*multiply and shift differ by \d+ from it; use a power of two as its scale"
+    assert_refused(model, InferIntConv, match)
+
+
+def test_a_sign_on_too_many_sums_is_refused():
+    graph = QonnxGraph(channels=1)
+    x = graph.conv(graph.integers(bits=10), graph.integer_weights(4, 1, 3, 3, bits=12, scale=1.0))
+    match = r"Conv_0 .*its sums reach \d{7}: too many to find the step of a sign by evaluation"
+    assert_refused(graph.model(graph.bipolar(x)), InferIntConv, match)
+
+
+def test_a_sign_of_a_size_is_refused():
+    """|s| >= 1 by a PRelu of slope -1."""
+    graph = QonnxGraph()
+    x = graph.node("PRelu", int_conv(graph), np.full((4, 1, 1), -1.0))
+    match = r"BipolarQuant_0 .*neither rises nor falls with what it compares in every channel"
+    assert_refused(graph.model(graph.bipolar(graph.node("Sub", x, 1.0))), InferIntConv, match)
+
+
+def test_signs_and_real_tensors_are_left_alone():
+    graph = QonnxGraph()
+    x = graph.quant(graph.binary_conv(graph.signs()))
+    assert kinds(applied(graph.model(x), InferIntConv)) == []
+    graph = QonnxGraph()
+    x = graph.quant(int_conv(graph, graph.node("Sigmoid", graph.integers())))
+    assert kinds(applied(graph.model(x), InferIntConv)) == []
+    graph = QonnxGraph()
+    x = graph.quant(graph.conv(graph.integers(), graph.rng.normal(size=(4, 4, 3, 3))))
+    assert kinds(applied(graph.model(x), InferIntConv)) == []
+
+
+# faults
+
+
+@pytest.mark.xfail(
+    strict=True, reason="evaluate_chain reads [K, C, 1, 1] + [C] as the width, and the first constant for all channels"
+)
+@pytest.mark.parametrize("quantizer", ["bipolar", "quant"])
+def test_a_bias_behind_a_matmul(quantizer):
+    graph = QonnxGraph()
+    x = graph.node("MatMul", graph.node("Flatten", graph.integers()), graph.integer_weights(64, 8))
+    x = graph.node("Add", x, np.linspace(-9, 9, 8))
+    x = graph.bipolar(x) if quantizer == "bipolar" else graph.quant(x, 0.25, 8)
+    model = applied(graph.model(x), InferIntConv, tolerance=0.25)
+    assert "IntConv" in kinds(model)  # is no reason to refuse it either
+
+
+@pytest.mark.xfail(strict=True, reason="affine_constants broadcasts the constants of pixels to channels: ValueError")
+def test_constants_of_pixels_are_refused():
+    graph = QonnxGraph()
+    x = graph.node("Add", int_conv(graph), np.linspace(-3, 3, 16).reshape(1, 1, 4, 4))
+    applied(graph.model(graph.quant(x, 0.25, 8, rounding="FLOOR")), InferIntConv)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="scales of the input channels, as many as outputs, are taken for those of the outputs"
+)
+def test_weights_with_a_scale_an_input_channel_are_refused():
+    graph = QonnxGraph()
+    x = int_conv(graph, kernel=1, scale=np.float32([0.125, 0.25, 0.5, 1.0]).reshape(1, 4, 1, 1))
+    applied(graph.model(graph.quant(x, 0.25, 10, rounding="FLOOR")), InferIntConv)
+
+
+@pytest.mark.xfail(strict=True, reason="alpha of a Gemm is not read")
+def test_the_factor_of_a_gemm():
+    graph = QonnxGraph()
+    x = graph.node("Gemm", graph.node("Flatten", graph.integers()), graph.integer_weights(64, 8), alpha=2.0)
+    applied(graph.model(x), InferIntConv)
+
+
+@pytest.mark.xfail(strict=True, reason="auto_pad is not read: the layer comes out without padding")
+def test_automatic_padding():
+    graph = QonnxGraph()
+    x = graph.conv(graph.integers(), graph.integer_weights(4, 4, 3, 3), auto_pad="SAME_UPPER")
+    applied(graph.model(graph.quant(x, 0.25, 7, rounding="FLOOR")), InferIntConv)
+
+
+@pytest.mark.xfail(strict=True, reason="a MatMul on the columns of a map becomes a convolution over its channels")
+def test_a_matmul_on_a_map():
+    graph = QonnxGraph()
+    x = graph.node("MatMul", graph.integers(), graph.integer_weights(4, 4))
+    applied(graph.model(graph.quant(x, 0.25, 8, rounding="FLOOR")), InferIntConv)
+
+
+@pytest.mark.xfail(strict=True, reason="its input is quantized with one scale, but RequireIntegers says that it is not")
+def test_integer_weights_on_signs_are_refused_with_their_reason():
+    graph = QonnxGraph()
+    x = graph.quant(graph.conv(graph.signs(), graph.integer_weights(4, 4, 3, 3)))
+    with pytest.raises(PassError) as error:
+        to_integers(graph.model(x))
+    assert "its input or weights are not quantized with one scale a tensor" not in str(error.value)
