@@ -33,27 +33,42 @@ def export(network: nn.Module, path: Path, batch: int = 1, size: int = 32) -> nn
         )
     model = deployed(network)
     grouped = any(isinstance(module, GroupedVote) for module in model.modules())
+    export_module(model, path, (batch, 3, size, size), custom_opsets={"flow.custom_op": 1} if grouped else {})
+    return model
+
+
+def export_module(
+    module: nn.Module, path: Path, shape: tuple[int, ...], custom_opsets: dict[str, int] | None = None
+) -> None:
+    """Write any Brevitas module in evaluation mode as QONNX with one float input ``pixels`` of ``shape`` [N, C, H, W] and the
+    output ``logits``; the file appears whole or not at all.
+
+    Raises:
+        ModelError: Brevitas or torch cannot export it; the message has their reason.
+    """
     partial = Path(path).with_suffix(".part")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             export_qonnx(
-                model,
-                args=torch.zeros(batch, 3, size, size),
+                module,
+                args=torch.zeros(shape),
                 export_path=str(partial),
                 input_names=["pixels"],
                 output_names=["logits"],
                 opset_version=13,
                 dynamo=False,
-                **({"custom_opsets": {"flow.custom_op": 1}} if grouped else {}),
+                **({"custom_opsets": custom_opsets} if custom_opsets else {}),
             )
         proto = onnx.load(partial)
         fold_constants(proto)
         onnx.save(proto, partial)
         os.replace(partial, path)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"{type(module).__name__} cannot be exported to QONNX: {reason}") from error
     finally:
         partial.unlink(missing_ok=True)
-    return model
 
 
 def fold_constants(proto: onnx.ModelProto) -> None:

@@ -14,7 +14,6 @@ from .semantics import Executor, Step, nodes
 
 FORMAT, VERSION = "popbin-network", 2
 DESCRIPTION = "network"  # the array that holds the JSON text
-BATCH = 8  # images at a time: the maps of more leave a small core's cache
 
 
 class Network:
@@ -42,7 +41,7 @@ class Network:
                 f"{path} is no complete network ({type(error).__name__}: {error}): write it again"
             ) from error
 
-    def execute(self, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
+    def execute(self, images: np.ndarray, batch: int = 8) -> np.ndarray:
         """Return logits int32 [N, classes] of images uint8 [N, H, W, C], N >= 1, those of the accelerator.
 
         Raises:

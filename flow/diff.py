@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from flow.errors import FlowError
+from flow.golden import Golden
 from flow.graph import hardware_nodes
 from flow.sim.compare import Difference, first_difference
-from flow.sim.golden import Golden
 from flow.workspace import Workspace
 
 Streams = dict[str, np.ndarray]

@@ -6,6 +6,9 @@ Nodes run one after the other, in float32 as the graph says, but for the layers 
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+
 import numpy as np
 import onnxruntime as ort
 from onnx import NodeProto, TensorProto, helper, numpy_helper
@@ -13,7 +16,9 @@ from onnx.reference import ReferenceEvaluator
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
-from flow.custom_op import narrow
+from flow.custom_op import narrow, op_of
+from flow.graph import is_hardware
+from flow.nodes.windows import as_map
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 SHAPES = ("Pad", "Flatten", "Reshape", "Identity")  # change no value
@@ -21,18 +26,30 @@ WIDE = (*SHAPES, "Add", "Sub", "Mul", "Div", "Neg", "BatchNormalization")
 
 
 class Execution:
-    """Runs the nodes of ``model``, on batches of any size; a node's session and constants are made once."""
+    """Runs the nodes of ``model``, on batches of any size; a node's session and constants are made once.
 
-    def __init__(self, model: ModelWrapper):
-        self.model = model
+    ``known``, a dict that several executions share, keeps what nodes gave: a node with the same attributes and the same
+    values at its inputs gives the same again. Between the passes of a compilation most nodes are such.
+    """
+
+    def __init__(self, model: ModelWrapper, known: dict | None = None):
+        self.model, self._known = model, known
         self._initializers = {tensor.name: tensor for tensor in model.graph.initializer}
         self._constants: dict[str, np.ndarray] = {}
         self._producers = {name: node for node in model.graph.node for name in node.output}
-        self._sessions: dict[str, ort.InferenceSession] = {}
-        self._evaluators: dict[str, ReferenceEvaluator] = {}
+        self._functions: dict[str, Callable] = {}
+        self._digests: dict[int, tuple[np.ndarray, bytes]] = {}
+
+    def images(self, images: np.ndarray, batch: int = 32) -> np.ndarray:
+        """Return logits float [N, classes] of images uint8 [N, H, W, C] from a graph with real input and output."""
+        pixels, name, outputs = images.transpose(0, 3, 1, 2).astype(np.float32), self.model.graph.input[0].name, []
+        for start in range(0, len(pixels), batch):
+            (logits,) = self.run({name: pixels[start : start + batch]}).values()
+            outputs.append(logits)
+        return np.concatenate(outputs)
 
     def run(self, feeds: dict[str, np.ndarray], keep: bool = False) -> dict[str, np.ndarray]:
-        """The graph's outputs for its inputs; with ``keep`` every tensor."""
+        """Return the graph's outputs for its inputs; with ``keep`` every tensor."""
         nodes, outputs = self.model.graph.node, {info.name for info in self.model.graph.output}
         context = dict(feeds)
         last = {name: index for index, node in enumerate(nodes) for name in node.input}
@@ -44,24 +61,60 @@ class Execution:
         return context if keep else {name: context[name] for name in outputs}
 
     def node(self, node: NodeProto, context: dict[str, np.ndarray]) -> None:
-        """Runs one node: ``context`` has its inputs that are no constants, and gets its outputs."""
+        """Run one node: ``context`` has its inputs that are no constants, and gets its outputs."""
+        key = self._key(node, context) if self._known is not None else None
+        if key is None or key not in self._known:
+            results = self._results(node, context)
+            if key is not None:
+                self._known[key] = results
+        else:
+            results = self._known[key]
+        context.update(zip(node.output, results))
+
+    def constant(self, name: str) -> np.ndarray:
+        """Return an initializer."""
+        if name not in self._constants:
+            self._constants[name] = numpy_helper.to_array(self._initializers[name])
+        return self._constants[name]
+
+    def _results(self, node: NodeProto, context: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+        if is_hardware(node):
+            if node.name not in self._functions:
+                constants = [self.constant(name).astype(np.int64) for name in node.input if name in self._initializers]
+                self._functions[node.name] = op_of(node).quick(*constants)
+            streams = [as_integers(context[name]) for name in node.input if name not in self._initializers]
+            results = self._functions[node.name](*streams)
+            return tuple(as_map(result) for result in (results if isinstance(results, tuple) else (results,)))
         if is_custom_op(node.domain):
             arrays = {name: self.constant(name) for name in node.input if name in self._initializers}
             arrays.update({name: context[name] for name in node.input if name and name not in arrays})
             getCustomOp(node).execute_node(arrays, self.model.graph)
-            context.update({name: arrays[name] for name in node.output})
-            return
+            return tuple(arrays[name] for name in node.output)
         variables = [name for name in dict.fromkeys(node.input) if name and name not in self._initializers]
         wide = node.op_type in LAYERS and not self._carries_bits(node.input[0])
         wide |= node.op_type in WIDE and any(context[name].dtype == np.float64 for name in variables)
         feeds = {name: _as(context[name], np.float64 if wide else np.float32) for name in variables}
-        found = self._in_float64(node, feeds) if wide else self._session(node, variables).run(None, feeds)
-        context.update(zip(node.output, (narrow(value) if wide else value for value in found)))
+        if not wide:
+            return tuple(self._session(node, variables).run(None, feeds))
+        return tuple(narrow(value) for value in self._in_float64(node, feeds))
 
-    def constant(self, name: str) -> np.ndarray:
-        if name not in self._constants:
-            self._constants[name] = numpy_helper.to_array(self._initializers[name])
-        return self._constants[name]
+    def _key(self, node: NodeProto, context: dict[str, np.ndarray]) -> tuple:
+        inputs = tuple(
+            b"" if not name else self._digest(self.constant(name) if name in self._initializers else context[name])
+            for name in node.input
+        )
+        attributes = tuple(sorted(attribute.SerializeToString(deterministic=True) for attribute in node.attribute))
+        wide = node.op_type in LAYERS and not self._carries_bits(node.input[0])
+        return node.domain, node.op_type, attributes, inputs, wide
+
+    def _digest(self, array: np.ndarray) -> bytes:
+        """Return a digest of an array's values; that of one which is at hand again is not computed again."""
+        found = self._digests.get(id(array))
+        if found is None or found[0] is not array:
+            header = f"{array.dtype.str}{array.shape}".encode()
+            value = hashlib.blake2b(np.ascontiguousarray(array).view(np.uint8).data, key=header[:64]).digest()
+            found = self._digests[id(array)] = (array, value)
+        return found[1]
 
     def _carries_bits(self, tensor: str) -> bool:
         """Are its values -1 and +1 times a scale, and maybe padding?"""
@@ -71,14 +124,16 @@ class Execution:
         return producer is not None and producer.op_type == "BipolarQuant"
 
     def _in_float64(self, node: NodeProto, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """By ONNX' reference implementation: onnxruntime has no convolution in float64."""
-        if node.output[0] not in self._evaluators:
-            self._evaluators[node.output[0]] = ReferenceEvaluator(node, opsets=self.model.get_opset_imports())
+        """Run convolutions by our own im2col, the rest by ONNX' reference implementation: onnxruntime has none in float64."""
         constants = {name: _as(self.constant(name), np.float64) for name in node.input if name in self._initializers}
-        return self._evaluators[node.output[0]].run(None, {**constants, **feeds})
+        if node.op_type == "Conv" and (result := convolution({**constants, **feeds}, node)) is not None:
+            return [result]
+        if node.output[0] not in self._functions:
+            self._functions[node.output[0]] = ReferenceEvaluator(node, opsets=self.model.get_opset_imports())
+        return self._functions[node.output[0]].run(None, {**constants, **feeds})
 
     def _session(self, node: NodeProto, variables: list[str]) -> ort.InferenceSession:
-        if node.output[0] not in self._sessions:
+        if node.output[0] not in self._functions:
             inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in variables]
             outputs = [helper.make_empty_tensor_value_info(name) for name in node.output]
             constants = [self._initializers[name] for name in dict.fromkeys(node.input) if name in self._initializers]
@@ -88,10 +143,35 @@ class Execution:
             )
             options = ort.SessionOptions()
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-            self._sessions[node.output[0]] = ort.InferenceSession(
+            self._functions[node.output[0]] = ort.InferenceSession(
                 proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
-        return self._sessions[node.output[0]]
+        return self._functions[node.output[0]]
+
+
+def convolution(values: dict[str, np.ndarray], node: NodeProto) -> np.ndarray | None:
+    """Return a two-dimensional convolution without groups or dilation in float64; None if it is another one."""
+    given = {attribute.name: attribute for attribute in node.attribute}
+    x, weights, *bias = (values[name] for name in node.input if name)
+    automatic = "auto_pad" in given and given["auto_pad"].s not in (b"", b"NOTSET")
+    grouped = "group" in given and given["group"].i != 1
+    dilated = "dilations" in given and any(d != 1 for d in given["dilations"].ints)
+    if x.ndim != 4 or automatic or grouped or dilated:
+        return None
+    top, left, bottom, right = given["pads"].ints if "pads" in given else (0, 0, 0, 0)
+    down, across = given["strides"].ints if "strides" in given else (1, 1)
+    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    views = np.lib.stride_tricks.sliding_window_view(padded, weights.shape[2:], axis=(2, 3))[:, :, ::down, ::across]
+    windows = views.transpose(0, 2, 3, 1, 4, 5)
+    result = windows.reshape(-1, weights[0].size) @ weights.reshape(len(weights), -1).T
+    if bias:
+        result = result + bias[0]
+    return np.ascontiguousarray(result.reshape(*windows.shape[:3], -1).transpose(0, 3, 1, 2))
+
+
+def as_integers(values: np.ndarray) -> np.ndarray:
+    """Return integers that are held in floats as integers."""
+    return values.astype(np.int64) if values.dtype.kind == "f" else values
 
 
 def _as(value: np.ndarray, kind: type) -> np.ndarray:
@@ -100,10 +180,5 @@ def _as(value: np.ndarray, kind: type) -> np.ndarray:
 
 
 def execute_graph(model: ModelWrapper, images: np.ndarray, batch: int = 32) -> np.ndarray:
-    """Logits float [N, classes] of images uint8 [N, H, W, 3] from a graph with real input and output."""
-    pixels = images.transpose(0, 3, 1, 2).astype(np.float32)
-    execution, outputs = Execution(model), []
-    for start in range(0, len(pixels), batch):
-        (logits,) = execution.run({model.graph.input[0].name: pixels[start : start + batch]}).values()
-        outputs.append(logits)
-    return np.concatenate(outputs)
+    """Return logits float [N, classes] of images uint8 [N, H, W, C] from a graph with real input and output."""
+    return Execution(model).images(images, batch)

@@ -7,31 +7,33 @@ import hashlib
 import json
 from pathlib import Path
 
+from flow import nodes
 from flow.errors import FlowError
 from flow.library import hls_folder, rtl_folder
+from flow.state import Build
+from flow.steps import Step
 
 
 @functools.cache
 def sources_digest() -> str:
-    """SHA-256 over all code and templates that a build runs or copies."""
+    """Return SHA-256 over all code and templates that a build runs or copies: those of nodes in other folders too."""
     import brevitas_models
+    import deploy
     import flow
 
-    folders = [Path(flow.__file__).parent, Path(brevitas_models.__file__).parent, rtl_folder(), hls_folder()]
-    kinds = (".py", ".sv", ".hpp", ".cpp", ".j2", ".yaml", ".npz")
+    packages = [Path(package.__file__).parent for package in (flow, brevitas_models, deploy)]
+    kinds = (".py", ".sv", ".hpp", ".cpp", ".j2", ".yaml", ".npz", ".ipynb")
     digest = hashlib.sha256()
-    for folder in folders:
+    for folder in (*packages, rtl_folder(), hls_folder(), *nodes.folders()):
         for path in sorted(path for path in folder.rglob("*") if path.suffix in kinds):
             digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
-def keys(build) -> dict[str, str]:
-    """For every step a digest of all it depends on: code, earlier steps, its options, and the files that they name."""
-    from flow.steps import STEPS
-
+def keys(build: Build, steps: tuple[Step, ...]) -> dict[str, str]:
+    """Return for every step a digest of all it depends on: code, earlier steps, its options, and the files that they name."""
     found, key = {}, sources_digest()
-    for step in STEPS:
+    for step in steps:
         options = {name: getattr(build.options, name) for name in step.options}
         if "checkpoint" in options and not build.options.onnx:
             options["checkpoint"] = build.checkpoint
@@ -52,8 +54,8 @@ def _value(option):
 class Progress:
     """``report/steps.json``: the keys of the steps that are finished in a build folder."""
 
-    def __init__(self, build):
-        self.workspace, self.keys = build.workspace, keys(build)
+    def __init__(self, build: Build, steps: tuple[Step, ...]):
+        self.workspace, self.keys = build.workspace, keys(build, steps)
         try:
             self.finished = dict(self.workspace.load_json("steps"))
         except (FlowError, TypeError, ValueError):  # missing, damaged or of another form: nothing counts as finished

@@ -39,35 +39,35 @@ def require_vendor_tools(route: str) -> None:
         )
 
 
-def run_tool(command: tuple[str, ...], folder: Path, log: Path, say: Callable[[str], None]) -> None:
-    """Runs ``command`` in ``folder`` with its output in ``log``, and says every minute that it still runs.
+def run_tool(command: tuple[str, ...], folder: Path, output: Path, log: Callable[[str], None]) -> None:
+    """Runs ``command`` in ``folder`` with its output in the file ``output``, and log every minute that it still runs.
 
     When this is interrupted, the tool and what it started are stopped.
 
     Raises:
         FlowError: the tool ended with another status than 0; names its last errors and the log.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
     since, begin = time.strftime("%H:%M"), time.monotonic()
-    say(f"{command[0]}: running since {since}, output in {log}")
-    with log.open("wb") as output:
+    log(f"{command[0]}: running since {since}, output in {output}")
+    with output.open("wb") as file:
         process = subprocess.Popen(
             command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         try:
             while (status := _status(process)) is None:
-                say(f"{command[0]}: running since {since}, for {(time.monotonic() - begin) / 60:.0f} minutes")
+                log(f"{command[0]}: running since {since}, for {(time.monotonic() - begin) / 60:.0f} minutes")
         except BaseException:
             _stop(process)
             raise
     if status:
-        errors = "\n  ".join(last_errors(log.read_text(encoding="utf-8", errors="replace")))
-        raise FlowError(f"{command[0]} ended with status {status}:\n  {errors}\nall that it said is in {log}")
+        errors = "\n  ".join(last_errors(output.read_text(encoding="utf-8", errors="replace")))
+        raise FlowError(f"{command[0]} ended with status {status}:\n  {errors}\nall that it said is in {output}")
 
 
 def last_errors(text: str) -> list[str]:

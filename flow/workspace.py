@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from qonnx.core.modelwrapper import ModelWrapper
+import numpy as np
 
 from flow.errors import FlowError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from qonnx.core.modelwrapper import ModelWrapper
+
+TENSORS = "tensors"  # folder in graphs/, of the constants that graphs share, by their SHA-256
+SHARED_BYTES = 1024  # constants of so many bytes are shared
 
 
 class Workspace:
@@ -22,16 +31,17 @@ class Workspace:
         self.folder = Path(folder)
         self.graphs = self.folder / "graphs"
         self.reports = self.folder / "report"
+        self.arrays = self.folder / "golden"
         self.hls = self.folder / "hls"
         self.rtl = self.folder / "rtl"
         self.deploy = self.folder / "deploy"
         self.plan = self.folder / "plan.yaml"
-        for path in (self.graphs, self.reports):
+        for path in (self.graphs, self.reports, self.arrays):
             path.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps a second build out of the folder; the lock goes with the process, however it ends."""
+        """Keep a second build out of the folder; the lock goes with the process, however it ends."""
         with (self.folder / ".lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,32 +49,117 @@ class Workspace:
                 raise FlowError(f"another build works in {self.folder}: wait for it, or use another --output") from None
             yield
 
+    # graphs
+
     def save_graph(self, model: ModelWrapper, name: str) -> Path:
-        path = self.graphs / f"{name}.onnx"
-        partial = path.with_suffix(".part")
-        model.save(str(partial))
-        os.replace(partial, path)
-        return path
+        """Write ``graphs/<name>.onnx``. Its large constants lie in graphs/tensors/, once for all graphs that have them."""
+        from onnx import ModelProto
+
+        proto = ModelProto()
+        proto.CopyFrom(model.model)
+        for tensor in proto.graph.initializer:
+            if len(tensor.raw_data) < SHARED_BYTES:
+                continue
+            location = self._share(tensor.raw_data)
+            tensor.ClearField("raw_data")
+            tensor.data_location = tensor.EXTERNAL
+            entry = tensor.external_data.add()
+            entry.key, entry.value = "location", location
+        return self._replace(self.graphs / f"{name}.onnx", proto.SerializeToString(deterministic=True))
 
     def load_graph(self, name: str) -> ModelWrapper:
+        """Return the graph ``graphs/<name>.onnx``.
+
+        Raises:
+            FlowError: it, or a constant of it, is missing or damaged.
+        """
+        import onnx
+        from qonnx.core.modelwrapper import ModelWrapper
+
         path = self.graphs / f"{name}.onnx"
         if not path.exists():
             raise FlowError(f"{path} is missing: build without --from-step first")
         try:
-            return ModelWrapper(str(path))
+            proto = onnx.load(str(path), load_external_data=False)
+            self._load_shared(proto)
+            return ModelWrapper(proto)
         except Exception as error:
             raise FlowError(f"{path} is damaged ({error}): build without --from-step") from error
 
-    def save_text(self, path: Path, text: str) -> Path:
+    def graph_bytes(self, name: str) -> bytes:
+        """Return the file of a graph, in which shared constants stand by their SHA-256."""
+        return (self.graphs / f"{name}.onnx").read_bytes()
+
+    def forget_unused_tensors(self) -> None:
+        """Remove shared constants that no graph has any more."""
+        import onnx
+
+        used = set()
+        for path in self.graphs.glob("*.onnx"):
+            for tensor in onnx.load(str(path), load_external_data=False).graph.initializer:
+                used |= {entry.value for entry in tensor.external_data if entry.key == "location"}
+        for path in (self.graphs / TENSORS).glob("*"):
+            if f"{TENSORS}/{path.name}" not in used:
+                path.unlink()
+
+    def _share(self, data: bytes) -> str:
+        location = f"{TENSORS}/{hashlib.sha256(data).hexdigest()[:32]}"
+        path = self.graphs / location
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            self._replace(path, data)
+        return location
+
+    def _load_shared(self, proto: ModelProto) -> None:
+        for tensor in proto.graph.initializer:
+            for entry in tensor.external_data:
+                if entry.key != "location":
+                    continue
+                data = (self.graphs / TENSORS / Path(entry.value).name).read_bytes()
+                if not entry.value.endswith(hashlib.sha256(data).hexdigest()[:32]):
+                    raise ValueError(f"constant {tensor.name}: {entry.value} is not what was written")
+                tensor.raw_data = data
+            tensor.ClearField("external_data")
+            tensor.ClearField("data_location")
+
+    # other files
+
+    def save_array(self, name: str, array: np.ndarray) -> None:
+        """Write ``golden/<name>.npy``."""
+        path = self.arrays / f"{name}.npy"
         partial = path.with_name(f"{path.name}.part")
-        partial.write_text(text, encoding="utf-8")
+        with partial.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
         os.replace(partial, path)
-        return path
+
+    def load_array(self, name: str) -> np.ndarray:
+        """Return the array of ``golden/<name>.npy``.
+
+        Raises:
+            FlowError: it is missing or damaged.
+        """
+        path = self.arrays / f"{name}.npy"
+        try:
+            return np.load(path, allow_pickle=False)
+        except FileNotFoundError:
+            raise FlowError(f"{path} is missing: build without --from-step first") from None
+        except (OSError, ValueError) as error:
+            raise FlowError(f"{path} is damaged ({error}): build without --from-step") from error
+
+    def save_text(self, path: Path, text: str) -> Path:
+        """Write a text file."""
+        return self._replace(path, text.encode())
 
     def save_json(self, name: str, content: dict | list) -> Path:
+        """Write ``report/<name>.json``."""
         return self.save_text(self.reports / f"{name}.json", json.dumps(content, indent=2) + "\n")
 
     def load_json(self, name: str) -> dict | list:
+        """Return the content of ``report/<name>.json``.
+
+        Raises:
+            FlowError: it is missing or damaged.
+        """
         path = self.reports / f"{name}.json"
         try:
             return json.loads(path.read_text())
@@ -75,10 +170,16 @@ class Workspace:
 
     @contextlib.contextmanager
     def fresh(self, folder: Path) -> Iterator[Path]:
-        """A folder that is filled under another name and then takes its place."""
+        """Yield a folder that is filled under another name and then takes the place of ``folder``."""
         partial = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(partial, folder)
+
+    def _replace(self, path: Path, content: bytes) -> Path:
+        partial = path.with_name(f"{path.name}.part")
+        partial.write_bytes(content)
+        os.replace(partial, path)
+        return path

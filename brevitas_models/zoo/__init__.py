@@ -39,6 +39,35 @@ def bundled(config: NetworkConfig) -> Path:
     return path
 
 
+def resolve(
+    model: str,
+    strategy: str,
+    width: int | None = None,
+    voter: str | None = None,
+    shortcut: str | None = None,
+    padding: str | None = None,
+) -> Path:
+    """Return the bundled checkpoint to build such a network from; None is the model's default.
+
+    Votes that were not trained start from the network with popcounts; a voter that was not trained from the exact one.
+
+    Raises:
+        ModelError: there is none; the message lists what there is.
+    """
+    wanted = {
+        "model": model,
+        "strategy": "none" if strategy == "ptq" else strategy,
+        "width": width or FULL_WIDTH[model],
+        "shortcut": shortcut or "conv8",
+        "padding": padding or "minus_one",
+    }
+    if voter and strategy != "ptq":
+        trained = NetworkConfig(**wanted, voter=voter)
+        if (FOLDER / f"{checkpoint_name(trained)}.popbin").is_file():
+            return bundled(trained)
+    return bundled(NetworkConfig(**wanted))
+
+
 def available() -> list[str]:
     """Stems of all bundled checkpoints."""
     return sorted(path.stem for path in FOLDER.glob("*.popbin"))

@@ -8,21 +8,24 @@ from typing import Annotated
 import typer
 
 from flow.cli.common import (
+    FixedPointOption,
     ModelOption,
     PixelsOption,
     StrategyOption,
-    StreamBitsOption,
     known,
     network_config,
     parse_range,
 )
 from flow.errors import FlowError
+from flow.options import Options
+
+DEFAULTS = Options()
 
 
 def build(
-    model: ModelOption = "bireal18",
+    model: ModelOption = DEFAULTS.model,
     strategy: StrategyOption = None,
-    target: Annotated[str, typer.Option(help="Board, such as pynq-z2.")] = "pynq-z2",
+    target: Annotated[str, typer.Option(help="Board, such as pynq-z2.")] = DEFAULTS.target,
     width: Annotated[int | None, typer.Option(help="Channels of the first stage the checkpoint must have.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint instead of the bundled one.")] = None,
     voter: Annotated[
@@ -34,9 +37,13 @@ def build(
         str | None, typer.Option(help="Padding of binary convolutions that the checkpoint must have.")
     ] = None,
     onnx: Annotated[Path | None, typer.Option(help="Anyone's QONNX file instead of a checkpoint.")] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Of a QONNX file: images to calibrate on and to compare with, a .npy of uint8 [N, H, W, C]."),
+    ] = None,
     pixels: PixelsOption = "0,255",
-    stream_bits: StreamBitsOption = 12,
-    fps: Annotated[float, typer.Option(min=0.1, help="Frames a second that the plan must reach.")] = 300.0,
+    fixed_point_bits: FixedPointOption = DEFAULTS.fixed_point_bits,
+    fps: Annotated[float, typer.Option(min=0.1, help="Frames a second that the plan must reach.")] = DEFAULTS.fps,
     plan: Annotated[Path | None, typer.Option(help="An edited plan.yaml instead of the planner.")] = None,
     data: Annotated[
         Path | None, typer.Option(help="CIFAR-10, to measure accuracy on all test images instead of the packaged ones.")
@@ -63,18 +70,8 @@ def build(
     """
     if onnx is None:
         strategy = network_config(model, strategy, voter=voter, shortcut=shortcut, padding=padding).strategy
-    else:
-        model, strategy = onnx.stem, "onnx"
-    from rich.console import Console
-
-    from flow.build import Options, run
-    from flow.report.summary import show
-    from flow.sim.tools import require_tools
-    from flow.steps import NAMES
-
-    console = Console(highlight=False, soft_wrap=True)
-    options = Options(
-        model=model,
+    options = Options.checked(
+        model=None if onnx else model,
         strategy=strategy,
         target=target,
         width=width,
@@ -87,31 +84,41 @@ def build(
         shortcut=shortcut,
         padding=padding,
         onnx=onnx,
+        images=images,
         pixels=parse_range(pixels),
-        stream_bits=stream_bits,
+        fixed_point_bits=fixed_point_bits,
         bitfile=_bitfile_route(bitfile, route, target),
     )
+    from rich.console import Console
+
+    from flow.report.summary import show
+    from flow.run import run
+    from flow.sim.tools import require_tools
+    from flow.steps import NAMES
+
+    console = Console(highlight=False, soft_wrap=True)
     require_tools(NAMES, from_step, to_step)
-    done = run(options, from_step, to_step, say=console.print, fresh=fresh)
+    done = run(options, from_step, to_step, log=console.print, fresh=fresh)
     if to_step in (None, "report"):
         show(done.workspace.load_json("summary"), console)
         console.print(f"\nall of it is in {done.workspace.folder}, the figures in report/summary.json")
 
 
 def _bitfile_route(bitfile: bool, route: str | None, target: str) -> str | None:
-    """The route of the bitfile, None without --bitfile.
+    """Return the route of the bitfile, None without --bitfile.
 
     Raises:
         FlowError: no such route, no bitfile to go by it, no scripts for the target, or no vendor's tool.
     """
-    from flow.emit.vivado import unsupported
-    from flow.plan.target import load_target
-    from flow.vendor import ROUTES, require_vendor_tools
-
     if not bitfile:
         if route:
             raise FlowError(f"--route {route} says what --bitfile is made of: give --bitfile too")
         return None
+
+    from flow.emit.vivado import unsupported
+    from flow.plan.target import load_target
+    from flow.vendor import ROUTES, require_vendor_tools
+
     route = known("route", route or "rtl", ROUTES)
     if reason := unsupported(load_target(target)):
         raise FlowError(reason)

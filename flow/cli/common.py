@@ -25,7 +25,7 @@ StrategyOption = Annotated[
 PixelsOption = Annotated[
     str, typer.Option(help='Of a QONNX file: what the network\'s input is for pixels 0 and 255, such as "-1,1".')
 ]
-StreamBitsOption = Annotated[
+FixedPointOption = Annotated[
     int, typer.Option(min=4, max=16, help="Of a QONNX file: bits of the fixed point that real tensors become.")
 ]
 VoterOption = Annotated[

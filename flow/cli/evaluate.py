@@ -29,7 +29,7 @@ def torch_backend(network: nn.Module) -> Execute:
 
 def golden_backend(network: nn.Module) -> Execute:
     from flow.compile import integer_graph
-    from flow.sim.golden import Golden
+    from flow.golden import Golden
 
     return Golden(integer_graph(network)).execute
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flow.cli.common import PixelsOption, StreamBitsOption, parse_range
-from flow.errors import FlowError
+from flow.cli.common import FixedPointOption, PixelsOption, parse_range
 
 PLAIN_WIDTH = 160  # of the table where there is no terminal
 
@@ -16,7 +15,7 @@ PLAIN_WIDTH = 160  # of the table where there is no terminal
 def inspect(
     file: Annotated[Path, typer.Argument(help="A QONNX file, exported by Brevitas or by flow build.")],
     pixels: PixelsOption = "0,255",
-    stream_bits: StreamBitsOption = 12,
+    fixed_point_bits: FixedPointOption = 12,
 ) -> None:
     """List the nodes of a QONNX file: precision, shape, operations, and the hardware that each becomes or why none.
 
@@ -25,16 +24,14 @@ def inspect(
     from rich.console import Console
     from rich.table import Column, Table
 
-    from flow.inspect import as_built, inspect_graph, load_foreign
+    from flow.inspection import inspect_file
 
-    if not file.is_file():
-        raise FlowError(f"no file {file}: give a QONNX file")
-    rows, refused = inspect_graph(as_built(load_foreign(file), *parse_range(pixels), stream_bits))
+    found = inspect_file(file, parse_range(pixels), fixed_point_bits)
     table = Table(
         *(Column(name, no_wrap=True) for name in ("node", "type", "precision", "shape", "operations", "becomes")),
         box=None,
     )
-    for row in rows:
+    for row in found.rows:
         table.add_row(
             row.name, row.kind, row.precision, row.shape, f"{row.operations:,}" if row.operations else "", row.becomes
         )
@@ -42,9 +39,9 @@ def inspect(
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     console.print(table)
-    console.print(f"{len(rows)} nodes, {sum(row.operations for row in rows):,} multiply-accumulates a frame")
-    for row in refused:
+    console.print(f"{len(found.rows)} nodes, {found.operations:,} multiply-accumulates a frame")
+    for row in found.refused:
         way = f"; {row['way']}" if row["way"] else ""
         console.print(f"[yellow]{row['name']}[/] ({row['type']}, {row['shape']}): {row['reason']}{way}")
-    if refused:
+    if not found.builds:
         raise typer.Exit(1)

@@ -54,15 +54,19 @@ class Plan(BaseModel):
         """The plan as YAML with a comment that explains it."""
         return HEADER + yaml.safe_dump(self.model_dump(exclude_none=True), sort_keys=False)
 
+    def save(self, path: Path) -> None:
+        """Write the plan as a YAML file."""
+        Path(path).write_text(self.text(), encoding="utf-8")
+
     @classmethod
-    def load(cls, path: Path, model: ModelWrapper, target: str) -> Plan:
-        """Reads a plan for ``model`` on ``target``.
+    def read(cls, path: Path) -> Plan:
+        """Return the plan of a YAML file.
 
         Raises:
-            FlowError: the file is missing or damaged, or the plan is one of another network or target.
+            FlowError: the file is missing or damaged.
         """
         try:
-            plan = cls(**yaml.safe_load(path.read_text()))
+            return cls(**yaml.safe_load(path.read_text()))
         except OSError as error:
             raise FlowError(f"plan {path} cannot be read: {error.strerror}") from error
         except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
@@ -71,6 +75,15 @@ class Plan(BaseModel):
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise FlowError(f"plan {path}: {where}: {first['msg']}") from error
+
+    @classmethod
+    def load(cls, path: Path, model: ModelWrapper, target: str) -> Plan:
+        """Return the plan of a YAML file for ``model`` on ``target``.
+
+        Raises:
+            FlowError: the file is missing or damaged, or the plan is one of another network or target.
+        """
+        plan = cls.read(path)
         if plan.network != fingerprint(model):
             raise FlowError(f"plan {path} belongs to another network: build without --plan to get one for this network")
         if plan.target != target:

@@ -2,53 +2,34 @@
 
 from __future__ import annotations
 
+from qonnx.core.modelwrapper import ModelWrapper
 from rich.console import Console
 from rich.table import Table
 
-from flow.build import Build
 from flow.graph import hardware_nodes
+from flow.state import Build
 
 
-def baseline_operations(config, build: Build) -> dict[str, int]:
-    """Operations of the same network with strategy ``none``, counted from its own integer graph.
-
-    Operations do not depend on weights, so a fresh network stands for a trained one.
-    """
-    import torch
-
-    from brevitas_models.networks import build_network
-    from flow.compile import integer_graph
-    from flow.steps.streamline import operations
-
-    torch.manual_seed(0)
-    network = build_network(config.model_copy(update={"strategy": "none", "voter": "exact"})).train()
-    with torch.no_grad():
-        network(torch.from_numpy(build.images(16)).permute(0, 3, 1, 2).float())
-    model = integer_graph(network.eval())
-    build.workspace.save_graph(model, "baseline")
-    return operations(model)
-
-
-def binary_layers(model) -> list[dict]:
-    """Per binary layer what the sources' tables list: XNOR and popcount units, and what they do a frame."""
+def binary_layers(model: ModelWrapper) -> list[dict]:
+    """Return per binary layer what the sources' tables list: XNOR and popcount units, and what they do a frame."""
     rows = []
     for node in hardware_nodes(model):
-        if node.kind not in ("XnorPopcount", "WeightStationary"):
+        op, counts = node.op, node.op.operations()
+        if "binary_mac" not in counts:
             continue
-        op, out = node.op, node.op.outputs()[0]
-        inputs = op.window if node.kind == "WeightStationary" else op.channels
+        out = op.outputs()[0]
         rows.append(
             {
                 "layer": node.name,
-                "inputs": inputs,
+                "inputs": op.synapses,
                 "outputs": out.channels,
                 "height": out.height,
                 "width": out.width,
-                "binary_mac": op.operations()["binary_mac"],
-                "popcount_mul": op.operations().get("popcount_mul", 0),
+                "binary_mac": counts["binary_mac"],
+                "popcount_mul": counts.get("popcount_mul", 0),
                 "xnor_units": op.pe * op.simd,
                 "popcount_units": op.pe,
-                "memory": "ddr" if node.kind == "WeightStationary" else op.memory,
+                "memory": "ddr" if op.ddr_words else op.memory,
                 "cycles": op.cycles(),
             }
         )
@@ -69,7 +50,7 @@ def put_together(build: Build) -> dict:
     return {
         "model": options.model,
         "strategy": options.strategy,
-        "voter": "exact" if options.onnx else build.network[0].config.voter,
+        "voter": build.voter,
         "target": options.target,
         "clock_mhz": build.target.clock_mhz,
         "build_id": build.build_id(),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flow.build import Build, Options
+from flow.options import Options
 from flow.project import check_project
+from flow.state import Build
 from flow.workspace import Workspace
 
 from .bitfile import bitfile
@@ -52,16 +53,17 @@ NETWORK = (
     "checkpoint",
     "onnx",
     "pixels",
-    "stream_bits",
+    "images",
+    "fixed_point_bits",
     "golden_images",
 )
 STEPS = (
-    Step(export, NETWORK, ("graphs/export.onnx", "report/export.json")),
-    Step(streamline, ("pass_images",), ("graphs/integer.onnx", "report/streamline.json")),
+    Step(export, NETWORK, ("graphs/export.onnx", "golden/export_logits.npy", "report/export.json")),
+    Step(streamline, ("pass_images",), ("graphs/integer.onnx", "golden/golden_logits.npy", "report/streamline.json")),
     Step(plan, ("target", "fps", "plan"), ("graphs/hardware.onnx", "plan.yaml", "report/plan.json")),
     Step(hls, (), ("hls/manifest.json",), lambda workspace: check_project(workspace.hls)),
     Step(rtl, (), ("rtl/manifest.json",), lambda workspace: check_project(workspace.rtl)),
-    Step(csim, ("csim_images", "layer_images"), ("report/csim.json",)),
+    Step(csim, ("csim_images", "stream_images"), ("report/csim.json",)),
     Step(simulate, ("rtl_images",), ("report/simulate.json",)),
     Step(vivado, (), ("vivado", "vivado_hls")),
     Step(bitfile, ("bitfile",), ("report/bitfile.json",), optional=True),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flow.build import Build
 from flow.errors import FlowError
+from flow.state import Build
 
 from .vivado import project_folder, scripts_folder
 
@@ -21,16 +21,16 @@ def bitfile(build: Build) -> None:
         raise FlowError(f"{folder / 'build.tcl'} is missing: build without --from-step first")
     (workspace.reports / "bitfile.json").unlink(missing_ok=True)
     if route == "hls":
-        run_tool(hls_command(), project_folder(workspace, route), logs / "vitis_hls.log", build.say)
-    run_tool(VIVADO, folder, logs / "vivado.log", build.say)
+        run_tool(hls_command(), project_folder(workspace, route), logs / "vitis_hls.log", build.log)
+    run_tool(VIVADO, folder, logs / "vivado.log", build.log)
     figures = read_reports(folder)
     slack = figures["worst_negative_slack_ns"]
     build.report("bitfile", {"route": route, **figures, "timing_met": slack >= 0})
-    build.say(f"written: {folder / 'result'}")
+    build.log(f"written: {folder / 'result'}")
     if slack < 0:
-        build.say(
+        build.log(
             f"TIMING IS NOT MET: the worst slack is {slack:g} ns at {build.target.clock_mhz:g} MHz, so the accelerator may "
             f"compute wrongly; see {folder / 'reports' / 'timing.rpt'}, and plan for a lower clock"
         )
     if route == "hls":
-        build.say("the driver does not run this bitfile: the HLS accelerator has neither build id nor counters")
+        build.log("the driver does not run this bitfile: the HLS accelerator has neither build id nor counters")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 
-from flow.build import Build, Comparison
+from flow.state import Build, Comparison
 
 
 def export(build: Build) -> None:
@@ -16,15 +19,16 @@ def export(build: Build) -> None:
 
 
 def _foreign(build: Build) -> None:
+    from flow.execute import execute_graph
     from flow.foreign import prepare
 
     options = build.options
-    model, approximation = prepare(
-        build.foreign, build.images(options.golden_images), *options.pixels, options.stream_bits
-    )
+    images = build.images(options.golden_images)
+    model, approximation = prepare(build.foreign, images, *options.pixels, options.fixed_point_bits)
     build.workspace.save_graph(model, "export")
+    build.workspace.save_array("export_logits", execute_graph(model, images))
     build.report("export", {"file": str(options.onnx), "approximation": approximation.as_dict()})
-    build.say(
+    build.log(
         f"{approximation.tensors} real tensors became fixed point of {approximation.bits} bits: logits differ by at most "
         f"{100 * approximation.relative_difference:.2g} % of their spread, another class in {approximation.other_class} of "
         f"{approximation.images} images"
@@ -37,21 +41,21 @@ def _checkpoint(build: Build) -> None:
     from flow.compile import load_export
     from flow.execute import execute_graph
 
-    network, metadata = build.network
-    path = build.workspace.graphs / "brevitas.onnx"
-    export_network(network, path)
-    model = load_export(path)
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "brevitas.onnx"
+        export_network(build.network, path)
+        model = load_export(path)
     build.workspace.save_graph(model, "export")
     images = build.images(build.options.golden_images)
     exported = execute_graph(model, images)
-    reference = torch_logits(network, images)
-    build.report("export", {"checkpoint": metadata.model_dump(mode="json")})
-    differ = int((exported != reference).sum())
-    build.require_equal([Comparison("export", "pytorch", "logits", len(images), exported.size, differ)], "export")
+    build.workspace.save_array("export_logits", exported)
+    build.report("export", {"checkpoint": build.metadata.model_dump(mode="json")})
+    reference = torch_logits(build.network, images)
+    build.require_equal([Comparison.of("export", "pytorch", "logits", exported, reference)], "export")
 
 
 def torch_logits(network, images: np.ndarray, batch: int = 64) -> np.ndarray:
-    """Logits float32 [N, classes] of images uint8 [N, H, W, 3] from PyTorch."""
+    """Return logits float32 [N, classes] of images uint8 [N, H, W, 3] from PyTorch."""
     import torch
 
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from flow.build import Build
+from flow.state import Build
 
 from .compare import compare_backend
+
+TESTBENCH_IMAGES = 2
 
 
 def hls(build: Build) -> None:
     """HLS C++: kernels, generated top, tables, testbench and Tcl."""
     from flow.emit.hls import emit_hls
-    from flow.sim.golden import Golden
 
-    model, images = build.graph("hardware"), build.images(2)
     with build.workspace.fresh(build.workspace.hls) as folder:
         emit_hls(
-            model,
+            build.graph("hardware"),
             folder,
             build_id=build.build_id(),
             part=build.target.part,
             clock_mhz=build.target.clock_mhz,
-            images=images,
-            expected=Golden(model).execute(images),
+            images=build.images(TESTBENCH_IMAGES),
+            expected=build.golden_logits(TESTBENCH_IMAGES),
         )
 
 
@@ -31,6 +31,6 @@ def csim(build: Build) -> None:
 
     accelerator = CsimAccelerator(build.workspace.hls)
     options = build.options
-    result = accelerator.execute(build.images(options.csim_images), taps=options.layer_images)
+    result = accelerator.execute(build.images(options.csim_images), taps=options.stream_images)
     build.report("csim", {"frames_per_second": round(result.frames_per_second, 2)})
     compare_backend(build, "csim", result, options.csim_images)

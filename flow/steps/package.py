@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flow.build import Build
+from flow.state import Build
 
 from .vivado import scripts_folder
 
@@ -13,21 +13,20 @@ def package(build: Build) -> None:
     from flow.emit.package import write_package, write_zip
     from flow.emit.vivado import results
     from flow.project import read_manifest
-    from flow.sim.golden import Golden
     from flow.sim.rtl import RtlAccelerator
 
     options, integer = build.options, build.graph("integer")
     description = {
         "model": options.model,
         "strategy": options.strategy,
-        "voter": "exact" if options.onnx else build.network[0].config.voter,
+        "voter": build.voter,
         "target": options.target,
         "logit_scale": float(integer.get_metadata_prop("logit_scale") or 1),
     }
     samples, labels = None, []
-    if build.image_shape == build.samples.images.shape[1:]:
-        images = build.samples.spread(options.accuracy_images)
-        samples = images.images, images.labels, Golden(integer).execute(images.images)
+    if build.takes_samples:
+        chosen = build.samples.spread_indices(options.accuracy_images)
+        samples = build.samples.images[chosen], build.samples.labels[chosen], build.golden_logits()[chosen]
         labels = CLASSES if samples[2].shape[1] == len(CLASSES) else []
     bitfile = results(scripts_folder(build.workspace, "rtl"), read_manifest(build.workspace.rtl)["build_id"])
     with build.workspace.fresh(build.workspace.deploy) as folder:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from flow.build import Build
 from flow.errors import FlowError
+from flow.state import Build
 
 
 def plan(build: Build) -> None:
     """Folding, memories and FIFO depths; the estimate is frozen here, before any simulation."""
+    from flow.golden import Golden
     from flow.graph import hardware_nodes
     from flow.plan.apply import apply_plan
     from flow.plan.estimate import estimate, node_costs
     from flow.plan.plan import Plan
     from flow.plan.planner import plan_network
-    from flow.sim.golden import Golden
 
     options, model = build.options, build.graph("integer")
     if options.plan:
@@ -24,12 +24,16 @@ def plan(build: Build) -> None:
     hardware = apply_plan(model, chosen)
     result = estimate(hardware, chosen, build.target)
     images = build.images(options.pass_images)
-    if (Golden(model).execute(images) != Golden(hardware).execute(images)).any():
+    if (build.golden_logits(len(images)) != Golden(hardware).execute(images)).any():
         raise FlowError("the planned graph differs from the integer graph: please report this plan")
     build.workspace.save_text(build.workspace.plan, chosen.text())
     build.workspace.save_graph(hardware, "hardware")
     nodes = {
-        node.name: {"kind": node.kind, "cycles": node.op.cycles(), **{k: round(v, 1) for k, v in cost.__dict__.items()}}
+        node.name: {
+            "kind": node.kind,
+            "cycles": node.op.cycles(),
+            **{k: round(v, 1) for k, v in cost.as_dict().items()},
+        }
         for node, cost in zip(hardware_nodes(hardware), node_costs(hardware).values(), strict=True)
     }
     build.report("plan", {"requested_fps": chosen.requested_fps, "plan": result.as_dict(), "nodes": nodes})

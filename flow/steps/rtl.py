@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flow.build import Build
+from flow.state import Build
 
 from .compare import compare_backend
 
@@ -22,7 +22,7 @@ def simulate(build: Build) -> None:
     accelerator = RtlAccelerator(build.workspace.rtl)
     options = build.options
     alone = accelerator.execute(build.images(1))  # in a full pipeline a frame also waits for those before it
-    result = accelerator.execute(build.images(options.rtl_images), taps=options.layer_images)
+    result = accelerator.execute(build.images(options.rtl_images), taps=options.stream_images)
     clock = build.target.clock_mhz * 1e6
     simulated = {
         "frames": result.frames,

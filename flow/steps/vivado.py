@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flow.build import Build
+from flow.state import Build
 from flow.vendor import ROUTES
 from flow.workspace import Workspace
 
@@ -30,4 +30,4 @@ def vivado(build: Build) -> None:
                 emit_vivado(project_folder(workspace, route), folder, build.target, build.target.clock_mhz, route)
     (workspace.reports / "bitfile.json").unlink(missing_ok=True)  # its bitfile went with the folder
     if reason:
-        build.say(reason)
+        build.log(reason)

@@ -30,6 +30,35 @@ class Row:
     becomes: str
 
 
+@dataclass(frozen=True)
+class Inspection:
+    """What is in a QONNX file: ``rows`` of its nodes, and what has no hardware: name, type, shape, reason and way out."""
+
+    rows: list[Row]
+    refused: list[dict[str, str]]
+
+    @property
+    def builds(self) -> bool:
+        """Has every node hardware?"""
+        return not self.refused
+
+    @property
+    def operations(self) -> int:
+        """Multiply-accumulates a frame."""
+        return sum(row.operations for row in self.rows)
+
+
+def inspect_file(path: Path, pixels: tuple[float, float], bits: int) -> Inspection:
+    """Inspect a QONNX file as ``flow build --onnx`` would take it.
+
+    Raises:
+        FlowError: it is missing, or no QONNX file that can be read.
+    """
+    if not path.is_file():
+        raise FlowError(f"no file {path}: give a QONNX file")
+    return Inspection(*inspect_graph(as_built(load_foreign(path), *pixels, bits)))
+
+
 def load_foreign(path: Path) -> ModelWrapper:
     """Anyone's QONNX file, with constants folded, shapes inferred and nodes named.
 

@@ -1,0 +1,197 @@
+"""The flow from Python: build, load and inspect, with the options and checks of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flow.errors import FlowError
+from flow.options import Options
+from flow.plan.plan import Plan
+from flow.workspace import Workspace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from flow.golden import Golden
+    from flow.inspection import Inspection
+    from flow.sim.rtl import RtlAccelerator, RtlResult
+
+
+def build(
+    *,
+    network: nn.Module | None = None,
+    images: np.ndarray | str | Path | None = None,
+    first: str | None = None,
+    last: str | None = None,
+    fresh: bool = False,
+    log: Callable[[str], None] | None = None,
+    **options,
+) -> Result:
+    """Compile a network into a verified accelerator, as ``flow build`` does.
+
+        flow.build(model="bireal18", strategy="qat", target="pynq-z2")
+        flow.build(onnx="network.onnx", pixels=(-1, 1))
+        flow.build(network=module, images=images)
+
+    Args:
+        network: a Brevitas network in evaluation mode, which is exported to QONNX; its input is a float tensor
+            [N, C, H, W] that holds ``pixels`` (0 to 255 unless said).
+        images: uint8 [N, H, W, C], or a .npy file of them, to calibrate on and to compare with; for ``network`` and ``onnx``.
+        first, last: steps to start and to end with; all by default.
+        fresh: do steps again that an earlier call finished with the same inputs.
+        log: is called with every line of progress; nothing is said without it.
+        options: fields of `flow.Options`.
+
+    Raises:
+        FlowError: an option is wrong, or a step cannot be done; what earlier steps wrote stays.
+    """
+    if network is not None:
+        options = _exported(network, images, options)
+    elif images is not None:
+        options["images"] = _stored_images(images, options)
+    checked = Options.checked(**options)
+
+    from flow.run import run
+
+    return Result(run(checked, first, last, log=log or _silent, fresh=fresh).workspace)
+
+
+def load(folder: str | Path) -> Result:
+    """Return the finished build in ``folder``.
+
+    Raises:
+        FlowError: there is none.
+    """
+    folder = Path(folder)
+    if not (folder / "graphs").is_dir():
+        example = "build/bireal18-qat-pynq-z2"
+        raise FlowError(f"{folder} is no build folder: give one that flow build made, such as {example}")
+    return Result(Workspace(folder))
+
+
+def inspect(file: str | Path, pixels: tuple[float, float] = (0.0, 255.0), fixed_point_bits: int = 12) -> Inspection:
+    """Return what is in a QONNX file: a row for each node, and what has no hardware and why.
+
+    Args:
+        pixels: what the network's input is for pixels 0 and 255.
+        fixed_point_bits: bits of the fixed point that real tensors become.
+
+    Raises:
+        FlowError: it is no QONNX file that can be read.
+    """
+    from flow.inspection import inspect_file
+
+    return inspect_file(Path(file), pixels, fixed_point_bits)
+
+
+class Result:
+    """A build in its folder."""
+
+    def __init__(self, workspace: Workspace):
+        self.workspace = workspace
+
+    def __repr__(self) -> str:
+        return f"flow.load({str(self.folder)!r})"
+
+    @property
+    def folder(self) -> Path:
+        """The build folder."""
+        return self.workspace.folder
+
+    @property
+    def summary(self) -> dict:
+        """What the build found: accuracy, operations, plan, simulated cycles, every comparison, seconds.
+
+        Raises:
+            FlowError: the build did not come to its last step.
+        """
+        return self.workspace.load_json("summary")
+
+    @property
+    def plan(self) -> Plan:
+        """Folding, memories and FIFOs; edit it, save it and build again with ``plan=FILE``.
+
+        Raises:
+            FlowError: the plan is missing or damaged.
+        """
+        return Plan.read(self.workspace.plan)
+
+    def golden(self, images: np.ndarray) -> np.ndarray:
+        """Return the exact logits int32 [N, classes] of images uint8 [N, H, W, C]."""
+        return self._golden.execute(_checked(images))
+
+    def simulate(self, images: np.ndarray, **traffic) -> RtlResult:
+        """Run images uint8 [N, H, W, C] through the RTL in Verilator; see `flow.sim.rtl.RtlAccelerator.execute`.
+
+        Raises:
+            FlowError: the RTL is missing or changed, or the simulation went wrong.
+        """
+        return self._rtl.execute(_checked(images), **traffic)
+
+    def report(self) -> str:
+        """Return the summary as the command line shows it."""
+        from rich.console import Console
+
+        from flow.report.summary import show
+
+        console = Console(highlight=False, soft_wrap=True, record=True, quiet=True, width=100)
+        console.quiet = False
+        with console.capture() as capture:
+            show(self.summary, console)
+        return capture.get().strip()
+
+    @cached_property
+    def _golden(self) -> Golden:
+        from flow.golden import Golden
+
+        return Golden(self.workspace.load_graph("integer"))
+
+    @cached_property
+    def _rtl(self) -> RtlAccelerator:
+        from flow.sim.rtl import RtlAccelerator
+
+        return RtlAccelerator(self.workspace.rtl)
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+def _checked(images: np.ndarray) -> np.ndarray:
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
+        raise FlowError(f"images are uint8 [N, H, W, C], not {images.dtype} {list(images.shape)}")
+    return images
+
+
+def _stored_images(images: np.ndarray | str | Path, options: dict) -> Path:
+    """Return a file of the images, which the build can read again."""
+    if not isinstance(images, np.ndarray):
+        return Path(images)
+    workspace = Workspace(Options.checked(**options).folder)
+    workspace.save_array("images", _checked(images))
+    return workspace.arrays / "images.npy"
+
+
+def _exported(network: nn.Module, images: np.ndarray | str | Path | None, options: dict) -> dict:
+    """Return the options of a build of ``network``, which is exported into the build folder."""
+    if images is None:
+        raise FlowError("a network needs images, uint8 [N, H, W, C], to be exported and calibrated with: give images=")
+    if taken := {"onnx", "checkpoint", "strategy"} & options.keys():
+        raise FlowError(f"network= and {sorted(taken)[0]}= are two networks: give one")
+    from brevitas_models.export import export_module
+
+    name = options.get("model") or type(network).__name__.lower()
+    placed = Options.checked(**{**options, "model": name, "onnx": Path(f"{name}.onnx")})
+    workspace = Workspace(placed.folder)
+    images = np.load(images, allow_pickle=False) if not isinstance(images, np.ndarray) else images
+    workspace.save_array("images", _checked(images))
+    path = workspace.folder / f"{name}.onnx"
+    height, width, channels = images.shape[1:]
+    export_module(network, path, (1, channels, height, width))
+    return {**options, "model": name, "onnx": path, "images": workspace.arrays / "images.npy"}

@@ -1,0 +1,73 @@
+"""Runs the steps of a build in order, and leaves out those that an earlier call finished with the same inputs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+from flow.errors import FlowError
+from flow.options import Options
+from flow.plan.target import load_target
+from flow.resume import Progress
+from flow.state import Build
+from flow.steps import NAMES, STEPS
+from flow.workspace import Workspace
+
+
+def run(
+    options: Options,
+    first: str | None = None,
+    last: str | None = None,
+    log: Callable[[str], None] = print,
+    fresh: bool = False,
+) -> Build:
+    """Run the steps ``first``..``last`` (all by default) and return the build.
+
+    Steps that an earlier call finished with the same inputs are not done again, unless the call says with which to start,
+    or ``fresh``.
+
+    Raises:
+        FlowError: a step cannot be done; what earlier steps wrote stays.
+    """
+    for name in (first, last):
+        if name is not None and name not in NAMES:
+            raise FlowError(f"step {name!r} is unknown: use one of {', '.join(NAMES)}")
+    start, end = NAMES.index(first or NAMES[0]), NAMES.index(last or NAMES[-1])
+    if start > end:
+        raise FlowError(f"--from-step {first} comes after --to-step {last}")
+    if options.bitfile and not start <= NAMES.index("bitfile") <= end:
+        asked = f"--from-step {NAMES[start]} and --to-step {NAMES[end]}"
+        raise FlowError(f"step bitfile is not between {asked}: leave out --bitfile")
+    load_target(options.target)
+    build = Build(options, Workspace(options.folder), log)
+    with build.workspace.locked():
+        progress = Progress(build, STEPS)
+        build.seconds = _stored_seconds(build.workspace)
+        skipping = not (first or fresh)
+        for step in STEPS[start : end + 1]:
+            if not step.is_asked(options):
+                log(f"{step.name}: not asked for with --{step.name}")
+                continue
+            skipping = skipping and progress.is_finished(step)
+            if skipping:
+                step.check(build.workspace)
+                log(f"{step.name}: finished before with the same inputs")
+                continue
+            log(f"{step.name}: {step.run.__doc__.splitlines()[0]}")
+            begin = time.monotonic()
+            progress.begin(step)
+            try:
+                step.run(build)
+            except KeyboardInterrupt:
+                log(f"stopped in step {step.name}: the same call goes on there")
+                raise
+            build.seconds[step.name] = round(time.monotonic() - begin, 2)
+            build.workspace.save_json("seconds", build.seconds)
+            progress.finish(step)
+    return build
+
+
+def _stored_seconds(workspace: Workspace) -> dict[str, float]:
+    path = workspace.reports / "seconds.json"
+    return json.loads(path.read_text()) if path.exists() else {}

@@ -1,0 +1,229 @@
+"""The state of one build: options, folder, what the finished steps have reported, and parts that are loaded when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flow.errors import FlowError, VerificationError
+from flow.options import Options
+from flow.workspace import Workspace
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+    from torch import nn
+
+    from brevitas_models.checkpoint import Metadata
+    from brevitas_models.data import ImageSet
+    from flow.plan.target import Target
+
+
+@dataclass
+class Comparison:
+    """One line of ``verification``: how many values of ``stage`` were compared and how many differ."""
+
+    stage: str
+    against: str
+    what: str
+    images: int
+    values: int
+    mismatches: int
+
+    @classmethod
+    def of(cls, stage: str, against: str, what: str, actual: np.ndarray, expected: np.ndarray) -> Comparison:
+        """Return the comparison of two arrays [images, ...]."""
+        return cls(stage, against, what, len(actual), expected.size, int((actual != expected).sum()))
+
+    def as_dict(self) -> dict:
+        """Return its fields."""
+        return dict(self.__dict__)
+
+
+@dataclass
+class Build:
+    """State of one run: options, folder and what the finished steps have reported."""
+
+    options: Options
+    workspace: Workspace
+    log: Callable[[str], None] = print
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def target(self) -> Target:
+        """The board."""
+        from flow.plan.target import load_target
+
+        return load_target(self.options.target)
+
+    # the network
+
+    @cached_property
+    def checkpoint(self) -> Path:
+        """The checkpoint that was given, or the bundled one that serves."""
+        from brevitas_models import zoo
+
+        o = self.options
+        return o.checkpoint or zoo.resolve(o.model, o.strategy, o.width, o.voter, o.shortcut, o.padding)
+
+    @cached_property
+    def _loaded(self) -> tuple[nn.Module, Metadata]:
+        from brevitas_models.checkpoint import load_checkpoint
+
+        return load_checkpoint(self.checkpoint)
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the checkpoint says of its network and training."""
+        return self._loaded[1]
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The PyTorch network of the checkpoint, with the strategy and the voter that were asked for."""
+        from brevitas_models.networks import converted
+
+        options, (network, metadata) = self.options, self._loaded
+        found = metadata.network
+        wanted = {"model": options.model, "strategy": options.strategy}
+        wanted |= {
+            key: value for key in ("width", "shortcut", "padding") if (value := getattr(options, key)) is not None
+        }
+        changes = {"strategy": "ptq"} if (found.strategy, options.strategy) == ("none", "ptq") else {}
+        for key, value in wanted.items():
+            if key not in changes and getattr(found, key) != value:
+                raise FlowError(
+                    f"{self.checkpoint} holds a network with {key} {getattr(found, key)}, not {value}: give another "
+                    "--checkpoint"
+                )
+        if options.voter and options.voter != found.voter:
+            changes["voter"] = options.voter
+        return converted(network, **changes) if changes else network
+
+    @cached_property
+    def foreign(self) -> ModelWrapper:
+        """The graph of the QONNX file."""
+        from flow.inspection import load_foreign
+
+        return load_foreign(self.options.onnx)
+
+    @property
+    def voter(self) -> str:
+        """The voter of the binary layers."""
+        return "exact" if self.options.onnx else self.network.config.voter
+
+    # images
+
+    @cached_property
+    def samples(self) -> ImageSet:
+        """The packaged images."""
+        from brevitas_models.data import load_samples
+
+        return load_samples()
+
+    @cached_property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of an image."""
+        if not self.options.onnx:
+            return self.samples.images.shape[1:]
+        from flow.foreign import image_shape
+
+        return image_shape(self.foreign)
+
+    @property
+    def takes_samples(self) -> bool:
+        """Are the packaged images of the network's size, and none were given?"""
+        return not self.options.images and self.image_shape == self.samples.images.shape[1:]
+
+    @cached_property
+    def every_image(self) -> np.ndarray:
+        """All images that a build may use, uint8 [N, H, W, C]: those given, the packaged ones, or random ones of another size."""
+        options = self.options
+        if options.images:
+            return load_images(options.images, self.image_shape)
+        if self.takes_samples:
+            return self.samples.images
+        count = max(options.golden_images, options.csim_images, options.rtl_images, options.pass_images)
+        return np.random.default_rng(0).integers(0, 256, (count, *self.image_shape), np.uint8)
+
+    def images(self, count: int) -> np.ndarray:
+        """Return the first ``count`` images, uint8 [count, H, W, C].
+
+        Raises:
+            FlowError: there are not so many.
+        """
+        if count > len(self.every_image):
+            if self.options.images:
+                return self.every_image
+            raise FlowError(f"{count} images asked for, {len(self.every_image)} are packaged: ask for fewer")
+        return self.every_image[:count]
+
+    # what steps have made
+
+    def graph(self, name: str) -> ModelWrapper:
+        """Return the graph ``graphs/<name>.onnx``."""
+        return self.workspace.load_graph(name)
+
+    def golden_logits(self, count: int | None = None) -> np.ndarray:
+        """Return the golden logits int32 of the first ``count`` images, or of all, which the streamline step computed."""
+        stored = self.workspace.load_array("golden_logits")
+        return stored if count is None else stored[: len(self.images(count))]
+
+    def build_id(self) -> str:
+        """Return 32 hex digits over the planned graph and the target."""
+        content = self.workspace.graph_bytes("hardware") + self.options.target.encode()
+        return hashlib.sha256(content).hexdigest()[:32]
+
+    # reports
+
+    def report(self, step: str, content: dict) -> None:
+        """Store what a finished step found; ``summary.json`` is put together from these."""
+        self.workspace.save_json(step, content)
+
+    def store(self, comparisons: list[Comparison], step: str) -> None:
+        """Store and show comparisons."""
+        self.report(step, {**self._previous(step), "verification": [c.as_dict() for c in comparisons]})
+        for c in comparisons:
+            self.log(
+                f"{c.stage} and {c.against}: {c.what} of {c.images} images, {c.values} values, {c.mismatches} mismatches"
+            )
+
+    def require_equal(self, comparisons: list[Comparison], step: str, first: str | None = None) -> None:
+        """Store the comparisons and stop the build if one of them has a mismatch."""
+        self.store(comparisons, step)
+        for c in comparisons:
+            if c.mismatches or not c.values:
+                where = f"; the first tensor that differs is {first}" if first else ""
+                raise VerificationError(
+                    f"{c.stage} differs from {c.against} in {c.mismatches} of {c.values} {c.what}{where}"
+                )
+
+    def _previous(self, step: str) -> dict:
+        path = self.workspace.reports / f"{step}.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+
+def load_images(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return images uint8 [N, H, W, C] from a .npy file.
+
+    Raises:
+        FlowError: it is no such file, or its images have another shape or type.
+    """
+    try:
+        images = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise FlowError(f"{path} is no .npy file of images: {error}") from error
+    if (
+        not isinstance(images, np.ndarray)
+        or images.dtype != np.uint8
+        or images.shape[1:] != tuple(shape)
+        or not len(images)
+    ):
+        found = f"{getattr(images, 'dtype', type(images).__name__)} {list(getattr(images, 'shape', ()))}"
+        raise FlowError(f"{path} holds {found}: the network takes uint8 [N, {', '.join(map(str, shape))}]")
+    return images
