@@ -65,10 +65,32 @@ class ImageSet:
     def classes(self) -> int:
         return 100 if self.source == HUNDRED else len(CLASSES)
 
+    def split(self, count: int) -> tuple[ImageSet, ImageSet]:
+        """All but ``count`` images, and those: of every class alike, at even distances, so always the same ones.
+
+        Raises:
+            DataError: there would be none left, or ``count`` is not so many times the number of classes.
+        """
+        each, rest = divmod(count, self.classes)
+        if rest or count >= len(self):
+            raise DataError(
+                f"{count} of {len(self)} images cannot be kept apart: give a multiple of {self.classes} classes, and fewer"
+            )
+        apart = np.zeros(len(self), bool)
+        for label in range(self.classes):
+            places = np.flatnonzero(self.labels == label)
+            apart[places[np.arange(each) * len(places) // max(each, 1)]] = True
+        return tuple(ImageSet(self.images[part], self.labels[part], self.source) for part in (~apart, apart))
+
     def spread(self, count: int) -> ImageSet:
-        """``count`` images at even distances, or all: the JPEG archive is sorted by class, so its first ones are all alike."""
-        chosen = np.arange(count) * len(self) // count if count < len(self) else slice(None)
+        """Return ``count`` images at even distances, or all: the JPEG archive is sorted by class, so its first ones are all alike."""
+        chosen = self.spread_indices(count)
         return ImageSet(self.images[chosen], self.labels[chosen], self.source)
+
+    def spread_indices(self, count: int) -> np.ndarray:
+        """Return the indices [count] of `spread`."""
+        count = min(count, len(self))
+        return np.arange(count) * len(self) // max(count, 1)
 
 
 def load_cifar(path: str | Path, split: str) -> ImageSet:
