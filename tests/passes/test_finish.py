@@ -38,6 +38,13 @@ def test_nodes_that_nobody_reads_go_with_what_only_they_read():
     }
 
 
+def test_one_output_that_is_read_keeps_a_node():
+    graph = QonnxGraph()
+    x = graph.node("Split", graph.integers(), graph.constant([2, 2], np.int64), axis=1)
+    graph.nodes[-1].output.append("the rest")
+    assert node_types(applied(graph.model(graph.node("Neg", x)), RemoveDeadNodes))[-2:] == ["Split", "Neg"]
+
+
 def test_the_output_counts_as_read():
     graph = QonnxGraph()
     x = graph.node("Sigmoid", graph.integers())

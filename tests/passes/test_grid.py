@@ -18,8 +18,9 @@ def grid(graph, output) -> Grid | None:
 
 @given(st.integers(-300, 300), st.integers(0, 300))
 def test_bits_hold_the_integers_and_one_less_does_not(low, width):
-    grid = Grid(1.0, low, low + width)
-    assert grid.integers.tolist() == list(range(low, low + width + 1))
+    """Every grid of a quantizer reaches 0 or more."""
+    grid = Grid(1.0, low, max(low, 0) + width)
+    assert grid.integers.tolist() == list(range(low, max(low, 0) + width + 1))
 
     def fits(bits):
         return -(1 << (bits - 1)) <= grid.low and grid.high < 1 << (bits - 1)

@@ -89,14 +89,16 @@ def test_any_constants_around_a_prelu(seed, bits, out_bits):
     assert kinds(model) == ["PReLU"] and approximations(model) == {}
 
 
-def test_halves_that_round_to_even_are_off_by_one_at_most_and_noted():
+@pytest.mark.parametrize("gain", [0.5, 0.25, 0.125])
+def test_halves_that_round_to_even_are_off_by_one_at_most_and_noted(gain):
+    """One of 2, 4 or 8 values is a half, and every second half is rounded down."""
     graph = QonnxGraph(height=8)
-    model = graph.model(graph.quant(graph.node("Mul", graph.integers(), 0.5)))
+    model = graph.model(graph.quant(graph.node("Mul", graph.integers(), gain)))
     model = applied(model, InferPReLU, tolerance=0.25)
     assert kinds(model) == ["PReLU"]
     (note,) = approximations(model).values()
     assert note["what"] == "two lines" and note["largest_error"] == 1.0
-    assert note["values"] == 32 * 4 and 0 < note["differ"] <= 32 * 4 / 4
+    assert note["values"] == 32 * 4 and 0 < note["differ"] <= 32 * 4 * gain / 2
 
 
 # what it refuses or leaves

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from flow.passes import InferVoteSelect
 
-from .graphs import QonnxGraph, applied, kinds, node_types, only
+from .graphs import LAST_PLACE, QonnxGraph, applied, kinds, node_types, only
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])
@@ -25,6 +25,16 @@ def test_values_saturate():
     model = graph.model(graph.quant(graph.node("Mul", graph.signs(), 100.0), 0.25, 5))
     low, high = only(applied(model, InferVoteSelect), "VoteSelect").constants
     assert set(low) == {-16} and set(high) == {15}
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.3, 0.7])
+def test_scales_that_are_no_powers_of_two(scale):
+    """The table holds the integers, whatever the last place of their multiples."""
+    graph = QonnxGraph(channels=8)
+    steps = np.arange(1, 9)
+    x = graph.batch_norm(graph.signs(), steps * scale, steps * scale)
+    node = only(applied(graph.model(graph.quant(x, scale, 6)), InferVoteSelect, tolerance=LAST_PLACE), "VoteSelect")
+    np.testing.assert_array_equal(node.constants, [np.zeros(8), 2 * steps])
 
 
 def test_a_quantizer_alone_selects():

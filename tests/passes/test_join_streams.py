@@ -85,6 +85,15 @@ def refusal_of_the_second_reader(model) -> str:
     return str(error.value)
 
 
+def test_the_output_of_the_graph_keeps_its_boundary():
+    """A node that reads it too, and that nobody reads, is still there when streams are joined."""
+    graph = QonnxGraph()
+    x = graph.integers()
+    graph.bipolar(x)
+    model = applied(graph.model(x), InferPixelOffset, InferSignThreshold, JoinStreams)
+    assert sorted(node_types(model)) == sorted(["ToStream", "PixelTable", "FromStream", "SignThreshold", "FromStream"])
+
+
 def test_a_stream_that_is_read_at_another_scale_is_refused():
     """No pass writes such a pair: each reads the scale of a tensor from the node that made it."""
     graph = QonnxGraph()

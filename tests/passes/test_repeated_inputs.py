@@ -29,10 +29,9 @@ def test_renaming_keeps_the_graph_with_them_and_breaks_it_without():
 
 def test_constants_may_be_repeated():
     graph = QonnxGraph()
-    two = graph.constant(2.0)
-    x = graph.node("Clip", graph.integers(), two, two)
-    graph.nodes[-1].input[1] = two
-    model = graph.model(graph.node("Add", x, "image"))
+    model = graph.model(graph.node("Add", graph.node("Clip", graph.integers(), 2.0, 2.0), "image"))
+    clip = model.graph.node[3]
+    clip.input[2] = clip.input[1]  # qonnx gives each mention its own copy
     before = model.model.SerializeToString()
     assert applied(model, SeparateRepeatedInputs).model.SerializeToString() == before
 

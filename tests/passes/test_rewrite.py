@@ -7,7 +7,7 @@ import pytest
 from onnx import helper
 
 from flow.errors import FlowError
-from flow.passes import InferIntConv, InferMaxPool, InferXnorPopcount, PassError, run_pass
+from flow.passes import InferIntConv, InferMaxPool, InferPReLU, InferRPReLU, InferXnorPopcount, PassError, run_pass
 from flow.passes.rewrite import Rewrite, refuse
 
 from .graphs import QonnxGraph, applied, kinds, node_types
@@ -60,12 +60,18 @@ def test_a_pass_goes_on_behind_what_it_refuses():
 
 
 def test_the_first_refusal_of_a_node_stays():
-    """InferXnorPopcount and InferIntConv both refuse a dilated layer: the later one adds nothing."""
-    graph = QonnxGraph(height=8)
-    model = graph.model(graph.quant(graph.binary_conv(graph.integers(), pad=None, dilations=[2, 2])))
-    once = notes(run_pass(model, InferXnorPopcount), "refusals")
-    assert "dilated" in once["Conv_0_out"]["reason"]
-    assert notes(run_pass(model, InferIntConv), "refusals") == once
+    """InferRPReLU refuses the grid, and InferPReLU, by itself, the three pieces of an unsigned quantizer."""
+
+    def bent():
+        graph = QonnxGraph()
+        x = graph.node("Add", graph.node("PRelu", graph.integers(bits=7), np.full((4, 1, 1), 0.5)), 1.0)
+        return graph.model(graph.quant(x, 0.25, 6, signed=0))
+
+    model = bent()
+    first = notes(run_pass(model, InferRPReLU), "refusals")
+    assert "must end on the grid" in first["PRelu_0_out"]["reason"]
+    assert notes(run_pass(model, InferPReLU), "refusals")["PRelu_0_out"] == first["PRelu_0_out"]
+    assert "two straight lines" in notes(run_pass(bent(), InferPReLU), "refusals")["PRelu_0_out"]["reason"]
 
 
 def test_what_became_of_nodes_is_noted():

@@ -88,9 +88,13 @@ def replaced(model, kind, position, change):
     return model
 
 
-def test_a_stream_that_leaves_its_type_is_refused():
-    model = replaced(to_integers(small()), "VoteSelect", 2, lambda high: high + 100)
-    with pytest.raises(PassError, match=r"VoteSelect_0 \(VoteSelect\): its output reaches .*1\d\d, but is -32..31"):
+@pytest.mark.parametrize(
+    ("constant", "value", "reaches"), [(2, 100, r"-?\d+\.\.100"), (1, -100, r"-100\.\.\d+")], ids=["above", "below"]
+)
+def test_a_stream_that_leaves_its_type_is_refused(constant, value, reaches):
+    model = replaced(to_integers(small()), "VoteSelect", constant, lambda table: np.full_like(table, value))
+    match = rf"VoteSelect_0 \(VoteSelect\): its output reaches {reaches}, but is -32\.\.31"
+    with pytest.raises(PassError, match=match):
         run_pass(model, SetWidths)
 
 

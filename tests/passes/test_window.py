@@ -190,6 +190,11 @@ def test_constants_and_what_quantizers_make_of_them():
             {"channels": 6},
             r"Pad_0 \(Pad, .*only constant padding of height and width is mapped",
         ),
+        (
+            {"pads": (0, 1, 1, 1, 0, 0, 1, 1)},
+            {"channels": 5},
+            r"Pad_0 \(Pad, .*only constant padding of height and width is mapped",
+        ),
         ({"mode": "reflect"}, {}, r"Pad_0 .*only constant padding of height and width is mapped"),
     ],
 )
