@@ -1,32 +1,38 @@
-# Set-up, demo and tests on Debian or Ubuntu.
-#   make demo        the main job: build bireal18 with PopBin votes for the PYNQ-Z2 and verify every stage
-#   make test        the tests;  make test-slow  the slow ones;  make test-pynq  the driver over the real pynq (a part of make test)
-#   make notebook    runs the notebook on the demo's build and keeps its outputs;  make test-docker  builds the image and runs a job in it
-#   make random      200 random networks through the whole flow;  make kills  50 random kills of builds and trainings (hours)
-#   make cards       measures every bundled checkpoint again, from its integers, on all of CIFAR-10's test set (DATA=folder)
-# VENV=folder puts the virtual environment elsewhere, PYTHON=python3.12 takes another interpreter.
+# Set-up, demo and tests on Debian or Ubuntu. `make` lists the targets: the text behind ## beside each.
 
 SHELL := /bin/bash
 VENV ?= .venv
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-slow test-pynq test-docker notebook random kills cards setup tools
+.DEFAULT_GOAL := help
+.PHONY: help demo lint test test-slow test-pynq test-docker notebook random kills cards setup tools
 
-demo: setup
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "VENV=FOLDER puts the virtual environment elsewhere ($(VENV)), PYTHON=python3.12 takes another interpreter,"
+	@echo "DATA=FOLDER is where CIFAR-10 lies ($(DATA))."
+
+demo: setup ## build bireal18 with PopBin votes for the PYNQ-Z2 and verify every stage (minutes)
 	$(VENV)/bin/flow build --model bireal18 --strategy qat --target pynq-z2
 
+lint: setup ## check rules and format with ruff, types with mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
 test test-slow: export EXTRA_TOOLS = tclsh  # runs the Vivado scripts against a model of Vivado
-test: setup
+test: setup ## run the tests, and those of test-pynq
 	$(VENV)/bin/python -m pytest -q -m "not slow" -n 2 --dist loadfile --durations=15
 	$(MAKE) test-pynq
 
-test-slow: setup
+test-slow: setup ## run the slow tests (an hour or more)
 	$(VENV)/bin/python -m pytest -q -m slow
 
 # The board's environment has another numpy than the compiler's, and neither torch nor onnx.
 PYNQ_VENV ?= $(VENV)-pynq
-test-pynq: setup $(PYNQ_VENV)/.ready
+test-pynq: setup $(PYNQ_VENV)/.ready ## run the driver over the real pynq on a simulated device
 	$(VENV)/bin/python -m tests.pynq.make_package build/pynq
 	$(PYNQ_VENV)/bin/python -m pytest -q -c tests/pynq/pytest.ini tests/pynq
 
@@ -35,32 +41,32 @@ $(PYNQ_VENV)/.ready:
 	$(PYNQ_VENV)/bin/pip install -q 'pynq==3.1.2' 'pycparser<3' 'numpy<2' pytest pytest-timeout
 	touch $@
 
-test-docker:
+test-docker: ## build the image and run a job in it
 	docker/test.sh
 
 # Its text is the .py; what a run prints is kept in the .ipynb.
-notebook: demo
+notebook: demo ## run the notebook on the demo's build and keep its outputs
 	$(VENV)/bin/jupytext --to ipynb deploy/notebooks/accelerator.py
 	POPBIN_PACKAGE=build/bireal18-qat-pynq-z2/deploy $(VENV)/bin/python -m pytest -q --nbmake --overwrite deploy/notebooks
 
 DATA ?= ../shared/data/cifar10
-random: setup
+random: setup ## compile and compare 200 random networks (hours)
 	$(VENV)/bin/python -m tests.compiler.random_networks --networks 200 --rtl 20
 
-kills: setup
+kills: setup ## kill builds and trainings 50 times at random and go on with them (hours)
 	$(VENV)/bin/python -m tests.random_kills --kills 50 --data $(DATA)
 
-cards: setup
+cards: setup ## measure every bundled checkpoint again, from its integers, on all test images
 	$(VENV)/bin/python -m tests.cards --data $(DATA)
 
-setup: tools $(VENV)/.ready
+setup: tools $(VENV)/.ready ## make the virtual environment and install everything in it
 
 # torch first: on a machine whose pip is given a CPU wheel (find-links) this takes it.
 $(VENV)/.ready: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install -q torch==2.13.0
-	$(VENV)/bin/pip install -q -c constraints.txt -e '.[test]'
+	$(VENV)/bin/pip install -q -c constraints.txt -e '.[test,dev]'
 	touch $@
 
-tools:
+tools: ## install or name what pip cannot install
 	@PYTHON=$(PYTHON) VENV=$(VENV) scripts/tools
