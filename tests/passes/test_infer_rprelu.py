@@ -9,6 +9,8 @@ from flow.passes.infer_rprelu import fit_rprelu
 
 from .graphs import QonnxGraph, applied, assert_refused, kinds, node_types, only
 
+NODE = helper.make_node("Quant", ["x"], ["y"], name="act")
+
 
 def per_channel(values):
     return np.asarray(values, np.float32).reshape(-1, 1, 1)
@@ -81,11 +83,28 @@ def test_another_grid_is_refused(more):
     assert_refused(model, InferRPReLU, r"Quant_1 \(Quant, 1x4x4x4\): an activation must end on the grid of its input")
 
 
+@pytest.mark.parametrize("bits", [2, 4, 5])
+def test_a_channel_that_saturates_everywhere(bits):
+    """No value that is inside tells the shift behind the slope; where saturation ends does."""
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    x = np.arange(low, high + 1)
+    table = np.stack([np.full(len(x), low), x], axis=1)
+    before, slope, after = fit_rprelu(table, bits, NODE)
+    u = x[:, None] + before
+    np.testing.assert_array_equal(np.clip(np.where(u >= 0, u, u >> slope) + after, low, high), table)
+    assert min(before.min(), after.min()) >= low and max(before.max(), after.max()) <= high
+
+
+def test_the_largest_value_everywhere_is_no_such_function():
+    """From u = -1 on, the least value gives one less."""
+    with pytest.raises(PassError, match="channel 0 is no shift"):
+        fit_rprelu(np.full((32, 1), 15), 5, NODE)
+
+
 def test_another_function_is_named_by_its_channel():
     table = np.stack([np.arange(-16, 16), np.abs(np.arange(-16, 16))], axis=1)
-    node = helper.make_node("Quant", ["x"], ["y"], name="act")
     with pytest.raises(PassError, match=r"act \(Quant\): channel 1 is no shift, PReLU of slope 2\^-k and shift"):
-        fit_rprelu(table, 5, node)
+        fit_rprelu(table, 5, NODE)
 
 
 @pytest.mark.xfail(
