@@ -27,7 +27,7 @@ test: setup ## run the tests, and those of test-pynq
 	$(VENV)/bin/python -m pytest -q -m "not slow" -n 2 --dist loadfile --durations=15
 	$(MAKE) test-pynq
 
-test-slow: setup ## run the slow tests (an hour or more)
+test-slow: setup ## run the slow tests (minutes each)
 	$(VENV)/bin/python -m pytest -q -m slow
 
 # The board's environment has another numpy than the compiler's, and neither torch nor onnx.
