@@ -1,8 +1,10 @@
-"""Cases of the activations, which are functions of a sum: the driver puts streams around them."""
+"""Instances of the activations, which are functions of a sum: the driver puts streams around them."""
 
 import numpy as np
 
-from .harness import Case
+from flow.sim.streams import to_beats
+
+from .harness import Instance
 
 DEFINITIONS = """
 template <class Activation, unsigned Pe, unsigned Passes, unsigned Pixels, class... Tables>
@@ -20,15 +22,15 @@ void activate(hls::stream<flow::beat<Pe, 32>>& in, hls::stream<flow::beat<Pe, Ac
 """
 
 
-def activation_case(name, kind, sums, pe, bits, **tables):
-    """``sums`` [pixels, channels] through the activation of C++ type ``kind``; ``tables``: int32 or int64 arrays [channels]."""
+def activation_instance(name, kind, sums, pe, bits, **tables):
+    """``sums`` [pixels, channels] through the activation of C++ type ``kind``; ``tables``: arrays [channels]."""
     pixels, channels = sums.shape
     folded = {table: (f"{values.dtype}_t", values.reshape(-1, pe).T) for table, values in tables.items()}
-    return Case(
+    return Instance(
         name,
         f"activate<flow::{kind}, {pe}, {channels // pe}, {pixels}>",
-        inputs={"in": (sums.reshape(-1, pe), 32)},
-        outputs={"out": (pe, bits)},
+        inputs={"in": (to_beats(sums, pe, 32), 32 * pe)},
+        outputs={"out": pe * bits},
         tables=folded,
         arguments=("in", "out", *folded),
         frames=1,

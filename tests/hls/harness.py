@@ -1,24 +1,30 @@
-"""Runs HLS nodes on numpy data: one C++ program per header, one block of it per set of parameters.
+"""Runs functions of the HLS headers on beats: one C++ program for many instances, one block of it each.
 
-A stream in a test is (elements, bits): an integer array [beats, P] and the bits of an element.
+A stream in a test is (beats, bits of a beat), a beat being an unsigned number.
 """
 
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from flow.sim.cpp import compile_cpp
-from flow.sim.streams import from_beats, to_beats
+from flow.sim.streams import words_of
 
 HERE = Path(__file__).parent
+# a prelude for what stands under `#ifdef __SYNTHESIS__`; ap_int itself must not know, or it asks for headers of Vitis
+SYNTHESIS = "#include <ap_int.h>\n#include <hls_stream.h>\n#define __SYNTHESIS__\n"
 
 
 @dataclass
-class Case:
-    """One instance of a node. `inputs`: name -> (array [frames * beats, P], bits); `outputs`: name -> (P, bits);
-    `tables`: name -> (C++ element type, array); `arguments`: the call's arguments in order, by those names."""
+class Instance:
+    """A function with its template arguments, what it is called with, and how often.
+
+    ``name`` is a C++ identifier. ``inputs``: name -> (beats of all frames, bits of a beat); ``outputs``: name -> bits
+    of a beat; ``tables``: name -> (C++ element type, array); ``arguments``: the call's in order, by these names.
+    """
 
     name: str
     function: str
@@ -31,119 +37,90 @@ class Case:
 
 @dataclass
 class Result:
-    outputs: dict  # name -> signed elements [beats, P]
+    outputs: dict  # name -> beats
     frames_per_second: float
 
 
-def label(shape):
-    """A shape's parameters as a C++ and pytest name."""
-    return "case_" + "_".join(map(str, shape))
-
-
-def instance(node, *parameters):
+def called(node, *parameters):
+    """Return the function of a header with its template arguments."""
     return f"flow::{node}<{', '.join(map(str, parameters))}>"
 
 
-def run_cases(header, cases, folder, definitions="", prelude=""):
-    """Compiles and runs all cases; returns {name: Result}. Fails on reads of an empty stream and on leftover beats.
-    `definitions` is C++ in front of the cases, for a header whose function is not on streams; `prelude` comes before everything."""
+def run(headers, instances, folder, definitions="", prelude=""):
+    """Compile and run all instances; return {name: Result}. Fails on reads of an empty stream and on leftover beats.
+
+    ``definitions`` is C++ in front of the instances, for a header whose function is not on streams; ``prelude`` comes
+    before everything.
+    """
     source = folder / "driver.cpp"
-    source.write_text(_program(header, cases, definitions, prelude))
+    source.write_text(_program(headers, instances, definitions, prelude))
     program = compile_cpp([source], folder / "driver", ["-I", str(HERE)])
-    for case in cases:
-        for name, (elements, bits) in case.inputs.items():
-            (folder / f"{case.name}.{name}").write_bytes(to_bytes(elements, bits))
-        for name, (_, table) in case.tables.items():
-            (folder / f"{case.name}.{name}").write_bytes(np.ascontiguousarray(table).tobytes())
+    for instance in instances:
+        for name, (beats, bits) in instance.inputs.items():
+            size = 8 * words_of(bits)
+            (folder / f"{instance.name}.{name}").write_bytes(b"".join(beat.to_bytes(size, "little") for beat in beats))
+        for name, (_, table) in instance.tables.items():
+            (folder / f"{instance.name}.{name}").write_bytes(np.ascontiguousarray(table).tobytes())
     report = subprocess.run([program], cwd=folder, capture_output=True, text=True, timeout=60, check=True).stdout
-    speeds = check_report(report)
+    speeds = _check(report)
     return {
-        case.name: Result(
+        instance.name: Result(
             {
-                name: from_bytes((folder / f"{case.name}.{name}").read_bytes(), *shape)
-                for name, shape in case.outputs.items()
+                name: _beats((folder / f"{instance.name}.{name}").read_bytes(), bits)
+                for name, bits in instance.outputs.items()
             },
-            speeds[case.name],
+            speeds[instance.name],
         )
-        for case in cases
+        for instance in instances
     }
 
 
-def check_report(report):
-    """The program's "speed NAME VALUE" lines as a dict; any other line is a complaint of a stream or a table."""
+def compile_only(headers, instance, folder):
+    """Let g++ look at the instance: raises CompileError with what it says."""
+    source = folder / "driver.cpp"
+    source.write_text(_program(headers, [instance], "", ""))
+    compile_cpp([source], folder / "driver", ["-I", str(HERE), "-fsyntax-only"])
+
+
+def _check(report):
+    """Return the program's "speed NAME VALUE" lines as a dict; any other line is a complaint of a stream or a table."""
     lines = report.splitlines()
     complaints = [line for line in lines if not line.startswith("speed ")]
     assert not complaints, "\n".join(complaints[:5])
     return {name: float(speed) for _, name, speed in map(str.split, lines)}
 
 
-def to_bytes(elements, bits):
-    """The beats as the driver reads them: each padded to whole 64-bit words."""
-    p = elements.shape[1]
-    return b"".join(beat.to_bytes(8 * words_of(p, bits), "little") for beat in to_beats(elements, p, bits))
+def _beats(data, bits):
+    size = 8 * words_of(bits)
+    return [int.from_bytes(data[start : start + size], "little") for start in range(0, len(data), size)]
 
 
-def from_bytes(data, p, bits):
-    """The inverse of to_bytes; elements of more than one bit are signed."""
-    size = 8 * words_of(p, bits)
-    beats = [int.from_bytes(data[start : start + size], "little") for start in range(0, len(data), size)]
-    return from_beats(beats, p, bits, signed=bits > 1)
+def _program(headers: Iterable[str], instances, definitions, prelude):
+    includes = "".join(f'#include "{header}.hpp"\n' for header in ("driver", *headers))
+    blocks = "\n".join(_block(instance) for instance in instances)
+    calls = "".join(f"    {instance.name}();\n" for instance in instances)
+    return f"{prelude}{includes}{definitions}\n{blocks}\nint main() {{\n{calls}}}\n"
 
 
-def words_of(p, bits):
-    return -(-p * bits // 64)
-
-
-def pack_words(bits):
-    """Bits [..., Simd] to the native words of the HLS tables: (C++ type, array [...])."""
-    simd = bits.shape[-1]
-    width = next(w for w in (8, 16, 32, 64) if simd <= w)
-    words = (bits.astype(np.uint64) << np.arange(simd, dtype=np.uint64)).sum(axis=-1, dtype=np.uint64)
-    return f"uint{width}_t", words.astype(f"uint{width}")
-
-
-def fold(matrix, pe, simd):
-    """[Outputs, Inputs] to the order of the weight tables: [Pe, NF * SF, Simd]."""
-    outputs, inputs = matrix.shape
-    folded = matrix.reshape(outputs // pe, pe, inputs // simd, simd)
-    return folded.transpose(1, 0, 2, 3).reshape(pe, -1, simd)
-
-
-def im2col(maps, kernel, stride, padding, pad_value):
-    """[N, H, W, C] to windows [N, OH, OW, K*K*C], taps in raster order, then channels."""
-    padded = np.pad(maps, ((0, 0), (padding, padding), (padding, padding), (0, 0)), constant_values=pad_value)
-    views = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), axis=(1, 2))
-    windows = views[:, ::stride, ::stride].transpose(0, 1, 2, 4, 5, 3)
-    return windows.reshape(*windows.shape[:3], -1)
-
-
-def _program(header, cases, definitions, prelude):
-    blocks = "\n".join(_block(case) for case in cases)
-    return (
-        f'{prelude}#include "driver.hpp"\n#include "{header}.hpp"\n{definitions}\n{blocks}\nint main() {{\n'
-        + "".join(f"    {case.name}();\n" for case in cases)
-        + "}\n"
-    )
-
-
-def _block(case):
-    lines = [f"static void {case.name}() {{"]
-    for name, (elements, bits) in case.inputs.items():
+def _block(instance):
+    lines = [f"static void {instance.name}() {{"]
+    for name, (_, bits) in instance.inputs.items():
         lines += [
-            f'hls::stream<ap_uint<{elements.shape[1] * bits}>> {name}("{case.name}.{name}");',
-            f'load("{case.name}.{name}", {name});',
+            f'hls::stream<ap_uint<{bits}>> {name}("{instance.name}.{name}");',
+            f'load("{instance.name}.{name}", {name});',
         ]
-    for name, (p, bits) in case.outputs.items():
-        lines += [f'hls::stream<ap_uint<{p * bits}>> {name}("{case.name}.{name}");']
-    for name, (ctype, table) in case.tables.items():
+    for name, bits in instance.outputs.items():
+        lines += [f'hls::stream<ap_uint<{bits}>> {name}("{instance.name}.{name}");']
+    for name, (ctype, table) in instance.tables.items():
         extents = "".join(f"[{extent}]" for extent in table.shape)
-        lines += [f"static {ctype} {name}{extents};", f'load_table("{case.name}.{name}", {name});']
+        lines += [f"static {ctype} {name}{extents};", f'load_table("{instance.name}.{name}", {name});']
     lines += [
         "const double start = seconds();",
-        f"for (int frame = 0; frame < {case.frames}; ++frame) {case.function}({', '.join(case.arguments)});",
-        f'std::printf("speed {case.name} %g\\n", {case.frames} / (seconds() - start));',
+        f"for (int frame = 0; frame < {instance.frames}; ++frame) "
+        f"{instance.function}({', '.join(instance.arguments)});",
+        f'std::printf("speed {instance.name} %g\\n", {instance.frames} / (seconds() - start));',
         "std::fflush(stdout);",
     ]
-    for name in case.outputs:
-        lines += [f'store("{case.name}.{name}", {name});']
+    for name in instance.outputs:
+        lines += [f'store("{instance.name}.{name}", {name});']
     return "\n    ".join(lines) + "\n}\n"

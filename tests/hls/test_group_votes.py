@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from .harness import Case, run_cases
-from .test_synthesis_branches import PRELUDE
+from flow.sim.streams import to_beats
+
+from .harness import Instance, run
+from .harness import SYNTHESIS
 
 SIZES = [
     (6, 1),
@@ -45,25 +47,25 @@ def words(simd, group):
     return (rng.random((PATTERNS, simd // group, group)) < density).astype(int).reshape(PATTERNS, simd)
 
 
-def case(simd, group, least):
+def instance(simd, group, least):
     name = f"case_{simd}_{group}_{least}".replace("-", "minus")
-    return Case(
+    return Instance(
         name,
         f"votes<{simd}, {group}, {least}, {PATTERNS}>",
-        inputs={"in": (words(simd, group), 1)},
-        outputs={"out": (1, 8)},
+        inputs={"in": (to_beats(words(simd, group), simd, 1), simd)},
+        outputs={"out": 8},
         arguments=("in", "out"),
         frames=1,
     )
 
 
-@pytest.fixture(scope="module", params=["", PRELUDE], ids=["native", "synthesis"])
+@pytest.fixture(scope="module", params=["", SYNTHESIS], ids=["native", "synthesis"])
 def results(request, tmp_path_factory):
-    cases = [case(*shape) for shape in SHAPES]
-    return run_cases("group_votes", cases, tmp_path_factory.mktemp("group_votes"), DEFINITIONS, request.param)
+    instances = [instance(*shape) for shape in SHAPES]
+    return run(["group_votes"], instances, tmp_path_factory.mktemp("group_votes"), DEFINITIONS, request.param)
 
 
 @pytest.mark.parametrize("simd, group, least", SHAPES)
 def test_counts_the_groups_that_reach_least(results, simd, group, least):
     expected = (words(simd, group).reshape(PATTERNS, -1, group).sum(axis=-1) >= least).sum(axis=-1)
-    assert np.array_equal(results[case(simd, group, least).name].outputs["out"].ravel(), expected)
+    assert results[instance(simd, group, least).name].outputs["out"] == expected.tolist()

@@ -1,35 +1,34 @@
 """The two faults of a stream that g++ does not stop at: the harness must."""
 
-import numpy as np
 import pytest
 
 from flow.sim import cpp
 
-from .harness import Case, run_cases
+from .harness import Instance, run
 
-SHORT = Case(
+SHORT = Instance(
     "one_beat_short",
     "flow::duplicate<8, 5>",
-    inputs={"in": (np.ones((9, 8), int), 1)},
-    outputs={"out0": (8, 1), "out1": (8, 1)},
+    inputs={"in": ([255] * 9, 8)},
+    outputs={"out0": 8, "out1": 8},
     arguments=("in", "out0", "out1"),
 )
-LONG = Case(
+LONG = Instance(
     "one_beat_left",
     "flow::duplicate<8, 4>",
-    inputs={"in": (np.ones((9, 8), int), 1)},
-    outputs={"out0": (8, 1), "out1": (8, 1)},
+    inputs={"in": ([255] * 9, 8)},
+    outputs={"out0": 8, "out1": 8},
     arguments=("in", "out0", "out1"),
 )
 
 
 @pytest.mark.parametrize(
-    "case, complaint",
+    "instance, complaint",
     [(SHORT, "one_beat_short.in' is read while empty"), (LONG, "one_beat_left.in' contains leftover data")],
 )
-def test_fails_on_a_wrong_number_of_beats(case, complaint, tmp_path):
+def test_fails_on_a_wrong_number_of_beats(instance, complaint, tmp_path):
     with pytest.raises(AssertionError, match=complaint):
-        run_cases("duplicate", [case], tmp_path)
+        run(["duplicate"], [instance], tmp_path)
 
 
 def test_names_the_missing_compiler(monkeypatch, tmp_path):

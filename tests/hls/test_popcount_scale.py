@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from flow.ops.base import saturate
+from flow.nodes.stream import saturate
+from flow.sim.streams import to_beats
 
-from .activation import DEFINITIONS, activation_case, random_sums
-from .harness import run_cases
+from .activation import DEFINITIONS, activation_instance, random_sums
+from .harness import run
 
 N = 4608
 # name, pe, channels, bits, shift
@@ -30,17 +31,17 @@ def constants(channels, shift):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    cases = [
-        activation_case(
+    instances = [
+        activation_instance(
             name, f"popcount_scale<{bits}, {shift}>", random_sums(N, channels), pe, bits, **constants(channels, shift)
         )
         for name, pe, channels, bits, shift in CASES
     ]
-    return run_cases("popcount_scale", cases, tmp_path_factory.mktemp("popcount_scale"), DEFINITIONS)
+    return run(["popcount_scale"], instances, tmp_path_factory.mktemp("popcount_scale"), DEFINITIONS)
 
 
 @pytest.mark.parametrize("name, pe, channels, bits, shift", CASES, ids=[name for name, *_ in CASES])
 def test_multiplies_shifts_and_saturates(results, name, pe, channels, bits, shift):
     multipliers, offsets = constants(channels, shift).values()
     expected = saturate((multipliers * random_sums(N, channels) + offsets) >> shift, bits)
-    assert np.array_equal(results[name].outputs["out"], expected.reshape(-1, pe))
+    assert results[name].outputs["out"] == to_beats(expected, pe, bits)

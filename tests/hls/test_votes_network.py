@@ -3,8 +3,8 @@
 import numpy as np
 
 from flow.emit.hls import emit_hls
+from flow.golden import Golden
 from flow.sim.csim import CsimAccelerator
-from flow.sim.golden import Golden
 from tests.graphs import random_images, votes_network
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from flow.emit.rtl import emit_rtl
+from flow.golden import Golden
 from flow.sim.compare import first_difference
-from flow.sim.golden import Golden
 from flow.sim.rtl import RtlAccelerator
 from tests.graphs import random_images, votes_network
 
