@@ -26,7 +26,7 @@ from brevitas_models.zoo import bundled
 from deploy.network import Network
 from flow.compile import integer_graph
 from flow.emit.network_file import write_network
-from flow.sim.golden import Golden
+from flow.golden import Golden
 
 
 def without_bitwise_count(call: Callable) -> Callable:

@@ -34,10 +34,10 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from brevitas_models import kernels
+from brevitas_models.augment import Augment
 from brevitas_models.config import NetworkConfig
 from brevitas_models.data import ImageSet, load_cifar
 from brevitas_models.networks import build_network
-from brevitas_models.augment import Augment
 from brevitas_models.state import device_name
 
 

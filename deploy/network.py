@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import NetworkError
-from .semantics import Executor, Step, nodes
+from .semantics import Executor, NodeError, Step, find
 
 FORMAT, VERSION = "popbin-network", 2
 DESCRIPTION = "network"  # the array that holds the JSON text
@@ -34,7 +34,7 @@ class Network:
             self.image = tuple(int(size) for size in description["image"])
             steps = [_step(entry, arrays) for entry in description["nodes"]]
             self._executor = Executor(steps, str(description["input"]), str(description["output"]))
-        except nodes.NodeError as error:
+        except NodeError as error:
             raise NetworkError(f"{path}: {error}: write the network again, build and deploy must match") from error
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise NetworkError(
@@ -55,11 +55,14 @@ class Network:
             raise NetworkError(f"{takes}, not {list(images.shape)}")
         if not len(images) or batch < 1:
             raise NetworkError(f"{takes}, not {len(images)} in batches of {batch}: give one or more")
-        return self._executor.execute(images, batch=batch)
+        try:
+            return self._executor.execute(images, batch=batch)
+        except NodeError as error:
+            raise NetworkError(f"{self.path}: {error}: write the network again") from error
 
 
 def _step(entry: dict, arrays: dict[str, np.ndarray]) -> Step:
-    op = nodes.find(entry["kind"])(name=entry["name"], **entry["attributes"])
+    op = find(entry["kind"])(name=entry["name"], **entry["attributes"])
     constants = [_constant(constant, arrays) for constant in entry["constants"]]
     return Step(op, entry["inputs"], entry["outputs"], constants)
 

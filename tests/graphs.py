@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.custom_op.registry import getCustomOp
 
-from flow.ops import DOMAIN, Stream
+from flow.custom_op import DOMAIN, op_of
+from flow.nodes import Stream
 
 
 class GraphBuilder:
@@ -40,7 +40,7 @@ class GraphBuilder:
             self.initializers.append(numpy_helper.from_array(value, initializer))
         results = [f"{name}.{output}" for output in outputs]
         proto = helper.make_node(kind, [*inputs, *names], results, name=name, domain=DOMAIN, **attributes)
-        op = getCustomOp(proto)
+        op = op_of(proto)
         for tensor, given in zip(inputs, op.inputs()):
             if given != self.streams[tensor]:
                 raise ValueError(f"{name}: takes {given}, but {tensor} is {self.streams[tensor]}")

@@ -2,8 +2,9 @@
 
     python -m tests.random_kills --kills 50 --data ../shared/data/cifar10
 
-Half of the kills hit a build at width 4, half a short training at width 16 (``--jobs`` takes one of them). Prints a line a kill and
-the counts; exits with 1 if a result differs, a call after a kill fails, or something half-written is left under a final name.
+Half of the kills hit a build at width 4, half a short training at width 16 (``--jobs`` takes one of them). Prints a
+line a kill and the counts; exits with 1 if a result differs, a call after a kill fails, or something half-written is
+left under a final name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`pytest --nbmake deploy/notebooks` runs the notebook on the newest build, or on a narrow one that is built for it (minutes)."""
+"""`pytest --nbmake deploy/notebooks` runs the notebook on the newest build, or on one built for it (minutes)."""
 
 import contextlib
 import subprocess

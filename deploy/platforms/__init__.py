@@ -15,8 +15,8 @@ PLATFORMS = ("board", "sim")
 class Platform(ABC):
     """Registers of the accelerator, memory that its DMA reaches, and a transfer at a time in each direction.
 
-    ``simulated``: times are cycles at the clock, not measurements. ``slack`` in seconds of the accelerator's time is added to
-    what a transfer may take.
+    ``simulated``: times are cycles at the clock, not measurements. ``slack`` in seconds of the accelerator's time is
+    added to what a transfer may take.
     """
 
     simulated: bool

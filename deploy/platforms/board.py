@@ -29,7 +29,8 @@ class Board(Platform):
     def __init__(self, package: Package, device: pynq.Device | None = None, download: bool = True):
         if not package.has(BITFILE):
             raise PackageError(
-                f"{package.folder} has no {BITFILE}: flow build --bitfile makes it where Vivado is installed; use --platform sim without"
+                f"{package.folder} has no {BITFILE}: flow build --bitfile makes it where Vivado is installed; "
+                "use --platform sim without"
             )
         path = package.path(BITFILE)
         package.path(path.with_suffix(".hwh").name)
@@ -90,7 +91,7 @@ class Board(Platform):
         self._logits.invalidate()
 
     def _wait(self, channel, what: str, seconds: float) -> None:
-        """As the channel's own wait, which has no time-out, but for errors of both: one that halts leaves the other waiting."""
+        """Wait as the channel does, but with a time-out, and see errors of both: one halts, the other waits on."""
         end = self.seconds() + seconds
         while not channel.idle:
             if self.dma.sendchannel.error or self.dma.recvchannel.error:

@@ -2,12 +2,12 @@
 
     Board(package, PynqDevice(package))
 
-The accelerator is the simulator of the package, the DMA a model of its registers, and the DDR is memory apart from that of the
-process, as the caches of the processor make it on a board: what the CPU wrote is there after a flush, what the DMA wrote can be
-read after an invalidate. Time is the accelerator's cycles, and passes with accesses of registers only.
+The accelerator is the simulator of the package, the DMA a model of its registers, and the DDR is memory apart from that
+of the process, as the caches of the processor make it on a board: what the CPU wrote is there after a flush, what the
+DMA wrote can be read after an invalidate. Time is the accelerator's cycles, and passes with accesses of registers only.
 
-What differs from a board: the DMA has no latency of its own and takes no logit before a transfer; a transfer outside of all
-buffers is an error, where a board has errors outside of the DDR only.
+What differs from a board: the DMA has no latency of its own and takes no logit before a transfer; a transfer outside of
+all buffers is an error, where a board has errors outside of the DDR only.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class PhysicalMemory:
 
 
 class Channel:
-    """One direction of the AXI DMA, in direct register mode. `begin` starts a transfer, `progress` looks how far it is."""
+    """One direction of the AXI DMA in direct register mode. `begin` starts a transfer, `progress` carries it on."""
 
     def __init__(self, accelerator: Device, memory: PhysicalMemory):
         self.accelerator, self.memory = accelerator, memory
@@ -182,7 +182,10 @@ class AxiDma:
 
 
 class ClockControl:
-    """The registers that set the clocks of the logic: words that keep what is written. The simulated clock is the package's."""
+    """The registers that set the clocks of the logic: words that keep what is written.
+
+    The simulated clock is the package's.
+    """
 
     def __init__(self):
         self._words = dict.fromkeys(PLL_CONTROLS, PLL_TIMES_20)

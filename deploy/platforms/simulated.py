@@ -21,7 +21,8 @@ class SimulatedBoard(Platform):
     def __init__(self, package: Package):
         if not package.has(SIMULATOR):
             raise DeviceError(
-                f"{package.folder} has no simulator: build it with flow build, which needs Verilator, or use --platform board"
+                f"{package.folder} has no simulator: build it with flow build, which needs Verilator, "
+                "or use --platform board"
             )
         for name in package.files:  # its memories are read at power-up
             if name.startswith("sim/"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -11,7 +13,7 @@ from brevitas_models.checkpoint import Accuracy, Metadata, from_training_state, 
 from brevitas_models.data import ImageSet
 from brevitas_models.evaluate import accuracy
 from brevitas_models.networks import converted, settle_statistics
-from brevitas_models.recipes import Recipe, RecipeError, configs, load_recipe
+from brevitas_models.recipes import Recipe, RecipeError, configs, load_recipe, teacher_length
 from brevitas_models.results import Result, write_result
 from brevitas_models.train import Trainer
 from brevitas_models.world import join
@@ -34,23 +36,28 @@ def run_recipe(
     device,
     save_seconds: float = 300.0,
     seed: int = 1,
+    until: float = math.inf,
+    halvings: int = 0,
 ) -> Result | None:
-    """Trains a row, or goes on with it, and stores its checkpoint, card and result; None in all processes but the first.
+    """Trains a row, or goes on with it, and stores its checkpoint, card and result.
 
-    What it starts from, and its teacher, are those of the same seed.
+    What it starts from, and its teacher, are those of the same seed. ``until``: as of Trainer.run. ``halvings`` of the learning rate, from
+    where the run is on: after a loss that was no number. Returns None in all processes but the first, and for a run that is not at its end.
 
     Raises:
         RecipeError: it needs a row that has not been run, or does not go with the length.
     """
     train, test = data
 
-    def folder_of(row: str) -> Path:
+    def folder_of(row: str, length: str = length) -> Path:
         return run_folder(row, length, train.classes, runs, seed)
 
     recipe, folder = load_recipe(name), folder_of(name)
     network, config = configs(name, length)
     folder.mkdir(parents=True, exist_ok=True)
-    network, config = network.model_copy(update={"classes": train.classes}), config.model_copy(update={"seed": seed})
+    network = network.model_copy(update={"classes": train.classes})
+    config = config.model_copy(update={"seed": seed, "lr": config.lr * 0.5**halvings})
+    apart = None
     if network.strategy == "ptq":
         start = _trained(recipe.start, length, folder_of(recipe.start))
         model, metadata = _without_training(recipe, length, start[:2], train)
@@ -61,11 +68,12 @@ def run_recipe(
         world, device = join(torch.device(device))
         teacher = None
         if recipe.teacher:
-            learned_from = folder_of(recipe.teacher)  # its checkpoint answers as its training state does
-            teacher = _trained(recipe.teacher, length, learned_from)[0], str(learned_from / "checkpoint.popbin")
+            taught = teacher_length(length)
+            learned_from = folder_of(recipe.teacher, taught)  # its checkpoint answers as its training state does
+            teacher = _trained(recipe.teacher, taught, learned_from)[0], str(learned_from / "checkpoint.popbin")
         trainer = Trainer(network, config, train, test, folder, device, save_seconds, world, teacher)
         with TrainingProgress(trainer.steps, quiet=not world.first) as progress:
-            if trainer.resume():
+            if trainer.resume(reschedule=halvings > 0):
                 progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
             elif recipe.start:
                 start, metadata, path = _trained(recipe.start, length, folder_of(recipe.start))
@@ -74,12 +82,13 @@ def run_recipe(
                 (path for path in sorted(folder.parent.glob("*/trunk.pt")) if trainer.branch_from(path)), None
             ):
                 progress.say(f"the first {trainer.step} steps are those of {trunk.parent}")
-            trainer.run(progress.report)
-        if not world.first:
+            finished = trainer.run(reporter(progress), until=until)
+        if not (world.first and finished):
             return None
         model, metadata = from_training_state(trainer.state_file)
-        measured = trainer.measured()
-    path = write_checkpoint(folder, model.cpu(), metadata.model_copy(update={"accuracy": measured}))
+        measured, apart = trainer.measured(), trainer.measured_apart()
+    metadata = metadata.model_copy(update={"accuracy": measured, "validation": apart})
+    path = write_checkpoint(folder, model.cpu(), metadata)
     command = f"flow train --recipe {name} --length {length}" + f" --seed {seed}" * (seed != 1)
     stored = load_checkpoint(path)[1]
     result = Result(recipe=name, length=length, command=command, network=stored, train=config, torch=torch.__version__)
@@ -88,6 +97,21 @@ def run_recipe(
     typer.echo(f"{name}, {length}: {accuracies} on {measured.images} test images, {measured.data}")
     typer.echo(f"wrote {path} and {written}")
     return result
+
+
+def reporter(progress: TrainingProgress) -> Callable[[dict], None]:
+    """What a trainer reports to: ``progress``, where lines of images kept apart from training do not say "test images"."""
+
+    def report(line: dict) -> None:
+        if line.get("split") != "validation":
+            progress.report(line)
+            return
+        progress.say(
+            f"epoch {line['epoch']}: loss {line['loss']:.4f}, top-1 {line['top1']:.2f} %, top-5 {line['top5']:.2f} % "
+            f"on {line['test_images']} training images kept apart"
+        )
+
+    return report
 
 
 def _trained(name: str, length: str, folder: Path) -> tuple[torch.nn.Module, Metadata, Path]:

@@ -21,7 +21,7 @@ def table(
         bool,
         typer.Option("--run", help="First train what is missing, or go on with it; a row that has a result is left."),
     ] = False,
-    length: Annotated[str, typer.Option(help="Length of the runs: short, day or source.")] = "short",
+    length: Annotated[str, typer.Option(help="Length of the runs: short, day, long, source, ...")] = "short",
     format: Annotated[str, typer.Option(help=f"{', '.join(FORMATS)}.")] = "markdown",
     seed: Annotated[int, typer.Option(help="Of the rows that are run; the table has all seeds.")] = 1,
     data: DataOption = DEFAULT_DATA,
@@ -63,18 +63,23 @@ def table(
 
 
 def in_order(names: list[str], length: str) -> list[str]:
-    """Rows that others need first, and without those that the source has no length for, if that is asked for."""
-    from brevitas_models.recipes import load_recipe
+    """Rows that others need first, and without those that the source has no length for, if that is asked for.
+
+    Teachers are among them, unless they are of another length.
+    """
+    from brevitas_models.recipes import load_length, load_recipe, teacher_length
 
     ranks: dict[str, int] = {}
 
     def rank(name: str) -> int:
         if name not in ranks:
             recipe = load_recipe(name)
-            ranks[name] = max((1 + rank(needed) for needed in (recipe.start, recipe.teacher) if needed), default=0)
+            teacher = recipe.teacher if teacher_length(length) == length else None
+            ranks[name] = max((1 + rank(needed) for needed in (recipe.start, teacher) if needed), default=0)
         return ranks[name]
 
     for name in names:
         rank(name)
-    possible = [name for name in ranks if length != "source" or load_recipe(name).epochs or load_recipe(name).start]
+    own_epochs = load_length(length).own_epochs
+    possible = [name for name in ranks if not own_epochs or load_recipe(name).epochs or load_recipe(name).start]
     return sorted(possible, key=lambda name: (ranks[name], name))

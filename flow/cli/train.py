@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from brevitas_models.config import DIVISIONS, PADDINGS, SHORTCUTS, SLOPES, THRESHOLDS, TrainConfig
+from brevitas_models.config import DIVISIONS, PADDINGS, SHORTCUTS, SLOPES, TEACHER_ON, THRESHOLDS, TrainConfig
 from flow.cli.common import (
     DEFAULT_DATA,
     DataOption,
     ModelOption,
     StrategyOption,
     VoterOption,
+    known,
     network_config,
     torch_device,
     write_checkpoint,
@@ -61,7 +62,7 @@ def train(
         str | None,
         typer.Option(help="Row of the accuracy table, instead of a network and a schedule.", show_default=False),
     ] = None,
-    length: Annotated[str, typer.Option(help="Of a recipe: short, day or source.")] = "short",
+    length: Annotated[str, typer.Option(help="Of a recipe: short, day, long, source, ...")] = "short",
     data: DataOption = DEFAULT_DATA,
     epochs: int = DEFAULTS.epochs,
     batch: int = DEFAULTS.batch,
@@ -78,6 +79,21 @@ def train(
     temperature: Annotated[
         float, typer.Option(help="What the teacher's answers are softened by.")
     ] = DEFAULTS.temperature,
+    teacher_on: Annotated[
+        str,
+        typer.Option(
+            help=f"What the teacher answers to: {' or '.join(TEACHER_ON)} (all images once, or each batch as augmented)."
+        ),
+    ] = DEFAULTS.teacher_on,
+    ema: Annotated[
+        float,
+        typer.Option(
+            help="Measure and pack an average of the weights; how much of it stays at each step, such as 0.999."
+        ),
+    ] = DEFAULTS.ema,
+    validation: Annotated[
+        int, typer.Option(help="Training images to keep apart and measure after each epoch, in place of test images.")
+    ] = DEFAULTS.validation,
     votes_from: Annotated[
         float, typer.Option(help="Fraction of the run from which on votes stand behind the popcounts.")
     ] = DEFAULTS.votes_from,
@@ -87,6 +103,9 @@ def train(
     shift: Annotated[
         int, typer.Option(min=0, max=16, help="Most pixels that training images are moved by, at random.")
     ] = DEFAULTS.shift,
+    erase: Annotated[
+        int, typer.Option(min=0, max=16, help="Side of a square that is blanked in half of the training images.")
+    ] = DEFAULTS.erase,
     window: Annotated[
         str | None,
         typer.Option(
@@ -152,6 +171,10 @@ def train(
         votes_from=votes_from,
         branch_scale=branch_scale,
         shift=shift,
+        erase=erase,
+        ema=ema,
+        validation=validation,
+        teacher_on=known("teacher_on", teacher_on, TEACHER_ON),
         distillation=distillation,
         temperature=temperature,
         compile=compile,
@@ -165,6 +188,7 @@ def train(
     from brevitas_models.train import Trainer
     from brevitas_models.world import join
     from flow.cli.progress import TrainingProgress
+    from flow.cli.recipes import reporter
 
     start = load_trained(init) if init else None
     world, target = join(torch_device(device))
@@ -179,12 +203,14 @@ def train(
             trainer.start_from(start[0], str(init), start[1])
         if trainer.compiles and trainer.step < trainer.steps:
             progress.say("compiling: the first step takes a minute or two")
-        trainer.run(progress.report)
+        trainer.run(reporter(progress))
     if not world.first:
         return
     packed, metadata = from_training_state(trainer.state_file)
     measured = trainer.measured()
-    path = write_checkpoint(folder, packed, metadata.model_copy(update={"accuracy": measured}))
+    path = write_checkpoint(
+        folder, packed, metadata.model_copy(update={"accuracy": measured, "validation": trainer.measured_apart()})
+    )
     typer.echo(
         f"top-1 {measured.top1:.2f} %, top-5 {measured.top5:.2f} % on {measured.images} test images, {measured.data}"
     )

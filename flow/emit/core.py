@@ -104,9 +104,9 @@ def call_of(node: Node) -> Call:
 
 
 @cache
-def _environment(folder: str) -> jinja2.Environment:
+def _environment(folder: Path) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES / folder),
+        loader=jinja2.FileSystemLoader(folder),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -118,7 +118,7 @@ def _environment(folder: str) -> jinja2.Environment:
 
 def render(folder: str, template: str, **values) -> str:
     """Return the text of ``templates/<folder>/<template>.j2``; a value that is missing is an error."""
-    return _environment(folder).get_template(f"{template}.j2").render(**values)
+    return _environment(TEMPLATES / folder).get_template(f"{template}.j2").render(**values)
 
 
 def braced(text: str) -> str:

@@ -19,6 +19,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.emit.core import WORD_BYTES, Names, Region, call_of, ddr_image, regions_of, render
 from flow.errors import FlowError
+from flow.golden import Golden
 from flow.graph import Node, hardware_nodes
 from flow.library import with_includes
 from flow.nodes import Call, Stream, Table
@@ -84,14 +85,14 @@ def emit_hls(
     build_id: str,
     part: str,
     clock_mhz: float,
-    images: np.ndarray,
-    expected: np.ndarray,
+    images: np.ndarray | None = None,
+    expected: np.ndarray | None = None,
 ) -> Path:
     """Write the HLS project of a planned hardware graph into ``folder``, which is emptied first; return it.
 
     Args:
-        images: uint8 [N, H, W, C] for the testbench.
-        expected: their logits int32 [N, classes].
+        images: uint8 [N, H, W, C] for the testbench; two random ones unless given.
+        expected: their logits int32 [N, classes]; those of the golden model unless given.
 
     Raises:
         FlowError: a node has no HLS header, or attributes that its header does not take.
@@ -99,6 +100,10 @@ def emit_hls(
     folder = Path(folder)
     project = _Project(model)  # before anything is removed
     empty_folder(folder, MANIFEST, "HLS project", ("src/tables", "tb"))
+    if images is None:
+        images = np.random.default_rng(0).integers(0, 256, (2, *project.image_shape), np.uint8)
+    if expected is None:
+        expected = Golden(model).execute(images)
     layers = project.write_sources(folder / "src")
     project.write_testbench(folder, images, expected)
     script = render(
@@ -137,6 +142,10 @@ class _Project:
         self.result = self.wire_of[self.output]
         if self.frame.elements % WORD_BYTES:
             raise FlowError(f"{self.image}: {self.frame.elements} bytes a frame are not whole 64-bit words")
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.frame.height, self.frame.width, self.frame.channels
 
     @property
     def classes(self) -> int:
@@ -213,7 +222,7 @@ class _Project:
     def description(self) -> dict:
         """Return what a simulator of the project must know, for the manifest."""
         return {
-            "image": [self.frame.height, self.frame.width, self.frame.channels],
+            "image": list(self.image_shape),
             "classes": self.classes,
             "interfaces": self.interfaces(),
             "regions": [argument.region.as_dict() for argument in self.regions],

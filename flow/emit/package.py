@@ -84,12 +84,7 @@ def write_zip(package: Path, path: Path) -> Path:
     top = "popbin-{model}-{strategy}-{target}".format(**settings)
     members = {f"{INSTALLED}/{SETTINGS}": json.dumps(settings, indent=2).encode() + b"\n"}
     members |= {f"{INSTALLED}/{name}": (package / name).read_bytes() for name in settings["files"]}
-    members |= {
-        str(file.relative_to(DRIVER)): file.read_bytes()
-        for pattern in DRIVER_FILES
-        for file in sorted(DRIVER.glob(pattern))
-    }
-    members |= {f"nodes/{name}": content for name, content in _node_sources().items()}
+    members |= driver_sources()
     members = {f"deploy/{name}": content for name, content in members.items()}
     for template in sorted((TEMPLATES / "package").iterdir()):
         members[template.stem] = render("package", template.stem, **settings, top=top).encode()
@@ -103,10 +98,19 @@ def write_zip(package: Path, path: Path) -> Path:
     return path
 
 
-def _node_sources() -> dict[str, bytes]:
-    """Return the Python files of all nodes; those of other folders import `deploy.nodes` there, where they are copied to."""
-    sources = {file.name: file.read_bytes() for file in sorted(Path(nodes.__file__).parent.glob("*.py"))}
+def driver_sources() -> dict[str, bytes]:
+    """Return the files of the package ``deploy`` as a board has it: the driver, and the nodes' own files in nodes/.
+
+    Nodes of other folders import `deploy.nodes` there, where they are copied to.
+    """
+    sources = {
+        str(file.relative_to(DRIVER)): file.read_bytes()
+        for pattern in DRIVER_FILES
+        for file in sorted(DRIVER.glob(pattern))
+    }
+    for file in sorted(Path(nodes.__file__).parent.glob("*.py")):
+        sources[f"nodes/{file.name}"] = file.read_bytes()
     for folder in nodes.folders():
         for file in sorted(folder.glob("*.py")):
-            sources[file.name] = file.read_bytes().replace(b"flow.nodes", b"deploy.nodes")
+            sources[f"nodes/{file.name}"] = file.read_bytes().replace(b"flow.nodes", b"deploy.nodes")
     return sources

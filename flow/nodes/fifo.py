@@ -13,6 +13,7 @@ class Fifo(HardwareOp):
     memory: str = "distributed"
 
     plumbing = True
+    takes_windows = True
     is_wire = True
 
     def evaluate(self, x):

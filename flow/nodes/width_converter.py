@@ -13,6 +13,7 @@ class WidthConverter(HardwareOp):
     out_p: int
 
     plumbing = True
+    takes_windows = True
 
     def evaluate(self, x):
         return x

@@ -10,6 +10,7 @@ from .packed import BinaryLayer
 from .packing import fold, native_words, words
 from .stream import Stream
 from .weight_stationary import WeightStationary
+from .windows import Windows
 
 WORDS_LAYOUT = "[e][nf * SF + sf], bit i: weight of input sf * Simd + i for output nf * Pe + e; 1 is +1"
 
@@ -32,7 +33,11 @@ class XnorPopcount(BinaryEngine):
         return self.activate(window, weights, *constants)
 
     def quick(self, weights, *constants):
-        return BinaryLayer(self, weights, *constants)
+        layer = BinaryLayer(self, weights, *constants)
+        if not self.masked:
+            return layer
+        # packed bits have no third value: windows with zeros that are laid out already go the plain way
+        return lambda x: layer(x) if isinstance(x, Windows) else self.evaluate(x, weights, *constants)
 
     @property
     def windows_masked(self):

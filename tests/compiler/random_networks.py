@@ -28,6 +28,7 @@ from flow.emit.hls import emit_hls
 from flow.emit.rtl import emit_rtl
 from flow.errors import FlowError
 from flow.execute import execute_graph
+from flow.golden import Golden
 from flow.graph import hardware_nodes
 from flow.passes import to_integers
 from flow.plan.apply import apply_plan
@@ -35,7 +36,6 @@ from flow.plan.planner import plan_network
 from flow.plan.target import load_target
 from flow.sim.compare import first_difference
 from flow.sim.csim import CsimAccelerator
-from flow.sim.golden import Golden
 from flow.sim.rtl import RtlAccelerator
 from flow.steps.export import torch_logits
 
@@ -170,7 +170,7 @@ def verify(sample: Sample, tally: Tally) -> str:
     return "csim and rtl"
 
 
-def run(count: int, rtl: int, say=print) -> Tally:
+def run(count: int, rtl: int, log=print) -> Tally:
     """``count`` networks, the first ``rtl`` of them to the RTL; constant ones are drawn again."""
     tally = Tally(rtl_left=rtl)
 
@@ -194,9 +194,9 @@ def run(count: int, rtl: int, say=print) -> Tally:
             tally.refusals.append(f"{sample}: {error}")
         except AssertionError as error:
             outcome = "DIFFERS"
-            say(str(error))
+            log(str(error))
         tally.counts[outcome] += 1
-        say(f"{outcome:13} {time.monotonic() - started:5.1f} s  {sample}")
+        log(f"{outcome:13} {time.monotonic() - started:5.1f} s  {sample}")
 
     one()
     return tally

@@ -56,7 +56,7 @@ def random_images(count: int, size: int, seed: int = 0) -> np.ndarray:
 
 
 def settle(network: nn.Module, images: np.ndarray, seed: int = 0) -> nn.Module:
-    """``network`` with random BatchNorms (negative, zero and tiny scales), shifts and slopes, and the statistics of ``images``."""
+    """Return ``network`` with random BatchNorms (also negative, zero, tiny), shifts, slopes and its own statistics."""
     torch.manual_seed(seed)
     with torch.no_grad():
         for module in network.modules():

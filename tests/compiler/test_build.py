@@ -8,8 +8,9 @@ import pytest
 
 from brevitas_models.checkpoint import Metadata, save_checkpoint
 from brevitas_models.errors import ModelError
-from flow.build import Options, run
 from flow.errors import FlowError, VerificationError
+from flow.options import Options
+from flow.run import run
 from flow.sim.csim import CsimAccelerator
 from flow.sim.rtl import RtlAccelerator
 
@@ -38,7 +39,7 @@ def options(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def summary(options):
-    run(options, say=lambda text: None)
+    run(options, log=lambda text: None)
     return json.loads((options.folder / "report" / "summary.json").read_text())
 
 
@@ -64,7 +65,7 @@ def test_figures(summary):
 
 
 def test_a_step_can_be_run_again(options, summary):
-    run(options, "report", "report", say=lambda text: None)
+    run(options, "report", "report", log=lambda text: None)
     again = json.loads((options.folder / "report" / "summary.json").read_text())
     assert {k: v for k, v in again.items() if k != "seconds"} == {k: v for k, v in summary.items() if k != "seconds"}
 
@@ -107,19 +108,19 @@ def test_flipped_bits_are_found_and_the_layer_is_named(options, summary):
     ],
 )
 def test_mistakes_get_one_message(options, summary, change, first, message):
-    wrong = Options(**{**options.__dict__, **change})
+    wrong = Options(**{**options.model_dump(), **change})
     with pytest.raises((FlowError, ModelError), match=message):
-        run(wrong, first, say=lambda text: None)
+        run(wrong, first, log=lambda text: None)
     assert (options.folder / "report" / "summary.json").exists()
 
 
 def test_steps_need_what_earlier_ones_left(options, tmp_path):
     with pytest.raises(FlowError, match="without --from-step"):
-        run(Options(**{**options.__dict__, "output": tmp_path / "new"}), "plan", say=lambda text: None)
+        run(Options(**{**options.model_dump(), "output": tmp_path / "new"}), "plan", log=lambda text: None)
 
 
 def test_a_second_build_is_refused(options, summary):
     from flow.workspace import Workspace
 
     with Workspace(options.folder).locked(), pytest.raises(FlowError, match="another build"):
-        run(options, "report", say=lambda text: None)
+        run(options, "report", log=lambda text: None)

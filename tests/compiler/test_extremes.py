@@ -8,9 +8,9 @@ from brevitas_models.config import NetworkConfig
 from brevitas_models.export import export
 from flow.compile import load_export
 from flow.execute import execute_graph
+from flow.golden import Golden
 from flow.graph import hardware_nodes
 from flow.passes import to_integers
-from flow.sim.golden import Golden
 from flow.steps.export import torch_logits
 
 from .small import Layer, SmallNetwork, random_images, settle

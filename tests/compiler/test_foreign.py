@@ -14,10 +14,10 @@ from torch import nn
 
 from flow.execute import execute_graph
 from flow.foreign import prepare
+from flow.golden import Golden
 from flow.graph import hardware_nodes
-from flow.inspect import inspect_graph, load_foreign
+from flow.inspection import inspect_graph, load_foreign
 from flow.passes import PassError, to_integers
-from flow.sim.golden import Golden
 from flow.steps.streamline import logit_integers
 
 from .small import random_images

@@ -6,11 +6,11 @@ from onnx import helper
 
 from brevitas_models.data import load_samples
 from flow.execute import execute_graph
+from flow.golden import Golden
 from flow.graph import hardware_nodes
 from flow.passes import INTEGER_PASSES, REAL_PASSES, PassError, run_pass, to_integers
-from flow.sim.golden import Golden
+from flow.report.operations import operations
 from flow.steps.export import torch_logits
-from flow.steps.streamline import operations
 
 from .networks import exported_graph, settled_network
 

@@ -6,13 +6,13 @@ import yaml
 
 from brevitas_models.data import load_samples
 from flow.errors import FlowError
+from flow.golden import Golden
 from flow.graph import consumers, hardware_nodes, stream_of
 from flow.plan.apply import apply_plan
 from flow.plan.estimate import estimate
 from flow.plan.plan import Plan
 from flow.plan.planner import PlanError, plan_network
 from flow.plan.target import known_targets, load_target
-from flow.sim.golden import Golden
 
 from .test_passes import compiled
 

@@ -1,12 +1,11 @@
 """Steps that are finished are not done again, unless something that they depend on has changed."""
 
-from dataclasses import replace
-
 import pytest
 
 from brevitas_models.checkpoint import Metadata, save_checkpoint
-from flow.build import Options, run
 from flow.errors import VerificationError
+from flow.options import Options
+from flow.run import run
 
 from .networks import settled_network
 
@@ -35,13 +34,13 @@ def options(tmp_path_factory):
         output=folder / "out",
         **COUNTS,
     )
-    run(options, last="rtl", say=lambda text: None)
+    run(options, last="rtl", log=lambda text: None)
     return options
 
 
 def again(options, **kwargs):
     lines = []
-    run(options, last="rtl", say=lines.append, **kwargs)
+    run(options, last="rtl", log=lines.append, **kwargs)
     return finished(lines)
 
 
@@ -50,7 +49,7 @@ def test_nothing_is_done_twice(options):
 
 
 def test_a_changed_option_starts_at_its_step(options):
-    other = replace(options, fps=100.0)
+    other = options.model_copy(update={"fps": 100.0})
     assert again(other) == ["export", "streamline"]
     assert again(other) == ["export", "streamline", "plan", "hls", "rtl"]
     assert again(options) == ["export", "streamline"]
@@ -86,5 +85,5 @@ def test_a_step_that_was_stopped_is_done_again(options, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("flow.emit.rtl.emit_rtl", stopped)
-        run(options, first="rtl", last="rtl", say=lambda text: None)
+        run(options, first="rtl", last="rtl", log=lambda text: None)
     assert again(options) == ["export", "streamline", "plan", "hls"]

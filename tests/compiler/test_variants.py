@@ -11,9 +11,9 @@ from brevitas_models.export import export
 from brevitas_models.networks import BnnCifar10
 from flow.compile import load_export
 from flow.execute import execute_graph
+from flow.golden import Golden
 from flow.graph import hardware_nodes
 from flow.passes import INTEGER_PASSES, REAL_PASSES, run_pass
-from flow.sim.golden import Golden
 from flow.steps.export import torch_logits
 
 from .small import Layer, SmallNetwork, random_images, settle

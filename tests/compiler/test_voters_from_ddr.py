@@ -7,6 +7,7 @@ from brevitas_models.config import NetworkConfig
 from flow.compile import integer_graph
 from flow.emit.hls import emit_hls
 from flow.emit.rtl import emit_rtl
+from flow.golden import Golden
 from flow.graph import hardware_nodes
 from flow.plan.apply import apply_plan
 from flow.plan.estimate import estimate
@@ -16,7 +17,6 @@ from flow.plan.planner import _options, _solve, plan_network
 from flow.plan.target import load_target
 from flow.sim.compare import first_difference
 from flow.sim.csim import CsimAccelerator
-from flow.sim.golden import Golden
 from flow.sim.rtl import RtlAccelerator
 
 from .small import Layer, SmallNetwork, random_images, settle
@@ -68,7 +68,7 @@ def test_slow_plans_may_take_triples_from_ddr():
     """Words of triples divide into beats of 64 bits only from 192 bits on, which is far more than a low rate needs."""
     network = settle(SmallNetwork(NetworkConfig(width=8, voter="maj3"), (Layer(2), Layer(2), Layer())), IMAGES)
     model = integer_graph(network, size=16)
-    engine = [node for node in model.graph.node if node.op_type == "XnorPopcount"][-1]
+    engine = [node for node in hardware_nodes(model) if node.kind == "XnorPopcount"][-1]
     for fps in (20, 20_000):
         options = _options(model, engine, int(1e8 / fps), None)
         assert min(option.pe * option.simd for option in options if option.memory == "ddr") == 192, fps

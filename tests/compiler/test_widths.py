@@ -9,14 +9,15 @@ from qonnx.core.modelwrapper import ModelWrapper
 from brevitas_models.config import NetworkConfig
 from brevitas_models.export import export
 from flow.compile import integer_graph, load_export
+from flow.custom_op import narrow
 from flow.execute import execute_graph
+from flow.golden import Golden
 from flow.graph import hardware_nodes
-from flow.ops.base import narrow, signed_bits, stream_range
-from flow.ops.dot import dot, dot_bounds
+from flow.nodes.dot import dot, dot_bounds
+from flow.nodes.stream import signed_bits
 from flow.passes import PassError
 from flow.passes.rewrite import read_notes
 from flow.passes.set_widths import INTERVALS, SetWidths, intervals
-from flow.sim.golden import Golden
 from flow.steps.export import torch_logits
 from tests.ops.nodes import hardware_op
 
@@ -48,7 +49,7 @@ def test_every_stream_stays_in_its_interval(config):
             assert (low <= taps[name].min(axis=(0, 1, 2))).all() and (taps[name].max(axis=(0, 1, 2)) <= high).all(), (
                 name
             )
-            narrower += (low.min(), high.max()) != stream_range(stream)
+            narrower += (low.min(), high.max()) != stream.range
     assert narrower > 0  # some interval says more than its type
     assert set(read_notes(model, INTERVALS)) == {name for node in hardware_nodes(model) for name in node.outputs}
 
@@ -78,9 +79,9 @@ def test_accumulators_have_the_bits_of_their_intervals():
 def test_a_stream_that_could_leave_its_type_is_named():
     model = small(NetworkConfig(width=4))
     node = next(node for node in hardware_nodes(model) if node.kind == "VoteSelect")
-    table = model.get_initializer(node.op.onnx_node.input[1]).astype(np.int32)
+    table = model.get_initializer(node.proto.input[1]).astype(np.int32)
     table[0] = 4000
-    model.set_initializer(node.op.onnx_node.input[1], table)
+    model.set_initializer(node.proto.input[1], table)
     with pytest.raises(PassError, match=r"VoteSelect_0 .*4000"):
         model.transform(SetWidths())
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from flow.emit.package import write_package
 from flow.emit.rtl import emit_rtl
-from flow.sim.golden import Golden
+from flow.golden import Golden
 from flow.sim.rtl import RtlAccelerator
 from tests.graphs import random_images
 from tests.rtl.test_top import deep_small_network

@@ -10,24 +10,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import deploy
 from brevitas_models.config import NetworkConfig
 from brevitas_models.networks import BnnCifar10
-from deploy import binary
-from deploy.arithmetic import ARITHMETIC
-from deploy.binary import count_ones
 from deploy.errors import DeployError, NetworkError
 from deploy.network import DESCRIPTION, Network
 from flow.compile import integer_graph
-from flow.emit.network_file import PLUMBING, write_network
+from flow.emit.network_file import write_network
+from flow.emit.package import driver_sources
 from flow.errors import FlowError
+from flow.golden import Golden
 from flow.graph import hardware_nodes
-from flow.ops import NODES
+from flow.nodes import packed
+from flow.nodes.packed import count_ones
 from flow.plan.apply import apply_plan
 from flow.plan.plan import NodePlan
 from flow.plan.planner import plan_network
 from flow.plan.target import load_target
-from flow.sim.golden import Golden
 from tests.compiler.small import Layer, SmallNetwork, random_images, settle
 from tests.graphs import GraphBuilder, bent_network, pooled_network, small_network, votes_network
 
@@ -115,8 +113,8 @@ def test_planned_networks(name, tmp_path):
         if node.kind == "XnorPopcount" and name != "zero":
             plan.nodes[node.name] = NodePlan(pe=8, simd=24 if name == "maj3" else 8, memory="ddr")
     hardware = apply_plan(model, plan)
-    kinds = {node.kind for node in hardware_nodes(hardware)}
-    assert kinds >= {*PLUMBING, "XnorPopcount" if name == "zero" else "WeightStationary"}
+    found = {node.kind for node in hardware_nodes(hardware)}
+    assert found >= {"Fifo", "WidthConverter", "XnorPopcount" if name == "zero" else "WeightStationary"}
     require_equal(hardware, IMAGES[:7], tmp_path)
 
 
@@ -159,10 +157,6 @@ def test_sums_beyond_float32(tmp_path):
     require_equal(g.model(g.node("RepeatChannels", "repeat", [x], times=3)), random_images(5, 4), tmp_path)
 
 
-def test_table_has_every_node():
-    assert set(ARITHMETIC) == {node.__name__ for node in NODES} - set(PLUMBING)
-
-
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.uint32, np.uint64])
 def test_counting_with_adders(kind, monkeypatch):
     rng = np.random.default_rng(0)
@@ -175,8 +169,8 @@ def test_counting_with_adders(kind, monkeypatch):
 
 def test_layers_in_blocks(monkeypatch, tmp_path):
     """Layers whose pixels take many blocks, and windows of many parts, change nothing."""
-    monkeypatch.setattr(binary, "BLOCK", 24)
-    monkeypatch.setattr("deploy.windows.ELEMENTS", 1000)
+    monkeypatch.setattr(packed, "BLOCK", 24)
+    monkeypatch.setattr("flow.nodes.windows.ELEMENTS", 1000)
     require_equal(votes_network(), np.random.default_rng(1).integers(0, 256, (5, 8, 8, 3), np.uint8), tmp_path)
 
 
@@ -195,7 +189,12 @@ def test_no_float_nodes(tmp_path):
         write_network(model, tmp_path / "network.npz")
 
 
-def test_needs_only_numpy(path):
+def test_needs_only_numpy(path, tmp_path):
+    """As on a board, which has the driver's files and the nodes', and nothing of the flow."""
+    for name, content in driver_sources().items():
+        file = tmp_path / "board" / "deploy" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
     code = f"""
 import sys
 class Blocked:
@@ -210,13 +209,19 @@ ours = {{"deploy", "numpy", "__main__", "__mp_main__"}}
 names = {{name.split(".")[0] for name in sys.modules}}
 print(sorted(name for name in names - ours - set(sys.stdlib_module_names) if not name.startswith(("_", "sitecustomize"))))
 """
-    run = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, env=_bare_environment())
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=_bare_environment(tmp_path / "board"),
+    )
     assert run.stdout.splitlines() == ["(1, 10)", "[]"], run.stderr
 
 
-def _bare_environment():
-    """Where numpy and this checkout lie, without the .pth files of other packages."""
-    places = [str(Path(module.__file__).parents[1]) for module in (deploy, np)]
+def _bare_environment(board):
+    """Where numpy and the driver lie, without the .pth files of other packages."""
+    places = [str(board), str(Path(np.__file__).parents[1])]
     return {"PYTHONPATH": ":".join(places), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
 
 
@@ -237,20 +242,20 @@ def rewritten(path, change):
 CHANGES = {
     "version": (
         lambda d: d.update(version=9),
-        "of version 9, not 'popbin-network' of version 1: build and deploy must match",
+        "of version 9, not 'popbin-network' of version 2: build and deploy must match",
     ),
-    "format": (lambda d: d.update(format="zip"), "is 'zip' of version 1"),
+    "format": (lambda d: d.update(format="zip"), "is 'zip' of version 2"),
     "kind": (
         lambda d: d["nodes"][0].update(kind="Softmax"),
-        "node pixels is of the unknown kind 'Softmax' .* update deploy",
+        "no node of kind 'Softmax': known are .*: write the network again, build and deploy must match",
     ),
     "nodes": (lambda d: d.pop("nodes"), "no complete network .KeyError: 'nodes'"),
     "array": (lambda d: d["nodes"][2]["constants"][0].update(array="none"), "no complete network .KeyError: 'none'"),
     "shape": (lambda d: d["nodes"][2]["constants"][0].update(shape=[7, 7]), "no complete network .ValueError"),
     "order": (lambda d: d["nodes"].reverse(), "which no node before gives: write the network again"),
-    "inputs": (lambda d: d["nodes"][0].update(inputs=[]), "node pixels has 0 inputs, PixelOffset takes 1"),
+    "inputs": (lambda d: d["nodes"][0].update(inputs=[]), "node pixels of kind PixelOffset has other streams than"),
     "output": (lambda d: d.update(output="y"), "no node gives the output 'y'"),
-    "attribute": (lambda d: [n["attributes"].clear() for n in d["nodes"]], "no complete network .AttributeError"),
+    "attribute": (lambda d: [n["attributes"].clear() for n in d["nodes"]], "no complete network .TypeError"),
     "empty": (lambda d: d.clear(), "no network file, or damaged .KeyError"),
 }
 

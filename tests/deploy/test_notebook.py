@@ -1,4 +1,4 @@
-"""The notebook: its source and its committed outputs belong together, and it runs on other packages than the one it shows."""
+"""The notebook: its source and its committed outputs belong together, and it runs on other packages than it shows."""
 
 import json
 import re
@@ -61,7 +61,7 @@ def test_every_cell_was_run_in_order_without_error(committed):
 
 
 def test_nothing_of_the_machine_leaks(committed):
-    """No absolute path and, where this runs on the machine that made the outputs, not its name. Base64 has slashes of its own."""
+    """No absolute path and, on the machine that made the outputs, not its name. Base64 has slashes of its own."""
     for cell in code_cells(committed):
         for output in cell.outputs:
             output.get("data", {}).pop("image/png", None)

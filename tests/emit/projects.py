@@ -1,4 +1,4 @@
-"""Emitted projects and their Tcl scripts, run under tclsh against the models of the tools (*_stubs.tcl), and what is wrong there.
+"""Emitted projects and their Tcl scripts, run under tclsh against models of the tools (*_stubs.tcl).
 
 The models can only be as right as public documents and block designs are: no Vivado and no Vitis HLS was at hand.
 `python -m tests.emit.projects` writes the golden logs again.
@@ -94,11 +94,11 @@ def rows(model, kind):
 
 
 def problems(model):
-    """What is wrong with a design: pins and interfaces open or driven twice, addresses missing, overlapping or out of reach."""
+    """Return what is wrong with a design: pins or interfaces open or driven twice, addresses missing or overlapping."""
     interfaces, pins = rows(model, "interface"), rows(model, "pin")
     found = [f"{name}: {len(peers)} peers" for name, (_, _, _, *peers) in interfaces.items() if len(peers) != 1]
     for name, (kind, way, *drivers) in pins.items():
-        if way == "I" and (len(drivers) != 1 or kind == "clock" and drivers != ["ps/FCLK_CLK0"]):
+        if way == "I" and (len(drivers) != 1 or (kind == "clock" and drivers != ["ps/FCLK_CLK0"])):
             found.append(f"{name}: driven by {drivers}")
     taken = {}
     for _, space, segment, offset, size in (words for words in model if words[0] == "address"):

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-import flow.build as flow_build
 import flow.vendor as flow_vendor
 from brevitas_models.checkpoint import Metadata, save_checkpoint
 from flow import cli
-from flow.build import Build, Options
 from flow.emit.hls import emit_hls
 from flow.emit.rtl import emit_rtl
 from flow.emit.vivado import results
+from flow.options import Options
 from flow.resume import keys
+from flow.state import Build
 from flow.steps import NAMES, STEPS
 from flow.vendor import last_errors
 from flow.workspace import Workspace
@@ -80,7 +80,7 @@ def simulated(tmp_path_factory):
     done = STEPS[: NAMES.index("vivado")]
     for name in (name for step in done for name in step.leaves):
         (folder / name).touch()
-    build.report("steps", {step.name: keys(build)[step.name] for step in done})
+    build.report("steps", {step.name: keys(build, STEPS)[step.name] for step in done})
     return folder
 
 
@@ -90,7 +90,9 @@ def folder(simulated, tmp_path):
 
 
 def build_id(folder):
-    return Build(Options("bireal18", "qat", "pynq-z2", output=folder), Workspace(folder)).build_id()
+    return Build(
+        Options(model="bireal18", strategy="qat", target="pynq-z2", output=folder), Workspace(folder)
+    ).build_id()
 
 
 def bitfile(capsys, folder, *words):
@@ -264,8 +266,8 @@ def is_running(pid):
 @pytest.mark.timeout(1800)
 def test_whole_builds(path, tmp_path, capsys, monkeypatch):
     """Without a bitfile, then with one, which only does what is missing, then without again; on few images."""
-    few = functools.partial(Options, golden_images=8, csim_images=4, rtl_images=2, accuracy_images=16)
-    monkeypatch.setattr(flow_build, "Options", few)
+    few = functools.partial(Options.checked, golden_images=8, csim_images=4, rtl_images=2, accuracy_images=16)
+    monkeypatch.setattr(Options, "checked", few)
     network = settled_network(width=4)
     metadata = Metadata(
         network=network.config, data="none", command="none", epochs=0, epochs_planned=1, seed=0, seconds=0

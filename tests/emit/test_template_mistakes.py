@@ -3,17 +3,17 @@
 import re
 import shutil
 
+import jinja2
 import pytest
 
-import flow.emit.hls
-import flow.emit.vivado
+import flow.emit.core
 from flow.emit.vivado import emit_vivado
 from flow.plan.target import load_target
 from flow.vendor import ROUTES
 from tests.emit.projects import FOLDERS, GOLDEN, GOLDEN_RUN_HLS, emitted_project, needs_tclsh, problems, run, run_hls
 
 pytestmark = needs_tclsh
-VIVADO, HLS = flow.emit.vivado.TEMPLATES, flow.emit.hls.TEMPLATES
+VIVADO, HLS = (flow.emit.core.TEMPLATES / route for route in ("vivado", "hls"))
 COMMAND = re.compile(
     r"(?:^ *|\[)((?:ipx::)?[a-z0-9]+(?:_[a-z0-9]+)+)\b", re.MULTILINE
 )  # of a tool: all have underscores
@@ -40,8 +40,8 @@ def without_lines(template, start):
 @pytest.fixture
 def emit(original, tmp_path, monkeypatch):
     """A function that emits the scripts of a route from a template with other text."""
-    templates = shutil.copytree(VIVADO, tmp_path / "templates")
-    monkeypatch.setattr(flow.emit.vivado, "TEMPLATES", templates)
+    templates = shutil.copytree(VIVADO, tmp_path / "templates" / "vivado")
+    monkeypatch.setattr(flow.emit.core, "TEMPLATES", templates.parent)
 
     def emit_from(name, text, route):
         (templates / name).write_text(text)
@@ -99,7 +99,7 @@ def run_template(project, text):
     """(exit status, stdout and stderr, log) of run_hls.tcl from a template with other text, for the project's own values."""
     script = project / "run_hls.tcl"
     rendered, template = script.read_text(), (HLS / "run_hls.tcl.j2").read_text()
-    environment = flow.emit.hls.jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     files = re.findall(r"^add_files (?:-tb )?(\S+)", rendered, re.MULTILINE)
     values = {
         "build_id": "0" * 32,

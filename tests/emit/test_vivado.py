@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flow.emit.vivado import emit_vivado, hls_ip, read_reports, results, top_ports
+from flow.emit.vivado import emit_vivado, hls_ip, read_reports, results
 from flow.errors import FlowError, VerificationError
 from flow.plan.target import load_target
 from flow.vendor import ROUTES
@@ -261,22 +261,24 @@ def test_wrapper_fits_the_top(tmp_path, network):
     assert "m_axis_tready" in result.stderr and result.returncode != 0
 
 
-def test_unknown_port(tmp_path):
-    top = tmp_path / "accelerator_top.sv"
-    top.write_text(
-        "module accelerator_top (\n    input  logic        clk_i,\n    output logic [ 3:0] leds_o\n);\nendmodule\n"
-    )
-    with pytest.raises(FlowError, match="port leds_o is of none of the interfaces"):
-        top_ports(top)
+@pytest.mark.parametrize("network", [small_network, pooled_network])
+def test_ports_in_the_manifest_are_those_of_the_top(tmp_path, network):
+    emitted(tmp_path, "rtl", network, reduce=False)
+    text = (tmp_path / "rtl/rtl/accelerator_top.sv").read_text()
+    text = re.sub(r"^`ifdef FLOW_TAPS$.*?^`endif$", "", text, flags=re.MULTILINE | re.DOTALL).split("\n);", 1)[0]
+    declared = re.findall(r"^ +(input|output) +logic +(?:\[ *(\d+):0\] +)?(\w+),?$", text, re.MULTILINE)
+    ports = json.loads((tmp_path / "rtl/manifest.json").read_text())["ports"]
+    assert [(way, int(last or -1) + 1, name) for way, last, name in declared] == [
+        (port["direction"], port["bits"], port["name"]) for port in ports
+    ]
 
 
-def test_hls_top_without_its_pragmas(original, tmp_path):
+def test_interfaces_in_the_manifest_are_the_pragmas(original):
     source = (original / "hls" / "src" / "accelerator.cpp").read_text()
-    for port in ("pixels", "logits", "return"):
-        path = tmp_path / "accelerator.cpp"
-        path.write_text(re.sub(rf"^#pragma HLS INTERFACE .*port={port}\b.*\n", "", source, flags=re.MULTILINE))
-        with pytest.raises(FlowError, match=f"no INTERFACE of mode .* for port {port}: emit the project again"):
-            hls_ip(path)
+    pragmas = re.findall(r"^#pragma HLS INTERFACE mode=(\w+) port=(\w+)(?: bundle=(\w+))?", source, re.MULTILINE)
+    interfaces = json.loads((original / "hls" / "manifest.json").read_text())["interfaces"]
+    assert pragmas == [(i["mode"], i["port"], i["bundle"]) for i in interfaces]
+    assert hls_ip(interfaces).control == "s_axi_control"
 
 
 def test_refusals(original, tmp_path):

@@ -10,9 +10,9 @@ import pytest
 
 from flow.emit.hls import emit_hls
 from flow.errors import FlowError, VerificationError
+from flow.golden import Golden
 from flow.project import check_project, sha256
 from flow.sim.csim import CsimAccelerator
-from flow.sim.golden import Golden
 from tests.graphs import GraphBuilder, random_images, small_network
 
 FRAMES = 10
@@ -192,7 +192,7 @@ def test_emits_the_same_twice(model, project, tmp_path):
 
 def test_refuses_a_folder_of_something_else(model, tmp_path):
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(FlowError, match="is not empty and no HLS project"):
+    with pytest.raises(FlowError, match="holds no manifest.json, so it is no HLS project"):
         emit_hls(model, tmp_path, **TARGET)
     assert (tmp_path / "thesis.tex").is_file()
 
@@ -204,9 +204,9 @@ def test_refuses_what_headers_do_not_take(tmp_path):
         x = g.beats_of(x, simd, "width")
         return g.model(g.xnor(x, "vote", 10, pe=1, **attributes))
 
-    with pytest.raises(FlowError, match="vote: SIMD 128 is above the 64"):
+    with pytest.raises(FlowError, match="vote: simd 128 is above 64"):
         emit_hls(xnor_network(128), tmp_path / "wide", **TARGET)
-    with pytest.raises(FlowError, match="vote: groups of 48 do not fit SIMD 64"):
+    with pytest.raises(FlowError, match="vote: groups of 48 do not fit 64 inputs a beat"):
         emit_hls(xnor_network(64, group=48), tmp_path / "groups", **TARGET)
     assert not any(tmp_path.iterdir())
 

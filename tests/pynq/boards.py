@@ -9,7 +9,7 @@ from deploy.platforms.pynq_device import PynqDevice
 
 
 class SimulatedBoard(Board):
-    """The board as it is, but for its clock, which counts the accelerator's cycles: a slow machine makes no time-outs."""
+    """The board as it is, but its clock counts the accelerator's cycles: a slow machine makes no time-outs."""
 
     slack = 0.002
 

@@ -1,4 +1,4 @@
-"""These tests run in an environment of their own, with pynq: `make test-pynq`. Where there is no pynq they are left out.
+"""These tests run in an environment of their own, with pynq: `make test-pynq`. Without pynq they are left out.
 
 POPBIN_PYNQ_PACKAGES is the folder that tests/pynq/make_package.py filled, build/pynq unless given.
 """
@@ -17,7 +17,7 @@ PACKAGES = Path(os.environ.get("POPBIN_PYNQ_PACKAGES", "build/pynq")).resolve()
 
 @pytest.fixture(autouse=True, scope="session")
 def own_lock(tmp_path_factory):
-    """The lock of the board in a folder of this session, and of the processes it starts: other boards have theirs elsewhere."""
+    """The lock of the board lies in a folder of this session and the processes it starts: other boards have another."""
     folder = str(tmp_path_factory.mktemp("lock"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", folder)

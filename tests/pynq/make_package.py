@@ -12,7 +12,7 @@ from pathlib import Path
 from flow.emit.hwh import emit_hwh
 from flow.emit.package import write_package
 from flow.emit.rtl import emit_rtl
-from flow.sim.golden import Golden
+from flow.golden import Golden
 from flow.sim.rtl import RtlAccelerator
 from tests.deploy.packages import BUILD_ID, DESCRIPTION, IMAGES
 from tests.graphs import pooled_network

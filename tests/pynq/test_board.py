@@ -28,7 +28,7 @@ def samples(folder):
 
 
 def test_the_driver_needs_numpy_and_pynq_only():
-    assert [name for name in ("torch", "onnx", "qonnx", "brevitas", "flow.ops") if name in sys.modules] == []
+    assert [name for name in ("torch", "onnx", "qonnx", "brevitas", "flow.graph") if name in sys.modules] == []
     assert [name for name in ("torch", "onnx", "qonnx", "brevitas") if importlib.util.find_spec(name)] == []
 
 

@@ -2,22 +2,21 @@
 
 import json
 import shutil
-from dataclasses import asdict
 
 import numpy as np
 import pytest
-from qonnx.custom_op.registry import getCustomOp
 
+from flow.custom_op import op_of, set_attributes
 from flow.emit.rtl import emit_rtl
 from flow.errors import FlowError, VerificationError
+from flow.golden import Golden
 from flow.graph import hardware_nodes
-from flow.ops import Stream
+from flow.nodes import Stream
 from flow.project import sha256
 from flow.sim.build import RtlError
 from flow.sim.compare import first_difference
-from flow.sim.golden import Golden
-from flow.sim.rtl import DeadlockError, RtlAccelerator, decode_words
-from flow.sim.streams import to_beats
+from flow.sim.rtl import DeadlockError, RtlAccelerator
+from flow.sim.streams import decode, to_beats
 from tests.graphs import GraphBuilder, random_images, small_network
 
 FRAMES = 6
@@ -29,8 +28,7 @@ def deep_small_network():
     model = small_network()
     for proto in model.graph.node:
         if proto.op_type == "Fifo":
-            fifo = getCustomOp(proto)
-            fifo.set_nodeattr("depth", 2 * fifo.get_nodeattr("depth"))
+            set_attributes(proto, depth=2 * op_of(proto).depth)
     return model
 
 
@@ -152,7 +150,7 @@ def test_deadlock_names_the_streams(project, golden):
 
 
 def test_reads_outside_the_memory(accelerator, golden):
-    accelerator.device.write(accelerator.registers["WEIGHT_BASE"], 0x4000_0000)
+    accelerator.registers.set_weight_base(0, 0x4000_0000)
     with pytest.raises(RtlError, match="burst leaves the memory"):
         accelerator.execute(golden[0])
     assert (accelerator.execute(golden[0]).logits == golden[1]).all()  # on a fresh device
@@ -229,7 +227,7 @@ def test_same_files_each_time(model, project, tmp_path):
 
 def test_bad_arguments(model, accelerator, tmp_path):
     (tmp_path / "letter.txt").write_text("mine")
-    with pytest.raises(FlowError, match="not empty and no RTL project"):
+    with pytest.raises(FlowError, match="holds no manifest.json, so it is no RTL project"):
         emit_rtl(model, tmp_path, **BUILD)
     with pytest.raises(FlowError, match="not 32 hex digits"):
         emit_rtl(model, tmp_path / "new", build_id="1234", clock_mhz=100)
@@ -274,8 +272,8 @@ def test_decode_words(parallel, bits, signed):
     else:
         array = rng.integers(0, 1 << bits, shape) - (1 << bits - 1) * signed
     data = tapped(to_beats(array, parallel, bits, bipolar=bits == 1), parallel * bits)
-    stream = asdict(Stream(4, 3, 2 * parallel, parallel, bits, signed))
-    np.testing.assert_array_equal(decode_words(data, stream, 2), array)
+    stream = Stream(4, 3, 2 * parallel, parallel, bits, signed)
+    np.testing.assert_array_equal(decode(data, stream), array)
 
 
 @pytest.mark.parametrize("parallel", [1, 63, 64, 96])
@@ -283,8 +281,8 @@ def test_decode_masked_words(parallel):
     rng = np.random.default_rng(parallel)
     array = rng.choice([-1, 1], (2, 4, 3, 2, parallel)) * rng.choice([0, 1], (2, 4, 3, 2, 1))
     data = tapped(to_beats(array, parallel, 1, masked=True), parallel + 1)
-    stream = asdict(Stream(4, 3, 2 * parallel, parallel, 1, masked=True))
-    np.testing.assert_array_equal(decode_words(data, stream, 2), array.reshape(2, 4, 3, -1))
+    stream = Stream(4, 3, 2 * parallel, parallel, 1, masked=True)
+    np.testing.assert_array_equal(decode(data, stream), array.reshape(2, 4, 3, -1))
 
 
 def test_first_difference():
