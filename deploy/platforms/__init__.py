@@ -2,67 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-
-import numpy as np
-
 from ..errors import DeployError, DeviceError
 from ..package import Package
+from .platform import Platform
 
 PLATFORMS = ("board", "sim")
-
-
-class Platform(ABC):
-    """Registers of the accelerator, memory that its DMA reaches, and a transfer at a time in each direction.
-
-    ``simulated``: times are cycles at the clock, not measurements. ``slack`` in seconds of the accelerator's time is
-    added to what a transfer may take.
-    """
-
-    simulated: bool
-    slack: float
-
-    @abstractmethod
-    def read(self, address: int) -> int:
-        """A 32-bit register of the accelerator."""
-
-    @abstractmethod
-    def write(self, address: int, value: int) -> None: ...
-
-    @abstractmethod
-    def allocate(self, shape: tuple[int, ...], dtype) -> np.ndarray:
-        """An array that `send` and `receive` take."""
-
-    @abstractmethod
-    def load_weights(self, weights: bytes) -> int:
-        """Puts the weights where the accelerator reads them; returns their address."""
-
-    @abstractmethod
-    def send(self, buffer: np.ndarray, frames: int) -> None:
-        """Starts to send the first ``frames`` images of a buffer uint8 [N, H, W, C]."""
-
-    @abstractmethod
-    def receive(self, buffer: np.ndarray, frames: int) -> None:
-        """Starts to receive the logits of as many frames into a buffer int32 [N, classes]."""
-
-    @abstractmethod
-    def wait_sent(self, seconds: float) -> None:
-        """Waits for the end of `send`; raises TransferTimeout after so many seconds of the accelerator's time."""
-
-    @abstractmethod
-    def wait_received(self, seconds: float) -> None:
-        """Waits for the end of `receive`, as `wait_sent`."""
-
-    @abstractmethod
-    def abort(self) -> None:
-        """Drops both transfers. The accelerator must be in reset."""
-
-    @abstractmethod
-    def seconds(self) -> float:
-        """A clock: of the world, or of the simulated accelerator."""
-
-    def close(self) -> None:
-        """Gives back what was allocated."""
 
 
 def open_platform(name: str | None, package: Package) -> Platform:

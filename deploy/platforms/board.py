@@ -11,8 +11,8 @@ import pynq
 
 from ..errors import DeviceError, PackageError, TransferTimeout
 from ..package import BITFILE, Package
-from . import Platform
 from .lock import lock_board
+from .platform import Platform
 
 ACCELERATOR, DMA = "accelerator", "dma"  # cells of the block design (flow/emit/templates/vivado)
 SEND, RECEIVE = 0x00, 0x30  # channels of the DMA, Xilinx PG021

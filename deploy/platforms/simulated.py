@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import DeviceError, TransferTimeout
 from ..package import SIMULATOR, Package
 from ..simulator import Device
-from . import Platform
+from .platform import Platform
 
 STEP = 2_000  # cycles between looks at a transfer
 
