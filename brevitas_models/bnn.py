@@ -44,7 +44,7 @@ class BnnLayer(nn.Module):
 
 
 class BnnOutput(nn.Module):
-    """The last binary layer: its sums, times a power of two that keeps the softmax soft, are the logits [N, classes]."""
+    """The last binary layer, whose sums times a power of two (a softer softmax) are the logits [N, classes]."""
 
     def __init__(self, inputs: int, classes: int):
         super().__init__()
@@ -57,10 +57,12 @@ class BnnOutput(nn.Module):
 
 
 class BnnCifar10(BinaryNetwork):
-    """Courbariaux et al., BinaryNet (2016), section 2.3: six 3x3 convolutions and three dense layers, 13.4 Mbit at width 128.
+    """BinaryNet (Courbariaux et al., 2016, section 2.3): six 3x3 convolutions, three dense layers.
 
-    Takes pixels, float [N, 3, 32, 32] of value 0..255, and returns logits [N, classes]. Dense layers are convolutions over the
-    whole map. The last one has no BatchNorm here: its sums are the logits.
+    13.4 Mbit of weights at width 128.
+
+    Takes pixels, float [N, 3, 32, 32] of value 0..255, and returns logits [N, classes]. Dense layers are convolutions
+    over the whole map. The last one has no BatchNorm here: its sums are the logits.
     """
 
     def __init__(self, config: NetworkConfig):

@@ -70,8 +70,8 @@ class FoldedConv2d(nn.Module):
 class BinaryScaledConv(nn.Module):
     """1x1 convolution with 1-bit weights of integer activations, and BatchNorm as an integer multiply and shift.
 
-    Hardware computes ``(m[c] * sum + b[c]) >> shift`` with multipliers of GAIN_BITS signed bits, so the gains are rounded to
-    such a grid in training too. Input [N, C, H, W] on the grid ``2^-fraction``; output not requantized.
+    Hardware computes ``(m[c] * sum + b[c]) >> shift`` with multipliers of GAIN_BITS signed bits, so the gains are
+    rounded to such a grid in training too. Input [N, C, H, W] on the grid ``2^-fraction``; output not requantized.
     """
 
     GAIN_BITS = 8

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100: the official python and binary batches, the JPEG archive of CIFAR-10, and the packaged samples.
+"""CIFAR-10 and CIFAR-100: the official python and binary batches, CIFAR-10's JPEG archive, and the packaged samples.
 
 Every loader returns images as uint8 [N, 32, 32, 3] (RGB, row-major) and labels as int64 [N] in
 0..classes - 1, and says where they came from, because figures on the JPEG archive and on the original
@@ -74,7 +74,8 @@ class ImageSet:
         each, rest = divmod(count, self.classes)
         if rest or count >= len(self):
             raise DataError(
-                f"{count} of {len(self)} images cannot be kept apart: give a multiple of {self.classes} classes, and fewer"
+                f"{count} of {len(self)} images cannot be kept apart: give a multiple of {self.classes} classes, "
+                "and fewer"
             )
         apart = np.zeros(len(self), bool)
         for label in range(self.classes):
@@ -83,7 +84,10 @@ class ImageSet:
         return tuple(ImageSet(self.images[part], self.labels[part], self.source) for part in (~apart, apart))
 
     def spread(self, count: int) -> ImageSet:
-        """Return ``count`` images at even distances, or all: the JPEG archive is sorted by class, so its first ones are all alike."""
+        """Return ``count`` images at even distances, or all.
+
+        The JPEG archive is sorted by class, so its first images are all of one.
+        """
         chosen = self.spread_indices(count)
         return ImageSet(self.images[chosen], self.labels[chosen], self.source)
 
@@ -289,6 +293,7 @@ def _checked(found: ImageSet, split: str, path: Path) -> ImageSet:
     if found.images.shape != (SPLITS[split], 32, 32, 3) or (counts != wanted).any():
         by_class = f" ({', '.join(map(str, counts))} by class)" if found.classes == len(CLASSES) else ""
         raise DataError(
-            f"{path} has {len(found)} {split} images{by_class} instead of {SPLITS[split]}, {wanted} of each class: fetch it again"
+            f"{path} has {len(found)} {split} images{by_class} instead of {SPLITS[split]}, {wanted} of each class: "
+            "fetch it again"
         )
     return found

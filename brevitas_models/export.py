@@ -40,8 +40,10 @@ def export(network: nn.Module, path: Path, batch: int = 1, size: int = 32) -> nn
 def export_module(
     module: nn.Module, path: Path, shape: tuple[int, ...], custom_opsets: dict[str, int] | None = None
 ) -> None:
-    """Write any Brevitas module in evaluation mode as QONNX with one float input ``pixels`` of ``shape`` [N, C, H, W] and the
-    output ``logits``; the file appears whole or not at all.
+    """Write any Brevitas module in evaluation mode as QONNX.
+
+    It has one float input ``pixels`` of ``shape`` [N, C, H, W] and the output ``logits``; the file appears whole or not
+    at all.
 
     Raises:
         ModelError: Brevitas or torch cannot export it; the message has their reason.

@@ -123,7 +123,7 @@ def converted(network: nn.Module, **changes) -> nn.Module:
 
 
 def weights_for(config: NetworkConfig, network: nn.Module) -> dict[str, Tensor]:
-    """The state dict of ``network`` for one of ``config``: a sampling voter takes every so many-th of the input channels."""
+    """Return the state dict of ``network`` for ``config``, whose sampling voter takes every so many-th channel."""
     state, sample = network.state_dict(), parse_voter(config.voter).sample
     if sample > 1 and parse_voter(network.config.voter).sample == 1:
         state = {name: w[:, ::sample] if is_binary_weight(name) else w for name, w in state.items()}

@@ -121,8 +121,8 @@ class PopBinVote(_TensorQuant):
     Args:
         channels: c, input channels of the convolution (Voter.spread for voters that do not count all products).
         kernel: k, its kernel size.
-        division: one of ``DIVISIONS`` or "one" for D = 1 (strategy simple-qat). rms is ``window`` times the sums' root mean square, found anew in every
-            batch; a trainer may change the window as it goes (``TrainConfig.window``).
+        division: one of ``DIVISIONS`` or "one" for D = 1 (strategy simple-qat). rms is ``window`` times the sums' root
+            mean square, found anew in every batch; a trainer may change the window (``TrainConfig.window``).
         threshold: the least sum that votes +1.
     """
 
@@ -140,8 +140,8 @@ class PopBinVote(_TensorQuant):
     def divisor(self, s: Tensor) -> Tensor | float:
         """D, a scalar of 1 or more, for the sums s, less their threshold.
 
-        Sums are whole numbers: below 1 only a tie would get a gradient, and that without bound. An alpha that runs to 0 ends at
-        D = 1 (simple-qat) and can come back, as its own gradient passes the limit.
+        Sums are whole numbers: below 1 only a tie would get a gradient, and that without bound. An alpha that runs to 0
+        ends at D = 1 (simple-qat) and can come back, as its own gradient passes the limit.
         """
         if self.division == "one":
             return 1.0
@@ -171,7 +171,7 @@ class VoteThreshold(nn.Module):
 
 
 class MeanThreshold(VoteThreshold):
-    """The channel's mean sum, of the batch in training and of past batches else: a channel votes either way about as often."""
+    """The channel's mean sum, of the batch in training, else of past batches: it votes either way about as often."""
 
     MOMENTUM = 0.1
 

@@ -19,8 +19,10 @@ class Repeat(nn.Module):
 
 
 class StageShortcut(nn.Module):
-    """AvgPool2x2 (truncated), then twice the channels: by an 8-bit or a 1-bit 1x1 convolution with its BatchNorm and a right
-    shift, or by repeating them."""
+    """AvgPool2x2 (truncated), then twice the channels.
+
+    Those come from an 8-bit or a 1-bit 1x1 convolution with its BatchNorm and a right shift, or are repeated.
+    """
 
     def __init__(self, inputs: int, outputs: int, config: NetworkConfig):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The float twin of ReActNet-18: a teacher for its distillation, and what its training is compared with. No hardware is made of it."""
+"""The float twin of ReActNet-18: a teacher, and what its training is compared with. No hardware is made of it."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
     python -m tests.cards --data ../shared/data/cifar10 [STEM ...]
 
-Prints a line a checkpoint; exits with 1 if one has another top-1 or top-5 on the whole test set than it claims. A network of full
-width takes some ten minutes of a core.
+Prints a line a checkpoint; exits with 1 if one has another top-1 or top-5 on the whole test set than it claims. A
+network of full width takes some ten minutes of a core.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ def differs(stem: str, data: Path) -> bool:
         claimed.data,
     )
     print(
-        f"{stem}: card {claimed.top1:.2f} {claimed.top5:.2f} % of {claimed.images} images, {claimed.data}; integers {top1:.2f} "
-        f"{top5:.2f} % of {len(test)}, {test.source}: {'the same' if same else 'DIFFERENT'} ({time.monotonic() - began:.0f} s)",
+        f"{stem}: card {claimed.top1:.2f} {claimed.top5:.2f} % of {claimed.images} images, {claimed.data}; "
+        f"integers {top1:.2f} {top5:.2f} % of {len(test)}, {test.source}: {'the same' if same else 'DIFFERENT'} "
+        f"({time.monotonic() - began:.0f} s)",
         flush=True,
     )
     return not same

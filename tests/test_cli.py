@@ -110,7 +110,7 @@ def test_what_happens_to_a_user(error, code, text, capsys, monkeypatch):
         raise error
 
     monkeypatch.setattr("brevitas_models.data.load_cifar", fail)
-    found, out, err = call(capsys, "train", "--width", "4")
+    found, _, err = call(capsys, "train", "--width", "4")
     assert found == code and text in err and "Traceback" not in err
 
 
@@ -165,11 +165,11 @@ def test_train_resume_and_pack(capsys, monkeypatch, tmp_path):
 
 def test_doctor_lists_all_tools(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    code, out, err = call(capsys, "doctor")
+    code, out, _ = call(capsys, "doctor")
     for name in ("python", "torch", "verilator", "g++", "yosys", "vivado", "vitis_hls", "CIFAR-10", "ap_int"):
         assert name in out
     monkeypatch.setenv("PATH", "/nonexistent")
-    code, out, err = call(capsys, "doctor")
+    code, out, _ = call(capsys, "doctor")
     assert code == 1 and "flow build cannot work without verilator, g++" in out
 
 

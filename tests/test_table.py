@@ -92,6 +92,16 @@ def test_ptq_and_fine_tuning_start_from_the_trained_network(images, tmp_path, ca
     assert (network.weights_sha256, network.earlier) == (tuned.network.weights_sha256, tuned.network.earlier)
 
 
+def counted(step, steps):
+    """Return ``step`` of a Trainer, which appends the number of each call's step to ``steps``."""
+
+    def run(trainer, *rest):
+        steps.append(trainer.step)
+        return step(trainer, *rest)
+
+    return run
+
+
 def test_votes_that_begin_late_share_a_trunk(images, tmp_path, monkeypatch):
     """The second run does the steps after the trunk only; and so does another seed its own."""
     lengths = {
@@ -103,9 +113,8 @@ def test_votes_that_begin_late_share_a_trunk(images, tmp_path, monkeypatch):
     folders, done = (tmp_path / "runs", tmp_path / "results", "cpu"), {}
     for name, seed in (("reactnet18-none", 1), ("reactnet18-qat", 1), ("reactnet18-maj3", 1), ("reactnet18-qat", 2)):
         steps = []
-        step = Trainer._train_step
         with monkeypatch.context() as patch:
-            patch.setattr(Trainer, "_train_step", lambda self, *rest: steps.append(self.step) or step(self, *rest))
+            patch.setattr(Trainer, "_train_step", counted(Trainer._train_step, steps))
             done[name, seed] = run_recipe(name, "day", images, *folders, seed=seed)
         assert steps == list(range(4 if seed == 1 and name != "reactnet18-none" else 0, 8)), (name, seed)
     assert done["reactnet18-qat", 2].command == "flow train --recipe reactnet18-qat --length day --seed 2"

@@ -1,12 +1,14 @@
 """Behind the sums of a binary block: vote, BatchNorm, rounding, addition of the shortcut, and RPReLU, in one function.
 
-With T rows (pixels of all images), v the value of a sum s (its vote, or s itself), and all on the grid of the residual stream:
+With T rows (pixels of all images), v the value of a sum s (its vote, or s itself), and all on the grid of the residual
+stream:
 
-    n = (gamma v - mean) / sqrt(var + eps) * weight + bias        BatchNorm with the batch's own mean and variance
+    n = (gamma v - mean) / sqrt(var + eps) * weight + bias    BatchNorm with the batch's own mean and variance
     j = clamp(round(clamp(n)) + shortcut)
-    out = clamp(floor(clamp(prelu(j + before))) + after)          where there is an activation; the inner clamp a bit wider
+    out = clamp(floor(clamp(prelu(j + before))) + after)      where there is an activation; the inner clamp a bit wider
 
-Gradients are those of the modules: none where a clamp saturates, rounding as the identity, the vote as ApproxSign(s / D).
+Gradients are those of the modules: none where a clamp saturates, rounding as the identity, the vote as
+ApproxSign(s / D).
 """
 
 from __future__ import annotations

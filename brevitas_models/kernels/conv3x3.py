@@ -1,7 +1,8 @@
-"""3x3 convolution of whole numbers: by Winograd's F(4x4, 3x3), a quarter of the multiplications, or directly where maps are small.
+"""3x3 convolution of whole numbers: by Winograd's F(4x4, 3x3), or directly where maps are small.
 
-Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (CVPR 2016). The sums of a binary convolution are
-whole numbers, so rounding them makes the forward pass exact; gradients carry float32's ordinary rounding.
+F(4x4, 3x3) takes a quarter of the multiplications.
+Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (CVPR 2016). The sums of a binary convolution
+are whole numbers, so rounding them makes the forward pass exact; gradients carry float32's ordinary rounding.
 """
 
 from __future__ import annotations

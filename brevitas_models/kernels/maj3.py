@@ -1,4 +1,4 @@
-"""Sums of the majorities of three along a kernel row (sums.Maj3Sums), by the convolution of conv3x3 and one of a third of its size.
+"""Sums of the majorities of three along a kernel row, by the convolution of conv3x3 and one of a third of its size.
 
 Source: maj(x, y, z) = (x + y + z - xyz) / 2 for x, y, z in {-1, +1}, as in sums.Maj3Sums.
 """

@@ -1,4 +1,4 @@
-"""sign(x + shift) of maps with the gradient of ApproxSign, and the signs of weights with that of ClippedSign (quantizers.py)."""
+"""sign(x + shift) of maps with the gradient of quantizers.ApproxSign, and signs of weights with that of ClippedSign."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""What must stand in HLS C++ for Vitis HLS to reach II=1, by its text alone: g++ ignores pragmas, and no Vitis HLS was at hand.
+"""What must stand in HLS C++ for Vitis HLS to reach II=1, by its text alone.
 
+g++ ignores pragmas, and no Vitis HLS was at hand.
 Each function returns complaints, none for code as it must be.
 """
 
@@ -76,7 +77,7 @@ def _plain(words: str) -> str:
 
 
 def unpipelined_loops(text: str) -> list[str]:
-    """A loop has braces and is pipelined at II=1, unrolled, or holds nothing but such a pipelined loop or nest of loops."""
+    """A loop has braces and is pipelined at II=1, or unrolled, or holds only such a pipelined loop or nest of loops."""
     code = parse(text)
     statements = [item for block in (code, *code.blocks()) for item in block.items if isinstance(item, str)]
     loops = [block for block in code.blocks() if block.is_loop]
@@ -93,8 +94,8 @@ def _is_pipelined(loop: Block) -> bool:
 def unpartitioned_arrays(text: str) -> list[str]:
     """Arrays that a cycle reads or writes at several places in a dimension are partitioned there.
 
-    Of a pipelined loop: arrays from outside of it with the variable of an unrolled loop in their index, or given as a whole to
-    a function. Of an inlined function: its constant tables, which the caller's unrolled loop reads.
+    Of a pipelined loop: arrays from outside of it with the variable of an unrolled loop in their index, or given as a
+    whole to a function. Of an inlined function: its constant tables, which the caller's unrolled loop reads.
     """
     found = []
     for function in (block for block in parse(text).blocks() if block.is_function):

@@ -16,8 +16,8 @@ INCLUDES = ACTIVATIONS + "".join(f'#include "{name}.hpp"\n' for name in HEADERS)
 CONVOLUTIONS = test_int_conv.SHAPES[1:3]
 AVERAGES = test_avg_pool.SHAPES[1:3]
 GLOBAL_AVERAGES = test_global_pool.SHAPES[1:3]  # sums of 5 and 37 bits
-NAMES = """ties always never wide masked masked_65_bits channel_thresholds scale_to_32_bits scale_masked masked_sums groups_of_3
-           groups_of_2_ties_lose groups_of_9_in_beats_of_3 groups_of_64 short_last_group_of_one_beat
+NAMES = """ties always never wide masked masked_65_bits channel_thresholds scale_to_32_bits scale_masked masked_sums
+           groups_of_3 groups_of_2_ties_lose groups_of_9_in_beats_of_3 groups_of_64 short_last_group_of_one_beat
            minus_one zero_odd plus_one thresholds scale groups_of_2 short_last_group""".split()
 ALL = {engine.name: engine for engine in (*test_weight_stationary.ENGINES, *test_xnor_popcount.ENGINES)}
 ENGINES = {name: ALL[name] for name in NAMES}

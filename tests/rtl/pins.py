@@ -1,4 +1,7 @@
-"""A verilated module driven pin by pin from Python, for modules whose ports are not only streams. Slow: about 100 k pins a second."""
+"""A verilated module driven pin by pin from Python, for modules whose ports are not only streams.
+
+Slow: about 100 k pins a second.
+"""
 
 import ctypes
 
@@ -10,7 +13,8 @@ _WRAPPER = """\
 #include "harness.hpp"
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-std::unique_ptr<harness::Model> harness::make_model(int) {{ return nullptr; }}  // harness.cpp is linked only for its error hooks
+// harness.cpp is linked only for its error hooks
+std::unique_ptr<harness::Model> harness::make_model(int) {{ return nullptr; }}
 
 struct Pins {{
     VerilatedContext context;
@@ -23,7 +27,9 @@ static void* pin(V{top}& top, int index) {{
 EXPORT Pins* pins_new() {{ return new Pins; }}
 EXPORT void pins_delete(Pins* pins) {{ delete pins; }}
 EXPORT void pins_get(Pins* pins, int index, void* to, int bytes) {{ std::memcpy(to, pin(pins->top, index), bytes); }}
-EXPORT void pins_set(Pins* pins, int index, const void* from, int bytes) {{ std::memcpy(pin(pins->top, index), from, bytes); }}
+EXPORT void pins_set(Pins* pins, int index, const void* from, int bytes) {{
+    std::memcpy(pin(pins->top, index), from, bytes);
+}}
 EXPORT void pins_eval(Pins* pins) {{ pins->top.eval(); }}
 """
 

@@ -78,7 +78,8 @@ class WeightStream:
     ):
         """Runs and checks the protocol and the order of the words.
 
-        `disable` and `reset` are pairs of cycles between which enable_i, rst_ni is low; only words after `disable` are kept.
+        `disable` and `reset` are pairs of cycles between which enable_i, rst_ni is low; only words after `disable` are
+        kept.
         """
         ports = len(self.words)
         p_ready = np.broadcast_to(np.float64(p_ready), ports).copy()
