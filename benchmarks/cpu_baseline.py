@@ -1,9 +1,9 @@
-"""Images a second of the processor's baseline (deploy.network) beside the golden model and PyTorch, on one set of images.
+"""Images a second of the processor's baseline (deploy.network) beside the golden model and PyTorch, on equal images.
 
     OMP_NUM_THREADS=1 python benchmarks/cpu_baseline.py --images 32
 
-All three run in turn, in one process, ``--repeat`` times; each counts with its fastest run, as other work on the machine
-can only slow a run down. Logits are compared before anything is timed. On the board there is only the first.
+All three run in turn, in one process, ``--repeat`` times; each counts with its fastest run, as other work on the
+machine can only slow a run down. Logits are compared before anything is timed. On the board there is only the first.
 """
 
 from __future__ import annotations

@@ -2,14 +2,14 @@
 
     python benchmarks/trainer.py --data DATA --output FILE.json
 
-plain   Brevitas' own QuantConv2d and QuantIdentity (1-bit weights and activations, 8-bit ends), a standard DataLoader with
-        torchvision-like augmentation in its workers, AdamW: what a Brevitas user writes first.
-twin    the same layers without a quantizer (brevitas_models/twin.py) in this flow's trainer: data on the device, channels last, fused AdamW,
-        torch.compile.
+plain   Brevitas' own QuantConv2d and QuantIdentity (1-bit weights and activations, 8-bit ends), a standard DataLoader
+        with torchvision-like augmentation in its workers, AdamW: what a Brevitas user writes first.
+twin    the same layers without a quantizer (brevitas_models/twin.py) in this flow's trainer: data on the device,
+        channels last, fused AdamW, torch.compile.
 flow    the network of ``flow train``.
 
-All three train the same batches in one run, in turns, and the best turn of each counts: the machines are shared. Exits with 1 where
-the flow's trainer is below half the twin or below twice the plain loop.
+All three train the same batches in one run, in turns, and the best turn of each counts: the machines are shared. Exits
+with 1 where the flow's trainer is below half the twin or below twice the plain loop.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def reactnet18(width: int) -> nn.Module:
 
 
 class Pictures(Dataset):
-    """One image at a time, shifted by up to 4 pixels and mirrored, as torchvision's RandomCrop and RandomHorizontalFlip do."""
+    """One image at a time, moved by up to 4 pixels and mirrored: torchvision's RandomCrop and RandomHorizontalFlip."""
 
     def __init__(self, images: ImageSet):
         self.images, self.labels = images.images, images.labels

@@ -114,7 +114,7 @@ class GraphBuilder:
     def binary(
         self, x: str, prefix: str, features: int, pe: int, simd: int, stride=1, pad_value=-1, order="tap", **engine
     ) -> str:
-        """Binary 3x3 convolution with any padding, order of the window and activation: SlidingWindow and XnorPopcount."""
+        """Binary 3x3 convolution, any padding, order of the window and activation: SlidingWindow and XnorPopcount."""
         x = self.beats_of(x, simd // {"tap": 1, "row": 3, "channel": 9}[order], f"{prefix}.in_width")
         x = self.node(
             "SlidingWindow",
@@ -192,7 +192,7 @@ class GraphBuilder:
         return self.node("RPReLU", f"{prefix}.rprelu", [x], constants)
 
     def prelu(self, x: str, prefix: str, out_bits: int, shift=10) -> str:
-        """Rising and falling lines that bend anywhere; the first channel never reaches its step, the last is never below it."""
+        """Lines that bend anywhere; the first channel never reaches its step, the last is never below it."""
         channels, half = self.streams[x].channels, 1 << self.streams[x].bits - 1
         down, up = self.rng.integers(-(1 << shift), 1 << shift, (2, channels))
         down_offset, up_offset = self.rng.integers(-half << shift - 1, half << shift - 1, (2, channels))
@@ -287,8 +287,10 @@ def bent_network(seed: int = 0) -> ModelWrapper:
 
 
 def votes_network(seed: int = 0) -> ModelWrapper:
-    """Binary layers with masked and other padding, grouped votes in every order of the window, and every activation, on chip
-    and from DDR, on 8 x 8 images."""
+    """Binary layers on 8 x 8 images, on chip and from DDR.
+
+    With masked and other padding, grouped votes in every order of the window, and every activation.
+    """
     g = GraphBuilder(8, 8, seed=seed)
     x = g.sign(g.conv(g.pixels(p=3), "stem", 8, pe=4, simd=3), "stem")
     x = g.binary(x, "masked", 8, pe=4, simd=4, pad_value=0)

@@ -1,4 +1,4 @@
-"""Imports point down: the floors of the packages, and no circle, whether an import stands at the top or in a function."""
+"""Imports point down: the floors of the packages, and no circle, be an import at the top or in a function."""
 
 import ast
 import sys
@@ -11,7 +11,16 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("brevitas_models", "deploy", "flow")
 FLOORS = (  # a unit imports those below it; none beside it
     ("brevitas_models", "flow.errors", "flow.nodes"),
-    ("deploy", "flow.cache", "flow.custom_op", "flow.library", "flow.options", "flow.project", "flow.vendor", "flow.workspace"),
+    (
+        "deploy",
+        "flow.cache",
+        "flow.custom_op",
+        "flow.library",
+        "flow.options",
+        "flow.project",
+        "flow.vendor",
+        "flow.workspace",
+    ),
     ("flow.graph",),
     ("flow.execute", "flow.golden"),
     ("flow.passes",),
@@ -115,9 +124,8 @@ def test_the_nodes_need_numpy_only():
             if isinstance(node, ast.Import)
             for alias in node.names
         ]
-        names += [
-            node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom) and not node.level
-        ]
+        nodes = ast.walk(ast.parse(path.read_text()))
+        names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
         others = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"numpy"}
         assert not others, f"{path.name} imports {sorted(others)}"
 

@@ -70,12 +70,18 @@ class Sample:
             f"{'a' if layer.activated else ''}{layer.kernel}x{layer.kernel}/{layer.stride}" for layer in self.layers
         )
         c = self.config
-        return f"{self.size}px w{c.width} {c.strategy} {c.voter} {c.threshold} {c.padding} {c.shortcut} {c.slopes} r{c.residual_bits} [{layers}] {self.fps:g} fps"
+        return (
+            f"{self.size}px w{c.width} {c.strategy} {c.voter} {c.threshold} {c.padding} {c.shortcut} {c.slopes} "
+            f"r{c.residual_bits} [{layers}] {self.fps:g} fps"
+        )
 
 
 @st.composite
 def networks(draw) -> Sample:
-    """1 to 4 binary layers: kernels 1, 3, 5, strides 1 and 2, all strategies, voters, thresholds, paddings, shortcuts, activations and slopes."""
+    """Draw 1 to 4 binary layers: kernels 1, 3, 5 and strides 1, 2.
+
+    Also all strategies, voters, thresholds, paddings, shortcuts, activations and slopes.
+    """
     size = draw(st.sampled_from((8, 16)))
     voter = draw(st.sampled_from(VOTERS))
     exact = parse_voter(voter).exact

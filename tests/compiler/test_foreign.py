@@ -24,8 +24,11 @@ from .small import random_images
 
 
 class Residual(nn.Module):
-    """What people write: real residuals, zero padding, an AvgPool shortcut, PReLU of any slope, one sign for two convolutions,
-    scales that are no powers of two, a mean as the global pool, an unquantized image."""
+    """What people write.
+
+    Real residuals, zero padding, an AvgPool shortcut, PReLU of any slope, one sign for two convolutions, scales that
+    are no powers of two, a mean as the global pool, an unquantized image.
+    """
 
     def __init__(self, width=8, weight_quant=Int8WeightPerTensorFloat):
         super().__init__()

@@ -36,8 +36,7 @@ def test_passes_keep_every_logit(strategy, tmp_path):
 
 def compiled(strategy, tmp_path, **config):
     model = exported_graph(settled_network(strategy=strategy, **config), tmp_path)
-    model = to_integers(model)
-    return model
+    return to_integers(model)
 
 
 def test_operations_are_counted_from_the_graph(tmp_path):

@@ -206,8 +206,8 @@ import numpy as np
 from deploy.network import Network
 print(Network({str(path)!r}).execute(np.zeros((1, 8, 8, 3), np.uint8)).shape)
 ours = {{"deploy", "numpy", "__main__", "__mp_main__"}}
-names = {{name.split(".")[0] for name in sys.modules}}
-print(sorted(name for name in names - ours - set(sys.stdlib_module_names) if not name.startswith(("_", "sitecustomize"))))
+names = {{name.split(".")[0] for name in sys.modules}} - ours - set(sys.stdlib_module_names)
+print(sorted(name for name in names if not name.startswith(("_", "sitecustomize"))))
 """
     run = subprocess.run(
         [sys.executable, "-S", "-c", code],
@@ -294,7 +294,7 @@ def test_pickles_are_refused(tmp_path):
 
 
 def test_damaged_files(path):
-    """A truncated file is refused; one with a wrong byte is refused too, or computes the same where the byte has no meaning."""
+    """A truncated file is refused; one with a wrong byte too, or it computes the same where the byte has no meaning."""
     whole = path.read_bytes()
     images = random_images(1, 8)
     expected = Network(path).execute(images)

@@ -1,4 +1,4 @@
-"""``flow build --bitfile`` with programs called vivado and vitis_hls that run the scripts against the models of the tools."""
+"""``flow build --bitfile`` with programs called vivado and vitis_hls that run the scripts against the tools' models."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""Mistakes in the templates of the Tcl scripts: each must be noticed when the script runs against the model of its tool."""
+"""Mistakes in the templates of the Tcl scripts: each must be noticed when the script runs against its tool's model."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ CIRCUMSTANCES = ({}, {"inferred": 0}, {"board": 0})  # branches of the scripts t
 
 
 def misspelt(template):
-    """(line number, template with one command misspelt) for every command, but for those inside of an error's message."""
+    """Yield (line number, template with one command misspelt) for every command but those in an error's message."""
     lines = template.read_text().splitlines(keepends=True)
     for index, line in enumerate(lines):
         for match in COMMAND.finditer("" if line.lstrip().startswith("error") else line):
@@ -96,7 +96,7 @@ def hls(tmp_path_factory):
 
 
 def run_template(project, text):
-    """(exit status, stdout and stderr, log) of run_hls.tcl from a template with other text, for the project's own values."""
+    """Return (exit status, stdout and stderr, log) of run_hls.tcl from another template with the project's values."""
     script = project / "run_hls.tcl"
     rendered, template = script.read_text(), (HLS / "run_hls.tcl.j2").read_text()
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)

@@ -1,4 +1,4 @@
-"""flow/emit/vivado.py: the scripts of both routes under tclsh against a model of Vivado's commands (vivado_stubs.tcl)."""
+"""flow/emit/vivado.py: the scripts of both routes under tclsh against a model of Vivado (vivado_stubs.tcl)."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def test_golden_log(scripts, route):
 @pytest.mark.parametrize("route", ROUTES)
 def test_design(tmp_path, target, network, ddr, route):
     vivado = emitted(tmp_path, route, network, target, reduce=False)
-    status, output, log, model = run(vivado)
+    status, output, _, model = run(vivado)
     assert status == 0, output
     assert problems(model) == []
     assert ["part", load_target(target).part] in model

@@ -1,7 +1,7 @@
 """Makes the packages that tests/pynq runs, in the main environment:  python -m tests.pynq.make_package FOLDER
 
-FOLDER/ddr has weights in DDR, FOLDER/chip has none. Each has a hand-off for the simulated device, and an empty file for a
-bitstream, which that device does not look into.
+FOLDER/ddr has weights in DDR, FOLDER/chip has none. Each has a hand-off for the simulated device, and an empty file for
+a bitstream, which that device does not look into.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""The driver's board platform under the real pynq, on a simulated device: every logit, and one clear error for each fault."""
+"""The driver's board platform under the real pynq, on a simulated device: every logit, and one clear error a fault."""
 
 import importlib.util
 import json

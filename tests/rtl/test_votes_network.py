@@ -1,4 +1,4 @@
-"""Masked windows, orders of a window, grouped votes and every activation in a whole RTL project, against the golden model."""
+"""Masked windows, orders of a window, grouped votes and every activation in a whole RTL project, against golden."""
 
 import numpy as np
 import pytest
