@@ -13,8 +13,8 @@ BLOCKS = 4  # of images, whose gradients of the weights are summed apart
 class GroupSums(torch.autograd.Function):
     """Padded bits [N, C, H, W] and signs of weights [O, C, k, k] to [N, O, OH, OW].
 
-    ``order`` [n] lists the elements of a weight [C, k, k] in the order in which ``group`` neighbours vote together, +1 from a sum of
-    ``least`` on; a group's gradient is that of ApproxSign((sum - least) / group).
+    ``order`` [n] lists the elements of a weight [C, k, k] in the order in which ``group`` neighbours vote together, +1
+    from a sum of ``least`` on; a group's gradient is that of ApproxSign((sum - least) / group).
     """
 
     @staticmethod

@@ -35,7 +35,7 @@ def test_rows_of_a_length_share_all_but_the_network():
 
 
 def test_the_rows_of_the_source_are_there():
-    """DESIGN 2: two networks, four strategies; five division numbers; and every figure of it."""
+    """Of docs/explanation/popbin.md: two networks, four strategies, five division numbers, and the source's figures."""
     found = {name: load_recipe(name) for name in recipes.names()}
     for model in ("reactnet18", "bireal18"):
         assert {found[f"{model}-{strategy}"].network.strategy for strategy in STRATEGIES} == set(STRATEGIES)
@@ -53,7 +53,7 @@ def test_titles_differ():
 
 
 def test_starts_and_teachers():
-    """A row starts from its own network with popcounts kept; rows ...-from-qat, for a part of their length, from exact votes."""
+    """A row starts from its own network with popcounts kept; rows ...-from-qat, for part of their length, from exact votes."""
     for name in recipes.names():
         recipe = load_recipe(name)
         if recipe.start:
