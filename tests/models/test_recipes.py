@@ -53,7 +53,7 @@ def test_titles_differ():
 
 
 def test_starts_and_teachers():
-    """A row starts from its own network with popcounts kept; rows ...-from-qat, for part of their length, from exact votes."""
+    """A row starts from its own network with popcounts kept, and ...-from-qat from exact votes for a part of their time."""
     for name in recipes.names():
         recipe = load_recipe(name)
         if recipe.start:
