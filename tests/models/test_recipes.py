@@ -53,7 +53,10 @@ def test_titles_differ():
 
 
 def test_starts_and_teachers():
-    """A row starts from its own network with popcounts kept, and ...-from-qat from exact votes for a part of their time."""
+    """A row starts from its own network with popcounts kept.
+
+    Rows ...-from-qat start from exact votes, and take a part of their length.
+    """
     for name in recipes.names():
         recipe = load_recipe(name)
         if recipe.start:
