@@ -15,7 +15,7 @@ from .cost import Cost
 from .errors import NodeError
 from .stream import Interval, Stream, divisors
 
-WIRE_DELAY = 4.0  # cycles through a node that waits for nothing
+STAGES = 2.0  # cycles through a node that waits for nothing
 
 
 @dataclass(kw_only=True)
@@ -132,9 +132,11 @@ class HardwareOp:
         """Return how much of a frame it takes in before it gives its first beat, in frames."""
         return 0.0
 
-    def delay(self, period: int) -> float:
-        """Return the cycles by which its last beat of a frame is later than that of its input, at ``period`` cycles a frame."""
-        return max(WIRE_DELAY, period * self.lag())
+    def timing(self, first: float, last: float) -> tuple[float, float]:
+        """Return the cycles at which its first and last beats of a frame leave, if those of its inputs come at ``first`` and
+        ``last`` and nothing stalls it."""
+        start = first + self.lag() * (last - first) + STAGES
+        return start, max(last + STAGES, start + self.cycles())
 
     def burst(self) -> int:
         """Return the elements that it gives at once after it took none for a while, and which a FIFO should hold."""

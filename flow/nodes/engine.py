@@ -42,9 +42,10 @@ class Engine(HardwareOp):
         """Bits of all its weights."""
         raise NotImplementedError
 
-    def delay(self, period):
-        """The outputs of a pixel come when it is computed."""
-        return self.cycles() / self.pixels
+    def timing(self, first, last):
+        """The outputs of the last pixel come when it is computed."""
+        start, end = super().timing(first, last)
+        return start, max(end, last + self.cycles() / self.pixels)
 
     def misfit(self) -> str | None:
         """Return why it cannot be folded so, or None."""

@@ -60,6 +60,11 @@ class SlidingWindow(Window):
         needed = self.kernel - self.padding
         return min(1.0, ((needed - 1) * self.width + needed) / self.pixels)
 
+    def timing(self, first, last):
+        """When the last pixels come there are still as many windows to give as it waited for pixels at first."""
+        start, end = super().timing(first, last)
+        return start, max(end, last + self.lag() * self.cycles())
+
     def works_ahead(self):
         """Where it gathers taps at a tap a cycle, one window is gathered while the engine replays the one before."""
         return self.outputs()[0].channels if self.taps_together > 1 else 0

@@ -89,9 +89,10 @@ class WeightStationary(Window, BinaryEngine):
     def lag(self):
         return self.LAG
 
-    def delay(self, period):
-        """A frame is collected, less what came in meanwhile, and computed."""
-        return period + self.cycles() - period * (self.out_pixels - 1) / self.out_pixels
+    def timing(self, first, last):
+        """A frame is collected, computed, and then goes out."""
+        done = last + self.cycles()
+        return done, done + self.outputs()[0].beats
 
     def _check(self):
         if reason := self.why_not():

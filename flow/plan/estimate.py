@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from qonnx.core.modelwrapper import ModelWrapper
 
-from flow.graph import hardware_nodes
+from flow.graph import Node, hardware_nodes
 from flow.nodes import Cost
 
 from .plan import Plan
@@ -49,18 +49,17 @@ def estimate(model: ModelWrapper, plan: Plan, target: Target) -> Estimate:
     limits = {k: getattr(target.resources, k) * getattr(target.usable, k) for k in used}
     bandwidth = ddr * fps / 1e9
     fits = all(used[k] <= limits[k] for k in used) and bandwidth <= target.ddr_gb_per_s
-    return Estimate(round(fps, 2), cycles, _latency(nodes, cycles), used, ddr, round(bandwidth, 4), fits)
+    return Estimate(round(fps, 2), cycles, latency(nodes), used, ddr, round(bandwidth, 4), fits)
 
 
-def _latency(nodes, period: int) -> int:
-    """Cycles from a frame's first pixel to its last logit: the longest path of fill times.
+def latency(nodes: list[Node]) -> int:
+    """Return the cycles from a frame's first pixel to its last logit, in an empty pipeline and without stalls.
 
-    A frame enters over one period. A window delays by the rows it waits for, a weight-stationary
-    engine by the frame it collects (less what came in meanwhile) and the frame it computes.
+    Every stream of a frame has a first and a last beat; a node's follow from those of its inputs (HardwareOp.timing).
     """
-    ready: dict[str, float] = {}
+    ends: dict[str, tuple[float, float]] = {}
     for node in nodes:
-        start = max((ready.get(name, 0.0) for name in node.inputs), default=0.0)
-        for name in node.outputs:
-            ready[name] = start + node.op.delay(period)
-    return round(period + max(ready.values()))
+        entering = [ends.get(name, (0.0, 0.0)) for name in node.inputs]
+        leaving = node.op.timing(max(first for first, _ in entering), max(last for _, last in entering))
+        ends |= dict.fromkeys(node.outputs, leaving)
+    return round(max(last for _, last in ends.values()))

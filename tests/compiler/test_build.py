@@ -61,6 +61,7 @@ def test_figures(summary):
     assert len(summary["layers"]) == 16
     assert summary["plan"]["fits"]
     assert abs(summary["simulated"]["cycles_per_frame"] / summary["plan"]["cycles_per_frame"] - 1) < 0.05
+    assert summary["simulated"]["latency_cycles"] == pytest.approx(summary["plan"]["latency_cycles"], rel=0.05)
     assert set(summary["seconds"]) >= {"export", "streamline", "plan", "hls", "rtl", "csim", "simulate"}
 
 
