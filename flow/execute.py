@@ -38,6 +38,7 @@ class Execution:
         self._constants: dict[str, np.ndarray] = {}
         self._producers = {name: node for node in model.graph.node for name in node.output}
         self._functions: dict[str, Callable] = {}
+        self._fixed: dict[str, tuple[np.ndarray, ...]] = {}  # what nodes that read constants only give: quantized weights
         self._digests: dict[int, tuple[np.ndarray, bytes]] = {}
 
     def images(self, images: np.ndarray, batch: int = 32) -> np.ndarray:
@@ -62,6 +63,11 @@ class Execution:
 
     def node(self, node: NodeProto, context: dict[str, np.ndarray]) -> None:
         """Run one node: ``context`` has its inputs that are no constants, and gets its outputs."""
+        if all(not name or name in self._initializers for name in node.input):
+            if node.output[0] not in self._fixed:
+                self._fixed[node.output[0]] = self._results(node, context)
+            context.update(zip(node.output, self._fixed[node.output[0]]))
+            return
         key = self._key(node, context) if self._known is not None else None
         if key is None or key not in self._known:
             results = self._results(node, context)
