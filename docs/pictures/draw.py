@@ -31,7 +31,8 @@ def arrow(x1, y1, x2, y2):
 
 
 def svg(name, width, height, parts, title):
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">'
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
     (HERE / name).write_text(f"{head}<title>{title}</title>{STYLE}{''.join(parts)}</svg>\n", encoding="utf-8")
 
 
