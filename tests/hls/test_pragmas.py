@@ -1,22 +1,23 @@
 """What Vitis HLS needs of every header and of the generated top, and g++ does not check (lint.py)."""
 
 import re
+import shutil
+from itertools import pairwise
 
 import pytest
 
-import flow.emit.hls
-import flow.ops
-from flow.emit.hls import emit_hls
-from flow.emit.hls_nodes import STORAGE
+from flow import nodes
+from flow.emit import core, hls
+from flow.emit.hls import OWN_HEADERS, STORAGE, emit_hls
 from flow.graph import hardware_nodes
-from flow.paths import hls_folder
+from flow.library import hls_folder
 from tests.graphs import small_network, votes_network
 from tests.hls.lint import PIPELINE, undirected_top, unknown_variables, unpartitioned_arrays, unpipelined_loops
 
 HEADERS = sorted(hls_folder().glob("*.hpp"))
 NODES = [header for header in HEADERS if re.search(r"^(template .*)?void \w+\(hls::stream", header.read_text(), re.M)]
 HELPERS = [header for header in HEADERS if header not in NODES]
-LINTED = [*HEADERS, flow.emit.hls.TEMPLATES / "axis.hpp"]
+LINTED = [*HEADERS, OWN_HEADERS / "axis.hpp"]
 FORBIDDEN = (
     r"#include <(vector|algorithm|map|queue|string|iostream|memory|array)>|\bnew\b(?= \w+[\[({])|\bmalloc\b|\bfree\("
 )
@@ -41,9 +42,7 @@ def without(text, pattern):
 
 def test_every_node_has_a_header():
     """But for the Fifo, which is the depth of a stream."""
-    assert names(NODES) == sorted(
-        node.__module__.rsplit(".", 1)[-1] for node in flow.ops.NODES if node is not flow.ops.Fifo
-    )
+    assert names(NODES) == sorted(kind.stem() for name, kind in nodes.kinds().items() if name != "Fifo")
 
 
 @pytest.mark.parametrize("header", LINTED, ids=names(LINTED))
@@ -85,9 +84,9 @@ def test_an_array_without_its_partition_is_found(header):
 
 @pytest.mark.parametrize("header", HELPERS, ids=names(HELPERS))
 def test_helpers_are_inlined(header):
-    """A function call in a pipelined loop that is not inlined costs its handshake, and arrays that it takes stay whole."""
+    """A call in a pipelined loop that is not inlined costs its handshake, and arrays that it takes stay whole."""
     lines = code(header).splitlines()
-    for opening, first in zip(lines, lines[1:]):
+    for opening, first in pairwise(lines):
         if re.search(r"\)( const)? \{$", opening) and not re.search(r"\b(for \(|if \(|constexpr )", opening):
             assert first == "#pragma HLS INLINE", f"{header.name}: {opening.strip()}"
 
@@ -103,7 +102,7 @@ def complaints(project, model):
     nodes = list(hardware_nodes(model))
     fifos = [node.op for node in nodes if node.kind == "Fifo"]
     storage = [
-        node.op.memory for node in nodes if node.kind != "Fifo" and "memory" in node.op.attributes and node.constants
+        node.op.memory for node in nodes if node.kind != "Fifo" and "memory" in node.op.attributes() and node.constants
     ]
     expected = {
         r"STREAM variable=\w+ depth=(\d+)": [str(op.depth) for op in fifos],
@@ -127,23 +126,40 @@ def test_top(tmp_path, network):
     )
 
 
+TARGET = {"build_id": "0" * 32, "part": "xc7z020clg400-1", "clock_mhz": 100}
+
+
 def test_a_top_without_a_pragma_is_found(tmp_path, monkeypatch):
     model = small_network()
     templates = tmp_path / "templates"
-    monkeypatch.setattr(flow.emit.hls, "TEMPLATES", templates)
-    templates.mkdir()
-    for path in (hls_folder().parent / "flow" / "emit" / "templates" / "hls").iterdir():
-        (templates / path.name).write_text(path.read_text())
-    text = (templates / TOP).read_text()
+    shutil.copytree(core.TEMPLATES, templates)
+    monkeypatch.setattr(core, "TEMPLATES", templates)
+    text = (templates / "hls" / TOP).read_text()
     changes = [
         *without(text, "^#pragma HLS"),
-        ("bundles", text.replace("bundle={{ region.argument }}", "bundle=weights")),
+        ("a name", text.replace("STREAM variable={{ stream.variable }}", "STREAM variable={{ stream.variable }}s")),
     ]
-    changes += [
-        ("a name", text.replace("STREAM variable={{ stream.variable }}", "STREAM variable={{ stream.variable }}s"))
-    ]
-    assert len(changes) == 10 + 2
+    assert len(changes) == 5 + 1
     for change, changed in changes:
-        (templates / TOP).write_text(changed)
-        project = emit_hls(model, tmp_path / "hls", build_id="0" * 32, part="xc7z020clg400-1", clock_mhz=100)
-        assert complaints(project, model), f"without {change}"
+        (templates / "hls" / TOP).write_text(changed)
+        assert complaints(emit_hls(model, tmp_path / "hls", **TARGET), model), f"without {change}"
+
+
+def test_a_top_without_an_interface_is_found(tmp_path, monkeypatch):
+    """Without each of them in turn, and with both masters in one bundle."""
+    model, interfaces = small_network(), hls._Project.interfaces
+    whole = interfaces(hls._Project(model))
+    assert [(entry["mode"], entry["port"]) for entry in whole] == [
+        ("axis", "pixels"),
+        ("axis", "logits"),
+        ("m_axi", "block2_stationary_weights"),
+        ("s_axilite", "block2_stationary_weights"),
+        ("m_axi", "block3_stationary_weights"),
+        ("s_axilite", "block3_stationary_weights"),
+        ("s_axilite", "frames"),
+        ("s_axilite", "return"),
+    ]
+    bundled = [{**entry, "bundle": "weights"} if entry["mode"] == "m_axi" else entry for entry in whole]
+    for wrong in (bundled, *([other for other in whole if other is not entry] for entry in whole)):
+        monkeypatch.setattr(hls._Project, "interfaces", lambda project, wrong=wrong: wrong)
+        assert complaints(emit_hls(model, tmp_path / "hls", **TARGET), model), wrong

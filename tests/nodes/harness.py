@@ -294,7 +294,8 @@ class NodeTests:
                 assert op.cycles() >= stream.beats
         assert type(op)(name=op.name, **op.values()) == op
         assert all(value >= 0 for value in op.cost().as_dict().values())
-        assert 0 <= op.lag() <= 2 and op.delay(op.cycles()) >= 0
+        start, end = op.timing(0.0, float(op.cycles()))
+        assert 0 <= op.lag() <= 2 and 0 <= start <= end and op.cycles() <= end
 
     def check_bounds(self, case, reached):
         """Intervals of the inputs as they are give intervals that hold every output."""
@@ -361,10 +362,10 @@ def assert_module_refuses(
     outputs: dict[str, int],
     folder: Path | None = None,
 ) -> None:
-    """The module ends its simulation with this message, a regular expression. Its memories in ``folder`` hold zeros."""
+    """The module ends its simulation with this message, a regular expression. Its memories in ``folder`` are empty."""
     files = [value for value in parameters.values() if isinstance(value, str) and value.endswith(".hex")]
     for name in files:
-        (folder / name).write_text("0\n" * 8)
+        (folder / name).write_text("")
     module = RtlModule(top, parameters, inputs, outputs, workdir=folder)
     with pytest.raises(RtlError, match=message):
         module.run({name: [] for name in inputs}, dict.fromkeys(outputs, 0))
@@ -372,21 +373,25 @@ def assert_module_refuses(
 
 def assert_header_refuses(
     message: str,
-    header: str,
+    headers: str | tuple[str, ...],
     parameters: tuple,
     folder: Path,
     inputs: dict[str, int],
     outputs: dict[str, int],
-    **tables,
+    **tables: tuple[str, tuple[int, ...]],
 ) -> None:
-    """g++ ends with this message of the header's, a regular expression; ``tables``: name -> (C++ type, shape)."""
+    """g++ ends with this message, a regular expression, on the function of the last of ``headers``.
+
+    ``tables``: name -> (C++ type, shape).
+    """
+    headers = (headers,) if isinstance(headers, str) else headers
     wrong = Instance(
         "wrong",
-        called(header, *parameters),
+        called(headers[-1], *parameters),
         inputs={name: ([], bits) for name, bits in inputs.items()},
         outputs=outputs,
         tables={name: (ctype, np.zeros(shape)) for name, (ctype, shape) in tables.items()},
         arguments=(*inputs, *outputs, *tables),
     )
     with pytest.raises(CompileError, match=message):
-        compile_only([header], wrong, folder)
+        compile_only(headers, wrong, folder)

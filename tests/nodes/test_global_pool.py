@@ -41,7 +41,7 @@ def test_gives_a_pixel_when_it_has_all():
     op = hardware_op("GlobalPool", height=4, width=4, channels=8, p=2, bits=9)
     assert op.outputs() == [Stream(1, 1, 8, 2, 9)]
     assert op.lag() == 1
-    assert op.delay(1000) == 4  # beats of its output
+    assert op.timing(0, 1000) == (1000, 1004)  # the beats of its output
 
 
 def test_the_module_sums_while_the_output_waits(tmp_path):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from flow.emit.memory_files import bias_words, count_words, write_hex
+from flow.emit.rtl import write_hex
+from flow.nodes.packing import grouped, words
 from flow.sim.module import RtlError, RtlModule
 from flow.sim.streams import to_beats
 from tests.rtl.streams import at_all_rates, quick
@@ -111,13 +112,13 @@ def build(case: Case, folder) -> Activation:
         thresholds = rng.integers(0, voters(case) + 2, channels)
         thresholds[-1] = voters(case) + 1  # never
         constants, bits = [thresholds], case.count_bits + 1
-        files["Threshold"] = count_words(thresholds, case.pe, bits), bits
+        files["Threshold"] = words(grouped(thresholds, case.pe), bits, signed=False), bits
     if case.activation == "popcount_scale":
         for name, bits in (("Multiplier", case.multiplier_bits), ("Offset", case.offset_bits)):
             constants.append(rng.integers(-(1 << bits - 1), 1 << bits - 1, channels))
-            files[name] = bias_words(constants[-1], case.pe, bits), bits
-    for name, (words, bits) in files.items():
-        write_hex(folder / f"{name}.hex", words, case.pe * bits)
+            files[name] = words(grouped(constants[-1], case.pe), bits), bits
+    for name, (memory, bits) in files.items():
+        write_hex(folder / f"{name}.hex", memory, case.pe * bits)
         parameters[f"{name}File"] = f"{name}.hex"
     widths = {"in": case.pe * case.count_bits}, {"out": case.pe * case.out_bits}
     return Activation(case, constants, RtlModule("popcount_activation", parameters, *widths, workdir=folder))

@@ -1,12 +1,14 @@
-"""flow/ops/votes.py against loops over single inputs."""
+"""flow/nodes/binary_engine.py and flow/nodes/packed.py against loops over single inputs."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flow.ops.votes import activate, group_votes, least_matches
-from tests.ops.nodes import hardware_op, random_signs
+from flow.nodes import packed
+from flow.nodes.binary_engine import group_votes, least_matches
+from flow.nodes.windows import Windows
+from tests.nodes.harness import hardware_op, random_signs
 
 FEW = settings(max_examples=40, deadline=None)
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 20))  # pixels, outputs, inputs
@@ -24,7 +26,7 @@ def vote(value, threshold):
 def activated(windows, weights, *constants, **attributes):
     """Output [pixels, outputs] of the activation."""
     op = hardware_op("XnorPopcount", channels=weights.shape[1], features=len(weights), **attributes)
-    return activate(op, windows[None, None], weights, *constants)[0, 0]
+    return op.activate(windows[None, None], weights, *constants)[0, 0]
 
 
 def drawn(shape, seed, masked=False):
@@ -134,3 +136,48 @@ def test_hierarchical_vote(shape, seed, group, group_threshold, threshold):
 def test_least_matches(size, threshold):
     """p matches among ``size`` signs make the sum 2p - size."""
     assert least_matches(size, threshold) == next(p for p in range(-200, 400) if p - (size - p) >= threshold)
+
+
+# packed
+
+
+@FEW
+@given(
+    st.sampled_from([1, 5, 8, 24, 64, 70, 200]),
+    st.sampled_from([(0, 0), (1, 0), (3, 0), (3, 1), (3, 2), (4, 1), (9, -1), (33, 0), (70, 1), (300, 0)]),
+    SEEDS,
+)
+def test_packed_sums(inputs, voter, seed):
+    """Of one byte to more than three words, in groups of less than a byte to more than a word, and short last ones."""
+    group, group_threshold = voter
+    attributes = {
+        "features": 4,
+        "activation": "sum",
+        "out_bits": 12,
+        "group": group,
+        "group_threshold": group_threshold,
+    }
+    op = hardware_op("XnorPopcount", width=3, channels=inputs, **attributes)
+    windows, weights = random_signs(seed, 2, 1, 3, inputs), random_signs(seed + 1, 4, inputs)
+    np.testing.assert_array_equal(op.quick(weights)(windows), op.evaluate(windows, weights))
+
+
+@pytest.mark.parametrize("order", ["tap", "row", "channel"])
+def test_packed_sums_of_masked_windows(order):
+    """Taps outside the map have no part in a sum, in every order."""
+    windows = Windows(random_signs(1, 2, 5, 4, 8), 3, 1, 1, 0, order)
+    size = {"height": 5, "width": 4, "channels": 72, "masked": 1}
+    op = hardware_op("XnorPopcount", **size, features=4, activation="sum", out_bits=12)
+    weights = random_signs(2, 4, 72)
+    np.testing.assert_array_equal(op.quick(weights)(windows), op.evaluate(windows.elements(), weights))
+
+
+@FEW
+@given(st.integers(1, 40), st.sampled_from([np.uint8, np.uint16, np.uint32, np.uint64]), SEEDS)
+def test_ones_are_counted_with_and_without_an_instruction(count, kind, seed):
+    """numpy has bitwise_count from 2.0 on; boards have an older one, and adders."""
+    words = np.random.default_rng(seed).integers(0, np.iinfo(kind).max, (count, 5), kind, endpoint=True)
+    words[0] = np.iinfo(kind).max
+    expected = [sum(int(word).bit_count() for word in column) for column in words.T]
+    assert packed._count_by_adders(word.copy() for word in words).tolist() == expected
+    assert packed.count_ones(words).tolist() == expected

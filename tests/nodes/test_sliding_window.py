@@ -1,0 +1,291 @@
+"""flow/nodes/sliding_window.py, rtl/sliding_window.sv (with tap_gather) and hls/sliding_window.hpp.
+
+What windows are is compared in test_window.py, too.
+"""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import strategies as st
+
+from flow.emit.core import call_of, cell_of
+from flow.nodes import Cost, NodeError, Stream
+from flow.nodes.windows import Windows
+from tests.nodes.harness import (
+    SLOW,
+    Case,
+    NodeTests,
+    any_shape,
+    assert_header_refuses,
+    assert_module_refuses,
+    assert_refused,
+    hardware_op,
+    random_signs,
+)
+
+ORDERS = {"tap": 1, "row": 3, "channel": 9}  # taps of a channel side by side, for a kernel of 3
+# axes of torch's weights [O, C, KH, KW] in each order
+WEIGHT_AXES = {"tap": (0, 2, 3, 1), "row": (0, 2, 1, 3), "channel": (0, 1, 2, 3)}
+
+
+def case(height, width, channels, kernel, stride, padding, p, bits=1, pad_value=0, order="tap", rtl=SLOW, **options):
+    attributes = {"height": height, "width": width, "channels": channels, "kernel": kernel, "stride": stride}
+    attributes |= {"padding": padding, "p": p, "bits": bits, "pad_value": pad_value, "order": order}
+    label = f"{height}x{width}x{channels}-k{kernel}s{stride}p{padding}-P{p}-b{bits}-pad{pad_value}-{order}"
+    return Case("SlidingWindow", attributes, rtl=rtl, label=label, **options)
+
+
+def random_case(seed):
+    rng = np.random.default_rng(seed)
+    kernel, stride, read, beats = (int(rng.integers(1, limit)) for limit in (6, 4, 9, 4))
+    padding = int(rng.integers(0, kernel))
+    height, width = (int(side) for side in rng.integers(max(1, kernel - 2 * padding), kernel + 6, 2))
+    bits, order = (int(rng.choice([1, 1, 7])), ["tap", "row", "channel"][seed % 3])
+    pad_value = int(rng.integers(-1, 2)) if order == "tap" or bits > 1 else int(rng.choice([-1, 1]))
+    p = read * kernel ** ["tap", "row", "channel"].index(order)
+    return case(height, width, read * beats, kernel, stride, padding, p, bits, pad_value, order)
+
+
+def places(op):
+    """The taps (row, column) and channels of a window, in its order."""
+    rows, columns, channels = range(op.kernel), range(op.kernel), range(op.channels)
+    return {
+        "tap": [(r, k, c) for r in rows for k in columns for c in channels],
+        "row": [(r, k, c) for r in rows for c in channels for k in columns],
+        "channel": [(r, k, c) for c in channels for r in rows for k in columns],
+    }[op.order]
+
+
+class TestSlidingWindow(NodeTests):
+    cases = [
+        # of networks
+        case(32, 32, 64, 3, 1, 1, 32, pad_value=-1),
+        case(32, 32, 64, 3, 2, 1, 32, pad_value=-1),
+        case(8, 8, 256, 3, 1, 1, 64, pad_value=-1),
+        case(8, 8, 256, 3, 2, 1, 32, pad_value=-1),
+        case(32, 32, 3, 3, 1, 1, 3, bits=8, rtl=True),
+        # odd ones
+        case(5, 7, 6, 3, 1, 1, 2, bits=3, pad_value=-3, rtl=True),
+        case(5, 7, 4, 3, 2, 1, 4, pad_value=1, rtl=True),
+        case(6, 5, 8, 1, 1, 0, 4),
+        case(7, 6, 8, 1, 2, 0, 4),  # a column no window needs
+        case(8, 8, 2, 3, 3, 0, 1, bits=5, rtl=True),  # two rows and columns no window needs
+        case(5, 6, 4, 3, 1, 0, 2),  # as many rows new at a frame border as the kernel has
+        case(7, 5, 2, 5, 1, 2, 1, bits=8, pad_value=-56),
+        case(9, 6, 2, 5, 3, 2, 2, pad_value=-1, rtl=True),  # the window enters the map by less than a stride
+        case(2, 3, 4, 5, 2, 2, 2, pad_value=-1, rtl=True),  # the kernel is larger than the map
+        case(1, 1, 8, 3, 1, 1, 8, pad_value=-1),
+        case(1, 1, 1, 1, 1, 0, 1),
+        case(1, 1, 2, 3, 1, 1, 1, pad_value=1),  # padding all around
+        case(5, 7, 4, 3, 1, 1, 2, bits=8, pad_value=-1),
+        case(5, 7, 4, 3, 1, 0, 4),
+        case(6, 4, 2, 2, 3, 0, 2),  # pixels between windows, and a row after them
+        case(7, 8, 2, 5, 2, 2, 2, pad_value=-1),
+        case(2, 3, 2, 5, 1, 3, 1, pad_value=-1),
+        case(8, 8, 8, 1, 2, 0, 2, bits=8),  # more reads than writes, the last row unused
+        # masked
+        case(5, 7, 4, 3, 1, 1, 4, rtl=True),
+        case(6, 5, 6, 3, 2, 1, 2),
+        case(9, 6, 2, 5, 3, 2, 1, rtl=True),
+        case(1, 1, 8, 3, 1, 1, 8),
+        case(2, 3, 4, 5, 2, 2, 2),
+        case(5, 7, 4, 3, 1, 1, 2),
+        case(3, 4, 2, 3, 2, 2, 1),
+        case(4, 4, 128, 3, 2, 1, 64),  # beats of 65 bits
+        case(1, 1, 2, 5, 1, 2, 2),
+        # rows of taps
+        case(8, 8, 6, 3, 1, 1, 6, 1, -1, "row", rtl=True),
+        case(5, 7, 4, 3, 2, 1, 12, 1, 1, "row"),  # all channels a beat
+        case(7, 5, 3, 3, 1, 1, 3, 1, -1, "row"),  # a channel a beat
+        case(6, 7, 4, 2, 2, 0, 4, 5, 0, "row", rtl=True),  # an even kernel, a row and a column that no window needs
+        case(9, 6, 2, 5, 3, 2, 5, 1, -1, "row"),
+        case(6, 5, 4, 1, 2, 0, 2, 3, 0, "row"),  # one tap: any order is the same
+        case(5, 7, 4, 3, 1, 1, 6, 1, -1, "row"),
+        case(5, 4, 3, 3, 2, 1, 3, 1, 1, "row"),
+        case(4, 4, 32, 3, 1, 1, 96, 1, 1, "row"),
+        case(5, 6, 4, 2, 2, 1, 4, 8, -128, "row"),
+        case(4, 4, 4, 1, 1, 0, 2, 1, 0, "row"),
+        case(8, 8, 6, 2, 5, 0, 4, 1, 0, "row"),  # more reads than writes
+        # channels
+        case(6, 7, 4, 3, 1, 1, 9, 1, -1, "channel"),
+        case(5, 6, 6, 3, 2, 1, 27, 1, 1, "channel", rtl=True),
+        case(4, 4, 2, 3, 1, 1, 18, 1, -1, "channel"),  # all channels a beat
+        case(7, 5, 3, 2, 1, 1, 4, 8, -100, "channel", rtl=True),
+        case(2, 3, 4, 5, 2, 2, 50, 1, -1, "channel"),
+        case(8, 8, 2, 3, 3, 0, 9, 2, 0, "channel"),
+        case(5, 7, 4, 3, 1, 1, 18, 1, -1, "channel"),
+        case(6, 5, 3, 3, 2, 1, 9, 1, 1, "channel"),
+        case(4, 4, 8, 3, 1, 1, 72, 1, -1, "channel"),
+        case(4, 5, 2, 2, 1, 1, 4, 9, 255, "channel"),
+        case(2, 2, 2, 5, 1, 3, 50, 1, -1, "channel"),
+        *map(random_case, range(15)),
+    ]
+    resets = (0.05, 0.5, 0.97, 1.6)
+    tail = 2000  # input beats that no window needs
+
+    @staticmethod
+    def reference(op, streams, constants):
+        """Window by window's element: its tap of a padded map."""
+        (x,), border = streams, op.padding
+        padded = np.full((len(x), op.height + 2 * border, op.width + 2 * border, op.channels), op.pad_value)
+        padded[:, border : border + op.height, border : border + op.width] = x
+        tops = np.arange(0, padded.shape[1] - op.kernel + 1, op.stride)
+        lefts = np.arange(0, padded.shape[2] - op.kernel + 1, op.stride)
+        elements = [padded[:, tops + r][:, :, lefts + k][..., c] for r, k, c in places(op)]
+        return np.stack(elements, axis=-1)
+
+    def check_rate(self, rtl):
+        """After the rows of the first window a frame takes what the node says: a tap a cycle, or its input's beats."""
+        op = rtl.case.op
+        all_frames = rtl.check(extra_cycles=self.tail).cycles
+        assert all_frames - rtl.check(rtl.case.frames - 1, extra_cycles=self.tail).cycles == op.cycles()
+        if op.order == "tap":
+            fill = (op.kernel - op.padding) * op.inputs()[0].beats // op.height + 3
+            assert all_frames <= rtl.case.frames * op.cycles() + fill
+
+
+@st.composite
+def any_case(draw):
+    kernel, order = draw(st.integers(1, 3)), draw(st.sampled_from(list(ORDERS)))
+    padding = draw(st.integers(0, kernel - 1))  # more, and windows would lie outside the map
+    bits = draw(st.sampled_from([1, 4]))
+    pads = [-1, 1] if order != "tap" else [-1, 0, 1]
+    size = draw(st.integers(3, 7)), draw(st.integers(3, 7)), draw(st.integers(1, 4))
+    together = kernel ** list(ORDERS).index(order)
+    return case(
+        *size,
+        kernel,
+        draw(st.integers(1, 3)),
+        padding,
+        together,
+        bits,
+        draw(st.sampled_from(pads)),
+        order,
+    )
+
+
+test_any_shape = any_shape(TestSlidingWindow, any_case())
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(("stride", "padding"), [(1, 1), (2, 1), (1, 0), (2, 2)])
+def test_convolution_equals_torch(order, stride, padding):
+    """Zero padding: a product of windows and weights in the same order is torch's conv2d."""
+    op = case(5, 6, 4, 3, stride, padding, ORDERS[order], 8, 0, order).op
+    rng = np.random.default_rng(stride)
+    x, weights = rng.integers(-128, 128, (2, 5, 6, 4)), rng.integers(-128, 128, (3, 4, 3, 3))
+    images = torch.tensor(x).permute(0, 3, 1, 2).double()
+    expected = torch.nn.functional.conv2d(images, torch.tensor(weights).double(), stride=stride, padding=padding)
+    sums = op.evaluate(x) @ weights.transpose(WEIGHT_AXES[order]).reshape(3, -1).T
+    np.testing.assert_array_equal(sums, expected.permute(0, 2, 3, 1).numpy())
+
+
+@pytest.mark.parametrize(("order", "together"), ORDERS.items())
+def test_a_beat_holds_whole_rows_of_taps(order, together):
+    """A beat of p elements has p / together neighbouring channels with their taps: those of one input beat."""
+    op = case(5, 6, 4, 3, 1, 0, 2 * together, 8, 0, order).op
+    x = np.broadcast_to(np.arange(4), (1, 5, 6, 4))  # every element is the number of its channel
+    (taken,), (given,) = op.inputs(), op.outputs()
+    assert (taken.parallel, given.parallel) == (2, 2 * together)
+    beats = op.evaluate(x).reshape(-1, given.parallel).tolist()
+    blocks = [[channel for channel in pair for _ in range(together)] for pair in ([0, 1], [2, 3])]
+    assert all(beat in blocks for beat in beats)
+    assert len(beats) == given.beats
+    assert op.cycles() == max(taken.beats, given.beats * together)
+    assert op.works_ahead() == (36 if together > 1 else 0)
+
+
+@pytest.mark.parametrize(
+    ("bits", "padding", "pad_value", "masked"),
+    [(1, 1, 0, True), (1, 1, -1, False), (1, 1, 1, False), (1, 0, 0, False), (8, 1, 0, False)],
+)
+def test_only_zeros_among_signs_are_masked(bits, padding, pad_value, masked):
+    op = case(5, 6, 4, 3, 1, padding, 2, bits, pad_value).op
+    (stream,) = op.outputs()
+    windows = op.evaluate(random_signs(1, 2, 5, 6, 4))
+    assert stream == Stream(3 + 2 * padding, 4 + 2 * padding, 36, 2, bits, masked=masked)
+    assert stream.beat_bits == 2 * bits + masked
+    assert stream.datatype == {True: "TERNARY", False: "BIPOLAR" if bits == 1 else "INT8"}[masked]
+    assert (windows == 0).any() == (padding > 0 and pad_value == 0)
+
+
+def test_a_masked_beat_is_0_as_a_whole_or_not_at_all():
+    """In tap order all elements of a beat are of one tap, so a bit a beat tells where it lies."""
+    op = case(5, 6, 4, 3, 1, 1, 2).op
+    beats = op.evaluate(random_signs(1, 1, 5, 6, 4)).reshape(-1, op.p)
+    assert set((beats == 0).sum(axis=1)) == {0, op.p}
+
+
+def test_its_quick_form_puts_the_windows_off():
+    node = case(5, 6, 4, 3, 1, 1, 2)
+    result = node.op.quick()(node.streams[0])
+    assert isinstance(result, Windows)
+    assert result.map is node.streams[0]
+
+
+def test_a_single_tap_is_a_wire():
+    wire = case(5, 6, 4, 1, 1, 0, 2).op
+    assert wire.passes_through and wire.is_wire and wire.lag() == 0 and wire.cost() == Cost()
+    assert not case(5, 6, 4, 1, 2, 0, 2).op.passes_through
+    assert not case(5, 6, 4, 3, 1, 1, 2).op.passes_through
+
+
+def test_it_waits_for_the_rows_above_its_first_window():
+    assert case(5, 6, 4, 3, 1, 1, 2).op.lag() == (1 * 6 + 2) / 30
+
+
+# refusals
+
+
+def test_an_unknown_order_is_refused():
+    with pytest.raises(NodeError, match="^order 'raster' is none of tap, row, channel$"):
+        hardware_op("SlidingWindow", kernel=3, order="raster").inputs()
+
+
+ZEROS = (
+    "windows of order row are padded with -1 or +1, not 0, as one bit a beat says that it lies outside: "
+    "set pad_value, or order tap"
+)
+
+
+@pytest.mark.parametrize("emit", [cell_of, call_of])
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"order": "row", "p": 4}, "order row needs p to be a multiple of 3, not 4: set simd so"),
+        ({"order": "row", "p": 8}, "order row needs p to be a multiple of 3, not 8: set simd so"),
+        ({"order": "channel", "p": 12}, "order channel needs p to be a multiple of 9, not 12: set simd so"),
+        ({"order": "row", "p": 3, "pad_value": 0}, ZEROS),
+        ({"order": "raster"}, "order 'raster' is none of tap, row, channel"),
+    ],
+)
+def test_refuses(emit, attributes, message):
+    size = {"height": 4, "width": 4, "channels": 4, "kernel": 3, "padding": 1, "bits": 1, "pad_value": 1}
+    assert_refused(emit, message, "SlidingWindow", **{**size, **attributes})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"P": 6, "TapsTogether": 2}, "TapsTogether .2. is neither 1, Kernel nor its square"),
+        ({"P": 2, "Masked": 1, "PadValue": 1}, "Masked needs Padding, PadValue 0 and TapsTogether 1"),
+        ({"P": 9, "TapsTogether": 3}, "P .9. must divide Channels [*] TapsTogether .4 [*] 3."),
+    ],
+)
+def test_the_module_refuses(parameters, message):
+    p, together = parameters["P"], parameters.get("TapsTogether", 1)
+    widths = {"in": p // together}, {"out": p + parameters.get("Masked", 0)}
+    assert_module_refuses(message, "sliding_window", {"Height": 4, "Width": 4, "Channels": 4, **parameters}, *widths)
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (case(4, 4, 4, 3, 1, 1, 8, pad_value=-1), "P / Taps must divide Channels"),
+        (case(4, 4, 4, 3, 1, 3, 4, pad_value=-1), "Padding must be smaller than Kernel"),
+    ],
+)
+def test_the_header_refuses(node, message, tmp_path):
+    call, p = call_of(node.node), node.op.p
+    parameters = tuple(call.parameters.values())
+    assert_header_refuses(message, "sliding_window", parameters, tmp_path, {"in": p}, {"out": p})
