@@ -33,17 +33,19 @@ def grouped(constants: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(constants).reshape(-1, count)
 
 
-def words(values: np.ndarray, bits: int, what: str = "constants", *, signed: bool = True) -> list[int]:
+def words(
+    values: np.ndarray, bits: int, what: str = "constants", *, signed: bool = True, bipolar: bool = False
+) -> list[int]:
     """Return each row of ``values`` [word, ...] as one number, its first element in the low bits.
 
-    Elements of one bit are -1 and +1 (0 and 1 where they are not ``signed``), others two's complement.
+    Elements are two's complement where ``signed``; ``bipolar`` ones are -1 and +1 in one bit, which is 1 for +1.
 
     Raises:
         NodeError: an element does not fit.
     """
     flat = np.asarray(values).reshape(len(values), -1)
-    if bits == 1 and signed:
-        if not np.all(np.abs(flat) == 1):
+    if bipolar:
+        if bits != 1 or not np.all(np.abs(flat) == 1):
             raise NodeError(f"{what} of one bit are -1 and +1, not {flat.min()}..{flat.max()}")
         pattern = (flat > 0).astype(np.uint8)
     else:

@@ -93,7 +93,7 @@ class XnorPopcount(BinaryEngine):
             **voter,
             "MemoryStyle": self.memory,
         }
-        packed = words(fold(weights, self.pe, self.simd), 1, "weights")
+        packed = words(fold(weights, self.pe, self.simd), 1, "weights", bipolar=True)
         return Cell(
             "xnor_popcount", parameters, (Memory("WeightFile", "weights", packed, self.pe * self.simd), *memories)
         )

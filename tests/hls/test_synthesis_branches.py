@@ -14,7 +14,7 @@ STATIONARY = "minus_one zero_odd plus_one thresholds stationary_scale sums".spli
 CASES = [
     *(case for case in test_xnor_popcount.TestXnorPopcount.cases if case.label in BINARY),
     *(case for case in test_weight_stationary.TestWeightStationary.cases if case.label in STATIONARY),
-    *test_int_conv.TestIntConv.cases[14:16],  # multipliers; a 64-bit accumulator
+    *test_int_conv.TestIntConv.cases[15:17],  # multipliers; a 64-bit accumulator
     *test_avg_pool.TestAvgPool.cases[4:6],
     *test_global_pool.TestGlobalPool.cases[5:7],  # sums of 5 and 37 bits
 ]

@@ -220,7 +220,7 @@ class Rtl:
             return taken, case.output_beats()
         first, *others = case.constants
         weights = [first, *(random_signs(frame, *first.shape) for frame in range(1, case.frames))]
-        taken["weight"] = [word for frame in weights for word in words(fold(frame, op.pe, op.simd), 1)]
+        taken["weight"] = [word for frame in weights for word in words(fold(frame, op.pe, op.simd), 1, bipolar=True)]
         (x,), (made,) = case.streams, op.outputs()
         results = [op.evaluate(x[frame : frame + 1], weights[frame], *others) for frame in range(case.frames)]
         return taken, {op.output_ports[0]: beats_of(np.concatenate(results), made)}

@@ -119,6 +119,16 @@ def extreme_windows(op, weights):
     return np.stack([*steepest[:6], *constant, *steepest[6:]])
 
 
+def minus(*sizes):
+    """A layer with multipliers of -1 and 0, which take one bit."""
+    made = wide_case(*sizes)
+    draw = made.draw
+    made.draw = lambda op, rng: (*draw(op, rng)[:2], -np.arange(op.features) % 2 - 1)
+    made.label += "-minus"
+    made.rtl = True
+    return made
+
+
 class TestIntConv(NodeTests):
     cases = [
         case(4, 6, 6, 4, 100, rtl=SLOW),  # one beat, one pass
@@ -136,6 +146,7 @@ class TestIntConv(NodeTests):
         case(10, 4, 4, 5, 40, bits=5, weight_bits=3, acc_bits=14, shift=6, multiplier_bits=2, rtl=SLOW),
         case(16, 4, 2, 4, 8, out_bits=32, acc_bits=27, shift=0, multiplier_bits=8, rtl=SLOW),  # no saturation
         case(64, 32, 2, 4, 4, acc_bits=40, shift=29, multiplier_bits=18),
+        minus(6, 4, 5, 2, 6, 4, 3, 9, 18, 1, 2),
         wide_case(1, 1, 3, 1, 1, 8, 8, 8, 17, 0),  # saturates nearly always
         wide_case(6, 4, 5, 2, 6, 4, 3, 9, 18, 8, 9),  # multipliers
         wide_case(12, 6, 4, 6, 4, 8, 8, 16, 40, 5),  # a 64-bit accumulator

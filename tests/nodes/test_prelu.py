@@ -56,6 +56,15 @@ def line(x, step, down, down_offset, up, up_offset, shift, bits):
     return min(max((multiplier * x + offset) // 2**shift, -(2 ** (bits - 1))), 2 ** (bits - 1) - 1)
 
 
+def without_offsets(*sizes):
+    """Lines through the origin, whose offsets take one bit."""
+    made = case(*sizes)
+    draw = made.draw
+    made.draw = lambda op, rng: [values * (index not in (2, 4)) for index, values in enumerate(draw(op, rng))]
+    made.label += "-no-offsets"
+    return made
+
+
 class TestPReLU(NodeTests):
     cases = [
         case(18, 3, 4, 4, 6, 9, 5),  # every step
@@ -63,6 +72,7 @@ class TestPReLU(NodeTests):
         case(6, 2, 16, 12, 32, 48, 36),  # the widest constants
         case(5, 1, 3, 20, 4, 5, 0),  # nothing to saturate
         case(4, 4, 8, 4, 8, 16, 60),  # only the sign is left
+        without_offsets(4, 2, 6, 5, 7, 4, 6),
     ]
     latency = 3
     resets = (0.001, 0.05, 0.5)
