@@ -58,14 +58,16 @@ def from_beats(
 ) -> np.ndarray:
     """Return the inverse of `to_beats`: integers of shape [len(beats), p], to be reshaped by the caller.
 
-    Elements of one bit are 0 and 1 unless they are ``bipolar`` or ``masked``.
+    Elements of one bit are 0 and 1, or 0 and -1 where ``signed``, unless they are ``bipolar`` or ``masked``.
     """
     count = words_of(p * bits + masked)
     size = WORD_BYTES * count
     data = b"".join(int(beat).to_bytes(size, "little") for beat in beats)
     words = np.frombuffer(data, "<u8").reshape(-1, count)
     values = unpack(words, p, bits, signed=signed, masked=masked).astype(np.int64)
-    return values if bits > 1 or bipolar or masked else (values + 1) // 2
+    if bits > 1 or bipolar or masked:
+        return values
+    return (values + 1) // (-2 if signed else 2)
 
 
 def words_of(bits: int) -> int:
@@ -89,7 +91,7 @@ def decode(words: np.ndarray, stream: Stream) -> np.ndarray:
 
 def unpack(words: np.ndarray, p: int, bits: int, *, signed: bool, masked: bool) -> np.ndarray:
     """Return beats, 64-bit words [beat, word] with the low word first, as integers [beat, p]; one bit stands for -1 and +1."""
-    octets = np.ascontiguousarray(words, "<u8").view(np.uint8).reshape(len(words), -1)
+    octets = np.ascontiguousarray(words, "<u8").view(np.uint8).reshape(len(words), WORD_BYTES * words.shape[1])
     packed = np.unpackbits(octets, axis=1, count=p * bits + masked, bitorder="little")
     flat = packed[:, : p * bits].reshape(-1, p, bits)
     if bits == 1:

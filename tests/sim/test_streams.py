@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow.sim.streams import from_beats, to_beats
+from flow.nodes import Stream
+from flow.sim.streams import decode, from_beats, to_beats, words_of
 
 
 def test_first_channel_is_in_the_low_bits():
@@ -56,3 +57,23 @@ def test_masked_round_trip(p, seed):
 def test_refuses(array, p, bits, options, message):
     with pytest.raises(ValueError, match=message):
         to_beats(np.array(array), p, bits, **options)
+
+
+@given(st.integers(1, 130), st.integers(1, 33), st.integers(0, 2**32 - 1))
+def test_decode_is_the_inverse_of_the_beats_of_a_stream(p, bits, seed):
+    """Over whole 64-bit words a beat, the low one first."""
+    stream = Stream(2, 3, 2 * p, p, bits)
+    rng = np.random.default_rng(seed)
+    low, high = stream.range
+    array = rng.choice([-1, 1], (4, 2, 3, 2 * p)) if bits == 1 else rng.integers(low, high + 1, (4, 2, 3, 2 * p))
+    beats = to_beats(array, p, bits, bipolar=bits == 1)
+    size = 8 * words_of(p * bits)
+    words = np.frombuffer(b"".join(beat.to_bytes(size, "little") for beat in beats), np.uint64)
+    np.testing.assert_array_equal(decode(words, stream), array)
+    with pytest.raises(ValueError, match=f"{len(beats) - 1} beats are no whole frames of {stream.beats}"):
+        decode(words[: -words_of(p * bits)], stream)
+
+
+@pytest.mark.parametrize(("bits", "words"), [(1, 1), (64, 1), (65, 2), (4096, 64)])
+def test_words_of(bits, words):
+    assert words_of(bits) == words
