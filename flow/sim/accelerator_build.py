@@ -78,8 +78,8 @@ def build_accelerator(project: Path, *, ddr: bool) -> Path:
 
 
 def _build(design: Design, folder: Path, ddr: bool) -> None:
-    shared = runtime()
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(1) as beside:
+        shared = beside.submit(runtime)  # while Verilator, which takes one core, translates
         generated = Path(scratch)
         run_verilator(design, generated, FLAGS)
         (generated / "wrapper.cpp").write_text(WRAPPER.format(ddr=int(ddr)), encoding="utf-8")
@@ -104,7 +104,7 @@ def _build(design: Design, folder: Path, ddr: bool) -> None:
             "-shared",
             "-Wl,-Bsymbolic",
             *objects,
-            *sorted(shared.glob("*.o")),
+            *sorted(shared.result().glob("*.o")),
             "-pthread",
             "-o",
             folder / "model.so",

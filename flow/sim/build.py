@@ -65,12 +65,14 @@ class Design:
     """A top module with its parameters: numbers of 32 bits, strings, and sized literals written as "70'h0123" for wider ones.
 
     `sources` are read as they are; modules they instantiate are looked up by name as `<folder>/<module>.sv`,
-    first in the folders of the sources, then in `rtl/`.
+    first in the folders of the sources, then in `rtl/`. `binds` is SystemVerilog that is read after them, for checkers
+    that are bound to the top.
     """
 
     top: str
     parameters: dict[str, int | str] = field(default_factory=dict)
     sources: tuple[Path, ...] = ()
+    binds: str = ""
 
     def __post_init__(self):
         if not self.sources:
@@ -87,7 +89,8 @@ class Design:
         """The sources and every file of the folders that they name, directly or not. May name too many, never too few."""
         library = {path.stem: path for folder in reversed(self.folders) for path in folder.glob("*.sv")}
         library |= {source.stem: source for source in self.sources}
-        files, pending = [], list(self.sources)
+        bound = library.keys() & set(re.findall(r"\w+", self.binds))
+        files, pending = [], [*self.sources, *(library[word] for word in sorted(bound))]
         while pending:
             path = pending.pop()
             if path not in files:
@@ -138,6 +141,8 @@ def _parameter_flag(name: str, value: int | str) -> str:
 
 def run_verilator(design: Design, folder: Path, flags: Sequence[str] = ()) -> dict[str, Port]:
     """Writes `V<top>.h` and its C++ files to `folder`; returns the ports of the top by name. Warnings are errors."""
+    binds = folder / "binds.sv"
+    binds.write_text(design.binds, encoding="utf-8")
     command = [
         _tool("verilator"),
         *VERILATOR_FLAGS,
@@ -151,6 +156,7 @@ def run_verilator(design: Design, folder: Path, flags: Sequence[str] = ()) -> di
         *(_parameter_flag(*item) for item in design.parameters.items()),
         *(word for path in design.folders for word in ("-y", path)),
         *design.sources,
+        *([binds] if design.binds else []),
     ]
     _run(command, f"verilator {design.top}")
     return read_ports(folder / f"V{design.top}.h")
@@ -176,9 +182,17 @@ def runtime() -> Path:
 
     def build(folder: Path) -> None:
         header = Path(shutil.copy(CPP_FOLDER / "verilated_all.hpp", folder))
-        _compile(header, header.with_suffix(".hpp.gch"), "-x", "c++-header", *_include_flags())
-        for source in [*(_include_folder() / name for name in RUNTIME_SOURCES), CPP_FOLDER / "harness.cpp"]:
-            _compile(source, folder / f"{source.stem}.o", "-include", header, *_include_flags())
+        sources = [*(_include_folder() / name for name in RUNTIME_SOURCES), CPP_FOLDER / "harness.cpp"]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            precompiled = pool.submit(
+                _compile, header, header.with_suffix(".hpp.gch"), "-x", "c++-header", *_include_flags()
+            )
+            objects = [
+                pool.submit(_compile, source, folder / f"{source.stem}.o", "-include", header, *_include_flags())
+                for source in sources
+            ]
+            for job in (precompiled, *objects):
+                job.result()
 
     texts = [path.read_bytes() for path in _cpp_sources()]
     return cached(f"runtime-{digest(tool_versions(), ' '.join(CXX_FLAGS), *texts)}", build)
@@ -217,5 +231,6 @@ def build_library(
 
     texts = [text for path in design.files() for text in (path.name, path.read_bytes())]
     texts += [path.read_bytes() for path in _cpp_sources()]
-    settings = repr((design.top, sorted(design.parameters.items()), tuple(flags), VERILATOR_FLAGS, CXX_FLAGS, key))
+    parameters = sorted(design.parameters.items())
+    settings = repr((design.top, parameters, design.binds, tuple(flags), VERILATOR_FLAGS, CXX_FLAGS, key))
     return cached(f"{design.top}-{digest(tool_versions(), settings, *texts)}", build) / "model.so"

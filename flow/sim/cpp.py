@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flow.errors import FlowError
@@ -64,19 +67,21 @@ def compile_cpp(sources: Iterable[Path], output: Path, extra_flags: Iterable[str
     if compiler is None:
         raise CompileError("HLS C simulation needs g++: apt-get install g++")
     ap_types, hls = hls_include_dirs()
-    command = [
-        compiler,
-        *FLAGS,
-        "-isystem",
-        str(ap_types),
-        "-I",
-        str(hls),
-        *extra_flags,
-        *map(str, sources),
-        "-o",
-        str(output),
-    ]
+    flags = [*FLAGS, "-isystem", str(ap_types), "-I", str(hls), *extra_flags]
+
+    def compiled(source: Path, to: Path) -> Path:
+        _run([compiler, *flags, "-c", str(source), "-o", str(to)])
+        return to
+
+    sources = list(sources)
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
+        targets = [Path(scratch) / f"{index}.o" for index in range(len(sources))]
+        objects = list(pool.map(compiled, sources, targets))
+        _run([compiler, *map(str, objects), "-o", str(output)])
+    return Path(output)
+
+
+def _run(command: list[str]) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise CompileError(f"{' '.join(command)}\n{result.stderr[:4000]}")
-    return Path(output)

@@ -72,7 +72,8 @@ class RtlModule:
         self.outputs = outputs
         self.constants = constants or {}
         self.workdir = workdir
-        design = Design(top, parameters, tuple(Path(source) for source in sources or ()))
+        files = tuple(Path(source) for source in sources or ())
+        design = Design(top, parameters, files, binds=self._protocol_checkers())
         self.library = build_library(design, self._wrapper, key=repr((inputs, outputs, sorted(self.constants))))
         self._rtl_run = ctypes.CDLL(str(self.library)).rtl_run
 
@@ -128,6 +129,12 @@ class RtlModule:
         lines += [f"model->constants.push_back({{&top.{name}, sizeof top.{name}}});" for name in sorted(self.constants)]
         return _WRAPPER.replace("TOP", f"V{self.top}").replace("PORTS", "\n    ".join(lines))
 
+    def _protocol_checkers(self) -> str:
+        """Return a bind of rtl/stream_assert.sv for each stream of the top."""
+        streams = [("input", name, width, "i", "o") for name, width in self.inputs.items()]
+        streams += [("output", name, width, "o", "i") for name, width in self.outputs.items()]
+        return "".join(_BIND.format(self.top, way, *stream) for way, *stream in streams)
+
     def _check_ports(self, ports: dict[str, Port]) -> None:
         named = {Port("clk_i", 1, False), Port("rst_ni", 1, False)}
         named |= {ports.get(name, Port(name, 0, False)) for name in self.constants}
@@ -144,6 +151,12 @@ class RtlModule:
             raise RtlError(f"ports of {self.top} [bits]: not found as named: {missing}; found but not named: {surplus}")
 
 
+# top, input or output, stream, width, suffix of data and valid, suffix of ready
+_BIND = """\
+bind {0} stream_assert #(.Width({3}), .Name("{1} {2}")) i_assert_{2} (
+    .clk_i, .rst_ni, .data_i({2}_data_{4}), .valid_i({2}_valid_{4}), .ready_i({2}_ready_{5})
+);
+"""
 _WRAPPER = """\
 #include "TOP.h"
 #include "harness.hpp"

@@ -19,7 +19,7 @@ from flow.sim.build import RtlError
 from flow.sim.streams import decode, words_of
 
 QUIET_CYCLES = 200_000  # at least, without any transfer: a deadlock
-LOOK_CYCLES = 50_000  # between looks at the progress
+LOOK_CYCLES, SHORT_LOOK_CYCLES = 50_000, 200  # between looks at the progress, at most and at least
 NAMED_STREAMS = 20  # at most, in a message
 
 Progress = Callable[[int, int, int], None]  # frames done, of, cycles
@@ -35,6 +35,7 @@ class RtlResult:
 
     logits: int32 [N, classes]. streams: the tapped frames, tensor -> [frames, H, W, C] (bipolar as -1 and +1).
     cycles_per_frame, latency_cycles: control's INTERVAL (0 with one frame) and LATENCY after the last frame.
+    first_latency_cycles: LATENCY of the first frame, which entered an empty pipeline; None if it was not seen in time.
     total_cycles: from the first pixel word offered to the last logit. layers: frames, busy, stall, starve of each layer, by
     node name. seconds: of simulation.
     """
@@ -44,6 +45,7 @@ class RtlResult:
     frames: int
     cycles_per_frame: int
     latency_cycles: int
+    first_latency_cycles: int | None
     total_cycles: int
     ddr_bytes: int
     axi_errors: int
@@ -175,7 +177,7 @@ class RtlAccelerator:
         device.tap([tapped * _words(stream) for stream in self.manifest["streams"]])
         device.send(images, classes * len(images), **traffic)
         first_cycle = device.cycles
-        self._run(len(images), traffic, started, progress)
+        first_latency = self._run(len(images), traffic, started, progress)
         total = device.cycles - first_cycle
         self._check_packet(len(images))
         return RtlResult(
@@ -184,6 +186,7 @@ class RtlAccelerator:
             frames=registers.read("FRAMES_OUT"),
             cycles_per_frame=registers.read("INTERVAL"),
             latency_cycles=registers.read("LATENCY"),
+            first_latency_cycles=first_latency,
             total_cycles=total,
             ddr_bytes=device.ddr_bytes - first_bytes,
             axi_errors=int(bool(registers.read("STATUS") & AXI_ERROR)),
@@ -191,7 +194,7 @@ class RtlAccelerator:
             seconds=time.monotonic() - started,
         )
 
-    def _run(self, frames: int, traffic: dict, started: float, progress: Progress | None) -> None:
+    def _run(self, frames: int, traffic: dict, started: float, progress: Progress | None) -> int | None:
         """Runs until the last logit."""
         device, classes = self.device, self.manifest["classes"]
         slowness = 1 / max(1e-3, 1 - traffic["input_gaps"]) / max(1e-3, 1 - traffic["output_stalls"])
@@ -202,8 +205,12 @@ class RtlAccelerator:
         )  # a layer with weights in DDR holds two frames
         progress_at, logit_at = [device.cycles] * 2  # cycles at which something moved, at which a logit came
         before, shown = self._moved(), started
-        device.run(LOOK_CYCLES)
+        look = min(LOOK_CYCLES, max(SHORT_LOOK_CYCLES, period // 2))
+        first_latency = None
+        device.run(look)
         while device.beats[1] < classes * frames:
+            if first_latency is None and device.beats[1] >= classes:
+                first_latency = self._first_latency()
             now = self._moved()
             progress_at = device.cycles if now != before else progress_at
             logit_at = device.cycles if now[1] != before[1] else logit_at
@@ -215,9 +222,15 @@ class RtlAccelerator:
             if progress and time.monotonic() - shown > 0.2:
                 shown = time.monotonic()
                 progress(now[1] // classes, frames, device.cycles)
-            device.run(LOOK_CYCLES)
+            device.run(look)
         if progress:
             progress(frames, frames, device.cycles)
+        return first_latency if frames > 1 else self._first_latency()
+
+    def _first_latency(self) -> int | None:
+        """Return LATENCY while it is that of the first frame, which entered an empty pipeline; else None."""
+        latency = self.registers.read("LATENCY")
+        return latency if self.registers.read("FRAMES_OUT") == 1 else None
 
     def _moved(self) -> tuple[int, ...]:
         """Grows with every pixel, logit and weight word on the buses, and with every beat that leaves a layer."""

@@ -21,13 +21,15 @@ def simulate(build: Build) -> None:
 
     accelerator = RtlAccelerator(build.workspace.rtl)
     options = build.options
-    alone = accelerator.execute(build.images(1))  # in a full pipeline a frame also waits for those before it
     result = accelerator.execute(build.images(options.rtl_images), taps=options.stream_images)
+    latency = result.first_latency_cycles  # in a full pipeline a frame also waits for those before it
+    if latency is None:
+        latency = accelerator.execute(build.images(1)).latency_cycles
     clock = build.target.clock_mhz * 1e6
     simulated = {
         "frames": result.frames,
         "cycles_per_frame": result.cycles_per_frame,
-        "latency_cycles": alone.latency_cycles,
+        "latency_cycles": latency,
         "fps": round(clock / result.cycles_per_frame, 2),
     }
     build.report(
