@@ -1,7 +1,7 @@
 """From an RTL project to a simulator of its accelerator as a shared library, cached by content.
 
-As `flow.sim.build.build_library`, but for a design of 100,000 lines of C++: what runs once is compiled without optimisation,
-what runs every cycle with the machine's population count, and headers once.
+As `flow.sim.build.build_library`, but for a design of 100,000 lines of C++: what runs once is compiled without
+optimisation, what runs every cycle with the machine's population count, and headers once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from flow.sim.build import (
 )
 
 HARNESS_FOLDER = Path(__file__).parent / "rtl"
-FLAGS = ("+define+FLOW_TAPS", "--output-split", "4000", "--output-split-cfuncs", "400")
+FLAGS = ("+define+FLOW_TAPS", "+define+FLOW_ASSERT", "--output-split", "4000", "--output-split-cfuncs", "400")
 ONCE_FLAGS = ("-O0",)  # constructors, initial values: a later -O wins
 
 PRELUDE = """\

@@ -62,7 +62,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Design:
-    """A top module with its parameters: numbers of 32 bits, strings, and sized literals written as "70'h0123" for wider ones.
+    """A top module with its parameters: numbers of 32 bits, strings, and sized literals, "70'h0123", for wider ones.
 
     `sources` are read as they are; modules they instantiate are looked up by name as `<folder>/<module>.sv`,
     first in the folders of the sources, then in `rtl/`. `binds` is SystemVerilog that is read after them, for checkers
@@ -86,7 +86,7 @@ class Design:
         return list(dict.fromkeys([*(source.parent for source in self.sources), RTL_FOLDER]))
 
     def files(self) -> list[Path]:
-        """The sources and every file of the folders that they name, directly or not. May name too many, never too few."""
+        """Return the sources and every file of the folders that they name, directly or not; or more, never fewer."""
         library = {path.stem: path for folder in reversed(self.folders) for path in folder.glob("*.sv")}
         library |= {source.stem: source for source in self.sources}
         bound = library.keys() & set(re.findall(r"\w+", self.binds))
@@ -134,7 +134,8 @@ def _parameter_flag(name: str, value: int | str) -> str:
         return f"-G{name}={value}" if literal else f'-G{name}="{value}"'
     if not -(2**31) <= value < 2**32:
         raise RtlError(
-            f'parameter {name} = {value} does not fit 32 bits: write it as a sized literal, such as "64\'h{abs(value):x}"'
+            f"parameter {name} = {value} does not fit 32 bits: "
+            f'write it as a sized literal, such as "64\'h{abs(value):x}"'
         )
     return f"-G{name}={value}" if 0 <= value < 2**31 else f"-G{name}=32'h{value % 2**32:x}"
 
@@ -211,8 +212,8 @@ def build_library(
 ) -> Path:
     """A shared library of the verilated design, `flow/sim/verilator/harness.cpp` and a wrapper.
 
-    `wrapper(ports)` returns C++ that includes `V<top>.h`; it may raise RtlError about the ports. `key` says what the wrapper
-    depends on besides the design.
+    `wrapper(ports)` returns C++ that includes `V<top>.h`; it may raise RtlError about the ports. `key` says what the
+    wrapper depends on besides the design.
     """
 
     def build(folder: Path) -> None:

@@ -17,7 +17,7 @@ __all__ = ["RtlError", "RtlModule", "RtlRun"]
 
 @dataclass(frozen=True)
 class RtlRun:
-    """What a run gave: the beats of each output, and the cycles from the first after reset to the last expected beat."""
+    """The beats of each output of a run, and the cycles from the first after reset to the last expected beat."""
 
     outputs: dict[str, list[int]]
     cycles: int
@@ -47,7 +47,8 @@ class RtlModule:
         top: module name; its file is `rtl/<top>.sv` unless `sources` says otherwise.
         parameters: see `Design`. A file name for $readmemh is best relative, with its folder in `workdir`: then
             neither the place nor the content of the file causes a new build.
-        inputs, outputs: width in bits of each stream `<name>_data_i/_valid_i/_ready_o`, `<name>_data_o/_valid_o/_ready_i`.
+        inputs, outputs: width in bits of each stream `<name>_data_i/_valid_i/_ready_o`,
+            `<name>_data_o/_valid_o/_ready_i`.
         constants: value of each further input port, by its full name.
         sources: files instead of `rtl/<top>.sv`; instantiated modules are found beside them and in `rtl/`.
         workdir: the current directory during `run`.
@@ -91,12 +92,14 @@ class RtlModule:
     ) -> RtlRun:
         """Sends `inputs`, collects `expected_beats` of each output, and runs `extra_cycles` more.
 
-        Each cycle an idle input offers its next beat with probability `p_valid`, and an output is ready with `p_ready`. With
-        `reset_at=n` the module is reset for 3 cycles after n cycles, and everything starts again from the first beat.
+        Each cycle an idle input offers its next beat with probability `p_valid`, and an output is ready with `p_ready`.
+        With `reset_at=n` the module is reset for 3 cycles after n cycles, and everything starts again from the first
+        beat.
 
         Raises:
-            RtlError: valid or data changed before ready, a combinational path between valid and ready, too few beats within
-                `max_cycles` (a deadlock), too many, an input not taken, or $error/$fatal in the module.
+            RtlError: a stream breaks its protocol (rtl/stream_assert.sv is bound to each), a combinational path between
+                valid and ready, too few beats within `max_cycles` (a deadlock), too many, an input not taken, or
+                $error/$fatal in the module.
         """
         for given, known in ((inputs, self.inputs), (expected_beats, self.outputs)):
             if given.keys() != known.keys():
@@ -131,9 +134,9 @@ class RtlModule:
 
     def _protocol_checkers(self) -> str:
         """Return a bind of rtl/stream_assert.sv for each stream of the top."""
-        streams = [("input", name, width, "i", "o") for name, width in self.inputs.items()]
-        streams += [("output", name, width, "o", "i") for name, width in self.outputs.items()]
-        return "".join(_BIND.format(self.top, way, *stream) for way, *stream in streams)
+        streams = [("input", name, "i", "o") for name in self.inputs]
+        streams += [("output", name, "o", "i") for name in self.outputs]
+        return "".join(_BIND.format(self.top, *stream) for stream in streams)
 
     def _check_ports(self, ports: dict[str, Port]) -> None:
         named = {Port("clk_i", 1, False), Port("rst_ni", 1, False)}
@@ -151,10 +154,10 @@ class RtlModule:
             raise RtlError(f"ports of {self.top} [bits]: not found as named: {missing}; found but not named: {surplus}")
 
 
-# top, input or output, stream, width, suffix of data and valid, suffix of ready
+# top, input or output, stream, suffix of data and valid, suffix of ready
 _BIND = """\
-bind {0} stream_assert #(.Width({3}), .Name("{1} {2}")) i_assert_{2} (
-    .clk_i, .rst_ni, .data_i({2}_data_{4}), .valid_i({2}_valid_{4}), .ready_i({2}_ready_{5})
+bind {0} stream_assert #(.Width($bits({2}_data_{3})), .Name("{1} {2}")) i_assert_{2} (
+    .clk_i, .rst_ni, .data_i({2}_data_{3}), .valid_i({2}_valid_{3}), .ready_i({2}_ready_{4})
 );
 """
 _WRAPPER = """\

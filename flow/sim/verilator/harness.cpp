@@ -65,19 +65,19 @@ struct Channel {
     StreamPort port;
     Stream* stream;
     std::size_t words;
-    bool waiting = false;               // valid was up without ready in the last cycle
-    std::vector<std::uint32_t> held{};  // the data of that cycle
+    bool waiting = false;                // an input: its beat is not taken yet
+    std::vector<std::uint32_t> garbage; // room for a beat that means nothing
 
-    Channel(const StreamPort& p, Stream* s) : port{p}, stream{s}, words{(p.width + 31) / 32}, held(words) {}
+    Channel(const StreamPort& p, Stream* s) : port{p}, stream{s}, words{(p.width + 31) / 32}, garbage(words) {}
 
     std::uint32_t* beat(std::int64_t index) const { return stream->beats + static_cast<std::size_t>(index) * words; }
 
     void write(const std::uint32_t* from) { std::memcpy(port.data.data, from, std::min(port.data.bytes, words * 4)); }
 
     void write_garbage(Random& random) {
-        for (auto& word : held) word = static_cast<std::uint32_t>(random.bits());
-        if (port.width % 32) held.back() &= (1u << port.width % 32) - 1;
-        write(held.data());
+        for (auto& word : garbage) word = static_cast<std::uint32_t>(random.bits());
+        if (port.width % 32) garbage.back() &= (1u << port.width % 32) - 1;
+        write(garbage.data());
     }
 
     void read(std::uint32_t* to) const {
@@ -151,7 +151,11 @@ private:
                 input.waiting = false;
             }
         }
-        tick();
+        try {
+            tick();
+        } catch (const std::exception& error) {  // such as $error of stream_assert
+            fail("%s at cycle %" PRId64, error.what(), cycle_);
+        }
         ++cycle_;
     }
 
@@ -242,7 +246,10 @@ int rtl_printf(const char* format, ...) {
 }
 
 // Verilator's hooks, so that $fatal, $stop, $error and a missing $readmemh file reach Python instead of ending the process.
-void vl_fatal(const char* file, int line, const char*, const char* why) { fail("%s:%d: %s %s", file, line, why, printed.c_str()); }
+void vl_fatal(const char* file, int line, const char*, const char* why) {
+    while (!printed.empty() && printed.back() == '\n') printed.pop_back();
+    fail("%s:%d: %s %s", file, line, why, printed.c_str());
+}
 void vl_warn(const char* file, int line, const char* at, const char* why) { vl_fatal(file, line, at, why); }
 void vl_stop(const char* file, int line, const char* at) { vl_fatal(file, line, at, "$stop"); }
 void vl_finish(const char* file, int line, const char* at) { vl_fatal(file, line, at, "$finish"); }

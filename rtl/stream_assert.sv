@@ -1,0 +1,28 @@
+/// Stops a simulation where a stream breaks its protocol: a beat that was offered and not taken must be offered again, with the same
+/// data, and after reset valid is never X. Simulations only: they bind it to a module, or define FLOW_ASSERT for an accelerator_top.
+module stream_assert #(
+    parameter int unsigned Width = 8,        // bits of a beat
+    parameter              Name  = "stream"  // for the message
+) (
+    input logic             clk_i,
+    input logic             rst_ni,   // what was offered is forgotten
+    input logic [Width-1:0] data_i,   // the stream, both ways
+    input logic             valid_i,
+    input logic             ready_i
+);
+  logic waiting_q;           // a beat was offered in the last cycle, and not taken
+  logic [Width-1:0] data_q;  // of the first cycle in which it was offered
+
+  always_ff @(posedge clk_i) begin
+    waiting_q <= rst_ni && valid_i && !ready_i;
+    if (valid_i && !ready_i && !waiting_q) data_q <= data_i;
+
+    if (rst_ni) begin
+      if ($isunknown(valid_i)) $error("%0s has a valid of X", Name);
+      if (waiting_q) begin  // nested: an idle stream costs no comparison
+        if (!valid_i) $error("%0s dropped valid before ready", Name);
+        else if (data_i != data_q) $error("%0s changed its data before ready", Name);
+      end
+    end
+  end
+endmodule
