@@ -58,7 +58,8 @@ def add_folder(folder: str | Path) -> list[str]:
         found += _register(module)
     if not found:
         raise NodeError(f"{folder} holds no node: a Python file with a subclass of flow.nodes.HardwareOp")
-    _folders.append(folder)
+    if folder not in _folders:
+        _folders.append(folder)
     return found
 
 

@@ -19,7 +19,7 @@ from flow.passes import PassError
 from flow.passes.rewrite import read_notes
 from flow.passes.set_widths import INTERVALS, SetWidths, intervals
 from flow.steps.export import torch_logits
-from tests.ops.nodes import hardware_op
+from tests.nodes.harness import hardware_op
 
 from .small import Layer, SmallNetwork, random_images, settle
 

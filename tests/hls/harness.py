@@ -46,15 +46,16 @@ def called(node, *parameters):
     return f"flow::{node}<{', '.join(map(str, parameters))}>"
 
 
-def run(headers, instances, folder, definitions="", prelude=""):
+def run(headers, instances, folder, definitions="", prelude="", include=()):
     """Compile and run all instances; return {name: Result}. Fails on reads of an empty stream and on leftover beats.
 
     ``definitions`` is C++ in front of the instances, for a header whose function is not on streams; ``prelude`` comes
-    before everything.
+    before everything; ``include`` are further folders of headers.
     """
     source = folder / "driver.cpp"
     source.write_text(_program(headers, instances, definitions, prelude))
-    program = compile_cpp([source], folder / "driver", ["-I", str(HERE)])
+    flags = [flag for place in (HERE, *include) for flag in ("-I", str(place))]
+    program = compile_cpp([source], folder / "driver", flags)
     for instance in instances:
         for name, (beats, bits) in instance.inputs.items():
             size = 8 * words_of(bits)

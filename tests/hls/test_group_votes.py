@@ -5,8 +5,7 @@ import pytest
 
 from flow.sim.streams import to_beats
 
-from .harness import Instance, run
-from .harness import SYNTHESIS
+from .harness import SYNTHESIS, Instance, run
 
 SIZES = [
     (6, 1),

@@ -24,6 +24,7 @@ from flow.emit.core import call_of, cell_of
 from flow.emit.rtl import write_hex
 from flow.errors import FlowError
 from flow.graph import Node
+from flow.library import modules
 from flow.nodes import HardwareOp, Stream
 from flow.nodes.packing import fold, words
 from flow.nodes.windows import as_map
@@ -206,7 +207,8 @@ class Rtl:
         if op.ddr_words:
             inputs["weight"] = op.pe * op.simd
         outputs = {port: stream.beat_bits for port, stream in zip(op.output_ports, op.outputs(), strict=True)}
-        self.module = RtlModule(self.cell.module, parameters, inputs, outputs, workdir=folder)
+        sources = [modules()[self.cell.module]]
+        self.module = RtlModule(self.cell.module, parameters, inputs, outputs, sources=sources, workdir=folder)
 
     @cached_property
     def traffic(self) -> tuple[dict[str, list[int]], dict[str, list[int]]]:

@@ -1,7 +1,5 @@
 """What the tests of stream modules share."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -22,11 +20,6 @@ def random_signed(shape: tuple[int, ...], bits: int, seed: int) -> np.ndarray:
 def random_beats(count: int, width: int, seed: int) -> list[int]:
     rng = np.random.default_rng(seed)
     return [int.from_bytes(rng.bytes(-(-width // 8)), "little") & (1 << width) - 1 for _ in range(count)]
-
-
-def write_memory(path: Path, words: list[int], width: int) -> None:
-    """A $readmemh file: one word a line."""
-    path.write_text("".join(f"{word:0{-(-width // 4)}x}\n" for word in words), encoding="ascii")
 
 
 def quick(cases: list, *kept: int) -> list:
