@@ -11,7 +11,19 @@ from flow.graph import consumers
 
 from .rewrite import refuse
 
-ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "BatchNormalization", "Neg", "Identity", "PRelu", "Relu", "Clip")
+ELEMENTWISE = (
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "BatchNormalization",
+    "Neg",
+    "Identity",
+    "PRelu",
+    "LeakyRelu",
+    "Relu",
+    "Clip",
+)
 QUANTIZERS = ("Quant", "BipolarQuant")
 
 
