@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flow.nodes import packed
+from flow.nodes import NodeError, packed
 from flow.nodes.binary_engine import group_votes, least_matches
 from flow.nodes.windows import Windows
 from tests.nodes.harness import hardware_op, random_signs
@@ -181,3 +181,10 @@ def test_ones_are_counted_with_and_without_an_instruction(count, kind, seed):
     expected = [sum(int(word).bit_count() for word in column) for column in words.T]
     assert packed._count_by_adders(word.copy() for word in words).tolist() == expected
     assert packed.count_ones(words).tolist() == expected
+
+
+def test_a_map_with_zeros_is_refused():
+    """Packed bits have no third value; only taps outside a map may be 0."""
+    layer = hardware_op("XnorPopcount", channels=4, features=2).quick(random_signs(1, 2, 4))
+    with pytest.raises(NodeError, match="^node: its input holds 0, which is no sign$"):
+        layer(np.array([[[[1, -1, 0, 1]]]]))
