@@ -22,16 +22,14 @@ from flow import nodes
 from flow.custom_op import node_of
 from flow.emit.core import call_of, cell_of
 from flow.emit.rtl import write_hex
-from flow.errors import FlowError
 from flow.graph import Node
 from flow.library import modules
 from flow.nodes import HardwareOp, Stream
 from flow.nodes.packing import fold, words
 from flow.nodes.windows import as_map
-from flow.sim.cpp import CompileError
-from flow.sim.module import RtlError, RtlModule, RtlRun
+from flow.sim.module import RtlModule, RtlRun
 from flow.sim.streams import to_beats
-from tests.hls.harness import Instance, called, compile_only
+from tests.hls.harness import Instance, called
 from tests.rtl.streams import RATES, random_signed
 
 SLOW = "slow"
@@ -344,56 +342,3 @@ def any_shape(tests: type[NodeTests], cases: st.SearchStrategy[Case]) -> Callabl
         node.check_bounds(case, reached=False)
 
     return test
-
-
-# refusals
-
-
-def assert_refused(emit: Callable, message: str, kind: str, *constants, **attributes) -> None:
-    """``emit``, which is `cell_of` or `call_of`, refuses the node with this message."""
-    with pytest.raises(FlowError) as caught:
-        emit(hardware_node(hardware_op(kind, **attributes), *constants))
-    assert str(caught.value) == f"node: {message}"
-
-
-def assert_module_refuses(
-    message: str,
-    top: str,
-    parameters: dict,
-    inputs: dict[str, int],
-    outputs: dict[str, int],
-    folder: Path | None = None,
-) -> None:
-    """The module ends its simulation with this message, a regular expression. Its memories in ``folder`` are empty."""
-    files = [value for value in parameters.values() if isinstance(value, str) and value.endswith(".hex")]
-    for name in files:
-        (folder / name).write_text("")
-    module = RtlModule(top, parameters, inputs, outputs, workdir=folder)
-    with pytest.raises(RtlError, match=message):
-        module.run({name: [] for name in inputs}, dict.fromkeys(outputs, 0))
-
-
-def assert_header_refuses(
-    message: str,
-    headers: str | tuple[str, ...],
-    parameters: tuple,
-    folder: Path,
-    inputs: dict[str, int],
-    outputs: dict[str, int],
-    **tables: tuple[str, tuple[int, ...]],
-) -> None:
-    """g++ ends with this message, a regular expression, on the function of the last of ``headers``.
-
-    ``tables``: name -> (C++ type, shape).
-    """
-    headers = (headers,) if isinstance(headers, str) else headers
-    wrong = Instance(
-        "wrong",
-        called(headers[-1], *parameters),
-        inputs={name: ([], bits) for name, bits in inputs.items()},
-        outputs=outputs,
-        tables={name: (ctype, np.zeros(shape)) for name, (ctype, shape) in tables.items()},
-        arguments=(*inputs, *outputs, *tables),
-    )
-    with pytest.raises(CompileError, match=message):
-        compile_only(headers, wrong, folder)

@@ -2,7 +2,8 @@
 
 from hypothesis import strategies as st
 
-from tests.nodes.harness import SLOW, Case, NodeTests, any_shape, assert_header_refuses, draw_stream
+from tests.nodes.harness import SLOW, Case, NodeTests, any_shape, draw_stream
+from tests.nodes.refusals import assert_header_refuses
 
 
 def case(p, bits, size=(6, 5, 32), **options):

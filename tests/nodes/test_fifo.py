@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from flow.emit.core import call_of
 from flow.sim.module import RtlError
-from tests.nodes.harness import Case, NodeTests, any_shape, assert_module_refuses, assert_refused, hardware_op
+from tests.nodes.harness import Case, NodeTests, any_shape, hardware_op
+from tests.nodes.refusals import assert_module_refuses, assert_refused
 
 
 def case(p, bits, depth, size=(20, 25, 1), **options):

@@ -8,17 +8,8 @@ from hypothesis import strategies as st
 
 from flow.emit.core import call_of, cell_of
 from flow.nodes import NodeError, Stream
-from tests.nodes.harness import (
-    SLOW,
-    Case,
-    NodeTests,
-    Rtl,
-    any_shape,
-    assert_header_refuses,
-    assert_module_refuses,
-    assert_refused,
-    hardware_op,
-)
+from tests.nodes.harness import SLOW, Case, NodeTests, Rtl, any_shape, hardware_op
+from tests.nodes.refusals import assert_header_refuses, assert_module_refuses, assert_refused
 from tests.rtl.streams import random_signed
 
 PIPELINE = 6  # cycles from a window's last beat to its last outputs, and one to spare; multipliers take one more
@@ -288,12 +279,6 @@ def test_streams_cycles_and_operations():
     assert op.cycles() == 12 * 4 * 6
     assert op.operations() == {"int8_mac": 12 * 36 * 8, "rescale": 12 * 8}
     assert op.engine and not op.streamable
-
-
-def test_its_weights_do_not_come_from_ddr():
-    window = hardware_op("SlidingWindow", kernel=1)
-    with pytest.raises(NodeError, match="^only binary convolutions read their weights from DDR$"):
-        hardware_op("IntConv", features=1).from_ddr(window)
 
 
 # hardware

@@ -5,16 +5,9 @@ import pytest
 import torch
 
 from flow.nodes import Stream
-from tests.nodes.harness import (
-    SLOW,
-    NodeTests,
-    any_shape,
-    assert_header_refuses,
-    assert_module_refuses,
-    hardware_op,
-    random_signs,
-)
+from tests.nodes.harness import SLOW, NodeTests, any_shape, hardware_op, random_signs
 from tests.nodes.pools import any_pool, pool_case
+from tests.nodes.refusals import assert_header_refuses, assert_module_refuses
 
 
 class TestMaxPool(NodeTests):

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from flow.emit.core import call_of, cell_of
 from flow.nodes import Stream
-from tests.nodes.harness import SLOW, Case, NodeTests, any_shape, assert_refused, hardware_op
+from tests.nodes.harness import SLOW, Case, NodeTests, any_shape, hardware_op
+from tests.nodes.refusals import assert_refused
 from tests.nodes.test_pixel_offset import pixels
 
 

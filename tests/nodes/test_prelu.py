@@ -6,15 +6,8 @@ from hypothesis import strategies as st
 
 from flow.emit.core import call_of, cell_of
 from flow.nodes import Stream
-from tests.nodes.harness import (
-    Case,
-    NodeTests,
-    any_shape,
-    assert_header_refuses,
-    assert_module_refuses,
-    assert_refused,
-    hardware_op,
-)
+from tests.nodes.harness import Case, NodeTests, any_shape, hardware_op
+from tests.nodes.refusals import assert_header_refuses, assert_module_refuses, assert_refused
 
 
 def case(channels, p, bits, out_bits, multiplier_bits, offset_bits, shift, size=(6, 10), frames=4):

@@ -5,15 +5,8 @@ import pytest
 from hypothesis import strategies as st
 
 from flow.nodes import Stream
-from tests.nodes.harness import (
-    SLOW,
-    Case,
-    NodeTests,
-    any_shape,
-    assert_header_refuses,
-    assert_module_refuses,
-    hardware_op,
-)
+from tests.nodes.harness import SLOW, Case, NodeTests, any_shape, hardware_op
+from tests.nodes.refusals import assert_header_refuses, assert_module_refuses
 
 
 def case(channels, p, bits, times, size=(3, 5), **options):

@@ -6,17 +6,8 @@ from hypothesis import strategies as st
 
 from flow.emit.core import call_of, cell_of
 from flow.nodes import NodeError, Stream
-from tests.nodes.harness import (
-    SLOW,
-    Case,
-    NodeTests,
-    any_shape,
-    assert_header_refuses,
-    assert_module_refuses,
-    assert_refused,
-    draw_stream,
-    hardware_op,
-)
+from tests.nodes.harness import SLOW, Case, NodeTests, any_shape, draw_stream, hardware_op
+from tests.nodes.refusals import assert_header_refuses, assert_module_refuses, assert_refused
 from tests.rtl.streams import random_signed
 
 

@@ -6,16 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flow.nodes import Cost, Stream
-from tests.nodes.harness import (
-    SLOW,
-    Case,
-    NodeTests,
-    any_shape,
-    assert_header_refuses,
-    assert_module_refuses,
-    hardware_op,
-    random_signs,
-)
+from tests.nodes.harness import SLOW, Case, NodeTests, any_shape, hardware_op, random_signs
+from tests.nodes.refusals import assert_header_refuses, assert_module_refuses
 
 
 def case(p, bits, ratio, size=(3, 4, 5), **options):

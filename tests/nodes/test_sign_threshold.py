@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from flow.emit.core import call_of, cell_of
 from flow.nodes import Stream
 from flow.sim.module import RtlError
-from tests.nodes.harness import SLOW, Case, NodeTests, Rtl, any_shape, assert_refused, draw_stream, hardware_op
+from tests.nodes.harness import SLOW, Case, NodeTests, Rtl, any_shape, draw_stream, hardware_op
+from tests.nodes.refusals import assert_refused
 from tests.rtl.streams import random_signed
 
 

@@ -11,17 +11,8 @@ from hypothesis import strategies as st
 from flow.emit.core import call_of, cell_of
 from flow.nodes import Cost, NodeError, Stream
 from flow.nodes.windows import Windows
-from tests.nodes.harness import (
-    SLOW,
-    Case,
-    NodeTests,
-    any_shape,
-    assert_header_refuses,
-    assert_module_refuses,
-    assert_refused,
-    hardware_op,
-    random_signs,
-)
+from tests.nodes.harness import SLOW, Case, NodeTests, any_shape, hardware_op, random_signs
+from tests.nodes.refusals import assert_header_refuses, assert_module_refuses, assert_refused
 
 ORDERS = {"tap": 1, "row": 3, "channel": 9}  # taps of a channel side by side, for a kernel of 3
 # axes of torch's weights [O, C, KH, KW] in each order

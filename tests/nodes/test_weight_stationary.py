@@ -8,16 +8,8 @@ from flow.emit.core import call_of, cell_of
 from flow.nodes import Stream
 from flow.nodes.weight_stationary import WeightStationary
 from tests.nodes import votes
-from tests.nodes.harness import (
-    SLOW,
-    Case,
-    NodeTests,
-    Rtl,
-    any_shape,
-    assert_module_refuses,
-    assert_refused,
-    hardware_op,
-)
+from tests.nodes.harness import SLOW, Case, NodeTests, Rtl, any_shape, hardware_op
+from tests.nodes.refusals import assert_module_refuses, assert_refused
 
 SCALE = {"activation": "popcount_scale"}
 SUM = {"activation": "sum"}

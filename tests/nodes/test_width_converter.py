@@ -3,7 +3,8 @@
 from hypothesis import strategies as st
 
 from flow.nodes import Stream
-from tests.nodes.harness import SLOW, Case, NodeTests, any_shape, assert_module_refuses, hardware_op
+from tests.nodes.harness import SLOW, Case, NodeTests, any_shape, hardware_op
+from tests.nodes.refusals import assert_module_refuses
 
 
 def case(p, out_p, bits, size=(5, 5, 2), **options):

@@ -1,0 +1,48 @@
+"""flow/nodes/engine.py: what the plan asks of engines: their foldings, and whether their weights may come from DDR."""
+
+import numpy as np
+import pytest
+
+from flow.nodes import NodeError
+from tests.nodes.harness import hardware_op, random_signs
+
+WINDOW = {"height": 4, "width": 4, "channels": 16, "bits": 1, "kernel": 3, "padding": 1, "pad_value": -1}
+
+
+@pytest.mark.parametrize(("order", "absorbed"), [("tap", True), ("row", False), ("channel", False)])
+def test_from_ddr_computes_the_same(order, absorbed):
+    """With its window where that is in order of taps, on the windows as they are elsewhere."""
+    window = hardware_op("SlidingWindow", **WINDOW, p=36, order=order)
+    engine = hardware_op("XnorPopcount", height=4, width=4, channels=144, features=16, pe=16, simd=36, threshold=2)
+    if absorbed:
+        engine = engine.variant(simd=16)
+    streamed = engine.from_ddr(window)
+    x, weights = random_signs(1, 3, 4, 4, 16), random_signs(2, 16, 144)
+    assert engine.absorbs(window) == absorbed
+    assert streamed.kind == "WeightStationary" and streamed.name == "node"
+    taken = x if absorbed else window.evaluate(x)
+    np.testing.assert_array_equal(streamed.evaluate(taken, weights), engine.evaluate(window.evaluate(x), weights))
+
+
+def test_from_ddr_refuses():
+    window = hardware_op("SlidingWindow", **{**WINDOW, "channels": 9}, p=9)
+    engine = hardware_op("XnorPopcount", height=4, width=4, channels=81, features=4, pe=1, simd=9)
+    message = "weights from DDR need pe * simd to divide 64 or be a multiple of it, not 9"
+    assert engine.why_not_ddr(window).startswith(message)
+    with pytest.raises(NodeError, match=f"^{message.replace('*', '.')}"):
+        engine.from_ddr(window)
+
+
+def test_foldings():
+    """Groups keep whole groups or whole parts of them in a beat."""
+    window = hardware_op("SlidingWindow", height=4, width=4, channels=12, bits=1, kernel=3, padding=1, pad_value=1)
+    engine = hardware_op("XnorPopcount", height=4, width=4, channels=108, features=6)
+    assert engine.simds(window) == [1, 2, 3, 4, 6, 12]
+    assert engine.variant(group=3).simds(window) == [1, 3, 6, 12]
+    assert engine.pes() == [1, 2, 3, 6]
+
+
+def test_its_weights_do_not_come_from_ddr():
+    window = hardware_op("SlidingWindow", kernel=1)
+    with pytest.raises(NodeError, match="^only binary convolutions read their weights from DDR$"):
+        hardware_op("IntConv", features=1).from_ddr(window)
