@@ -89,7 +89,13 @@ def _closure(names: Iterable[str], known: dict[str, Path], needs) -> dict[str, P
 
 
 def _files(pattern: str, folder: Path) -> dict[str, Path]:
-    return {path.stem: path for place in (*nodes.folders(), folder) for path in sorted(place.glob(pattern))}
+    found: dict[str, Path] = {}
+    for place in (folder, *nodes.folders()):
+        for path in sorted(place.glob(pattern)):
+            if path.stem in found:
+                raise FlowError(f"{path} has the name of {found[path.stem]}: give it another one")
+            found[path.stem] = path
+    return found
 
 
 def _folder(name: str, member: str) -> Path:

@@ -1,6 +1,7 @@
 from .base import HardwareOp
 from .cells import Call, Cell
 from .cost import Cost, memory_cost
+from .errors import NodeError
 from .stream import Stream
 
 
@@ -25,6 +26,8 @@ class GlobalPool(HardwareOp):
         return last, last + self.channels / self.p
 
     def _parameters(self):
+        if self.pixels != 1 << self.shift:
+            raise NodeError(f"{self.pixels} pixels: the mean is a shift only over a power of two")
         return {"Pixels": self.pixels, "Channels": self.channels, "P": self.p, "Bits": self.bits}
 
     def rtl(self):

@@ -58,7 +58,7 @@ class SlidingWindow(Window):
         if self.passes_through:
             return 0.0
         needed = self.kernel - self.padding
-        return min(1.0, ((needed - 1) * self.width + needed) / self.pixels)
+        return max(0.0, min(1.0, ((needed - 1) * self.width + needed) / self.pixels))
 
     def timing(self, first, last):
         """When the last pixels come there are still as many windows to give as it waited for pixels at first."""

@@ -1,9 +1,10 @@
 """flow/nodes/global_pool.py, rtl/global_pool.sv and hls/global_pool.hpp."""
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
-from flow.nodes import Stream
+from flow.nodes import NodeError, Stream
 from tests.nodes.harness import SLOW, Case, NodeTests, Rtl, any_shape, hardware_op
 
 
@@ -48,3 +49,10 @@ def test_the_module_sums_while_the_output_waits(tmp_path):
     """It took 10 cycles a frame more if the sums stopped; only the wait for the last beat counts."""
     rtl = Rtl(case(8, 8, 4, 4, 8), tmp_path)
     assert rtl.check(seed=7, p_ready=0.1).cycles <= len(rtl.traffic[0]["in"]) + 30
+
+
+def test_a_mean_that_is_no_shift_is_refused():
+    op = hardware_op("GlobalPool", height=3, width=4, channels=8, p=2, bits=9)
+    for refused in (op.rtl, op.hls):
+        with pytest.raises(NodeError, match="12 pixels: the mean is a shift only over a power of two"):
+            refused()
