@@ -27,7 +27,7 @@ from .quantizers import (
 )
 from .rprelu import FixedShift, GridShift, RPReLU
 from .shortcuts import StageShortcut
-from .sums import group_vote, sums_of
+from .sums import group_vote, sums_of, whole_sums
 from .voters import Voter, parse_voter
 
 
@@ -44,6 +44,15 @@ class BinaryNetwork(nn.Module):
         """Leaves all votes out for the time being, or puts them back; those of strategy none are never there."""
         for block in self.blocks:
             block.keeps_popcounts = keep or self.config.strategy == "none"
+
+    def use_bfloat16(self) -> None:
+        """Lets binary convolutions that are voted on compute in bfloat16 in training; all else stays float32.
+
+        bfloat16 rounds sums above 256, which a sign does not see; popcounts that are kept would be wrong by up to 8.
+        """
+        for block in self.blocks:
+            if isinstance(block, BinaryBlock):
+                block.votes_dtype = torch.bfloat16
 
     def scale_branches(self, scale: float) -> None:
         """Sets the BatchNorm scale of the branch of every residual block."""
@@ -70,7 +79,7 @@ class BinaryBlock(nn.Module):
     ):
         super().__init__()
         self.voter = parse_voter(config.voter, kernel)
-        self.keeps_popcounts = config.strategy == "none"
+        self.keeps_popcounts, self.votes_dtype = config.strategy == "none", torch.float32
         self.pad_value, self.padding, self.stride = PAD_VALUES[config.padding], kernel // 2, stride
         self.shift = GridShift(inputs, config) if activated else nn.Identity()
         self.sign = QuantIdentity(act_quant=BipolarActivation)
@@ -94,7 +103,8 @@ class BinaryBlock(nn.Module):
         return mean_magnitude(self.conv.weight.detach())
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and kernels.usable(x.device, x.shape[1], self.conv.out_channels):
+        by_kernels = self.training and self.votes_dtype == torch.float32
+        if by_kernels and kernels.usable(x.device, x.shape[1], self.conv.out_channels):
             return self._by_kernels(x)
         bits = self.sign(self.shift(x))
         if self.voter.sample > 1:
@@ -112,14 +122,12 @@ class BinaryBlock(nn.Module):
 
     def _sums(self, bits: Tensor) -> Tensor:
         bits = F.pad(bits, (self.padding,) * 4, value=self.pad_value)
-        if self.keeps_popcounts and torch.is_autocast_enabled(bits.device.type):
-            with torch.autocast(
-                bits.device.type, enabled=False
-            ):  # bfloat16 rounds sums above 256, which a vote does not see
-                return self.conv(bits.float())
-        if self.counts_all:
-            return self.conv(bits)
-        return self.sums(bits, self.conv.quant_weight().value, self.stride)
+        if not self.counts_all:
+            return self.sums(bits, self.conv.quant_weight().value, self.stride)
+        if self.training or bits.is_cuda:
+            dtype = torch.float32 if self.keeps_popcounts else self.votes_dtype
+            return whole_sums(bits, self.conv.quant_weight().value, self.stride, dtype)
+        return self.conv(bits)
 
     def _by_kernels(self, x: Tensor) -> Tensor:
         """The same in training, on a CPU."""

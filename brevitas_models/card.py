@@ -28,6 +28,7 @@ def model_card(metadata: Metadata) -> str:
         "seed": metadata.seed,
         "wall time": _duration(metadata.seconds) + (f" on {metadata.device}" if metadata.device else ""),
         "accuracy": _accuracy(metadata.accuracy),
+        **({"to choose by": _accuracy(metadata.validation)} if metadata.validation else {}),
         "weights (SHA-256)": f"`{metadata.weights_sha256}`",
     }
     lines = [f"# {network.model}, {network.strategy}", "", "| | |", "|---|---|"]
@@ -53,9 +54,8 @@ def _choices(network: NetworkConfig) -> list[str]:
 def _accuracy(accuracy: Accuracy | None) -> str:
     if accuracy is None:
         return "not measured"
-    return (
-        f"top-1 {accuracy.top1:.2f} %, top-5 {accuracy.top5:.2f} % on {accuracy.images:,} test images, {accuracy.data}"
-    )
+    images = f"{accuracy.images:,} test images, {accuracy.data}" if "kept apart" not in accuracy.data else accuracy.data
+    return f"top-1 {accuracy.top1:.2f} %, top-5 {accuracy.top5:.2f} % on {images}"
 
 
 def _duration(seconds: float) -> str:

@@ -62,6 +62,7 @@ class Metadata(BaseModel):
     seconds: float = Field(ge=0, description="wall time of the training")
     device: str = Field("", description="what it was trained on last")
     accuracy: Accuracy | None = None
+    validation: Accuracy | None = Field(None, description="on training images that were kept apart, to choose by")
     weights_sha256: str | None = Field(
         None, description="of names, shapes and values of all arrays; set by save_checkpoint"
     )
@@ -140,7 +141,7 @@ def from_training_state(path: Path) -> tuple[torch.nn.Module, Metadata]:
         network_config = NetworkConfig.model_validate(state["network"])
         config = TrainConfig.model_validate(state["config"])
         network = build_network(network_config)
-        load_weights(network, state["model"])
+        load_weights(network, {**state["model"], **state.get("average", {})})
     except (TrainError, ValidationError, RuntimeError) as error:
         reason = str(error).split("\n")[0]
         raise CheckpointError(f"{path} cannot be packed: {reason}") from error

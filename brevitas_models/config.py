@@ -15,7 +15,9 @@ Shortcut = Literal["conv8", "binary", "duplicate"]
 Padding = Literal["minus_one", "plus_one", "zero"]
 Threshold = Literal["majority", "mean", "learned"]
 Slopes = Literal["power_of_two", "any"]
+TeacherOn = Literal["images", "batch"]
 Division = Literal["c+alpha", "c*k2+alpha", "c*alpha", "c*k2*alpha", "minmax", "rms"]
+TEACHER_ON: tuple[str, ...] = TeacherOn.__args__
 TEACHERS = ("twin18",)  # float networks, to learn from
 MODELS: tuple[str, ...] = tuple(name for name in Model.__args__ if name not in TEACHERS)
 STRATEGIES: tuple[str, ...] = Strategy.__args__
@@ -121,6 +123,20 @@ class TrainConfig(BaseModel):
     )
     temperature: float = Field(
         2.0, gt=0, description="that softens the teacher's answers, and the student's to compare"
+    )
+    teacher_on: TeacherOn = Field(
+        "images", description="the teacher sees every image once as it is, or each batch as it is augmented, whole"
+    )
+    erase: int = Field(
+        0, ge=0, le=16, description="side of a square that is blanked in half of the training images, at a random place"
+    )
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="what an average of the weights keeps at each step; it is then what is measured"
+    )
+    validation: int = Field(
+        0,
+        ge=0,
+        description="training images that are kept apart and measured after each epoch, in place of test images",
     )
     seed: int = 1
     resolutions: tuple[tuple[float, int], ...] = ((0.0, 32),)

@@ -16,6 +16,10 @@ class TrainError(ModelError):
     """Training cannot go on; the message says why and what is kept."""
 
 
+class NotFinite(TrainError):
+    """A loss or a weight is no finite number; the last good state is kept."""
+
+
 def command_line(
     network: NetworkConfig, config: TrainConfig, init: str | None = None, teacher: str | None = None
 ) -> str:
@@ -50,6 +54,9 @@ def command_line(
     if config.branch_scale != TrainConfig().branch_scale and network.model != "bnn_cifar10":
         words += ["--branch-scale", f"{config.branch_scale:g}"]
     words += ["--shift", str(config.shift)] * (config.shift != TrainConfig().shift)
+    for name in ("erase", "ema", "validation"):
+        if value := getattr(config, name):
+            words += [f"--{name}", f"{value:g}"]
     words += ["--label-smoothing", f"{config.label_smoothing:g}"] * (config.label_smoothing > 0)
     words += ["--votes-from", f"{config.votes_from:g}"] * (config.votes_from > 0 and network.strategy != "none")
     if network.division == "rms" and config.window != TrainConfig().window:
@@ -65,6 +72,7 @@ def command_line(
             "--teacher",
             str(teacher),
         ]
+        words += ["--teacher-on", config.teacher_on] * (config.teacher_on != TrainConfig().teacher_on)
     return shlex.join(words + (["--init", init] if init else []))
 
 

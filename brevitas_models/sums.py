@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from . import kernels
 from .kernels.group_sums import GroupSums
-from .quantizers import ApproxSign, bipolar
+from .quantizers import ApproxSign, StraightThrough, bipolar
 from .voters import Voter
 
 ORDERS = {"tap": (1, 2, 0), "row": (1, 0, 2), "channel": (0, 1, 2)}  # of channel, row, column
@@ -18,6 +18,16 @@ def in_order(weight: Tensor, order: str) -> Tensor:
     """[..., C, KH, KW] to [..., n], elements in ``order``, the last axis of it fastest."""
     lead = weight.dim() - 3
     return weight.permute(*range(lead), *(lead + axis for axis in ORDERS[order])).flatten(lead)
+
+
+def whole_sums(bits: Tensor, weight: Tensor, stride: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Sums [N, O, OH, OW], float32, of bits [N, C, H, W] (padded) and signed weights [O, C, k, k], both in {-1, 0, +1}.
+
+    Rounded, as they are whole numbers whatever a library makes of them (Winograd's convolution, TF32). In bfloat16
+    those up to 256 are exact, and the sign of all is.
+    """
+    sums = F.conv2d(bits.to(dtype), weight.to(dtype), stride=stride).float()
+    return StraightThrough.apply(sums, False)
 
 
 class Sums(nn.Module):
@@ -31,15 +41,15 @@ class Maj3Sums(nn.Module):
     """Sum of the majorities of three along a kernel row, by two convolutions.
 
     maj(x, y, z) = (x + y + z - xyz) / 2 for x, y, z in {-1, +1}; a product of three XNORs is the product of the three
-    activations times that of the three weights (DESIGN 3). In float32, where the difference is exact.
+    activations times that of the three weights (DESIGN 3). Always in float32, where the difference is exact.
     """
 
     def forward(self, bits: Tensor, weight: Tensor, stride: int) -> Tensor:
-        with torch.autocast(bits.device.type, enabled=False):
-            bits, weight = bits.float(), weight.float()
-            triples = bits[..., :-2] * bits[..., 1:-1] * bits[..., 2:]
-            sums = F.conv2d(bits, weight, stride=stride)
-            return (sums - F.conv2d(triples, weight.prod(dim=3, keepdim=True), stride=stride)) * 0.5
+        products = weight[..., :1] * weight[..., 1:2] * weight[..., 2:]  # prod's gradient looks for zeros on the host
+        triples = bits[..., :-2] * bits[..., 1:-1] * bits[..., 2:]
+        sums = F.conv2d(bits, weight, stride=stride)
+        sums = (sums - F.conv2d(triples, products, stride=stride)) * 0.5
+        return StraightThrough.apply(sums, False) if sums.is_cuda else sums  # as whole_sums
 
 
 class GroupedSums(nn.Module):

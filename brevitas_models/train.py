@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -19,19 +20,22 @@ import torch.nn.functional as F
 
 from . import kernels
 from .augment import MIDDLE, Augment, resized
+from .average import WeightAverage
 from .blocks import BinaryNetwork
 from .config import NetworkConfig, TrainConfig
 from .data import ImageSet
-from .evaluate import accuracy, logits_of
+from .evaluate import accuracy
 from .metrics import Accuracy
 from .networks import build_network, load_weights, weights_for
-from .state import TrainError, command_line, device_name, read_state
+from .state import NotFinite, TrainError, command_line, device_name, read_state
+from .teacher import Teacher, distance
 from .voters import parse_voter
 from .world import World
 
 if TYPE_CHECKING:
     from .checkpoint import Metadata
 
+GPU_REPORT_EVERY = 100  # steps: every report waits for the GPU
 SCHEDULE = ("epochs", "lr", "warmup", "resolutions", "votes_from", "window")  # what may change in the middle of a run
 
 
@@ -69,8 +73,15 @@ class Trainer:
     which votes begin, where they begin late (``config.votes_from``): another run can go on from it.
     Ctrl-C ends the step, saves, and raises KeyboardInterrupt (of several processes: stops at once, with what was saved last).
 
-    ``teacher``: a network and its name, whose answers to the training images, as they are before augmentation, the network learns
-    beside the labels; its part of the loss is ``config.distillation``.
+    ``teacher``: a network and its name, whose answers the network learns beside the labels; its part of the loss is
+    ``config.distillation``. They are to the training images as they are before augmentation, all found before the first step, or
+    (``config.teacher_on``) to the whole images of every batch.
+
+    With ``config.ema`` the network that is measured, and later packed, is the average of the weights. With ``config.validation``
+    so many training images are kept apart and measured after every epoch, and the test images only after the last one.
+
+    On a GPU a step waits for nothing: order, images and random numbers are there, and the state is saved every
+    ``save_seconds``, not after every epoch, which takes a second or two.
 
     Several processes (``world``) share every batch; each normalises with the statistics of its own part.
     """
@@ -93,17 +104,25 @@ class Trainer:
         self.save_seconds, self.world = save_seconds, world
         if kernels.usable(self.device, network.width):
             kernels.keep_memory()
+        if self.on_gpu:
+            torch.backends.cudnn.benchmark = True  # few shapes, many steps
         torch.manual_seed(config.seed)
         self.model = build_network(network).to(self.device, memory_format=torch.channels_last)
         self.model.scale_branches(config.branch_scale)
+        if config.bf16 and isinstance(self.model, BinaryNetwork):
+            self.model.use_bfloat16()
+        self.average = WeightAverage(self.model, config.ema) if config.ema else None
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.lr, weight_decay=0.0, fused=True)
-        self.data = Augment(train, self.device, config.shift)
+        train, self.validation = train.split(config.validation) if config.validation else (train, None)
+        self.data = Augment(train, self.device, config.shift, config.erase)
+        self.generator = torch.Generator(self.device)
         self.steps_per_epoch = len(train) // config.batch
         self.steps = self.steps_per_epoch * config.epochs
         self.voting_step = math.ceil(config.votes_from * self.steps)
         self.step, self.seconds, self.history = 0, 0.0, []
         self.init, self.earlier = None, []
-        self.train_images, (self.teacher, self.teacher_name) = train.images, teacher or (None, None)
+        self.train_images, self.teacher = train.images, Teacher(*teacher, config) if teacher else None
+        self.teacher_name = teacher[1] if teacher else None
         if (config.distillation > 0) != (teacher is not None):
             raise TrainError(
                 "a teacher and its part of the loss go together: give --teacher and --distillation, or neither"
@@ -126,6 +145,15 @@ class Trainer:
         """Is the network given to torch.compile? Not where the kernels for CPUs are taken, which are faster."""
         by_kernels = kernels.usable(self.device, self.network.width) and isinstance(self.model, BinaryNetwork)
         return self.config.compile and (self.config.bf16 or not by_kernels)
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device.type == "cuda"
+
+    @property
+    def measured_model(self) -> torch.nn.Module:
+        """The average of the weights where there is one, or the weights as they are."""
+        return self.average.network if self.average else self.model
 
     @property
     def state_file(self) -> Path:
@@ -161,6 +189,8 @@ class Trainer:
         if begun != self.config:
             self._reschedule(begun, state["step"], reschedule)
         load_weights(self.model, state["model"])
+        if self.average:
+            self.average.restart(self.model, state.get("average"))
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
         self._write_history()
@@ -199,6 +229,8 @@ class Trainer:
         ):
             return False
         load_weights(self.model, state["model"], strict=False)
+        if self.average:
+            self.average.restart(self.model, state.get("average"))
         theirs = [name for name, _ in build_network(other).named_parameters()]
         ours = {name: index for index, (name, _) in enumerate(self.model.named_parameters())}
         groups = self.optimizer.state_dict()["param_groups"]
@@ -228,6 +260,8 @@ class Trainer:
         ]
         if strangers:
             raise TrainError(f"{name} is another network ({strangers[0]} does not match)")
+        if self.average:
+            self.average.restart(self.model)
         self.init = name
         if metadata:
             self.earlier = [*metadata.earlier, f"{metadata.epochs:g} epochs of {metadata.command}"]
@@ -238,20 +272,21 @@ class Trainer:
         Only the first of several processes does.
 
         Raises:
-            TrainError: a parameter is not a finite number, so this state is not worth keeping.
+            NotFinite: a parameter is not a finite number, so this state is not worth keeping.
             OSError: the disk is full, say.
         """
         if not self.world.first:
             return
         for name, parameter in self.model.named_parameters():
             if not parameter.isfinite().all():
-                raise TrainError(
+                raise NotFinite(
                     f"{name} is not finite at step {self.step}: lower --lr; the last good state is in {self.folder}"
                 )
         state = {
             "network": self.network.model_dump(),
             "config": self.config.model_dump(),
             "model": self.model.state_dict(),
+            **({"average": self.average.network.state_dict()} if self.average else {}),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "steps": self.steps,
@@ -278,31 +313,48 @@ class Trainer:
         config = self.config
         epoch, position = divmod(self.step, self.steps_per_epoch)
         if self._order_epoch != epoch:
-            order = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
-            self._order = torch.randperm(len(self.data.labels), generator=order)
+            order = torch.Generator().manual_seed(
+                config.seed * 1_000_003 + epoch
+            )  # on the CPU: the same on all devices
+            self._order = torch.randperm(len(self.data.labels), generator=order).to(self.device)
             self._order_epoch = epoch
         index = self._order[position * config.batch : (position + 1) * config.batch]
-        generator = torch.Generator().manual_seed(config.seed * 7_368_787 + self.step)
-        pixels, labels = self.data.batch(index, generator, self.world.part(len(index)))
-        pixels = resized(pixels, size).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16) if config.bf16 else nullcontext():
+        self.generator.manual_seed(config.seed * 7_368_787 + self.step)
+        images, labels = self.data.batch(index, self.generator, self.world.part(len(index)))
+        pixels = resized(images, size).contiguous(memory_format=torch.channels_last)
+        with self._autocast():
             logits = forward(pixels).float()
         loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
         if not config.distillation:
             return loss
-        answers = self._answers[index[self.world.part(len(index))]].to(self.device)
+        answers = self.teacher.answers(index[self.world.part(len(index))], images)
         return (1 - config.distillation) * loss + config.distillation * distance(logits, answers, config.temperature)
 
-    def run(self, report: Callable[[dict], None], test_images: int = 2_000, report_every: int = 20) -> None:
-        """Trains to the end; ``report`` gets a dict of progress every ``report_every`` steps.
+    def _autocast(self):
+        """bfloat16 for float networks; binary ones have their own rule (BinaryNetwork.use_bfloat16)."""
+        low = self.config.bf16 and not isinstance(self.model, BinaryNetwork)
+        return torch.autocast(self.device.type, torch.bfloat16) if low else nullcontext()
+
+    def run(
+        self,
+        report: Callable[[dict], None],
+        test_images: int = 2_000,
+        report_every: int | None = None,
+        until: float = math.inf,
+    ) -> bool:
+        """Trains to the end, or to the first step that ends after ``time.monotonic()`` has passed ``until``; returns whether the
+        end is reached. The state is saved either way.
+
+        ``report`` gets a dict of progress every ``report_every`` steps: 20, on a GPU GPU_REPORT_EVERY.
 
         Raises:
-            TrainError: the loss is not a number; the last good state stays in the folder.
+            NotFinite: the loss is not a number; the last good state stays in the folder.
         """
-        forward = torch.compile(self.model, dynamic=False) if self.compiles else self.model
-        forward = self.world.together(forward, some_unused=self.voting_step > 0)
+        report_every = report_every or (GPU_REPORT_EVERY if self.on_gpu else 20)
+        self.forward = torch.compile(self.model, dynamic=False) if self.compiles else self.model
+        self.forward = self.world.together(self.forward, some_unused=self.voting_step > 0)
         if self.teacher is not None and self.step < self.steps:
-            self._answers = torch.from_numpy(logits_of(self.teacher.to(self.device), self.train_images)).float()
+            self.teacher.prepare(self.train_images, self.device)
         self._order_epoch, running, saved = -1, 0.0, time.monotonic()
         last, last_step = time.monotonic(), self.step
         with deferred_interrupt() if self.world.size == 1 else nullcontext(lambda: False) as interrupted:
@@ -310,14 +362,15 @@ class Trainer:
                 if self.step == self.voting_step > 0:
                     self.save(self.trunk_file)
                 size = self.config.resolution(self.step / self.steps)
-                running += self._train_step(forward, size)
+                running += self._train_step(size)
                 ends_epoch = self.step % self.steps_per_epoch == 0
-                if self.step % report_every == 0 or ends_epoch or interrupted():
+                late = time.monotonic() > until
+                if self.step % report_every == 0 or ends_epoch or late or interrupted():
                     now, count = time.monotonic(), self.step - last_step
                     self.seconds += now - last
                     mean_loss = float(running) / count
                     if not math.isfinite(mean_loss):
-                        raise TrainError(
+                        raise NotFinite(
                             f"the loss is {mean_loss} at step {self.step}: lower --lr; the last good state is in "
                             f"{self.folder}"
                         )
@@ -334,14 +387,22 @@ class Trainer:
                         }
                     )
                     running, last, last_step = 0.0, now, self.step
+                stops = interrupted()
+                due = time.monotonic() - saved > self.save_seconds and self.step == last_step
                 if ends_epoch:
-                    self._end_epoch(size, mean_loss, test_images, report)
-                    saved = last = time.monotonic()
-                elif interrupted() or (time.monotonic() - saved > self.save_seconds and self.step == last_step):
+                    line = self._end_epoch(size, mean_loss, test_images)
+                if stops or late or due or self.step == self.steps or (ends_epoch and not self.on_gpu):
                     self.save()
-                    saved = last = time.monotonic()
-                if interrupted():
+                    saved = time.monotonic()
+                if ends_epoch and line:
+                    self._write_history()
+                    report(line)
+                last = time.monotonic() if ends_epoch or saved > last else last
+                if stops:
                     raise KeyboardInterrupt
+                if late:
+                    break
+        return self.step == self.steps
 
     def measured(self) -> Accuracy:
         """Accuracy on the whole test set at the end of the run."""
@@ -350,9 +411,30 @@ class Trainer:
         line = self.history[-1]
         return Accuracy(top1=line["top1"], top5=line["top5"], images=line["test_images"], data=self.test.source)
 
-    def _train_step(self, forward, size: int) -> torch.Tensor:
-        """One optimizer step; returns its loss."""
-        self.model.train()
+    def measured_apart(self) -> Accuracy | None:
+        """Accuracy on the training images that were kept apart, at the end of the run; None if there are none."""
+        apart = self.history[-1].get("validation") if self.history else None
+        if not apart:
+            return None
+        source = f"{self.test.source}, {apart['test_images']:,} training images kept apart"
+        return Accuracy(top1=apart["top1"], top5=apart["top5"], images=apart["test_images"], data=source)
+
+    def _train_step(self, size: int) -> torch.Tensor:
+        """One optimizer step; returns its loss. Goes on without torch.compile where that fails."""
+        try:
+            return self._optimize(self.forward, size)
+        except (TrainError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            if self.forward is self.model or self.world.size > 1:
+                raise
+            warnings.warn(f"torch.compile failed, so the run goes on without: {error}", stacklevel=2)
+            self.forward = self.model
+            return self._optimize(self.forward, size)
+
+    def _optimize(self, forward, size: int) -> torch.Tensor:
+        if not self.model.training:
+            self.model.train()
         if self.voting_step and isinstance(self.model, BinaryNetwork):
             self.model.keep_popcounts(self.step < self.voting_step)
         if self.network.division == "rms":
@@ -375,6 +457,8 @@ class Trainer:
         if isinstance(self.model, BinaryNetwork):
             self.model.clip_latent_weights()
         self.step += 1
+        if self.average:
+            self.average.update(self.model, self.step)
         return loss.detach()
 
     def _batch_that_fits(self, size: int) -> int | None:
@@ -394,26 +478,25 @@ class Trainer:
             count //= 2
         return None
 
-    def _end_epoch(self, size: int, loss: float, test_images: int, report) -> None:
-        epoch = self.step // self.steps_per_epoch
-        final = self.step == self.steps
+    def _end_epoch(self, size: int, loss: float, test_images: int) -> dict | None:
+        """Measures, on images kept apart if there are some, at the end on the whole test set too; returns the line of the history."""
         if not self.world.first:
-            return
-        images = self.test if final else self.test.spread(test_images)
-        top1, top5 = accuracy(self.model, images)
-        line = {
-            "epoch": epoch,
-            "size": size,
-            "loss": round(loss, 4),
-            "top1": top1,
-            "top5": top5,
-            "test_images": len(images),
-            "seconds": round(self.seconds, 1),
-        }
+            return None
+        line = {"epoch": self.step // self.steps_per_epoch, "size": size, "loss": round(loss, 4)}
+        apart = {}
+        if self.validation:
+            images = self.validation
+            top1, top5 = accuracy(self.measured_model, images)
+            apart = {"split": "validation", "top1": top1, "top5": top5, "test_images": len(images)}
+        if self.step == self.steps or not apart:
+            images = self.test if self.step == self.steps else self.test.spread(test_images)
+            top1, top5 = accuracy(self.measured_model, images)
+            line |= {"top1": top1, "top5": top5, "test_images": len(images)} | ({"validation": apart} if apart else {})
+        else:
+            line |= apart
+        line["seconds"] = round(self.seconds, 1)
         self.history.append(line)
-        self.save()
-        self._write_history()
-        report(line)
+        return line
 
     def _write_history(self) -> None:
         """A line an epoch; written anew, as a kill may have come between the state and the line."""
@@ -422,15 +505,6 @@ class Trainer:
         partial = self.folder / "history.part"
         partial.write_text("".join(json.dumps(line) + "\n" for line in self.history))
         os.replace(partial, self.folder / "history.jsonl")
-
-
-def distance(logits: torch.Tensor, answers: torch.Tensor, temperature: float) -> torch.Tensor:
-    """What ``logits`` [N, classes] lack to the teacher's ``answers``: the cross-entropy of both softened, less its least value.
-
-    That is the Kullback-Leibler divergence times temperature^2, which keeps its gradient's size (Hinton et al., 2015, section 2).
-    """
-    ours, theirs = (F.log_softmax(x / temperature, dim=1) for x in (logits, answers))
-    return temperature**2 * F.kl_div(ours, theirs, reduction="batchmean", log_target=True)
 
 
 def kept(network: NetworkConfig) -> NetworkConfig:

@@ -64,8 +64,8 @@ WRONG_CALLS = {
     "run": (["pack", "nothing"], "no training state at nothing"),
     "recipe": (["train", "--recipe", "resnet"], "recipe 'resnet' is unknown: use bireal18-exact-from-qat"),
     "length": (
-        ["train", "--recipe", "bireal18-qat", "--length", "long"],
-        "length 'long' is unknown: use short, day, source",
+        ["train", "--recipe", "bireal18-qat", "--length", "night"],
+        "length 'night' is unknown: use short, day, source",
     ),
     "recipe and epochs": (["train", "--recipe", "bireal18-qat", "--epochs", "3"], "--epochs is what a recipe says"),
     "no results": (["table", "--results", "nothing"], "no results in nothing yet: flow table --run"),

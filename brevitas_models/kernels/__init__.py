@@ -57,9 +57,10 @@ def _processor() -> str:
 
 
 def usable(device: torch.device, *channels: int) -> bool:
-    """Can the kernels be taken for maps of so many channels? Not under autocast, which is for processors with bfloat16."""
+    """Can the kernels be taken for maps of so many channels? Not under autocast, nor in what torch.compile traces."""
     fits = device.type == "cpu" and all(count % LANES == 0 for count in channels)
-    return fits and not torch.is_autocast_enabled("cpu") and library() is not None
+    traced = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
+    return fits and not traced and library() is not None
 
 
 def keep_memory() -> bool:

@@ -34,11 +34,17 @@ class Figures(BaseModel):
 
 
 class Length(BaseModel):
-    """How long and at what width every row is trained; width None is the model's full one."""
+    """How long and at what width every row is trained.
+
+    ``width`` None is the model's full one. ``own_epochs``: as many as the recipe's source took. ``teacher_length`` is the
+    length whose networks are the teachers of this one's rows; None: its own.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     width: int | None = None
+    own_epochs: bool = False
+    teacher_length: str | None = None
     train: TrainConfig
 
 
@@ -132,8 +138,13 @@ def load_length(name: str) -> Length:
     return lengths()[name]
 
 
+def teacher_length(length: str) -> str:
+    """The length at which the teachers of a length's rows are trained."""
+    return load_length(length).teacher_length or length
+
+
 def configs(name: str, length: str) -> tuple[NetworkConfig, TrainConfig]:
-    """What is trained, and how, for a row at a length; the length ``source`` takes the source's own epochs.
+    """What is trained, and how, for a row at a length.
 
     Raises:
         RecipeError: no such recipe or length, they do not go together, or the source has no such row.
@@ -144,11 +155,10 @@ def configs(name: str, length: str) -> tuple[NetworkConfig, TrainConfig]:
     train |= {
         name: value for name in ("votes_from", "branch_scale", "window") if (value := getattr(recipe, name)) is not None
     }
-    if length == "source" and recipe.network.strategy != "ptq":
+    if time.own_epochs and recipe.network.strategy != "ptq":
         if recipe.epochs is None:
-            raise RecipeError(
-                f"recipe {name} has no length of the source's own: use {', '.join(n for n in lengths() if n != 'source')}"
-            )
+            others = ", ".join(other for other, each in lengths().items() if not each.own_epochs)
+            raise RecipeError(f"recipe {name} has no length of the source's own: use {others}")
         train["epochs"] = recipe.epochs
     if recipe.part is not None:
         train |= {"epochs": max(1, round(recipe.part * train["epochs"])), "resolutions": ((0.0, 32),)}

@@ -41,8 +41,9 @@ def run_recipe(
 ) -> Result | None:
     """Trains a row, or goes on with it, and stores its checkpoint, card and result.
 
-    What it starts from, and its teacher, are those of the same seed. ``until``: as of Trainer.run. ``halvings`` of the learning rate, from
-    where the run is on: after a loss that was no number. Returns None in all processes but the first, and for a run that is not at its end.
+    What it starts from, and its teacher, are those of the same seed. ``until``: as of Trainer.run. ``halvings`` of the
+    learning rate, from where the run is on: after a loss that was no number. Returns None in all processes but the
+    first, and for a run that is not at its end.
 
     Raises:
         RecipeError: it needs a row that has not been run, or does not go with the length.
@@ -100,7 +101,8 @@ def run_recipe(
 
 
 def reporter(progress: TrainingProgress) -> Callable[[dict], None]:
-    """What a trainer reports to: ``progress``, where lines of images kept apart from training do not say "test images"."""
+    """What a trainer reports to: ``progress``, where lines of images kept apart from training do not say "test
+    images"."""
 
     def report(line: dict) -> None:
         if line.get("split") != "validation":

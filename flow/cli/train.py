@@ -82,7 +82,8 @@ def train(
     teacher_on: Annotated[
         str,
         typer.Option(
-            help=f"What the teacher answers to: {' or '.join(TEACHER_ON)} (all images once, or each batch as augmented)."
+            help=f"What the teacher answers to: {' or '.join(TEACHER_ON)} (all images once, or each batch as "
+            "augmented)."
         ),
     ] = DEFAULTS.teacher_on,
     ema: Annotated[
@@ -144,7 +145,8 @@ def train(
     On several GPUs: torchrun --nproc-per-node N -m flow.cli train --device cuda ...
     """
     if recipe is not None:
-        return train_recipe(context, recipe, length, data, device, save_seconds, seed)
+        train_recipe(context, recipe, length, data, device, save_seconds, seed)
+        return
     network = network_config(
         model,
         strategy,

@@ -13,23 +13,26 @@ ROWS = [(name, length) for name in recipes.names() for length in recipes.lengths
 @pytest.mark.parametrize(("name", "length"), ROWS)
 def test_every_row_can_be_run(name, length):
     network, train = configs(name, length)
-    recipe = load_recipe(name)
+    recipe, own = load_recipe(name), recipes.load_length(length).own_epochs
     assert network.strategy == recipe.network.strategy and name.startswith(network.model)
     assert network.width == (recipes.lengths()[length].width or 64)
     if recipe.part:
         assert (train.epochs, train.resolutions) == (
-            {"short": 1, "day": 5, "source": recipe.epochs // 4}[length],
+            recipe.epochs // 4 if own else {"short": 1, "day": 5, "teacher": 2, "long": 15, "long32": 15}[length],
             ((0.0, 32),),
         )
-    elif length == "source" and network.strategy != "ptq":
+    elif own and network.strategy != "ptq":
         assert train.batch == 512 and train.epochs == {"reactnet18": 128, "bireal18": 256, "twin18": 128}[network.model]
 
 
 def test_rows_of_a_length_share_all_but_the_network():
     own = {"label_smoothing": 0.0, "votes_from": 0.0, "distillation": 0.0, "branch_scale": 0.25, "window": (1.3, 1.3)}
-    for length in ("short", "day"):
+    for length in recipes.lengths():
+        changes = own | ({"epochs": 1} if recipes.load_length(length).own_epochs else {})
         schedules = {
-            configs(name, length)[1].model_copy(update=own) for name in recipes.names() if not load_recipe(name).part
+            configs(name, length)[1].model_copy(update=changes)
+            for name in recipes.names()
+            if not load_recipe(name).part
         }
         assert len(schedules) == 1
 
@@ -65,6 +68,27 @@ def test_starts_and_teachers():
             assert (start.model, start.strategy, start.voter) == (recipe.network.model, wanted, "exact")
             assert wanted == "none" or recipe.part
         assert recipe.teacher is None or load_recipe(recipe.teacher).network.model in TEACHERS
+
+
+def test_teachers_of_another_length():
+    """Rows of length long learn from the twin of length teacher; ``flow table --run`` does not train it at length long."""
+    from flow.cli.table import in_order
+
+    assert [recipes.teacher_length(length) for length in ("short", "source", "long", "long32")] == [
+        "short",
+        "source",
+        "teacher",
+        "teacher",
+    ]
+    assert in_order(["reactnet18-maj3-distilled-from-qat"], "short") == [
+        "twin18",
+        "reactnet18-qat-distilled",
+        "reactnet18-maj3-distilled-from-qat",
+    ]
+    assert in_order(["reactnet18-maj3-distilled-from-qat"], "long") == [
+        "reactnet18-qat-distilled",
+        "reactnet18-maj3-distilled-from-qat",
+    ]
 
 
 GOOD = "title: a row\nnetwork: {model: reactnet18, strategy: qat}\n"
@@ -106,8 +130,8 @@ def test_mistakes(text, message):
 def test_unknown_names():
     with pytest.raises(RecipeError, match="recipe 'reactnet' is unknown: use bireal18-exact-from-qat, "):
         load_recipe("reactnet")
-    with pytest.raises(RecipeError, match="length 'long' is unknown: use short, day, source"):
-        configs("reactnet18-qat", "long")
+    with pytest.raises(RecipeError, match="length 'night' is unknown: use short, day, source"):
+        configs("reactnet18-qat", "night")
     with pytest.raises(RecipeError, match="unknown"):
         load_recipe("lengths")
 

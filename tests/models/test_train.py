@@ -14,7 +14,8 @@ from brevitas_models.data import ImageSet
 from brevitas_models.evaluate import accuracy, logits_of
 from brevitas_models.quantizers import PopBinVote
 from brevitas_models.state import TrainError, command_line
-from brevitas_models.train import Trainer, distance
+from brevitas_models.teacher import distance
+from brevitas_models.train import Trainer
 
 NETWORK = NetworkConfig(width=4)
 
