@@ -68,13 +68,15 @@ class Accelerator:
             self.platform = None
 
     def execute(self, images: np.ndarray) -> np.ndarray:
-        """Logits int32 [N, classes] of images uint8 [N, H, W, C], N >= 1. Times ``package.logit_scale`` they are the network's.
+        """Logits int32 [N, classes] of images uint8 [N, H, W, C], N >= 1. Times ``package.logit_scale`` they are the
+        network's.
 
         While the accelerator works on one batch the next is copied into the other buffer.
 
         Raises:
             DeployError: images of another shape or type.
-            DeviceError: a transfer did not end, or the accelerator reports an error. It was reset, and the next call works.
+            DeviceError: a transfer did not end, or the accelerator reports an error. It was reset, and the next call
+            works.
         """
         images = self._checked(images)
         logits = np.empty((len(images), self.package.classes), np.int32)
@@ -115,7 +117,8 @@ class Accelerator:
         found = self.registers.build_id()
         if found != int(self.package.build_id, 16):
             raise PackageError(
-                f"the accelerator on the device is of build {found:032x}, the package of {self.package.build_id}: copy bitfile and "
+                f"the accelerator on the device is of build {found:032x}, the package of {self.package.build_id}: "
+                "copy bitfile and "
                 "package of one build"
             )
 
@@ -148,8 +151,8 @@ class Accelerator:
     def _run(self, images: np.ndarray, logits: np.ndarray) -> None:
         """Batches through two buffers a side; a batch's logits are a packet.
 
-        The next batch is sent as soon as this one is in, so the accelerator never runs dry; only where the size of a packet
-        changes must it have given all logits first.
+        The next batch is sent as soon as this one is in, so the accelerator never runs dry; only where the size of a
+        packet changes must it have given all logits first.
         """
         platform, inputs, outputs = self.platform, self._inputs, self._outputs
         parts = [images[start : start + self.batch] for start in range(0, len(images), self.batch)]
@@ -188,7 +191,8 @@ class Accelerator:
 
     @contextmanager
     def _recovering(self) -> Iterator[None]:
-        """After an exception, Ctrl-C included, nothing is left of the call: transfers are dropped, and the frames inside."""
+        """After an exception, Ctrl-C included, nothing is left of the call: transfers are dropped, and the frames
+        inside."""
         try:
             yield
         except BaseException as error:

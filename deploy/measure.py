@@ -1,7 +1,7 @@
 """Validation, latency and throughput of an accelerator, as dictionaries that are written as JSON.
 
-On a board times are measured. Of a simulated accelerator all times are its cycles at the clock of the build, and are called so by
-``"platform": "sim"``; what the simulating machine takes is told nowhere.
+On a board times are measured. Of a simulated accelerator all times are its cycles at the clock of the build, and are
+called so by ``"platform": "sim"``; what the simulating machine takes is told nowhere.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def validate(accelerator: Accelerator, count: int) -> dict:
 def single_frames(accelerator: Accelerator, repeats: int) -> dict[str, list[float]]:
     """Single frames, one after the other, a value each.
 
-    ``accelerator[cycles]`` is the accelerator's own counter, from the first pixels in to the last logit out. On a board also
-    ``packing[ms]``, copying the image into the buffer; ``total[ms]``, the whole call; and ``transfer[ms]``, what is left of it:
-    DMA, caches and Python.
+    ``accelerator[cycles]`` is the accelerator's own counter, from the first pixels in to the last logit out. On a board
+    also ``packing[ms]``, copying the image into the buffer; ``total[ms]``, the whole call; and ``transfer[ms]``, what
+    is left of it: DMA, caches and Python.
 
     Raises:
         DeployError: repeats below 1, or a package without samples.
@@ -113,7 +113,8 @@ def throughput_test(accelerator: Accelerator, count: int) -> dict:
 
 
 def cpu(package: Package, count: int) -> dict:
-    """The first ``count`` sample images on this machine's processor, in numpy: every logit compared, and the time of one call."""
+    """The first ``count`` sample images on this machine's processor, in numpy: every logit compared, and the time of
+    one call."""
     images, labels, golden = _samples(package, count)
     network = package.network()
     network.execute(images[:1])  # first uses of numpy's functions

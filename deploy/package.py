@@ -37,9 +37,9 @@ class Region:
 class Package:
     """``settings.json`` of the package in ``folder``.
 
-    image: height, width, channels of a frame. labels: names of the classes. logit_scale: what one unit of a logit stands for.
-    cycles_per_frame: planned. registers: byte addresses. layers: names in the order of their counters. streams: taps of the
-    simulator. files: SHA-256 by name.
+    image: height, width, channels of a frame. labels: names of the classes. logit_scale: what one unit of a logit
+    stands for. cycles_per_frame: planned. registers: byte addresses. layers: names in the order of their counters.
+    streams: taps of the simulator. files: SHA-256 by name.
     """
 
     folder: Path
@@ -122,13 +122,15 @@ class Package:
         return Network(self.path(NETWORK))
 
     def samples(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Real images uint8 [N, H, W, C], their labels [N], and the logits int32 [N, classes] that the accelerator must give."""
+        """Real images uint8 [N, H, W, C], their labels [N], and the logits int32 [N, classes] that the accelerator must
+        give."""
         with np.load(self.path(SAMPLES)) as content:
             return content["images"], content["labels"], content["logits"]
 
 
 def find_package() -> Path:
-    """The package that POPBIN_PACKAGE names; else that in this folder, or installed with the driver, or of the newest build here.
+    """The package that POPBIN_PACKAGE names; else that in this folder, or installed with the driver, or of the newest
+    build here.
 
     Raises:
         DeployError: there is none.

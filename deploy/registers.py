@@ -1,5 +1,5 @@
-"""The registers of the accelerator, as software sees them over AXI-Lite: the one map that emitter, hand-off, simulator and
-driver read. rtl/control.sv implements it; a test reads its header against this file."""
+"""The registers of the accelerator, as software sees them over AXI-Lite: the one map that emitter, hand-off, simulator
+and driver read. rtl/control.sv implements it; a test reads its header against this file."""
 
 from __future__ import annotations
 

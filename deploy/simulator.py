@@ -1,6 +1,7 @@
 """A simulated accelerator as software sees it: registers, a stream of pixels in, a stream of logits out.
 
-The simulator is a shared library that was made by Verilator from the accelerator's RTL; `flow build` puts it into the package.
+The simulator is a shared library that was made by Verilator from the accelerator's RTL; `flow build` puts it into the
+package.
 """
 
 from __future__ import annotations
@@ -130,7 +131,8 @@ class Device:
     ) -> None:
         """Queues images uint8, and room for so many logits, behind a run that came to its end or was dropped.
 
-        A pixel word waits with probability `input_gaps` each cycle before it is offered, m_axis is not ready with `output_stalls`.
+        A pixel word waits with probability `input_gaps` each cycle before it is offered, m_axis is not ready with
+        `output_stalls`.
         """
         self.queue_pixels(images)
         self.queue_logits(logits)
@@ -138,13 +140,15 @@ class Device:
         self._library.accelerator_randomize(self._handle, ctypes.c_uint64(seed), *gaps)
 
     def queue_pixels(self, images: np.ndarray) -> None:
-        """Offers images uint8, whole 64-bit words of them, which are read as the clock runs: leave them alone until then."""
+        """Offers images uint8, whole 64-bit words of them, which are read as the clock runs: leave them alone until
+        then."""
         self._pixels = np.ascontiguousarray(images, np.uint8).reshape(-1).view("<u8")
         traffic = self._traffic
         traffic.pixels, traffic.pixel_count, traffic.pixels_done = self._pixels.ctypes.data, len(self._pixels), 0
 
     def queue_logits(self, count: int) -> None:
-        """Makes room for the next ``count`` logits, which are in `logits` when they have come; `lasts` is TLAST of each."""
+        """Makes room for the next ``count`` logits, which are in `logits` when they have come; `lasts` is TLAST of
+        each."""
         self.logits, self.lasts = np.zeros(count, np.int32), np.zeros(count, np.uint8)
         traffic = self._traffic
         traffic.logits, traffic.lasts = self.logits.ctypes.data, self.lasts.ctypes.data
@@ -156,7 +160,8 @@ class Device:
         self._traffic.packet = 1
 
     def drop(self) -> None:
-        """Forgets what is queued, a word that is offered included: while the core is in reset, or the bus would see valid fall."""
+        """Forgets what is queued, a word that is offered included: while the core is in reset, or the bus would see
+        valid fall."""
         self._traffic.pixel_count, self._traffic.logit_count = self.beats
         self._library.accelerator_restart_input(self._handle)
 

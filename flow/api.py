@@ -41,8 +41,8 @@ def build(
     Args:
         network: a Brevitas network in evaluation mode, which is exported to QONNX; its input is a float tensor
             [N, C, H, W] that holds ``pixels`` (0 to 255 unless said).
-        images: uint8 [N, H, W, C], or a .npy file of them, to calibrate on and to compare with; for ``network`` and ``onnx``.
-        first, last: steps to start and to end with; all by default.
+        images: uint8 [N, H, W, C], or a .npy file of them, to calibrate on and to compare with; for ``network`` and
+        ``onnx``. first, last: steps to start and to end with; all by default.
         fresh: do steps again that an earlier call finished with the same inputs.
         log: is called with every line of progress; nothing is said without it.
         options: fields of `flow.Options`.

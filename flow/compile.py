@@ -20,7 +20,8 @@ def load_export(path: Path) -> ModelWrapper:
 
 
 def integer_graph(network, size: int = 32) -> ModelWrapper:
-    """The hardware graph of ``network`` (an evaluation network of brevitas_models) for size x size images, before planning.
+    """The hardware graph of ``network`` (an evaluation network of brevitas_models) for size x size images, before
+    planning.
 
     Raises:
         PassError: a part of it has no integer form.

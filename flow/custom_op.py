@@ -131,7 +131,8 @@ class FromStream(_Boundary):
 
 
 class GroupVote(CustomOp):
-    """A grouped voter in an exported graph: bits [N, C, H, W], weights [O, C, K, K], both bipolar, to votes [N, O, OH, OW].
+    """A grouped voter in an exported graph: bits [N, C, H, W], weights [O, C, K, K], both bipolar, to votes [N, O, OH,
+    OW].
 
     No hardware node: QONNX has no standard form of such a layer, so an export carries this one until it is compiled.
     The bits are padded already. See BinaryEngine for ``group`` and the thresholds, Window.windows for ``order``.

@@ -13,4 +13,5 @@ class UnknownNameError(FlowError):
 
 
 class VerificationError(FlowError):
-    """Something built is not what it must be: a file was changed, or a simulation differs; names the layer or stream."""
+    """Something built is not what it must be: a file was changed, or a simulation differs; names the layer or
+    stream."""

@@ -1,7 +1,8 @@
 """Executing a QONNX graph, float or half-way to integers, on images of any number.
 
-Nodes run one after the other, in float32 as the graph says, but for the layers that could leave the integers that float32 holds
-(2^24): sums of products of anything but bits are taken in float64, and stay in it where float32 would round them.
+Nodes run one after the other, in float32 as the graph says, but for the layers that could leave the integers that
+float32 holds (2^24): sums of products of anything but bits are taken in float64, and stay in it where float32 would
+round them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Execution:
         self._constants: dict[str, np.ndarray] = {}
         self._producers = {name: node for node in model.graph.node for name in node.output}
         self._functions: dict[str, Callable] = {}
-        self._fixed: dict[str, tuple[np.ndarray, ...]] = {}  # what nodes that read constants only give: quantized weights
+        self._fixed: dict[str, tuple[np.ndarray, ...]] = {}  # of nodes that read constants: quantized weights
         self._digests: dict[int, tuple[np.ndarray, bytes]] = {}
 
     def images(self, images: np.ndarray, batch: int = 32) -> np.ndarray:
@@ -130,7 +131,8 @@ class Execution:
         return producer is not None and producer.op_type == "BipolarQuant"
 
     def _in_float64(self, node: NodeProto, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """Run convolutions by our own im2col, the rest by ONNX' reference implementation: onnxruntime has none in float64."""
+        """Run convolutions by our own im2col, the rest by ONNX' reference implementation: onnxruntime has none in
+        float64."""
         constants = {name: _as(self.constant(name), np.float64) for name in node.input if name in self._initializers}
         if node.op_type == "Conv" and (result := convolution({**constants, **feeds}, node)) is not None:
             return [result]

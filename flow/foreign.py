@@ -1,8 +1,9 @@
 """Anyone's QONNX file, made ready for the passes.
 
-Networks trained elsewhere are quantized where Brevitas quantized them and real everywhere else: residual sums, BatchNorm outputs and
-pools are floats. Hardware has no floats, so such tensors get a quantizer here: one fixed-point grid of a power-of-two scale
-for all of them, wide enough for what they hold on calibration images. What that changes is measured, not hidden.
+Networks trained elsewhere are quantized where Brevitas quantized them and real everywhere else: residual sums,
+BatchNorm outputs and pools are floats. Hardware has no floats, so such tensors get a quantizer here: one fixed-point
+grid of a power-of-two scale for all of them, wide enough for what they hold on calibration images. What that changes is
+measured, not hidden.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ BENT = ("PRelu", "Relu", "LeakyRelu")
 
 @dataclass(frozen=True)
 class Approximation:
-    """What fixed point changed: on ``images`` images, the largest difference of a logit, as it is and in parts of the spread of
-    the logits, and in how many images another class came out. ``tensors`` got a quantizer of ``bits`` bits and ``scale``."""
+    """What fixed point changed: on ``images`` images, the largest difference of a logit, as it is and in parts of the
+    spread of the logits, and in how many images another class came out. ``tensors`` got a quantizer of ``bits`` bits
+    and ``scale``."""
 
     images: int
     largest_difference: float
@@ -137,7 +139,8 @@ def global_pools(model: ModelWrapper) -> ModelWrapper:
 
 
 def quantize_streams(model: ModelWrapper, images: np.ndarray, bits: int) -> tuple[ModelWrapper, int, float]:
-    """A quantizer on every real tensor that must be a stream; returns the model, how many there are, and their scale."""
+    """A quantizer on every real tensor that must be a stream; returns the model, how many there are, and their
+    scale."""
     cuts = stream_tensors(model)
     if not cuts:
         return model, 0, 1.0
@@ -152,8 +155,8 @@ def quantize_streams(model: ModelWrapper, images: np.ndarray, bits: int) -> tupl
 def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
     """Real tensors that must be fixed point, in topological order, and whether the quantizer floors (behind a pool).
 
-    Those are: what enters and leaves an addition of two streams or a pool, what enters a layer of integer weights, what bends behind a
-    layer, and what several nodes read.
+    Those are: what enters and leaves an addition of two streams or a pool, what enters a layer of integer weights, what
+    bends behind a layer, and what several nodes read.
     """
     cuts: dict[str, bool] = {}
 

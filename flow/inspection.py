@@ -32,7 +32,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is in a QONNX file: ``rows`` of its nodes, and what has no hardware: name, type, shape, reason and way out."""
+    """What is in a QONNX file: ``rows`` of its nodes, and what has no hardware: name, type, shape, reason and way
+    out."""
 
     rows: list[Row]
     refused: list[dict[str, str]]
@@ -99,8 +100,8 @@ def _drop_unread_inputs(model: ModelWrapper) -> None:
 
 
 def as_built(model: ModelWrapper, low: float, high: float, bits: int) -> ModelWrapper:
-    """``model`` as ``flow build --onnx`` takes it (see ``flow.foreign.prepare``), calibrated on noise: what becomes of its nodes
-    does not depend on the images."""
+    """``model`` as ``flow build --onnx`` takes it (see ``flow.foreign.prepare``), calibrated on noise: what becomes of
+    its nodes does not depend on the images."""
     from flow.foreign import image_shape, prepare
 
     images = np.random.default_rng(0).integers(0, 256, (4, *image_shape(model))).astype(np.uint8)

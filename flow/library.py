@@ -1,7 +1,7 @@
 """The hardware sources: one SystemVerilog module and one C++ header a file, beside the package or inside it.
 
-In a checkout rtl/ and hls/ lie beside flow/, which is looked at first; an installed package has them inside. Nodes of other
-folders (`flow.nodes.add_folder`) bring theirs along.
+In a checkout rtl/ and hls/ lie beside flow/, which is looked at first; an installed package has them inside. Nodes of
+other folders (`flow.nodes.add_folder`) bring theirs along.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ DEFAULT_STRATEGY = {"bnn_cifar10": "none"}  # of all others it is qat
 class Options(BaseModel):
     """What a build is asked for.
 
-    The network is one of four: a bundled one (``model``, ``strategy`` and the choices beside), ``checkpoint``, or ``onnx``,
-    anyone's QONNX file.
+    The network is one of four: a bundled one (``model``, ``strategy`` and the choices beside), ``checkpoint``, or
+    ``onnx``, anyone's QONNX file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -31,7 +31,8 @@ def sources_digest() -> str:
 
 
 def keys(build: Build, steps: tuple[Step, ...]) -> dict[str, str]:
-    """Return for every step a digest of all it depends on: code, earlier steps, its options, and the files that they name."""
+    """Return for every step a digest of all it depends on: code, earlier steps, its options, and the files that they
+    name."""
     found, key = {}, sources_digest()
     for step in steps:
         options = {name: getattr(build.options, name) for name in step.options}

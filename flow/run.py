@@ -24,8 +24,8 @@ def run(
 ) -> Build:
     """Run the steps ``first``..``last`` (all by default) and return the build.
 
-    Steps that an earlier call finished with the same inputs are not done again, unless the call says with which to start,
-    or ``fresh``.
+    Steps that an earlier call finished with the same inputs are not done again, unless the call says with which to
+    start, or ``fresh``.
 
     Raises:
         FlowError: a step cannot be done; what earlier steps wrote stays.

@@ -1,4 +1,5 @@
-"""The state of one build: options, folder, what the finished steps have reported, and parts that are loaded when asked for."""
+"""The state of one build: options, folder, what the finished steps have reported, and parts that are loaded when asked
+for."""
 
 from __future__ import annotations
 
@@ -142,7 +143,8 @@ class Build:
 
     @cached_property
     def every_image(self) -> np.ndarray:
-        """All images that a build may use, uint8 [N, H, W, C]: those given, the packaged ones, or random ones of another size."""
+        """All images that a build may use, uint8 [N, H, W, C]: those given, the packaged ones, or random ones of
+        another size."""
         options = self.options
         if options.images:
             return load_images(options.images, self.image_shape)
@@ -170,7 +172,8 @@ class Build:
         return self.workspace.load_graph(name)
 
     def golden_logits(self, count: int | None = None) -> np.ndarray:
-        """Return the golden logits int32 of the first ``count`` images, or of all, which the streamline step computed."""
+        """Return the golden logits int32 of the first ``count`` images, or of all, which the streamline step
+        computed."""
         stored = self.workspace.load_array("golden_logits")
         return stored if count is None else stored[: len(self.images(count))]
 
@@ -190,7 +193,8 @@ class Build:
         self.report(step, {**self._previous(step), "verification": [c.as_dict() for c in comparisons]})
         for c in comparisons:
             self.log(
-                f"{c.stage} and {c.against}: {c.what} of {c.images} images, {c.values} values, {c.mismatches} mismatches"
+                f"{c.stage} and {c.against}: {c.what} of {c.images} images, {c.values} values, {c.mismatches} "
+                "mismatches"
             )
 
     def require_equal(self, comparisons: list[Comparison], step: str, first: str | None = None) -> None:

@@ -34,7 +34,8 @@ def require_vendor_tools(route: str) -> None:
     missing = [command[0] for command in commands if shutil.which(command[0]) is None]
     if missing:
         raise FlowError(
-            f"{' and '.join(missing)} not found on PATH: source settings64.sh of your Vivado or Vitis installation, or build "
+            f"{' and '.join(missing)} not found on PATH: source settings64.sh of your Vivado or Vitis "
+            "installation, or build "
             "without --bitfile and run the Tcl scripts of the build folder where there is a Vivado"
         )
 

@@ -52,7 +52,8 @@ class Workspace:
     # graphs
 
     def save_graph(self, model: ModelWrapper, name: str) -> Path:
-        """Write ``graphs/<name>.onnx``. Its large constants lie in graphs/tensors/, once for all graphs that have them."""
+        """Write ``graphs/<name>.onnx``. Its large constants lie in graphs/tensors/, once for all graphs that have
+        them."""
         from onnx import ModelProto
 
         proto = ModelProto()

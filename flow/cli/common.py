@@ -18,7 +18,8 @@ ModelOption = Annotated[str, typer.Option(help="Network, such as bireal18.")]
 StrategyOption = Annotated[
     str | None,
     typer.Option(
-        help="none (popcounts kept), ptq (votes without training), simple-qat, qat (PopBin votes).  [default: qat, of bnn_cifar10 none]",
+        help="none (popcounts kept), ptq (votes without training), simple-qat, qat (PopBin votes).  [default: qat, "
+        "of bnn_cifar10 none]",
         show_default=False,
     ),
 ]
@@ -44,7 +45,8 @@ def network_config(model: str, strategy: str | None, **fields) -> NetworkConfig:
     """A checked NetworkConfig; fields that are None, and the strategy, take the model's default.
 
     Raises:
-        UnknownNameError: no such model, strategy, division, threshold, shortcut, padding or slopes; pydantic's ValidationError: another field is
+        UnknownNameError: no such model, strategy, division, threshold, shortcut, padding or slopes; pydantic's
+        ValidationError: another field is
             out of range, or the fields do not go together.
     """
     from brevitas_models.config import (
@@ -83,7 +85,8 @@ def same_classes(config: NetworkConfig, images: ImageSet) -> ImageSet:
     """
     if config.classes != images.classes:
         raise FlowError(
-            f"the network has {config.classes} classes, {images.source} has {images.classes}: give the data it was trained on"
+            f"the network has {config.classes} classes, {images.source} has {images.classes}: give the data it was "
+            "trained on"
         )
     return images
 

@@ -19,7 +19,8 @@ def inspect(
 ) -> None:
     """List the nodes of a QONNX file: precision, shape, operations, and the hardware that each becomes or why none.
 
-    Real tensors get the quantizers that ``flow build --onnx`` gives them; those are listed too. Exits with 1 if a node has no hardware.
+    Real tensors get the quantizers that ``flow build --onnx`` gives them; those are listed too. Exits with 1 if a node
+    has no hardware.
     """
     from rich.console import Console
     from rich.table import Column, Table

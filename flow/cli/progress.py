@@ -35,7 +35,8 @@ class TrainingProgress:
     def report(self, line: dict) -> None:
         if "top1" in line:
             self.say(
-                f"epoch {line['epoch']}: loss {line['loss']:.4f}, top-1 {line['top1']:.2f} %, top-5 {line['top5']:.2f} % "
+                f"epoch {line['epoch']}: loss {line['loss']:.4f}, top-1 {line['top1']:.2f} %, top-5 "
+                f"{line['top5']:.2f} % "
                 f"on {line['test_images']} test images"
             )
             return

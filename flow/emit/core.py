@@ -1,4 +1,5 @@
-"""What the emitters of HLS and RTL have in common: names, weights in DDR, templates, and the nodes' own cells and calls."""
+"""What the emitters of HLS and RTL have in common: names, weights in DDR, templates, and the nodes' own cells and
+calls."""
 
 from __future__ import annotations
 

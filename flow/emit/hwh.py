@@ -1,7 +1,7 @@
 """Writes a hardware hand-off of the block design, for the simulated PYNQ device (deploy/platforms/pynq_device.py).
 
-It holds what pynq 3.1.2 reads: the cells ps, dma and accelerator with their parameters, registers and addresses, and no wires.
-A board takes the hand-off that Vivado writes beside its bitstream.
+It holds what pynq 3.1.2 reads: the cells ps, dma and accelerator with their parameters, registers and addresses, and no
+wires. A board takes the hand-off that Vivado writes beside its bitstream.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Range:
 
 @dataclass(frozen=True)
 class Cell:
-    """Of the block design. slaves, masters: its memory-mapped interfaces; registers: behind the only slave that has any."""
+    """Of the block design. slaves, masters: its memory-mapped interfaces; registers: behind the only slave that has
+    any."""
 
     name: str
     ip: str

@@ -16,8 +16,8 @@ PARAMETERS = {  # of an interface, for Vivado
 
 _SIGNALS = {  # name, direction, bits (0: a plain wire)
     "s_axi": """awaddr input 12; awprot input 3; awvalid input 0; awready output 0; wdata input 32; wstrb input 4;
-        wvalid input 0; wready output 0; bresp output 2; bvalid output 0; bready input 0; araddr input 12; arprot input 3;
-        arvalid input 0; arready output 0; rdata output 32; rresp output 2; rvalid output 0; rready input 0""",
+        wvalid input 0; wready output 0; bresp output 2; bvalid output 0; bready input 0; araddr input 12; arprot input
+        3; arvalid input 0; arready output 0; rdata output 32; rresp output 2; rvalid output 0; rready input 0""",
     "s_axis": "tdata input 64; tvalid input 0; tready output 0; tlast input 0",
     "m_axi": """arid output 1; araddr output 32; arlen output 8; arsize output 3; arburst output 2; arprot output 3;
         arcache output 4; arvalid output 0; arready input 0; rid input 1; rdata input 64; rresp input 2; rlast input 0;
@@ -28,7 +28,8 @@ _SIGNALS = {  # name, direction, bits (0: a plain wire)
 
 @dataclass(frozen=True)
 class Port:
-    """A port of the top. ``interface`` is type and name, ``signal`` its name in the interface, ``bits`` 0 for a plain wire.
+    """A port of the top. ``interface`` is type and name, ``signal`` its name in the interface, ``bits`` 0 for a plain
+    wire.
 
     ``parameter``: what Vivado is told of the interface, with its first port.
     """

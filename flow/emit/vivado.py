@@ -6,8 +6,9 @@
     reports/          utilization.rpt, timing.rpt, power.rpt, after a run of build.tcl
     result/           accelerator.bit, accelerator.hwh and the build id, after a run of build.tcl
 
-The routes differ in their registers: those of the RTL are what the driver speaks to. The HLS top has only what Vitis HLS gives
-it (start and done, number of frames, address of each layer's weights), so the driver does not run bitfiles of route hls.
+The routes differ in their registers: those of the RTL are what the driver speaks to. The HLS top has only what Vitis
+HLS gives it (start and done, number of frames, address of each layer's weights), so the driver does not run bitfiles of
+route hls.
 
 No Vivado was at hand when this was written: the scripts are checked under tclsh only (tests/emit/test_vivado.py).
 """
@@ -27,7 +28,8 @@ from flow.project import check_project, empty_folder
 
 ZYNQ_7000 = "xc7z"  # how its part numbers start
 SCRIPTS = {"rtl": ("accelerator.v", "package_ip.tcl", "build.tcl"), "hls": ("build.tcl",)}  # of the routes
-DMA_PARAMETERS = {  # bursts of 16 are the longest that the AXI3 ports take; buffers of PYNQ are aligned, so no realignment
+# Bursts of 16 are the longest that the AXI3 ports take; buffers of PYNQ are aligned, so no realignment.
+DMA_PARAMETERS = {
     "c_include_sg": 0,
     "c_sg_length_width": 26,
     "c_include_mm2s": 1,
@@ -51,7 +53,8 @@ NUMBER = r"-?\d+(?:\.\d+)?"
 
 @dataclass(frozen=True)
 class Ip:
-    """What the accelerator's IP calls its interfaces and pins, the segment of its registers, and each master's address space."""
+    """What the accelerator's IP calls its interfaces and pins, the segment of its registers, and each master's address
+    space."""
 
     control: str
     pixels: str
@@ -70,7 +73,8 @@ def unsupported(target: Target) -> str | None:
     if target.part.startswith(ZYNQ_7000):
         return None
     return (
-        f"{target.name}: the Vivado scripts know the processor of Zynq-7000 parts ({ZYNQ_7000}...), not {target.part}: use "
+        f"{target.name}: the Vivado scripts know the processor of Zynq-7000 parts ({ZYNQ_7000}...), not "
+        f"{target.part}: use "
         "--target pynq-z1 or pynq-z2, or put the RTL project into a design of your own"
     )
 
@@ -82,8 +86,8 @@ def emit_vivado(project: Path, folder: Path, target: Target, clock_mhz: float, r
         route: what ``project`` is: "rtl", or "hls", whose IP Vitis HLS must have exported before build.tcl runs.
 
     Raises:
-        FlowError: the target has no Zynq-7000, the clock is not that of the project, or the folder holds something else.
-        VerificationError: a file of the project is not what was emitted.
+        FlowError: the target has no Zynq-7000, the clock is not that of the project, or the folder holds something
+        else. VerificationError: a file of the project is not what was emitted.
     """
     project, folder = Path(project).resolve(), Path(folder).resolve()
     if reason := unsupported(target):
@@ -134,7 +138,8 @@ def hls_ip(interfaces: list[dict]) -> Ip:
 
 
 def results(folder: Path, build_id: str) -> list[Path]:
-    """accelerator.bit and .hwh that build.tcl in ``folder`` made of the build ``build_id``; empty if there are none of it."""
+    """accelerator.bit and .hwh that build.tcl in ``folder`` made of the build ``build_id``; empty if there are none of
+    it."""
     result = Path(folder) / "result"
     files = [result / name for name in (*RESULTS, "build_id")]
     if not all(path.is_file() for path in files) or files[-1].read_text().strip() != build_id:
@@ -146,8 +151,8 @@ def read_reports(folder: Path) -> dict[str, float | str]:
     """What the reports of a build in ``folder`` say of the placed and routed design, processor and DMA included.
 
     Returns:
-        lut, ff, bram36, dsp; worst_negative_slack_ns (Vivado's name: positive when timing is met); power_w, estimated; tool,
-        its name and version.
+        lut, ff, bram36, dsp; worst_negative_slack_ns (Vivado's name: positive when timing is met); power_w, estimated;
+        tool, its name and version.
 
     Raises:
         FlowError: a report is missing or does not hold a figure.

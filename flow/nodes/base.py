@@ -22,12 +22,12 @@ STAGES = 2.0  # cycles through a node that waits for nothing
 class HardwareOp:
     """Base of the hardware nodes: one class, one file, all its facts.
 
-    Tensors are feature maps [N, H, W, C] of integers; bipolar ones hold -1 and +1. ``height``, ``width`` and ``channels``
-    are those of the node's input stream. A subclass is a dataclass whose fields are the attributes of the ONNX node; it
-    states its integer arithmetic in ``evaluate``, and the rest follows from its fields.
+    Tensors are feature maps [N, H, W, C] of integers; bipolar ones hold -1 and +1. ``height``, ``width`` and
+    ``channels`` are those of the node's input stream. A subclass is a dataclass whose fields are the attributes of the
+    ONNX node; it states its integer arithmetic in ``evaluate``, and the rest follows from its fields.
 
-    A new node is a Python file with one such class, its module ``<stem>.sv`` and its header ``<stem>.hpp``; for those in
-    this folder they are in rtl/ and hls/. Nothing else names it.
+    A new node is a Python file with one such class, its module ``<stem>.sv`` and its header ``<stem>.hpp``; for those
+    in this folder they are in rtl/ and hls/. Nothing else names it.
     """
 
     height: int
@@ -133,8 +133,8 @@ class HardwareOp:
         return 0.0
 
     def timing(self, first: float, last: float) -> tuple[float, float]:
-        """Return the cycles at which its first and last beats of a frame leave, if those of its inputs come at ``first`` and
-        ``last`` and nothing stalls it."""
+        """Return the cycles at which its first and last beats of a frame leave, if those of its inputs come at
+        ``first`` and ``last`` and nothing stalls it."""
         start = first + self.lag() * (last - first) + STAGES
         return start, max(last + STAGES, start + self.cycles())
 
@@ -143,7 +143,8 @@ class HardwareOp:
         return 0
 
     def works_ahead(self) -> int:
-        """Return the elements that a FIFO behind it should hold for it to go on while its reader is busy with the last ones."""
+        """Return the elements that a FIFO behind it should hold for it to go on while its reader is busy with the last
+        ones."""
         return 0
 
     def holds(self) -> int:
@@ -177,7 +178,8 @@ class HardwareOp:
 
     @property
     def engine(self) -> bool:
-        """Does it compute sums, pe outputs of simd inputs at a time? Those are the layers that the accelerator counts."""
+        """Does it compute sums, pe outputs of simd inputs at a time? Those are the layers that the accelerator
+        counts."""
         return hasattr(self, "pe")
 
     @property

@@ -30,9 +30,9 @@ class BinaryEngine(Engine):
       and offset [O]: the integer multiply that PopBin removes.
     - ``sum``: s on ``out_bits`` bits.
 
-    Where windows are masked, taps outside the map are 0 and have no part in s. Of n signs hardware counts the matches p, so
-    s = 2p - n; where windows are masked it counts 2p + the masked signs, so s = count - n. With groups the signs are the votes
-    of the groups.
+    Where windows are masked, taps outside the map are 0 and have no part in s. Of n signs hardware counts the matches
+    p, so s = 2p - n; where windows are masked it counts 2p + the masked signs, so s = count - n. With groups the signs
+    are the votes of the groups.
     """
 
     takes_windows = True
@@ -69,7 +69,8 @@ class BinaryEngine(Engine):
         if self.group and self.windows_masked:
             return f"groups of {self.group} have no majority outside the map: pad with -1 or +1, or set group to 0"
         if self.group and self.simd % self.group and self.group % self.simd:
-            return f"groups of {self.group} do not fit {self.simd} inputs a beat: set simd to a multiple or a divisor of {self.group}"
+            way = f"set simd to a multiple or a divisor of {self.group}"
+            return f"groups of {self.group} do not fit {self.simd} inputs a beat: {way}"
         return None
 
     def operations(self):
@@ -230,8 +231,8 @@ class BinaryEngine(Engine):
 def group_votes(windows: np.ndarray, weights: np.ndarray, group: int, threshold: int) -> np.ndarray:
     """Return the sum of the votes (-1, +1) of every ``group`` neighbours [..., O].
 
-    Groups of three: the majority of x, y, z is (x + y + z - xyz) / 2 for x, y, z in {-1, +1}, so the sum over all groups
-    takes two products of matrices, the second on a third of the elements (docs/explanation/voters.md).
+    Groups of three: the majority of x, y, z is (x + y + z - xyz) / 2 for x, y, z in {-1, +1}, so the sum over all
+    groups takes two products of matrices, the second on a third of the elements (docs/explanation/voters.md).
     """
     n = windows.shape[-1]
     if group == 3 and n % 3 == 0 and threshold in (0, 1):
@@ -247,5 +248,6 @@ def group_votes(windows: np.ndarray, weights: np.ndarray, group: int, threshold:
 
 
 def least_matches(size: int, threshold):
-    """Return the fewest matches p among ``size`` signs with 2p - size >= threshold: what a circuit compares its popcount with."""
+    """Return the fewest matches p among ``size`` signs with 2p - size >= threshold: what a circuit compares its
+    popcount with."""
     return (size + threshold + 1) >> 1

@@ -34,7 +34,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A constant C++ array: its name's suffix behind the node's, its element type, its values, and what its indices mean.
+    """A constant C++ array: its name's suffix behind the node's, its element type, its values, and what its indices
+    mean.
 
     Raises:
         NodeError: a value does not fit the element type.
@@ -54,8 +55,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Call:
-    """The call of a header's function: its template parameters by name (numbers, or an activation's type), in the header's
-    order, its tables, and what memory the first table is kept in ("distributed" or "block")."""
+    """The call of a header's function: its template parameters by name (numbers, or an activation's type), in the
+    header's order, its tables, and what memory the first table is kept in ("distributed" or "block")."""
 
     function: str
     parameters: dict[str, int | str]

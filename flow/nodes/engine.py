@@ -14,7 +14,8 @@ MAX_PE = 64
 
 @dataclass(kw_only=True)
 class Engine(HardwareOp):
-    """Sums of products: ``features`` outputs of a window of ``synapses`` inputs, ``pe`` outputs and ``simd`` inputs a cycle."""
+    """Sums of products: ``features`` outputs of a window of ``synapses`` inputs, ``pe`` outputs and ``simd`` inputs a
+    cycle."""
 
     features: int
     pe: int = 1
@@ -63,7 +64,8 @@ class Engine(HardwareOp):
             raise NodeError(reason)
 
     def simds(self, window) -> list[int]:
-        """Return the SIMD that it may have behind the SlidingWindow ``window``, ascending: whole taps of some channels."""
+        """Return the SIMD that it may have behind the SlidingWindow ``window``, ascending: whole taps of some
+        channels."""
         taps = window.taps_together
         simds = [taps * d for d in divisors(window.channels, MAX_SIMD // taps)]
         return [simd for simd in simds if self.variant(pe=1, simd=simd).misfit() is None]

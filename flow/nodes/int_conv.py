@@ -21,9 +21,9 @@ FLOAT32_EXACT = 1 << 24  # float32 holds every integer up to this magnitude
 class IntConv(Engine):
     """y = saturate((multiplier[c] * sum(w * x) + bias[c]) >> shift): 8-bit convolution of windows, or the classifier.
 
-    Inputs: window [N, OH, OW, n] signed (``channels`` = n), weights [O, n], bias [O] on the product's grid, and, where the
-    scales are no powers of two (``scaled``), multiplier [O] (1 without it). ``acc_bits`` hold every product plus bias. The
-    shift is arithmetic, so it floors.
+    Inputs: window [N, OH, OW, n] signed (``channels`` = n), weights [O, n], bias [O] on the product's grid, and, where
+    the scales are no powers of two (``scaled``), multiplier [O] (1 without it). ``acc_bits`` hold every product plus
+    bias. The shift is arithmetic, so it floors.
     """
 
     weight_bits: int = 8  # of one weight

@@ -3,9 +3,9 @@
 A sum of n products of signs is n - 2d, where d counts the places at which window and weights differ: the ones of their
 XOR. So is a sum of group votes, d being the groups that vote -1. Everything here counts such differences.
 
-Counting: ``np.bitwise_count`` where numpy has it (2.0). Before that a chain of carry-save adders turns three words whose
-bits weigh 2^k into one of weight 2^k and one of weight 2^(k+1), so only about 2 log2(n / 64) words of the n / 64 are
-counted by themselves. (A table of 65,536 counts took ten times longer: numpy gathers slowly.)
+Counting: ``np.bitwise_count`` where numpy has it (2.0). Before that a chain of carry-save adders turns three words
+whose bits weigh 2^k into one of weight 2^k and one of weight 2^(k+1), so only about 2 log2(n / 64) words of the n / 64
+are counted by themselves. (A table of 65,536 counts took ten times longer: numpy gathers slowly.)
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ class Exact:
 
 
 class MajorityOfThree:
-    """Three neighbours vote +1 unless two of them differ: the majority of three words, a member of the groups in each."""
+    """Three neighbours vote +1 unless two of them differ: the majority of three words, a member of the groups in
+    each."""
 
     def __init__(self, inputs: int):
         self.inputs = inputs

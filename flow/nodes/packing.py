@@ -1,8 +1,8 @@
 """Constants in the order in which folded hardware reads them, packed into words.
 
-There is one order for RTL memories, HLS tables and weights in DDR: word ``nf * SF + sf`` belongs to pass ``nf`` over the
-window and beat ``sf`` of it, and holds for each PE ``e`` and each input ``i`` of the beat the weight of output
-``nf * Pe + e`` and input ``sf * Simd + i``. Constants of outputs come ``Pe`` a word, in the same order.
+There is one order for RTL memories, HLS tables and weights in DDR: word ``nf * SF + sf`` belongs to pass ``nf`` over
+the window and beat ``sf`` of it, and holds for each PE ``e`` and each input ``i`` of the beat the weight of output ``nf
+* Pe + e`` and input ``sf * Simd + i``. Constants of outputs come ``Pe`` a word, in the same order.
 """
 
 from __future__ import annotations

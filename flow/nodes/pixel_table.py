@@ -9,9 +9,11 @@ from .stream import Stream, signed_bits
 
 
 class PixelTable(HardwareOp):
-    """y = table[x]: uint8 pixels [N, H, W, C] to signed integers of ``bits`` bits by a table [256], the same for all channels.
+    """y = table[x]: uint8 pixels [N, H, W, C] to signed integers of ``bits`` bits by a table [256], the same for all
+    channels.
 
-    What stands in front of a network's first quantizer (normalisation, rounding), evaluated on the 256 values of a pixel.
+    What stands in front of a network's first quantizer (normalisation, rounding), evaluated on the 256 values of a
+    pixel.
     """
 
     def evaluate(self, x, table):

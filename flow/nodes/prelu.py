@@ -12,10 +12,11 @@ from .stream import Stream, saturate, signed_bits
 
 @dataclass(kw_only=True)
 class PReLU(HardwareOp):
-    """y = saturate((m * x + b) >> shift) on ``out_bits`` bits; m, b = up, up_offset [c] where x >= step[c], else down, down_offset [c].
+    """y = saturate((m * x + b) >> shift) on ``out_bits`` bits; m, b = up, up_offset [c] where x >= step[c], else down,
+    down_offset [c].
 
-    Two straight lines a channel: a PReLU of any slope with the shifts and scales around it. x [N, H, W, C] signed on ``bits``
-    bits; all constants [C]. RPReLU does without a multiplier where slopes are powers of two.
+    Two straight lines a channel: a PReLU of any slope with the shifts and scales around it. x [N, H, W, C] signed on
+    ``bits`` bits; all constants [C]. RPReLU does without a multiplier where slopes are powers of two.
     """
 
     shift: int
@@ -37,7 +38,8 @@ class PReLU(HardwareOp):
         return [Stream(self.height, self.width, self.channels, self.p, self.out_bits)]
 
     def rtl(self, step, down, down_offset, up, up_offset):
-        """A tuple {up_offset, up, down_offset, down, step} a channel. A step has a bit more than x, for 2^(bits - 1): never."""
+        """A tuple {up_offset, up, down_offset, down, step} a channel. A step has a bit more than x, for 2^(bits - 1):
+        never."""
         half = 1 << self.bits - 1
         multiplier_bits, offset_bits = signed_bits(down, up), signed_bits(down_offset, up_offset)
         if step.min() < -half or step.max() > half:

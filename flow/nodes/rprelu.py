@@ -11,9 +11,9 @@ from .stream import saturate
 class RPReLU(HardwareOp):
     """u = x + before[c];  y = saturate((u if u >= 0 else u >> slope[c]) + after[c]) on ``bits`` bits.
 
-    ReActNet's activation (Liu et al., ECCV 2020, eq. 5) on the residual grid, with slopes 2^-slope: x, y [N, H, W, C] signed;
-    before, after [C] on ``bits`` bits, slope [C] in 0 .. bits - 1. The shift is arithmetic, so it floors; u has one bit more
-    than x.
+    ReActNet's activation (Liu et al., ECCV 2020, eq. 5) on the residual grid, with slopes 2^-slope: x, y [N, H, W, C]
+    signed; before, after [C] on ``bits`` bits, slope [C] in 0 .. bits - 1. The shift is arithmetic, so it floors; u has
+    one bit more than x.
     """
 
     def evaluate(self, x, before, slope, after):
@@ -34,7 +34,8 @@ class RPReLU(HardwareOp):
         return max(1, (self.bits - 1).bit_length())
 
     def rtl(self, before, slope, after):
-        """A triple {after, slope, before} a channel is one signed number: that of after, with the other two below it."""
+        """A triple {after, slope, before} a channel is one signed number: that of after, with the other two below
+        it."""
         self._check(before, slope, after)
         triples = after << self.bits + self.slope_bits | slope << self.bits | before & (1 << self.bits) - 1
         width = 2 * self.bits + self.slope_bits

@@ -72,7 +72,8 @@ class SlidingWindow(Window):
     def _check(self):
         if self.zero_padded and self.taps_together > 1:
             raise NodeError(
-                f"windows of order {self.order} are padded with -1 or +1, not 0, as one bit a beat says that it lies outside: "
+                f"windows of order {self.order} are padded with -1 or +1, not 0, as one bit a beat says that it "
+                "lies outside: "
                 "set pad_value, or order tap"
             )
         if self.p % self.taps_together:

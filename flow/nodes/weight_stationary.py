@@ -61,7 +61,8 @@ class WeightStationary(Window, BinaryEngine):
         word = self.pe * self.simd
         if max(word, DDR_WORD) % min(word, DDR_WORD) or self.weight_bits % DDR_WORD:
             return (
-                f"weights from DDR need pe * simd to divide {DDR_WORD} or be a multiple of it, not {word}, and to be whole "
+                f"weights from DDR need pe * simd to divide {DDR_WORD} or be a multiple of it, not {word}, and to "
+                "be whole "
                 f"{DDR_WORD}-bit words, not {self.weight_bits} bits"
             )
         if self.padding and self.pad_value not in (-1, 0, 1):

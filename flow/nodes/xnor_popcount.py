@@ -19,8 +19,8 @@ WORDS_LAYOUT = "[e][nf * SF + sf], bit i: weight of input sf * Simd + i for outp
 class XnorPopcount(BinaryEngine):
     """Binary dot products of windows with their activation (see BinaryEngine).
 
-    Inputs: window [N, OH, OW, n] bipolar (``channels`` = n; 0 marks taps outside the map where ``masked``), weights [O, n]
-    bipolar, and the activation's constants.
+    Inputs: window [N, OH, OW, n] bipolar (``channels`` = n; 0 marks taps outside the map where ``masked``), weights [O,
+    n] bipolar, and the activation's constants.
     """
 
     masked: int = 0
@@ -67,7 +67,8 @@ class XnorPopcount(BinaryEngine):
         return self._streamed(window)
 
     def _streamed(self, window) -> WeightStationary:
-        """Return the node that takes windows of order "tap" from the map itself; others stay, as channels of the map it keeps."""
+        """Return the node that takes windows of order "tap" from the map itself; others stay, as channels of the map it
+        keeps."""
         if WeightStationary.absorbs_window(window):
             names = ("height", "width", "channels", "kernel", "stride", "padding", "pad_value")
             geometry = {name: getattr(window, name) for name in names}

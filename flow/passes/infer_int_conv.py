@@ -24,8 +24,10 @@ class InferIntConv(Rewrite):
     By what stands behind it:
 
     - a truncating Quant, all scales powers of two: a right shift;
-    - constants per channel and a Quant: an integer multiplier, an offset and a right shift, exact where the constants are
-      multiples of a power of two. Else the result may differ by 1, which is measured over the range of the sums and noted;
+    - constants per channel and a Quant: an integer multiplier, an offset and a right shift, exact where the constants
+      are
+      multiples of a power of two. Else the result may differ by 1, which is measured over the range of the sums and
+      noted;
     - constants per channel and a BipolarQuant: the accumulators, and a SignThreshold on them;
     - the graph's output: its accumulators are the logits, and ``logit_scale`` is kept in the metadata.
     """
@@ -90,7 +92,8 @@ class _Layer:
         self._emit(chain, quant.output[0], grid.scale, bias, scaled, shift=shift, out_bits=grid.bits)
 
     def _integers(self, gain, offset, rounds):
-        """Multiplier, offset [O] and shift of ``gain * sum + offset``; exact if the numbers allow it, else of MULTIPLIER_BITS."""
+        """Multiplier, offset [O] and shift of ``gain * sum + offset``; exact if the numbers allow it, else of
+        MULTIPLIER_BITS."""
         for shift in range(LARGEST_SHIFT):
             multiplier, bias = gain * 2.0**shift, offset * 2.0**shift
             if np.array_equal(multiplier, np.rint(multiplier)) and np.array_equal(bias, np.rint(bias)):

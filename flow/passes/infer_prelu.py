@@ -14,8 +14,8 @@ BENT = ("PRelu", "Relu", "LeakyRelu", "Clip")
 class InferPReLU(Rewrite):
     """Constants and a PRelu of any slopes on a fixed-point tensor, up to a quantizer, become PReLU.
 
-    By evaluation on every value of the grid: each channel is two straight lines, whose multipliers and offsets are fitted so that
-    all results are right.
+    By evaluation on every value of the grid: each channel is two straight lines, whose multipliers and offsets are
+    fitted so that all results are right.
     """
 
     def rewrite(self, model, start):
@@ -54,7 +54,8 @@ class InferPReLU(Rewrite):
 
     @staticmethod
     def _steps(model, chain, grid, channels) -> np.ndarray:
-        """The least value of the upper line in each channel: where what enters the bend turns positive (or back to negative)."""
+        """The least value of the upper line in each channel: where what enters the bend turns positive (or back to
+        negative)."""
         bends = [index for index, node in enumerate(chain) if node.op_type in BENT]
         if not bends:
             return np.full(channels, grid.low)
@@ -96,7 +97,8 @@ def line_results(x: np.ndarray, steps: np.ndarray, lines, shift: int, bits: int)
 
 
 def nearest_lines(x: np.ndarray, table: np.ndarray, steps: np.ndarray, bits: int):
-    """((down, down_offset, up, up_offset), shift) of the straight lines nearest to ``table`` where it is not saturated."""
+    """((down, down_offset, up, up_offset), shift) of the straight lines nearest to ``table`` where it is not
+    saturated."""
     inside = (table > -(1 << (bits - 1))) & (table < (1 << (bits - 1)) - 1)
     above = x[:, None] >= steps
     lines = []

@@ -10,8 +10,8 @@ from .rewrite import PassError, Rewrite, Rewriter, refuse
 class InferRPReLU(Rewrite):
     """Shift, PRelu, shift on a fixed-point tensor, up to the quantizer of the same grid, become RPReLU.
 
-    By evaluation: the chain is run on every value of the grid, and per channel the two shifts and the slope 2^-k are found
-    that give all of its results.
+    By evaluation: the chain is run on every value of the grid, and per channel the two shifts and the slope 2^-k are
+    found that give all of its results.
     """
 
     def rewrite(self, model, start):
@@ -84,7 +84,8 @@ def _fit(results: np.ndarray, bits: int) -> tuple[int, int, int] | None:
 
 
 def _shifts(results, bent, lowest, highest) -> list[int]:
-    """What may stand between ``bent`` and ``results``: one value that is not saturated tells, else where saturation ends."""
+    """What may stand between ``bent`` and ``results``: one value that is not saturated tells, else where saturation
+    ends."""
     inside = np.flatnonzero((results > lowest) & (results < highest))
     if len(inside):
         return [int((results - bent)[inside[0]])]

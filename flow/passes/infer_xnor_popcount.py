@@ -20,7 +20,8 @@ class InferXnorPopcount(Rewrite):
       s (a negative BatchNorm scale) gets the opposite weights, and then rises.
     - into Quant: PopcountScale, an integer multiplier, offset and shift per channel that give the
       quantizer's result for every sum.
-    - into the graph's output: the sums are the logits, up to a factor and an offset for all of them, which are kept in the metadata.
+    - into the graph's output: the sums are the logits, up to a factor and an offset for all of them, which are kept in
+      the metadata.
 
     A GroupVote is a majority vote whose groups vote first.
     """
@@ -50,7 +51,8 @@ class Layer:
         if self.conv.padding and pad not in (-1, 0, 1):
             raise refuse(
                 self.node,
-                f"padding with {self.conv.pad_value:g}: pad with 0 or with a value of the input, +-{self.conv.grid.scale:g}",
+                f"padding with {self.conv.pad_value:g}: pad with 0 or with a value of the input, "
+                f"+-{self.conv.grid.scale:g}",
             )
         return int(pad) if self.conv.padding else -1
 
@@ -82,7 +84,8 @@ class Layer:
         return real if self.conv.bias is None else real + self.conv.bias
 
     def _output_chain(self):
-        """(nodes, gain, offset, output) where constants for all channels and a Flatten at most stand before the graph's output."""
+        """(nodes, gain, offset, output) where constants for all channels and a Flatten at most stand before the graph's
+        output."""
         nodes, tensor = [], self.node.output[0]
         while tensor != self.model.graph.output[0].name:
             following = consumers(self.model, tensor)

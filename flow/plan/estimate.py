@@ -1,4 +1,5 @@
-"""What a planned graph takes and gives: resources, cycles, latency, DDR traffic. Estimates, but for the cycles' formula."""
+"""What a planned graph takes and gives: resources, cycles, latency, DDR traffic. Estimates, but for the cycles'
+formula."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ def lags(model: ModelWrapper, ddr: set[str]) -> dict[str, float]:
 def join_fifos(model: ModelWrapper, ddr: set[str], joins: list[Node] | None = None) -> dict[str, int]:
     """Return the elements to hold, by tensor, so that no join ever stalls the fork in front of it.
 
-    The branch with the smaller lag holds the difference in whole rows, and one at least, as rows come in bursts. A pool in
-    a branch gives a row at a time, which is held behind it.
+    The branch with the smaller lag holds the difference in whole rows, and one at least, as rows come in bursts. A pool
+    in a branch gives a row at a time, which is held behind it.
     """
     lag, depths = lags(model, ddr), {}
     for join in joins_of(model) if joins is None else joins:

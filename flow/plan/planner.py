@@ -184,7 +184,8 @@ def _options(model: ModelWrapper, node: Node, cycles: int, join: Node | None) ->
     least = min(engine.pe * engine.simd for engine in folded)
     fifos = {memory: _fifo_cost(model, join, {node.name} if memory == "ddr" else set()) for memory in ("block", "ddr")}
     streamed = [op.worth_ddr() and not engine.why_not_ddr(window) for engine in folded]
-    # Words of whole triples divide into beats of 64 bits from 192 bits on: the narrowest of them may be wider than twice the least.
+    # Words of whole triples divide into beats of 64 bits from 192 bits on: the narrowest of them may be wider than
+    # twice the least.
     widest = max(2 * least, min((e.pe * e.simd for e, ddr in zip(folded, streamed) if ddr), default=0))
     options = []
     for engine, ddr in zip(folded, streamed):
@@ -231,7 +232,8 @@ def _choose(engines: dict[str, list[Option]], fixed: Cost, target: Target, fps: 
 
 
 def _parts(use: float, limit: float) -> int:
-    """Return ``use`` in parts of the budget; of a resource that the target has not, each unit counts as a whole one too much."""
+    """Return ``use`` in parts of the budget; of a resource that the target has not, each unit counts as a whole one too
+    much."""
     if limit > 0:
         return round(use / limit * PARTS)
     return min(math.ceil(use) + 1, LARGEST_OVERDRAFT) * PARTS if use else 0

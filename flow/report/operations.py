@@ -20,8 +20,8 @@ def operations(model: ModelWrapper) -> dict[str, int]:
 def baseline_operations(model: ModelWrapper) -> dict[str, int]:
     """Return the operations of the same network with exact popcounts that are kept (strategy ``none``).
 
-    There every popcount whose vote chooses between two constants is multiplied and shifted instead, and no input is left
-    out. ``model`` is the integer graph, before planning.
+    There every popcount whose vote chooses between two constants is multiplied and shifted instead, and no input is
+    left out. ``model`` is the integer graph, before planning.
     """
     nodes = list(hardware_nodes(model))
     writers = {name: node for node in nodes for name in node.outputs}

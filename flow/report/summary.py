@@ -37,7 +37,8 @@ def binary_layers(model: ModelWrapper) -> list[dict]:
 
 
 def implementation(build: Build) -> dict | None:
-    """What Vivado made of the accelerator: route, resources, slack, power, tool, timing_met; None where it did not run."""
+    """What Vivado made of the accelerator: route, resources, slack, power, tool, timing_met; None where it did not
+    run."""
     return build.workspace.load_json("bitfile") if (build.workspace.reports / "bitfile.json").exists() else None
 
 
@@ -103,8 +104,10 @@ def show(summary: dict, console: Console) -> None:
         )
     if foreign := summary["foreign"]:
         console.print(
-            f"the file   {foreign['tensors']} real tensors became fixed point of {foreign['bits']} bits: logits differ by up to "
-            f"{100 * foreign['relative_difference']:.2g} % of their spread, another class in {foreign['other_class']} of "
+            f"the file   {foreign['tensors']} real tensors became fixed point of {foreign['bits']} bits: logits "
+            "differ by up to "
+            f"{100 * foreign['relative_difference']:.2g} % of their spread, another class in "
+            f"{foreign['other_class']} of "
             f"{foreign['images']} images"
         )
     table = Table("stage", "against", "what", "images", "values", "mismatches", box=None)

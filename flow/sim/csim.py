@@ -25,8 +25,8 @@ MIN_FRAMES = 4  # a process with fewer is not worth its start
 
 @dataclass(frozen=True)
 class CsimResult:
-    """Logits int32 [N, classes]; the tapped frames of every stream, tensor name -> int64 [frames, H, W, C] (bipolar streams as
-    -1 and +1); seconds of simulation, without compilation."""
+    """Logits int32 [N, classes]; the tapped frames of every stream, tensor name -> int64 [frames, H, W, C] (bipolar
+    streams as -1 and +1); seconds of simulation, without compilation."""
 
     logits: np.ndarray
     streams: dict[str, np.ndarray]
@@ -144,7 +144,8 @@ class _Run:
         """The complaint, with the layer that writes its stream."""
         for stream in self.accelerator.manifest["streams"]:
             if f"'{stream['tensors'][0]}'" in complaint:
-                return f"{complaint.split(',')[0].removeprefix('WARNING: ')} [written by layer {stream['layer'] or 'read_pixels'}]"
+                what = complaint.split(",")[0].removeprefix("WARNING: ")
+                return f"{what} [written by layer {stream['layer'] or 'read_pixels'}]"
         return complaint
 
 

@@ -1,4 +1,5 @@
-"""Runs an emitted RTL project on images: every cycle and every bit of the accelerator, driven over its buses as by software."""
+"""Runs an emitted RTL project on images: every cycle and every bit of the accelerator, driven over its buses as by
+software."""
 
 from __future__ import annotations
 
@@ -36,8 +37,8 @@ class RtlResult:
     logits: int32 [N, classes]. streams: the tapped frames, tensor -> [frames, H, W, C] (bipolar as -1 and +1).
     cycles_per_frame, latency_cycles: control's INTERVAL (0 with one frame) and LATENCY after the last frame.
     first_latency_cycles: LATENCY of the first frame, which entered an empty pipeline; None if it was not seen in time.
-    total_cycles: from the first pixel word offered to the last logit. layers: frames, busy, stall, starve of each layer, by
-    node name. seconds: of simulation.
+    total_cycles: from the first pixel word offered to the last logit. layers: frames, busy, stall, starve of each
+    layer, by node name. seconds: of simulation.
     """
 
     logits: np.ndarray
@@ -60,7 +61,8 @@ class RtlResult:
 class RtlAccelerator:
     """The RTL project in ``project`` as a simulated device, built on construction or taken from the cache.
 
-    The device keeps its state between calls of `execute`, as a board does; after an exception the next call starts a fresh one.
+    The device keeps its state between calls of `execute`, as a board does; after an exception the next call starts a
+    fresh one.
 
     Args:
         verify: refuse a project whose files are not what was emitted.

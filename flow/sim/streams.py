@@ -15,7 +15,8 @@ def to_beats(array: np.ndarray, p: int, bits: int, *, bipolar: bool = False, mas
     """Groups of `p` elements of `bits` bits, taken in C order; signed values become two's complement.
 
     Args:
-        array: integers, the last axis is channels and `p` divides it. A bipolar array holds -1 and +1 and has `bits=1`. In a
+        array: integers, the last axis is channels and `p` divides it. A bipolar array holds -1 and +1 and has `bits=1`.
+        In a
             masked one a beat may be 0 instead: then only its mask is set, the bit above its elements.
 
     Raises:
@@ -76,8 +77,8 @@ def words_of(bits: int) -> int:
 
 
 def decode(words: np.ndarray, stream: Stream) -> np.ndarray:
-    """Return 64-bit words of whole frames of ``stream`` as integers [frames, H, W, C]: int8 -1 and +1 (0 where masked) if
-    they are of one bit, else int32 or int64.
+    """Return 64-bit words of whole frames of ``stream`` as integers [frames, H, W, C]: int8 -1 and +1 (0 where masked)
+    if they are of one bit, else int32 or int64.
 
     Raises:
         ValueError: the words are no whole frames.
@@ -90,7 +91,8 @@ def decode(words: np.ndarray, stream: Stream) -> np.ndarray:
 
 
 def unpack(words: np.ndarray, p: int, bits: int, *, signed: bool, masked: bool) -> np.ndarray:
-    """Return beats, 64-bit words [beat, word] with the low word first, as integers [beat, p]; one bit stands for -1 and +1."""
+    """Return beats, 64-bit words [beat, word] with the low word first, as integers [beat, p]; one bit stands for -1 and
+    +1."""
     octets = np.ascontiguousarray(words, "<u8").view(np.uint8).reshape(len(words), WORD_BYTES * words.shape[1])
     packed = np.unpackbits(octets, axis=1, count=p * bits + masked, bitorder="little")
     flat = packed[:, : p * bits].reshape(-1, p, bits)

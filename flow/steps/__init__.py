@@ -25,8 +25,8 @@ from .vivado import vivado
 class Step:
     """A function of the build; the options it depends on beside those of earlier steps; what it leaves in the folder.
 
-    ``check``, given the build folder, raises FlowError if something of it was changed since. An ``optional`` step is done only
-    if the option of its name is given; a build without it keeps what an earlier one made.
+    ``check``, given the build folder, raises FlowError if something of it was changed since. An ``optional`` step is
+    done only if the option of its name is given; a build without it keeps what an earlier one made.
     """
 
     run: Callable[[Build], None]

@@ -29,7 +29,8 @@ def bitfile(build: Build) -> None:
     build.log(f"written: {folder / 'result'}")
     if slack < 0:
         build.log(
-            f"TIMING IS NOT MET: the worst slack is {slack:g} ns at {build.target.clock_mhz:g} MHz, so the accelerator may "
+            f"TIMING IS NOT MET: the worst slack is {slack:g} ns at {build.target.clock_mhz:g} MHz, so the "
+            "accelerator may "
             f"compute wrongly; see {folder / 'reports' / 'timing.rpt'}, and plan for a lower clock"
         )
     if route == "hls":

@@ -29,8 +29,10 @@ def _foreign(build: Build) -> None:
     build.workspace.save_array("export_logits", execute_graph(model, images))
     build.report("export", {"file": str(options.onnx), "approximation": approximation.as_dict()})
     build.log(
-        f"{approximation.tensors} real tensors became fixed point of {approximation.bits} bits: logits differ by at most "
-        f"{100 * approximation.relative_difference:.2g} % of their spread, another class in {approximation.other_class} of "
+        f"{approximation.tensors} real tensors became fixed point of {approximation.bits} bits: logits differ by "
+        "at most "
+        f"{100 * approximation.relative_difference:.2g} % of their spread, another class in "
+        f"{approximation.other_class} of "
         f"{approximation.images} images"
     )
     build.store([], "export")

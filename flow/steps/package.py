@@ -8,7 +8,8 @@ from .vivado import scripts_folder
 
 
 def package(build: Build) -> None:
-    """The package of the driver: settings, weights, samples with their golden logits, simulator; and deploy.zip for the board."""
+    """The package of the driver: settings, weights, samples with their golden logits, simulator; and deploy.zip for the
+    board."""
     from brevitas_models.data import CLASSES
     from flow.emit.package import write_package, write_zip
     from flow.emit.vivado import results
