@@ -25,37 +25,17 @@
 ///
 /// The counters of the layers lie in memory: a scan visits a layer each cycle and adds what small counters collected since. The
 /// read of a layer waits for the scan and is exact at the cycle that answers it; it may take Layers + 3 cycles.
-///
-/// Parameters
-///   Ports:         weight regions, 1 to 8
-///   Layers:        1 to 64
-///   BeatsPerFrame: output beats of a frame, 32 bits a layer, layer 0 in the low bits
-///   ClockKhz:      clock frequency, for software
-///   BuildId:       identifies the bitstream, for software
-///   AddressBits:   of the slave, 12 covers all
-/// Ports
-///   clk_i, rst_ni:     clock; synchronous reset, active low: of the bus and of everything
-///   s_axi_*:           AXI4-Lite slave under its standard names
-///   enable_o:          the core runs: for weight_stream.enable_i, and to gate the pixel stream (nothing may enter in reset)
-///   core_rst_no:       reset of the core, active low; equal to enable_o
-///   weight_base_o:     WEIGHT_BASE of all ports, 32 bits each
-///   error_i:           weight_stream.error_o
-///   frame_in_start_i:  the first input beat of a frame is taken; this and the next three are high for one cycle
-///   frame_in_done_i:   its last input beat is taken
-///   frame_out_done_i:  its last logit is taken
-///   packet_last_o:     the frame whose logits come now is the last of its packet
-///   layer_valid_i, layer_ready_i: of the output stream of each layer
 module control #(
-    parameter int unsigned          Ports         = 4,
-    parameter int unsigned          Layers        = 16,
-    parameter logic [Layers*32-1:0] BeatsPerFrame = {Layers{32'd1024}},
-    parameter int unsigned          ClockKhz      = 100000,
-    parameter logic [127:0]         BuildId       = 128'd0,
-    parameter int unsigned          AddressBits   = 12
+    parameter int unsigned          Ports         = 4,                   // weight regions, 1 to 8
+    parameter int unsigned          Layers        = 16,                  // 1 to 64
+    parameter logic [Layers*32-1:0] BeatsPerFrame = {Layers{32'd1024}},  // of each layer's output, 32 bits each, layer 0 in the low bits
+    parameter int unsigned          ClockKhz      = 100000,              // clock frequency, for software
+    parameter logic [127:0]         BuildId       = 128'd0,              // identifies the bitstream, for software
+    parameter int unsigned          AddressBits   = 12                   // of the slave; 12 cover all
 ) (
     input  logic                   clk_i,
-    input  logic                   rst_ni,
-    input  logic [AddressBits-1:0] s_axi_awaddr,
+    input  logic                   rst_ni,            // of the bus and of everything
+    input  logic [AddressBits-1:0] s_axi_awaddr,      // AXI4-Lite slave
     input  logic [            2:0] s_axi_awprot,
     input  logic                   s_axi_awvalid,
     output logic                   s_axi_awready,
@@ -74,15 +54,15 @@ module control #(
     output logic [            1:0] s_axi_rresp,
     output logic                   s_axi_rvalid,
     input  logic                   s_axi_rready,
-    output logic                   enable_o,
-    output logic                   core_rst_no,
-    output logic [   Ports*32-1:0] weight_base_o,
-    input  logic                   error_i,
-    input  logic                   frame_in_start_i,
-    input  logic                   frame_in_done_i,
-    input  logic                   frame_out_done_i,
-    output logic                   packet_last_o,
-    input  logic [     Layers-1:0] layer_valid_i,
+    output logic                   enable_o,          // the core runs: for weight_stream, and to gate the pixels (none may enter in reset)
+    output logic                   core_rst_no,       // reset of the core, active low; equal to enable_o
+    output logic [   Ports*32-1:0] weight_base_o,     // WEIGHT_BASE of all ports, 32 bits each
+    input  logic                   error_i,           // weight_stream.error_o
+    input  logic                   frame_in_start_i,  // the first input beat of a frame is taken; up for one cycle, as the next two
+    input  logic                   frame_in_done_i,   // its last input beat is taken
+    input  logic                   frame_out_done_i,  // its last logit is taken
+    output logic                   packet_last_o,     // the frame whose logits come now is the last of its packet
+    input  logic [     Layers-1:0] layer_valid_i,     // of the output stream of each layer
     input  logic [     Layers-1:0] layer_ready_i
 );
 
@@ -233,22 +213,29 @@ module control #(
   localparam int unsigned LayerBits = Layers > 1 ? $clog2(Layers) : 1;
   localparam int unsigned SmallBits = $clog2(Layers + 1);  // a small counter is emptied every Layers cycles
 
-  logic [LayerBits-1:0] scan_q;
+  logic [LayerBits-1:0] scan;
   logic scan_last, clear_wanted_q, clearing_q;  // a clear is asked for; one scan writes zeros
   logic [Layers*4*SmallBits-1:0] small_counts;
   logic [4*SmallBits-1:0] small_scanned;
   logic [127:0] layer_sums, layer_now;
 
-  assign scan_last = scan_q == LayerBits'(Layers - 1);
-  assign clear     = clear_wanted_q || clearing_q;
+  assign clear = clear_wanted_q || clearing_q;
+
+  counter #(
+      .Count(Layers)
+  ) i_scan (
+      .clk_i,
+      .rst_ni,
+      .step_i (1'b1),
+      .count_o(scan),
+      .last_o (scan_last)
+  );
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      scan_q         <= LayerBits'(0);
       clear_wanted_q <= 1'b1;
       clearing_q     <= 1'b0;
     end else begin
-      scan_q <= scan_last ? LayerBits'(0) : scan_q + LayerBits'(1);
       if (scan_last) clearing_q <= clear_wanted_q;
       if (write_control && write_strobe_q[0] && write_data_q[2]) clear_wanted_q <= 1'b1;
       else if (scan_last) clear_wanted_q <= 1'b0;
@@ -259,20 +246,27 @@ module control #(
     localparam int unsigned Beats    = BeatsPerFrame[l*32+:32];
     localparam int unsigned BeatBits = Beats > 1 ? $clog2(Beats) : 1;
 
-    logic [BeatBits-1:0] beat_q;
+    logic [BeatBits-1:0] unused_beat;
     logic valid_q, ready_q, last_beat, visit;  // valid and ready a cycle late: they may come along a long path
     logic [3:0] event_now;                     // frame, busy, stall, starve
 
-    assign last_beat = beat_q == BeatBits'(Beats - 1);
-    assign visit     = scan_q == LayerBits'(l);
+    assign visit     = scan == LayerBits'(l);
     assign event_now = {!valid_q && ready_q, valid_q && !ready_q, valid_q && ready_q, valid_q && ready_q && last_beat};
 
     always_ff @(posedge clk_i) begin
       valid_q <= layer_valid_i[l] && run_q;
       ready_q <= layer_ready_i[l] && run_q;
-      if (!run_q) beat_q <= BeatBits'(0);
-      else if (valid_q && ready_q) beat_q <= last_beat ? BeatBits'(0) : beat_q + BeatBits'(1);
     end
+
+    counter #(
+        .Count(Beats)
+    ) i_beat (
+        .clk_i,
+        .rst_ni (run_q),
+        .step_i (valid_q && ready_q),
+        .count_o(unused_beat),
+        .last_o (last_beat)
+    );
 
     for (genvar k = 0; k < 4; k++) begin : gen_counter
       logic [SmallBits-1:0] small_q;
@@ -287,13 +281,13 @@ module control #(
 
   (* ram_style = "distributed" *) logic [127:0] sums[Layers];
 
-  assign layer_sums    = sums[scan_q];
-  assign small_scanned = small_counts[scan_q*4*SmallBits+:4*SmallBits];
+  assign layer_sums    = sums[scan];
+  assign small_scanned = small_counts[scan*4*SmallBits+:4*SmallBits];
   for (genvar k = 0; k < 4; k++) begin : gen_sum
     assign layer_now[k*32+:32] = clear ? 32'd0 : layer_sums[k*32+:32] + 32'(small_scanned[k*SmallBits+:SmallBits]);
   end
 
-  always_ff @(posedge clk_i) sums[scan_q] <= layer_now;
+  always_ff @(posedge clk_i) sums[scan] <= layer_now;
 
   // ---------------------------------------------------------------- reads
 
@@ -306,7 +300,7 @@ module control #(
   assign layer_word     = read_word_q - WordBits'(32);
   assign is_layer       = read_word_q >= WordBits'(32) && read_word_q < WordBits'(32 + 4 * Layers);
   assign layer_register = layer_now[layer_word[1:0]*32+:32];
-  assign answer         = ar_q && !s_axi_rvalid && (!is_layer || layer_word[WordBits-1:2] == (WordBits - 2)'(scan_q));
+  assign answer         = ar_q && !s_axi_rvalid && (!is_layer || layer_word[WordBits-1:2] == (WordBits - 2)'(scan));
 
   always_comb begin
     case (read_word_q)

@@ -4,14 +4,14 @@ module duplicate #(
     parameter int unsigned Width = 8  // bits of a beat
 ) (
     input  logic             clk_i,
-    input  logic             rst_ni,
+    input  logic             rst_ni,        // both consumers want the beat that the input offers
     input  logic [Width-1:0] in_data_i,
     input  logic             in_valid_i,
     output logic             in_ready_o,
-    output logic [Width-1:0] out0_data_o,
+    output logic [Width-1:0] out0_data_o,   // in_data_i, for one consumer
     output logic             out0_valid_o,
     input  logic             out0_ready_i,
-    output logic [Width-1:0] out1_data_o,
+    output logic [Width-1:0] out1_data_o,   // in_data_i, for the other
     output logic             out1_valid_o,
     input  logic             out1_ready_i
 );

@@ -3,32 +3,21 @@
 /// The map is a window of one row for pool_buffer: its first pixel starts the sums, the last one completes them.
 ///
 /// Rate: an input beat every cycle; only the beats of the last pixel, Channels/P of them, ever wait for the output.
-///
-/// Parameters
-///   Pixels:   pixels of the map; a power of two
-///   Channels: channels of the map
-///   P:        elements a beat; divides Channels
-///   Bits:     bits an element, signed, in and out
-/// Ports
-///   clk_i, rst_ni: clock; synchronous reset, active low
-///   in_*:  the map, P elements a beat, NHWC
-///   out_*: the pixel, P elements a beat
 module global_pool #(
-    parameter int unsigned Pixels = 16,
-    parameter int unsigned Channels = 512,
-    parameter int unsigned P = 4,
-    parameter int unsigned Bits = 10
+    parameter int unsigned Pixels   = 16,   // of the map, a power of two
+    parameter int unsigned Channels = 512,  // of the map
+    parameter int unsigned P        = 4,    // elements a beat, divides Channels
+    parameter int unsigned Bits     = 10    // bits of a signed element, in and out
 ) (
     input  logic              clk_i,
-    input  logic              rst_ni,
-    input  logic [P*Bits-1:0] in_data_i,
+    input  logic              rst_ni,       // back to the start of a map
+    input  logic [P*Bits-1:0] in_data_i,    // P elements of the map, NHWC
     input  logic              in_valid_i,
     output logic              in_ready_o,
-    output logic [P*Bits-1:0] out_data_o,
+    output logic [P*Bits-1:0] out_data_o,   // P elements of the pixel
     output logic              out_valid_o,
     input  logic              out_ready_i
 );
-
   // synthesis translate_off
   initial begin
     if (P == 0 || Channels % P != 0)

@@ -1,16 +1,14 @@
 /// The votes of the groups in a beat: vote g is 1 (+1) when `popcount(matches_i[g*Group +: Group]) >= Least`. Combinational.
 ///
 /// The vote of a small group is a table of its matches, so that it takes one LUT6 together with the XNORs of three pairs.
-///
-/// Ports: `matches_i` whole groups of bits, `votes_o` a bit for each group.
 module group_vote #(
     parameter  int unsigned Bits   = 63,           // bits a beat
     parameter  int unsigned Group  = 3,            // bits a group; divides Bits
     parameter  int unsigned Least  = 2,            // the fewest ones that vote +1, 1 to Group
     localparam int unsigned Groups = Bits / Group
 ) (
-    input  logic [  Bits-1:0] matches_i,
-    output logic [Groups-1:0] votes_o
+    input  logic [  Bits-1:0] matches_i,  // whole groups
+    output logic [Groups-1:0] votes_o     // one of each group
 );
 
   localparam int unsigned CountBits = $clog2(Group + 1);

@@ -11,8 +11,6 @@
 /// WeightFile has NF*SF words of Pe*Simd weights; word nf*SF + sf holds, as element e*Simd + i, the weight of output
 /// nf*Pe + e and input sf*Simd + i. BiasFile has NF words of Pe biases of AccBits, element e of word nf for output nf*Pe + e;
 /// MultiplierFile has the multipliers in the same way.
-///
-/// Ports: stream `in` (Simd signed elements of InBits), stream `out` (Pe signed elements of OutBits, outputs in order).
 module int_conv #(
     parameter int unsigned Inputs         = 64,     // elements a window (kernel * kernel * channels)
     parameter int unsigned Outputs        = 128,    // output channels
@@ -32,11 +30,11 @@ module int_conv #(
     parameter              MemoryStyle    = "auto"  // of the weights: "block", "distributed" or "auto"
 ) (
     input  logic                   clk_i,
-    input  logic                   rst_ni,
-    input  logic [Simd*InBits-1:0] in_data_i,
+    input  logic                   rst_ni,       // back to the first beat of a window
+    input  logic [Simd*InBits-1:0] in_data_i,    // Simd signed elements of a window
     input  logic                   in_valid_i,
     output logic                   in_ready_o,
-    output logic [ Pe*OutBits-1:0] out_data_o,
+    output logic [ Pe*OutBits-1:0] out_data_o,   // Pe signed outputs, in order
     output logic                   out_valid_o,
     input  logic                   out_ready_i
 );
@@ -63,16 +61,16 @@ module int_conv #(
   logic                          stall, out_free;
   logic [       AddressBits-1:0] address;
   logic [       Simd*InBits-1:0] window;
-  logic [Pe*Simd*WeightBits-1:0] weight_q;
+  logic [Pe*Simd*WeightBits-1:0] weights;
   logic [    Pe*RunningBits-1:0] start, sums;
-  logic [        Pe*AccBits-1:0] results;
+  logic [        Pe*AccBits-1:0] scaled;
+  logic [        Pe*OutBits-1:0] results;
   logic                          window_valid, window_first, window_last;
   logic                          product_valid_q, product_first_q, product_last_q;
   logic                          dot_valid_q, dot_first_q, dot_last_q;
-  logic                          sum_valid_q, sum_taken, result_valid, out_valid_q;
+  logic                          sum_valid_q, sum_taken, scaled_valid;
 
-  assign out_free = !out_valid_q || out_ready_i;
-  assign stall    = sum_valid_q && !sum_taken;
+  assign stall = sum_valid_q && !sum_taken;
 
   window_replay #(
       .Width (Simd * InBits),
@@ -92,18 +90,32 @@ module int_conv #(
       .last_o   (window_last)
   );
 
-  (* rom_style = MemoryStyle *) logic [Pe*Simd*WeightBits-1:0] weights[SF*NF];
-  initial $readmemh(WeightFile, weights);
-  always_ff @(posedge clk_i) if (!stall) weight_q <= weights[address];
+  rom #(
+      .Words      (SF * NF),
+      .Width      (Pe * Simd * WeightBits),
+      .File       (WeightFile),
+      .MemoryStyle(MemoryStyle)
+  ) i_weights (
+      .clk_i,
+      .enable_i (!stall),
+      .address_i(address),
+      .word_o   (weights)
+  );
 
   if (Scaled != 0) begin : gen_scaled
     logic [Pe*MultiplierBits-1:0] multipliers;
     logic [       Pe*AccBits-1:0] biases;
-    logic                         scaled_valid_q;
 
-    assign start        = {Pe * RunningBits{1'b0}};
-    assign sum_taken    = !scaled_valid_q || out_free;
-    assign result_valid = scaled_valid_q;
+    assign start = {Pe * RunningBits{1'b0}};
+
+    stream_stage i_scaled (
+        .clk_i,
+        .rst_ni,
+        .in_valid_i (sum_valid_q),
+        .in_ready_o (sum_taken),
+        .out_valid_o(scaled_valid),
+        .out_ready_i(out_free)
+    );
 
     channel_table #(
         .Words      (NF),
@@ -125,14 +137,9 @@ module int_conv #(
     ) i_biases (
         .clk_i,
         .rst_ni,
-        .step_i(scaled_valid_q && out_free),
+        .step_i(scaled_valid && out_free),
         .word_o(biases)
     );
-
-    always_ff @(posedge clk_i) begin
-      if (!rst_ni) scaled_valid_q <= 1'b0;
-      else if (sum_taken) scaled_valid_q <= sum_valid_q;
-    end
 
     for (genvar e = 0; e < Pe; e++) begin : gen_product
       logic signed [MultiplierBits-1:0] multiplier;
@@ -141,27 +148,38 @@ module int_conv #(
       assign multiplier = multipliers[e*MultiplierBits+:MultiplierBits];
       assign sum        = sums[e*SumBits+:SumBits];
       always_ff @(posedge clk_i) if (sum_taken) scaled_q <= AccBits'(multiplier) * AccBits'(sum);
-      assign results[e*AccBits+:AccBits] = scaled_q + biases[e*AccBits+:AccBits];
+      assign scaled[e*AccBits+:AccBits] = scaled_q + biases[e*AccBits+:AccBits];
     end
   end else begin : gen_plain
-    logic [  PassBits-1:0] pass_q;
-    logic [Pe*AccBits-1:0] bias_q;
+    logic [PassBits-1:0] pass;
+    logic                unused_last;
 
-    assign start        = bias_q;
     assign sum_taken    = out_free;
-    assign results      = sums;
-    assign result_valid = sum_valid_q;
+    assign scaled       = sums;
+    assign scaled_valid = sum_valid_q;
 
-    always_ff @(posedge clk_i) begin
-      if (!rst_ni) pass_q <= PassBits'(0);
-      else if (!stall && product_valid_q && product_last_q)
-        pass_q <= pass_q == PassBits'(NF - 1) ? PassBits'(0) : pass_q + PassBits'(1);
-    end
+    counter #(
+        .Count(NF)
+    ) i_pass (
+        .clk_i,
+        .rst_ni,
+        .step_i (!stall && product_valid_q && product_last_q),
+        .count_o(pass),
+        .last_o (unused_last)
+    );
 
-    // Read beside the products' sum, so that it is there when the pass starts to accumulate.
-    (* rom_style = "distributed" *) logic [Pe*AccBits-1:0] biases[NF];
-    initial $readmemh(BiasFile, biases);
-    always_ff @(posedge clk_i) if (!stall) bias_q <= biases[pass_q];
+    // Read beside the products' sum, so that they are there when the pass starts to accumulate.
+    rom #(
+        .Words      (NF),
+        .Width      (Pe * AccBits),
+        .File       (BiasFile),
+        .MemoryStyle("distributed")
+    ) i_biases (
+        .clk_i,
+        .enable_i (!stall),
+        .address_i(pass),
+        .word_o   (start)
+    );
   end
 
   always_ff @(posedge clk_i) begin
@@ -192,7 +210,7 @@ module int_conv #(
       logic signed [ WeightBits-1:0] w;
       logic signed [ProductBits-1:0] xw_q;
       assign x = window[i*InBits+:InBits];
-      assign w = weight_q[(e*Simd+i)*WeightBits+:WeightBits];
+      assign w = weights[(e*Simd+i)*WeightBits+:WeightBits];
       always_ff @(posedge clk_i) if (!stall) xw_q <= x * w;
       assign product_q[i*ProductBits+:ProductBits] = xw_q;
     end
@@ -212,27 +230,26 @@ module int_conv #(
     logic unused;  // bits that only repeat the sign, where small weights leave the sums narrower than Simd products could be
     assign unused = (&dot_q) & (&sum_q);
 
-    logic signed [    AccBits-1:0] result;
-    logic        [ShiftedBits-1:0] shifted;
-    logic        [    OutBits-1:0] out_d, out_q;
-    assign result  = results[e*AccBits+:AccBits];
-    assign shifted = ShiftedBits'(result >>> Shift);
-    if (OutBits < ShiftedBits) begin : gen_saturate
-      logic sign, fits;
-      assign sign  = shifted[ShiftedBits-1];
-      assign fits  = shifted[ShiftedBits-1:OutBits-1] == {(ShiftedBits - OutBits + 1) {sign}};
-      assign out_d = fits ? shifted[OutBits-1:0] : {sign, {(OutBits - 1) {!sign}}};
-    end else begin : gen_extend
-      assign out_d = OutBits'($signed(shifted));
-    end
-    always_ff @(posedge clk_i) if (out_free) out_q <= out_d;
-    assign out_data_o[e*OutBits+:OutBits] = out_q;
+    saturate #(
+        .InBits (ShiftedBits),
+        .OutBits(OutBits)
+    ) i_saturate (
+        .value_i(ShiftedBits'($signed(scaled[e*AccBits+:AccBits]) >>> Shift)),
+        .value_o(results[e*OutBits+:OutBits])
+    );
   end
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) out_valid_q <= 1'b0;
-    else if (out_free) out_valid_q <= result_valid;
-  end
-  assign out_valid_o = out_valid_q;
+  stream_register #(
+      .Width(Pe * OutBits)
+  ) i_out (
+      .clk_i,
+      .rst_ni,
+      .in_data_i (results),
+      .in_valid_i(scaled_valid),
+      .in_ready_o(out_free),
+      .out_data_o,
+      .out_valid_o,
+      .out_ready_i
+  );
 
 endmodule

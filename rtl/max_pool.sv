@@ -3,33 +3,22 @@
 /// The largest element of a window so far waits in pool_buffer.
 ///
 /// Rate: an input beat every cycle while the output takes its beats (one in four); only those that complete a window ever wait.
-///
-/// Parameters
-///   Height, Width: the input map; both even
-///   Channels:      channels of the map
-///   P:             elements a beat; divides Channels
-///   Bits:          bits an element, in and out; signed, or bipolar where 1
-/// Ports
-///   clk_i, rst_ni: clock; synchronous reset, active low
-///   in_*:  the map, P elements a beat, NHWC
-///   out_*: the map of Height/2 x Width/2, P elements a beat, NHWC
 module max_pool #(
-    parameter int unsigned Height = 32,
-    parameter int unsigned Width = 32,
-    parameter int unsigned Channels = 64,
-    parameter int unsigned P = 4,
-    parameter int unsigned Bits = 10
+    parameter int unsigned Height   = 32,  // of the input map, even
+    parameter int unsigned Width    = 32,  // of the input map, even
+    parameter int unsigned Channels = 64,  // of the map
+    parameter int unsigned P        = 4,   // elements a beat, divides Channels
+    parameter int unsigned Bits     = 10   // bits of an element, in and out; signed, or bipolar where 1
 ) (
     input  logic              clk_i,
-    input  logic              rst_ni,
-    input  logic [P*Bits-1:0] in_data_i,
+    input  logic              rst_ni,       // back to the start of a map
+    input  logic [P*Bits-1:0] in_data_i,    // P elements of the map, NHWC
     input  logic              in_valid_i,
     output logic              in_ready_o,
-    output logic [P*Bits-1:0] out_data_o,
+    output logic [P*Bits-1:0] out_data_o,   // P elements of the map of Height/2 x Width/2
     output logic              out_valid_o,
     input  logic              out_ready_i
 );
-
   // synthesis translate_off
   initial begin
     if (P == 0 || Channels % P != 0)

@@ -9,27 +9,30 @@ module pixel_table #(
     input  logic [   P*8-1:0] in_data_i,    // P pixels, 0 to 255
     input  logic              in_valid_i,
     output logic              in_ready_o,
-    output logic [P*Bits-1:0] out_data_o,
+    output logic [P*Bits-1:0] out_data_o,   // P values
     output logic              out_valid_o,
     input  logic              out_ready_i
 );
-  logic valid_q;
-
-  assign in_ready_o  = !valid_q || out_ready_i;
-  assign out_valid_o = valid_q;
-
-  // In LUTs: a block RAM would serve two of the P pixels only.
-  (* rom_style = "distributed" *) logic [Bits-1:0] values[256];
-  initial $readmemh(TableFile, values);
+  stream_stage i_stage (
+      .clk_i,
+      .rst_ni,
+      .in_valid_i,
+      .in_ready_o,
+      .out_valid_o,
+      .out_ready_i
+  );
 
   for (genvar i = 0; i < P; i++) begin : gen_pixel
-    logic [Bits-1:0] value_q;
-    always_ff @(posedge clk_i) if (in_ready_o) value_q <= values[in_data_i[i*8+:8]];
-    assign out_data_o[i*Bits+:Bits] = value_q;
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid_q <= 1'b0;
-    else if (in_ready_o) valid_q <= in_valid_i;
+    rom #(
+        .Words      (256),
+        .Width      (Bits),
+        .File       (TableFile),
+        .MemoryStyle("distributed")  // a block RAM would serve two of the P pixels only
+    ) i_values (
+        .clk_i,
+        .enable_i (in_ready_o),
+        .address_i(in_data_i[i*8+:8]),
+        .word_o   (out_data_o[i*Bits+:Bits])
+    );
   end
 endmodule

@@ -1,34 +1,32 @@
-/// What stands behind the counts of a binary engine, by its name in flow/ops/votes.py:
+/// What a binary engine makes of its counts, by the names of flow/nodes/binary_engine.py:
 ///
 ///   "majority_vote"   one threshold for all channels
 ///   "threshold"       a threshold per channel
 ///   "popcount_scale"  multiplier and offset per channel, and a shift
 ///   "sum"             the sum of the signs itself
-///
-/// Ports: stream `in` (Pe unsigned counts of CountBits), stream `out` (Pe elements of OutBits; a vote has one bit).
 module popcount_activation #(
-    parameter              Activation     = "majority_vote",
+    parameter              Activation     = "majority_vote",  // one of the names above
     parameter int unsigned Pe             = 1,                // counts a beat
-    parameter int unsigned CountBits      = 7,                // width of a count
-    parameter int unsigned OutBits        = 1,                // width of a result
+    parameter int unsigned CountBits      = 7,                // bits of a count
+    parameter int unsigned OutBits        = 1,                // bits of a result; a vote has 1
     parameter int unsigned Voters         = 64,               // signs of a sum, or groups of them
     parameter int unsigned Unit           = 1,                // what a match counts as: 1 or 2
     parameter int unsigned Words          = 1,                // groups of Pe channels
     parameter int unsigned Beats          = 1,                // beats of a group that follow each other: 1 in pixel order
     parameter int unsigned Threshold      = 32,               // majority_vote: the least count that votes +1
-    parameter              ThresholdFile  = "",               // threshold
-    parameter int unsigned MultiplierBits = 8,                // popcount_scale, and what follows
-    parameter int unsigned OffsetBits     = 16,
-    parameter int unsigned Shift          = 0,
-    parameter              MultiplierFile = "",
-    parameter              OffsetFile     = ""
+    parameter              ThresholdFile  = "",               // threshold: see there
+    parameter int unsigned MultiplierBits = 8,                // popcount_scale: see there
+    parameter int unsigned OffsetBits     = 16,               // popcount_scale
+    parameter int unsigned Shift          = 0,                // popcount_scale
+    parameter              MultiplierFile = "",               // popcount_scale
+    parameter              OffsetFile     = ""                // popcount_scale
 ) (
     input  logic                    clk_i,
-    input  logic                    rst_ni,
-    input  logic [Pe*CountBits-1:0] in_data_i,
+    input  logic                    rst_ni,       // back to the first channels
+    input  logic [Pe*CountBits-1:0] in_data_i,    // Pe unsigned counts
     input  logic                    in_valid_i,
     output logic                    in_ready_o,
-    output logic [  Pe*OutBits-1:0] out_data_o,
+    output logic [  Pe*OutBits-1:0] out_data_o,   // Pe results
     output logic                    out_valid_o,
     input  logic                    out_ready_i
 );

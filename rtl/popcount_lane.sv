@@ -8,9 +8,6 @@
 ///                       exactly the sum of the signs inside the map
 ///   Group divides Simd  votes of groups of Group neighbouring signs: +1 when the sum of a group is GroupThreshold or more
 ///   Simd divides Group  the same, with groups of several beats; the last group of a window may be shorter
-///
-/// Ports: `matches_i, masked_i` the beat, 1 is a match; `first_i, last_i` the registered count is of the window's first/last beat;
-/// `group_first_i, group_last_i` the same of its group (group_beats; both 1 when no group spans beats).
 module popcount_lane #(
     parameter int unsigned Inputs         = 576,  // signs a window
     parameter int unsigned Simd           = 32,   // signs a beat
@@ -21,15 +18,15 @@ module popcount_lane #(
     parameter int unsigned StateBits      = 10    // SumBits, and if a group spans beats the bits of its matches
 ) (
     input  logic                 clk_i,
-    input  logic                 enable_i,
-    input  logic [     Simd-1:0] matches_i,
-    input  logic                 masked_i,
-    input  logic                 first_i,
-    input  logic                 last_i,
-    input  logic                 group_first_i,
-    input  logic                 group_last_i,
-    input  logic [StateBits-1:0] state_i,
-    output logic [StateBits-1:0] state_o
+    input  logic                 enable_i,       // loads the count of the beat
+    input  logic [     Simd-1:0] matches_i,      // the beat, 1 is a match
+    input  logic                 masked_i,       // it lies outside the map
+    input  logic                 first_i,        // the registered count is of the window's first beat
+    input  logic                 last_i,         // ... of its last beat
+    input  logic                 group_first_i,  // ... of the first beat of a group: 1 where no group spans beats (group_beats)
+    input  logic                 group_last_i,   // ... of the last one, likewise
+    input  logic [StateBits-1:0] state_i,        // before the registered count
+    output logic [StateBits-1:0] state_o         // with it
 );
 
   localparam int unsigned Unit      = Masked != 0 ? 2 : 1;                 // of a match

@@ -17,10 +17,10 @@ module prelu #(
 ) (
     input  logic                 clk_i,
     input  logic                 rst_ni,       // back to channel 0, and the stages are empty
-    input  logic [ P*InBits-1:0] in_data_i,
+    input  logic [ P*InBits-1:0] in_data_i,    // P elements
     input  logic                 in_valid_i,
     output logic                 in_ready_o,
-    output logic [P*OutBits-1:0] out_data_o,
+    output logic [P*OutBits-1:0] out_data_o,   // P elements
     output logic                 out_valid_o,
     input  logic                 out_ready_i
 );
@@ -34,16 +34,13 @@ module prelu #(
   localparam int unsigned ShiftedBits = SumBits > Shift ? SumBits - Shift : 1;
 
   logic [P*TupleBits-1:0] tuples;
-  logic advance, line_valid_q, product_valid_q, out_valid_q;
-
-  assign advance     = !out_valid_q || out_ready_i;
-  assign in_ready_o  = advance;
-  assign out_valid_o = out_valid_q;
+  logic [P*OutBits-1:0] results;
+  logic line_valid_q, product_valid_q;
 
   channel_table #(
-      .Words(Channels / P),
-      .Width(P * TupleBits),
-      .File(TableFile),
+      .Words      (Channels / P),
+      .Width      (P * TupleBits),
+      .File       (TableFile),
       .MemoryStyle(MemoryStyle)
   ) i_tuples (
       .clk_i,
@@ -56,11 +53,9 @@ module prelu #(
     if (!rst_ni) begin
       line_valid_q    <= 1'b0;
       product_valid_q <= 1'b0;
-      out_valid_q     <= 1'b0;
-    end else if (advance) begin
+    end else if (in_ready_o) begin
       line_valid_q    <= in_valid_i;
       product_valid_q <= line_valid_q;
-      out_valid_q     <= product_valid_q;
     end
   end
 
@@ -71,35 +66,42 @@ module prelu #(
     logic signed [    OffsetBits-1:0] down_offset, up_offset, line_offset_q, offset_q;
     logic signed [   ProductBits-1:0] product_q;
     logic signed [       SumBits-1:0] sum;
-    logic signed [   ShiftedBits-1:0] shifted;
-    logic        [       OutBits-1:0] out_d, out_q;
     logic                             above;
 
     assign x = in_data_i[i*InBits+:InBits];
     assign {up_offset, up, down_offset, down, step} = tuples[i*TupleBits+:TupleBits];
     assign above   = (InBits + 1)'(x) >= step;
     assign sum     = SumBits'(product_q) + SumBits'(offset_q);
-    assign shifted = ShiftedBits'(sum >>> Shift);
 
-    if (OutBits < ShiftedBits) begin : gen_saturate
-      logic sign, fits;
-      assign sign  = shifted[ShiftedBits-1];
-      assign fits  = shifted[ShiftedBits-1:OutBits-1] == {(ShiftedBits - OutBits + 1) {sign}};
-      assign out_d = fits ? shifted[OutBits-1:0] : {sign, {(OutBits - 1) {!sign}}};
-    end else begin : gen_extend
-      assign out_d = OutBits'(shifted);
-    end
+    saturate #(
+        .InBits (ShiftedBits),
+        .OutBits(OutBits)
+    ) i_saturate (
+        .value_i(ShiftedBits'(sum >>> Shift)),
+        .value_o(results[i*OutBits+:OutBits])
+    );
 
     always_ff @(posedge clk_i) begin
-      if (advance) begin
+      if (in_ready_o) begin
         x_q           <= x;
         multiplier_q  <= above ? up : down;
         line_offset_q <= above ? up_offset : down_offset;
         product_q     <= x_q * multiplier_q;
         offset_q      <= line_offset_q;
-        out_q         <= out_d;
       end
     end
-    assign out_data_o[i*OutBits+:OutBits] = out_q;
   end
+
+  stream_register #(
+      .Width(P * OutBits)
+  ) i_out (
+      .clk_i,
+      .rst_ni,
+      .in_data_i (results),
+      .in_valid_i(product_valid_q),
+      .in_ready_o,
+      .out_data_o,
+      .out_valid_o,
+      .out_ready_i
+  );
 endmodule

@@ -8,10 +8,10 @@ module repeat_channels #(
 ) (
     input  logic              clk_i,
     input  logic              rst_ni,       // back to the first beat of a pixel
-    input  logic [P*Bits-1:0] in_data_i,
+    input  logic [P*Bits-1:0] in_data_i,    // P elements
     input  logic              in_valid_i,
     output logic              in_ready_o,
-    output logic [P*Bits-1:0] out_data_o,
+    output logic [P*Bits-1:0] out_data_o,   // P elements
     output logic              out_valid_o,
     input  logic              out_ready_i
 );

@@ -13,10 +13,10 @@ module rprelu #(
 ) (
     input  logic              clk_i,
     input  logic              rst_ni,       // back to channel 0, and the stages are empty
-    input  logic [P*Bits-1:0] in_data_i,
+    input  logic [P*Bits-1:0] in_data_i,    // P elements
     input  logic              in_valid_i,
     output logic              in_ready_o,
-    output logic [P*Bits-1:0] out_data_o,
+    output logic [P*Bits-1:0] out_data_o,   // P elements
     output logic              out_valid_o,
     input  logic              out_ready_i
 );
@@ -31,16 +31,13 @@ module rprelu #(
   localparam int unsigned SumBits = Bits + 2;
 
   logic [P*TripleBits-1:0] triples;
-  logic advance, moved_valid_q, bent_valid_q, out_valid_q;
-
-  assign advance     = !out_valid_q || out_ready_i;
-  assign in_ready_o  = advance;
-  assign out_valid_o = out_valid_q;
+  logic [P*Bits-1:0] sums;
+  logic moved_valid_q, bent_valid_q;
 
   channel_table #(
-      .Words(Channels / P),
-      .Width(P * TripleBits),
-      .File(TableFile),
+      .Words      (Channels / P),
+      .Width      (P * TripleBits),
+      .File       (TableFile),
       .MemoryStyle(MemoryStyle)
   ) i_triples (
       .clk_i,
@@ -53,11 +50,9 @@ module rprelu #(
     if (!rst_ni) begin
       moved_valid_q <= 1'b0;
       bent_valid_q  <= 1'b0;
-      out_valid_q   <= 1'b0;
-    end else if (advance) begin
+    end else if (in_ready_o) begin
       moved_valid_q <= in_valid_i;
       bent_valid_q  <= moved_valid_q;
-      out_valid_q   <= bent_valid_q;
     end
   end
 
@@ -65,27 +60,40 @@ module rprelu #(
     logic signed [Bits-1:0] x, offset, moved_after_q, bent_after_q;
     logic signed [Bits:0] moved_q, bent_q;
     logic [SlopeBits-1:0] slope_q, shift;
-    logic [SumBits-1:0] sum;
-    logic [Bits-1:0] out_q;
-    logic fits;
 
     assign x      = in_data_i[i*Bits+:Bits];
     assign offset = triples[i*TripleBits+:Bits];
-    assign shift  = moved_q < 0 ? slope_q : '0;
-    assign sum    = SumBits'(bent_q) + SumBits'(bent_after_q);
-    // The top three bits differ exactly when the sum does not fit; the topmost is then its sign.
-    assign fits   = sum[SumBits-1:Bits-1] == {3{sum[SumBits-1]}};
+    assign shift  = moved_q < 0 ? slope_q : SlopeBits'(0);
+
+    saturate #(
+        .InBits (SumBits),
+        .OutBits(Bits)
+    ) i_saturate (
+        .value_i(SumBits'(bent_q) + SumBits'(bent_after_q)),
+        .value_o(sums[i*Bits+:Bits])
+    );
 
     always_ff @(posedge clk_i) begin
-      if (advance) begin
+      if (in_ready_o) begin
         moved_q       <= (Bits + 1)'(x) + (Bits + 1)'(offset);
         slope_q       <= triples[i*TripleBits+Bits+:SlopeBits];
         moved_after_q <= triples[i*TripleBits+Bits+SlopeBits+:Bits];
         bent_q        <= moved_q >>> shift;
         bent_after_q  <= moved_after_q;
-        out_q         <= fits ? sum[Bits-1:0] : {sum[SumBits-1], {(Bits - 1) {!sum[SumBits-1]}}};
       end
     end
-    assign out_data_o[i*Bits+:Bits] = out_q;
   end
+
+  stream_register #(
+      .Width(P * Bits)
+  ) i_out (
+      .clk_i,
+      .rst_ni,
+      .in_data_i (sums),
+      .in_valid_i(bent_valid_q),
+      .in_ready_o,
+      .out_data_o,
+      .out_valid_o,
+      .out_ready_i
+  );
 endmodule

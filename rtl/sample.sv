@@ -7,10 +7,10 @@ module sample #(
 ) (
     input  logic                    clk_i,        // not used: every node has the same ports
     input  logic                    rst_ni,       // not used
-    input  logic [      P*Bits-1:0] in_data_i,
+    input  logic [      P*Bits-1:0] in_data_i,    // P elements
     input  logic                    in_valid_i,
     output logic                    in_ready_o,
-    output logic [P/Ratio*Bits-1:0] out_data_o,
+    output logic [P/Ratio*Bits-1:0] out_data_o,   // every Ratio-th of them
     output logic                    out_valid_o,
     input  logic                    out_ready_i
 );

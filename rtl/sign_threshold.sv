@@ -8,10 +8,10 @@ module sign_threshold #(
 ) (
     input  logic              clk_i,
     input  logic              rst_ni,       // back to channel 0
-    input  logic [P*Bits-1:0] in_data_i,
+    input  logic [P*Bits-1:0] in_data_i,    // P signed elements
     input  logic              in_valid_i,
     output logic              in_ready_o,
-    output logic [     P-1:0] out_data_o,
+    output logic [     P-1:0] out_data_o,   // P signs
     output logic              out_valid_o,
     input  logic              out_ready_i
 );
@@ -20,17 +20,12 @@ module sign_threshold #(
   // synthesis translate_on
 
   logic [P*Bits-1:0] thresholds;
-  logic [P-1:0] bits_d, bits_q;
-  logic valid_q;
-
-  assign in_ready_o  = !valid_q || out_ready_i;
-  assign out_data_o  = bits_q;
-  assign out_valid_o = valid_q;
+  logic [P-1:0] signs;
 
   channel_table #(
-      .Words(Channels / P),
-      .Width(P * Bits),
-      .File(ThresholdFile),
+      .Words      (Channels / P),
+      .Width      (P * Bits),
+      .File       (ThresholdFile),
       .MemoryStyle(MemoryStyle)
   ) i_thresholds (
       .clk_i,
@@ -40,12 +35,19 @@ module sign_threshold #(
   );
 
   for (genvar i = 0; i < P; i++) begin : gen_element
-    assign bits_d[i] = $signed(in_data_i[i*Bits+:Bits]) >= $signed(thresholds[i*Bits+:Bits]);
+    assign signs[i] = $signed(in_data_i[i*Bits+:Bits]) >= $signed(thresholds[i*Bits+:Bits]);
   end
 
-  always_ff @(posedge clk_i) begin
-    if (in_ready_o) bits_q <= bits_d;
-    if (!rst_ni) valid_q <= 1'b0;
-    else if (in_ready_o) valid_q <= in_valid_i;
-  end
+  stream_register #(
+      .Width(P)
+  ) i_out (
+      .clk_i,
+      .rst_ni,
+      .in_data_i (signs),
+      .in_valid_i,
+      .in_ready_o,
+      .out_data_o,
+      .out_valid_o,
+      .out_ready_i
+  );
 endmodule

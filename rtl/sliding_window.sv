@@ -18,47 +18,36 @@
 /// full. A frame takes max(Height*Width, OH*OW*Kernel*Kernel) * Channels/P * TapsTogether cycles. Latency: 3 cycles from the word
 /// that completes a tap to its beat, 4 from the last of several taps. Nothing of a frame comes out, padding included, before its first word is in.
 /// Kernel 1, Stride 1, Padding 0 is a wire.
-///
-/// Parameters
-///   Height, Width, Channels: the input map
-///   Kernel, Stride, Padding: the convolution, the same both ways; Padding < Kernel
-///   P:           elements an output beat; a multiple of TapsTogether, and P/TapsTogether divides Channels
-///   Bits:        bits an element
-///   PadValue:    the element outside the map (its low Bits bits)
-///   Masked:      1: an output beat carries a mask; for padded maps and one tap a beat, PadValue is 0
-///   TapsTogether: the order, see above
-///   MemoryStyle: ram_style of the buffer: "auto", "block" or "distributed"
-/// Ports
-///   clk_i, rst_ni: clock; synchronous reset, active low
-///   in_*:  the map, P/TapsTogether elements a beat, NHWC
-///   out_*: the windows, P elements a beat, and the mask
 module sliding_window #(
-    parameter int unsigned Height = 32,
-    parameter int unsigned Width = 32,
-    parameter int unsigned Channels = 64,
-    parameter int unsigned Kernel = 3,
-    parameter int unsigned Stride = 1,
-    parameter int unsigned Padding = 1,
-    parameter int unsigned P = 32,
-    parameter int unsigned Bits = 1,
-    parameter int unsigned PadValue = 0,
-    parameter int unsigned Masked = 0,
-    parameter int unsigned TapsTogether = 1,
-    parameter MemoryStyle = "auto",
-    localparam int unsigned InP = P / TapsTogether
+    parameter  int unsigned Height       = 32,               // of the input map
+    parameter  int unsigned Width        = 32,               // of the input map
+    parameter  int unsigned Channels     = 64,               // of the map
+    parameter  int unsigned Kernel       = 3,                // of the convolution, the same both ways
+    parameter  int unsigned Stride       = 1,                // of the convolution
+    parameter  int unsigned Padding      = 1,                // of the map, on each side; less than Kernel
+    parameter  int unsigned P            = 32,               // elements an output beat, a multiple of TapsTogether
+    parameter  int unsigned Bits         = 1,                // bits of an element
+    parameter  int unsigned PadValue     = 0,                // the element outside the map (its low Bits bits)
+    parameter  int unsigned Masked       = 0,                // 1: an output beat has a mask; for padded maps, TapsTogether and PadValue 0
+    parameter  int unsigned TapsTogether = 1,                // the order, see above
+    parameter               MemoryStyle  = "auto",           // ram_style of the buffer: auto, block, distributed
+    localparam int unsigned InP          = P / TapsTogether  // elements an input beat, divides Channels
 ) (
     input  logic                     clk_i,
-    input  logic                     rst_ni,
-    input  logic [     InP*Bits-1:0] in_data_i,
+    input  logic                     rst_ni,       // back to the start of a map
+    input  logic [     InP*Bits-1:0] in_data_i,    // InP elements of the map, NHWC
     input  logic                     in_valid_i,
     output logic                     in_ready_o,
-    output logic [P*Bits+Masked-1:0] out_data_o,
+    output logic [P*Bits+Masked-1:0] out_data_o,   // P elements of a window, and the mask
     output logic                     out_valid_o,
     input  logic                     out_ready_i
 );
 
   // synthesis translate_off
+  localparam logic [127:0] Style = 128'(MemoryStyle);
   initial begin
+    if (Style != 128'("auto") && Style != 128'("block") && Style != 128'("distributed"))
+      $fatal(1, "sliding_window: MemoryStyle %0s is none of auto, block, distributed", MemoryStyle);
     if (TapsTogether != 1 && TapsTogether != Kernel && TapsTogether != Kernel * Kernel)
       $fatal(1, "sliding_window: TapsTogether (%0d) is neither 1, Kernel nor its square (Kernel %0d)", TapsTogether, Kernel);
     if (P == 0 || P % TapsTogether != 0)
@@ -114,31 +103,44 @@ module sliding_window #(
     localparam int Depth = Rows * RowWords;
 
     localparam int AddrWidth = $clog2(Depth);
-    localparam int TapWidth = $clog2(TapWords + 1);
+    localparam int TapWidth = TapWords > 1 ? $clog2(TapWords) : 1;
+    localparam int RowWordWidth = RowWords > 1 ? $clog2(RowWords) : 1;
     localparam int AheadWidth = $clog2(Rows + 1) + 1;                                  // signed
     localparam int RowWidth = $clog2(MapRows + Pad + Taps + Step + 1) + 1;             // signed
     localparam int WordWidth = $clog2(RowWords + (Pad + Taps + Step) * PixelWords + 1) + 1;  // signed
 
     // ---- writer ----
 
-    logic [AddrWidth-1:0] wr_addr_q;
-    logic signed [WordWidth-1:0] wr_word_q;  // words of the row that are written
+    logic [AddrWidth-1:0] wr_addr;
+    logic [RowWordWidth-1:0] row_words;  // of the row being written
+    logic signed [WordWidth-1:0] wr_word;
     logic signed [AheadWidth-1:0] ahead_q;
-    logic write, row_written;
+    logic write, last_row_word, row_written, unused_wr_last;
 
     assign in_ready_o  = ahead_q < AheadWidth'(Rows);
     assign write       = in_valid_i && in_ready_o;
-    assign row_written = write && wr_word_q == WordWidth'(RowWords - 1);
+    assign row_written = write && last_row_word;
+    assign wr_word     = WordWidth'(row_words);
 
-    always_ff @(posedge clk_i) begin
-      if (!rst_ni) begin
-        wr_addr_q <= '0;
-        wr_word_q <= '0;
-      end else if (write) begin
-        wr_addr_q <= wr_addr_q == AddrWidth'(Depth - 1) ? '0 : wr_addr_q + 1'b1;
-        wr_word_q <= row_written ? '0 : wr_word_q + WordWidth'(1);
-      end
-    end
+    counter #(
+        .Count(Depth)
+    ) i_wr_addr (
+        .clk_i,
+        .rst_ni,
+        .step_i (write),
+        .count_o(wr_addr),
+        .last_o (unused_wr_last)
+    );
+
+    counter #(
+        .Count(RowWords)
+    ) i_row_words (
+        .clk_i,
+        .rst_ni,
+        .step_i (write),
+        .count_o(row_words),
+        .last_o (last_row_word)
+    );
 
     // ---- reader: position of the next word ----
 
@@ -161,33 +163,41 @@ module sliding_window #(
     assign frame_end   = row_end && top_q == RowWidth'(LastTop);
 
     if (TapsTogether == 1) begin : gen_neighbours
-      logic [TapWidth-1:0] tap_q;  // words done of this kernel row
+      logic [TapWidth-1:0] unused_tap;  // words done of this kernel row
 
-      assign tap_row_last = tap_q == TapWidth'(TapWords - 1);
-      assign word_last    = 1'b1;
-      assign tap_row_d    = left_q;
-      assign word_d       = word_q + WordWidth'(1);
+      assign word_last = 1'b1;
+      assign tap_row_d = left_q;
+      assign word_d    = word_q + WordWidth'(1);
 
-      always_ff @(posedge clk_i) begin
-        if (!rst_ni || tap_row_end) tap_q <= '0;
-        else if (issue) tap_q <= tap_q + TapWidth'(1);
-      end
+      counter #(
+          .Count(TapWords)
+      ) i_tap (
+          .clk_i,
+          .rst_ni,
+          .step_i (issue),
+          .count_o(unused_tap),
+          .last_o (tap_row_last)
+      );
     end else begin : gen_columns
       localparam logic signed [WordWidth-1:0] Back = WordWidth'((Taps - 1) * PixelWords);  // from the last column to the first
-      localparam int ColumnWidth = $clog2(Taps + 1);
-      logic [ColumnWidth-1:0] column_q;
+      localparam int ColumnWidth = Taps > 1 ? $clog2(Taps) : 1;
+      logic [ColumnWidth-1:0] unused_column;
       logic column_last;
 
-      assign column_last  = column_q == ColumnWidth'(Taps - 1);
       assign word_last    = word_q == left_q + WordWidth'(TapWords - 1);
       assign tap_row_last = column_last && (TapsTogether > Kernel || word_last);
       assign tap_row_d    = TapsTogether > Kernel ? word_q - Back : left_q;
       assign word_d       = column_last ? word_q - Back + WordWidth'(1) : word_q + WordWidth'(PixelWords);
 
-      always_ff @(posedge clk_i) begin
-        if (!rst_ni) column_q <= '0;
-        else if (issue) column_q <= column_last ? '0 : column_q + ColumnWidth'(1);
-      end
+      counter #(
+          .Count(Taps)
+      ) i_column (
+          .clk_i,
+          .rst_ni,
+          .step_i (issue),
+          .count_o(unused_column),
+          .last_o (column_last)
+      );
     end
 
     // Rows to let go at row_end, and base after that.
@@ -280,27 +290,36 @@ module sliding_window #(
 
     logic pad, started, written;
     logic [AddrWidth-1:0] rd_addr;
-    logic read_step, out_step, tap_ready;
-    logic read_valid_q, read_pad_q, tap_valid_q;
+    logic wanted, read_step, read_valid, read_pad_q, tap_free, tap_valid, tap_ready;
     logic [InP*Bits-1:0] read_word_q;
-    logic [InP*Bits+Masked-1:0] tap_d, tap_q;
+    logic [InP*Bits+Masked-1:0] tap_d, tap;
 
     assign pad     = row_q < 0 || row_q >= RowWidth'(MapRows) || word_q < 0 || word_q >= WordWidth'(RowWords);
-    assign written = above_q < ahead_q || (above_q == ahead_q && word_q < wr_word_q);
-    assign started = ahead_q > 0 || (ahead_q == 0 && wr_word_q != 0);  // row base: no padding before its frame comes
+    assign written = above_q < ahead_q || (above_q == ahead_q && word_q < wr_word);
+    assign started = ahead_q > 0 || (ahead_q == 0 && wr_word != 0);  // row base: no padding before its frame comes
     assign rd_addr = row_addr_q + AddrWidth'(word_q);
 
-    assign out_step  = !tap_valid_q || tap_ready;
-    assign read_step = !read_valid_q || out_step;
-    assign issue     = read_step && (pad ? started : written);
+    assign wanted  = pad ? started : written;
+    assign issue   = read_step && wanted;
 
-    (* ram_style = MemoryStyle *)
-    logic [InP*Bits-1:0] rows[Depth];
+    (* ram_style = MemoryStyle *) logic [InP*Bits-1:0] rows[Depth];
 
     always_ff @(posedge clk_i) begin
-      if (write) rows[wr_addr_q] <= in_data_i;
-      if (issue) read_word_q <= rows[rd_addr];
+      if (write) rows[wr_addr] <= in_data_i;
+      if (issue) begin
+        read_word_q <= rows[rd_addr];
+        read_pad_q  <= pad;
+      end
     end
+
+    stream_stage i_read (
+        .clk_i,
+        .rst_ni,
+        .in_valid_i (wanted),
+        .in_ready_o (read_step),
+        .out_valid_o(read_valid),
+        .out_ready_i(tap_free)
+    );
 
     if (Masked != 0) begin : gen_mask
       assign tap_d = read_pad_q ? {1'b1, {InP * Bits{1'b0}}} : {1'b0, read_word_q};
@@ -308,21 +327,22 @@ module sliding_window #(
       assign tap_d = read_pad_q ? {InP{Bits'(PadValue)}} : read_word_q;
     end
 
-    always_ff @(posedge clk_i) begin
-      if (issue) read_pad_q <= pad;
-      if (out_step) tap_q <= tap_d;
-      if (!rst_ni) begin
-        read_valid_q <= 1'b0;
-        tap_valid_q  <= 1'b0;
-      end else begin
-        if (read_step) read_valid_q <= issue;
-        if (out_step) tap_valid_q <= read_valid_q;
-      end
-    end
+    stream_register #(
+        .Width(InP * Bits + Masked)
+    ) i_tap_register (
+        .clk_i,
+        .rst_ni,
+        .in_data_i  (tap_d),
+        .in_valid_i (read_valid),
+        .in_ready_o (tap_free),
+        .out_data_o (tap),
+        .out_valid_o(tap_valid),
+        .out_ready_i(tap_ready)
+    );
 
     if (TapsTogether == 1) begin : gen_tap
-      assign out_data_o  = tap_q;
-      assign out_valid_o = tap_valid_q;
+      assign out_data_o  = tap;
+      assign out_valid_o = tap_valid;
       assign tap_ready   = out_ready_i;
     end else begin : gen_gather
       tap_gather #(
@@ -332,8 +352,8 @@ module sliding_window #(
       ) i_gather (
           .clk_i,
           .rst_ni,
-          .in_data_i (tap_q),
-          .in_valid_i(tap_valid_q),
+          .in_data_i (tap),
+          .in_valid_i(tap_valid),
           .in_ready_o(tap_ready),
           .out_data_o,
           .out_valid_o,

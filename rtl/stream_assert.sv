@@ -1,11 +1,12 @@
 /// Stops a simulation where a stream breaks its protocol: a beat that was offered and not taken must be offered again, with the same
-/// data, and after reset valid is never X. Simulations only: they bind it to a module, or define FLOW_ASSERT for an accelerator_top.
+/// data, and after reset valid is never X. Simulations only: flow/sim/module.py binds it to a module, an accelerator_top instantiates
+/// it under FLOW_TAPS.
 module stream_assert #(
     parameter int unsigned Width = 8,        // bits of a beat
     parameter              Name  = "stream"  // for the message
 ) (
     input logic             clk_i,
-    input logic             rst_ni,   // what was offered is forgotten
+    input logic             rst_ni,   // what was offered is forgotten, and nothing is checked
     input logic [Width-1:0] data_i,   // the stream, both ways
     input logic             valid_i,
     input logic             ready_i

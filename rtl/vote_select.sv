@@ -1,4 +1,4 @@
-/// Picks one of two constants per channel by a vote: out = vote ? hi[channel] : lo[channel]. The constants are registered.
+/// Picks one of two constants per channel by its vote: out = vote ? hi[channel] : lo[channel]. The constants are registered.
 module vote_select #(
     parameter int unsigned Channels    = 8,      // channels of a pixel, a multiple of P
     parameter int unsigned P           = 1,      // votes, and elements, a beat
@@ -8,10 +8,10 @@ module vote_select #(
 ) (
     input  logic              clk_i,
     input  logic              rst_ni,       // back to channel 0
-    input  logic [     P-1:0] in_data_i,    // 1 is a vote for hi
+    input  logic [     P-1:0] in_data_i,    // P votes, 1 for hi
     input  logic              in_valid_i,
     output logic              in_ready_o,
-    output logic [P*Bits-1:0] out_data_o,
+    output logic [P*Bits-1:0] out_data_o,   // P constants
     output logic              out_valid_o,
     input  logic              out_ready_i
 );
@@ -20,17 +20,12 @@ module vote_select #(
   // synthesis translate_on
 
   logic [2*P*Bits-1:0] pairs;
-  logic [P*Bits-1:0] chosen_d, chosen_q;
-  logic valid_q;
-
-  assign in_ready_o  = !valid_q || out_ready_i;
-  assign out_data_o  = chosen_q;
-  assign out_valid_o = valid_q;
+  logic [P*Bits-1:0] chosen;
 
   channel_table #(
-      .Words(Channels / P),
-      .Width(2 * P * Bits),
-      .File(TableFile),
+      .Words      (Channels / P),
+      .Width      (2 * P * Bits),
+      .File       (TableFile),
       .MemoryStyle(MemoryStyle)
   ) i_pairs (
       .clk_i,
@@ -41,12 +36,19 @@ module vote_select #(
 
   for (genvar i = 0; i < P; i++) begin : gen_element
     // hi is the upper half of the pair
-    assign chosen_d[i*Bits+:Bits] = in_data_i[i] ? pairs[(2*i+1)*Bits+:Bits] : pairs[2*i*Bits+:Bits];
+    assign chosen[i*Bits+:Bits] = in_data_i[i] ? pairs[(2*i+1)*Bits+:Bits] : pairs[2*i*Bits+:Bits];
   end
 
-  always_ff @(posedge clk_i) begin
-    if (in_ready_o) chosen_q <= chosen_d;
-    if (!rst_ni) valid_q <= 1'b0;
-    else if (in_ready_o) valid_q <= in_valid_i;
-  end
+  stream_register #(
+      .Width(P * Bits)
+  ) i_out (
+      .clk_i,
+      .rst_ni,
+      .in_data_i (chosen),
+      .in_valid_i,
+      .in_ready_o,
+      .out_data_o,
+      .out_valid_o,
+      .out_ready_i
+  );
 endmodule

@@ -12,31 +12,21 @@
 /// also forgets what is in flight. Beats that still come from before it are dropped while no burst is in flight, so keep
 /// `enable_i` low until they have.
 ///
-/// Parameters
-///   Ports:         regions, 1 to 8
-///   WordsPerFrame: 64-bit words a frame, 32 bits a port, port 0 in the low bits; 1 or more
-///   FifoDepth:     64-bit words a port, 32 or more; with one busy port, FifoDepth words per (read latency + 1) bound its rate
-/// Ports
-///   clk_i, rst_ni: clock; synchronous reset, active low
-///   enable_i:      see above
-///   base_i:        byte address of each region, 32 bits a port, taken at the start of a frame; the low 7 bits count as 0
-///   error_o:       a beat of this run came with an error response; stays until the next run starts
-///   out_*:         64-bit words, one stream a port
-///   m_axi_*:       read channels of an AXI4 master under their standard names (fits AXI3: bursts of at most 16)
+/// With one busy port, FifoDepth words per (read latency + 1) cycles bound its rate.
 module weight_stream #(
-    parameter int unsigned         Ports         = 4,
-    parameter logic [Ports*32-1:0] WordsPerFrame = {Ports{32'd36864}},
-    parameter int unsigned         FifoDepth     = 64
+    parameter int unsigned         Ports         = 4,                   // regions, 1 to 8
+    parameter logic [Ports*32-1:0] WordsPerFrame = {Ports{32'd36864}},  // 32 bits a port, port 0 in the low bits; 1 or more
+    parameter int unsigned         FifoDepth     = 64                   // 64-bit words a port, 32 or more
 ) (
     input  logic                clk_i,
-    input  logic                rst_ni,
-    input  logic                enable_i,
-    input  logic [Ports*32-1:0] base_i,
-    output logic                error_o,
-    output logic [Ports*64-1:0] out_data_o,
+    input  logic                rst_ni,         // of the bus, see above
+    input  logic                enable_i,       // see above
+    input  logic [Ports*32-1:0] base_i,         // byte addresses of the regions, taken at the start of a frame; the low 7 bits count as 0
+    output logic                error_o,        // a beat of this run came with an error response; stays until the next run starts
+    output logic [Ports*64-1:0] out_data_o,     // 64-bit words, one stream a port
     output logic [   Ports-1:0] out_valid_o,
     input  logic [   Ports-1:0] out_ready_i,
-    output logic [         0:0] m_axi_arid,
+    output logic [         0:0] m_axi_arid,     // read channels of an AXI4 master (fits AXI3: bursts of at most 16)
     output logic [        31:0] m_axi_araddr,
     output logic [         7:0] m_axi_arlen,
     output logic [         2:0] m_axi_arsize,
@@ -87,28 +77,33 @@ module weight_stream #(
     localparam int unsigned LastBeats   = Words - (FrameBursts - 1) * Beats;
     localparam int unsigned IndexBits   = FrameBursts > 1 ? $clog2(FrameBursts) : 1;
 
-    logic [IndexBits-1:0] index_q;  // burst of the frame
+    logic [IndexBits-1:0] unused_index;  // burst of the frame
     logic [         24:0] block_q;
     logic [ RoomBits-1:0] room_q;   // words neither stored nor on their way
     logic last, pop, fifo_ready, fifo_valid;
 
-    assign last            = index_q == IndexBits'(FrameBursts - 1);
     assign request[i]      = room_q >= RoomBits'(Beats);
     assign block[i*25+:25] = block_q;
     assign length[i*4+:4]  = last ? 4'(LastBeats - 1) : 4'(Beats - 1);
     assign out_valid_o[i]  = fifo_valid && run_q;
     assign pop             = out_valid_o[i] && out_ready_i[i];
 
+    counter #(
+        .Count(FrameBursts)
+    ) i_burst (
+        .clk_i,
+        .rst_ni (run_q),
+        .step_i (grant[i]),
+        .count_o(unused_index),
+        .last_o (last)
+    );
+
     always_ff @(posedge clk_i) begin
       if (!run_q) begin
-        index_q <= IndexBits'(0);
         block_q <= base_i[i*32+7+:25];
         room_q  <= RoomBits'(FifoDepth);
       end else begin
-        if (grant[i]) begin
-          index_q <= last ? IndexBits'(0) : index_q + IndexBits'(1);
-          block_q <= last ? base_i[i*32+7+:25] : block_q + 25'd1;
-        end
+        if (grant[i]) block_q <= last ? base_i[i*32+7+:25] : block_q + 25'd1;
         room_q <= room_q + RoomBits'(pop) - (grant[i] ? (last ? RoomBits'(LastBeats) : RoomBits'(Beats)) : RoomBits'(0));
       end
     end

@@ -8,10 +8,10 @@ module width_converter #(
 ) (
     input  logic                        clk_i,
     input  logic                        rst_ni,       // throws away a partial beat
-    input  logic [ InElements*Bits-1:0] in_data_i,
+    input  logic [ InElements*Bits-1:0] in_data_i,    // the first element in the low bits
     input  logic                        in_valid_i,
     output logic                        in_ready_o,
-    output logic [OutElements*Bits-1:0] out_data_o,
+    output logic [OutElements*Bits-1:0] out_data_o,   // likewise
     output logic                        out_valid_o,
     input  logic                        out_ready_i
 );

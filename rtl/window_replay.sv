@@ -6,9 +6,6 @@
 ///
 /// `address_o` belongs to the beat being fetched: a memory that reads it under `!stall_i` gives its word together with
 /// `data_o`. Everything named `data_o, valid_o, first_o, last_o` is one register stage behind.
-///
-/// Ports: stream `in` (Width bits), `stall_i` holds the stage, `address_o` = pass * Beats + beat, `data_o` the beat,
-/// `valid_o` it is one (0 for a bubble), `first_o`/`last_o` it is the first/last of its pass.
 module window_replay #(
     parameter  int unsigned Width       = 32,  // bits a beat
     parameter  int unsigned Beats       = 18,  // beats a window
@@ -16,42 +13,52 @@ module window_replay #(
     localparam int unsigned AddressBits = Beats * Passes > 1 ? $clog2(Beats * Passes) : 1
 ) (
     input  logic                   clk_i,
-    input  logic                   rst_ni,
-    input  logic [      Width-1:0] in_data_i,
+    input  logic                   rst_ni,      // back to the first beat of a window
+    input  logic [      Width-1:0] in_data_i,   // a beat of a window
     input  logic                   in_valid_i,
     output logic                   in_ready_o,
-    input  logic                   stall_i,
-    output logic [AddressBits-1:0] address_o,
-    output logic [      Width-1:0] data_o,
-    output logic                   valid_o,
-    output logic                   first_o,
-    output logic                   last_o
+    input  logic                   stall_i,     // holds the stage
+    output logic [AddressBits-1:0] address_o,   // pass * Beats + beat, of the beat being fetched
+    output logic [      Width-1:0] data_o,      // the beat
+    output logic                   valid_o,     // 0: a bubble
+    output logic                   first_o,     // the first beat of its pass
+    output logic                   last_o       // the last beat of its pass
 );
 
   localparam int unsigned BeatBits = Beats > 1 ? $clog2(Beats) : 1;
 
-  logic [AddressBits-1:0] address_q;
-  logic [   BeatBits-1:0] beat_q;
+  logic [   BeatBits-1:0] beat;
   logic                   first_pass_q;
   logic                   fetch, first_beat, last_beat, last_address;
   logic [      Width-1:0] data_d, data_q;
   logic                   valid_q, first_q, last_q;
 
-  assign fetch        = !stall_i && (!first_pass_q || in_valid_i);
-  assign first_beat   = beat_q == BeatBits'(0);
-  assign last_beat    = beat_q == BeatBits'(Beats - 1);
-  assign last_address = address_q == AddressBits'(Beats * Passes - 1);
+  assign fetch      = !stall_i && (!first_pass_q || in_valid_i);
+  assign first_beat = beat == BeatBits'(0);
+
+  counter #(
+      .Count(Beats * Passes)
+  ) i_address (
+      .clk_i,
+      .rst_ni,
+      .step_i (fetch),
+      .count_o(address_o),
+      .last_o (last_address)
+  );
+
+  counter #(
+      .Count(Beats)
+  ) i_beat (
+      .clk_i,
+      .rst_ni,
+      .step_i (fetch),
+      .count_o(beat),
+      .last_o (last_beat)
+  );
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      address_q    <= AddressBits'(0);
-      beat_q       <= BeatBits'(0);
-      first_pass_q <= 1'b1;
-    end else if (fetch) begin
-      address_q <= last_address ? AddressBits'(0) : address_q + AddressBits'(1);
-      beat_q    <= last_beat ? BeatBits'(0) : beat_q + BeatBits'(1);
-      if (last_beat) first_pass_q <= last_address;
-    end
+    if (!rst_ni) first_pass_q <= 1'b1;
+    else if (fetch && last_beat) first_pass_q <= last_address;
   end
 
   if (Passes == 1) begin : gen_stream
@@ -60,8 +67,8 @@ module window_replay #(
     assign data_d = first_pass_q ? in_data_i : data_q;
   end else begin : gen_buffer
     (* ram_style = "distributed" *) logic [Width-1:0] buffer[Beats];
-    always_ff @(posedge clk_i) if (fetch && first_pass_q) buffer[beat_q] <= in_data_i;
-    assign data_d = first_pass_q ? in_data_i : buffer[beat_q];
+    always_ff @(posedge clk_i) if (fetch && first_pass_q) buffer[beat] <= in_data_i;
+    assign data_d = first_pass_q ? in_data_i : buffer[beat];
   end
 
   always_ff @(posedge clk_i) begin
@@ -75,7 +82,6 @@ module window_replay #(
   end
 
   assign in_ready_o = first_pass_q && !stall_i;
-  assign address_o  = address_q;
   assign data_o     = data_q;
   assign valid_o    = valid_q;
   assign first_o    = first_q;

@@ -13,8 +13,6 @@
 /// WeightFile has NF*SF words of Pe*Simd bits; word nf*SF + sf holds, in bit e*Simd + i, the weight of output nf*Pe + e
 /// and input sf*Simd + i; 1 is +1. The files of the activations have NF words of Pe elements, element e of word nf for output
 /// nf*Pe + e: see threshold and popcount_scale.
-///
-/// Ports: stream `in` (Simd signs, one bit each, and the mask), stream `out` (Pe elements of OutBits, outputs in order).
 module xnor_popcount #(
     parameter int unsigned Inputs         = 576,               // signs a window (kernel * kernel * channels)
     parameter int unsigned Outputs        = 64,                // output channels
@@ -36,11 +34,11 @@ module xnor_popcount #(
     parameter              MemoryStyle    = "auto"             // of the weights: "block", "distributed" or "auto"
 ) (
     input  logic                   clk_i,
-    input  logic                   rst_ni,
-    input  logic [Simd+Masked-1:0] in_data_i,
+    input  logic                   rst_ni,       // back to the first beat of a window
+    input  logic [Simd+Masked-1:0] in_data_i,    // Simd signs of a window, and the mask
     input  logic                   in_valid_i,
     output logic                   in_ready_o,
-    output logic [ Pe*OutBits-1:0] out_data_o,
+    output logic [ Pe*OutBits-1:0] out_data_o,   // Pe outputs, in order
     output logic                   out_valid_o,
     input  logic                   out_ready_i
 );
@@ -50,7 +48,6 @@ module xnor_popcount #(
   localparam int unsigned AddressBits = SF * NF > 1 ? $clog2(SF * NF) : 1;
   localparam int unsigned Unit        = Masked != 0 ? 2 : 1;  // of a match
   localparam int unsigned GroupSize   = Group == 0 ? 1 : Group;
-  localparam int unsigned GroupBeats  = Group > Simd ? Group / Simd : 1;
   localparam int unsigned Voters      = Group == 0 ? Inputs : (Inputs + GroupSize - 1) / GroupSize;  // signs, or groups of them
   localparam int unsigned SumBits     = $clog2(Unit * Voters + 1);  // of a window
   localparam int unsigned StateBits   = SumBits + (Group > Simd ? $clog2(Group + 1) : 0);
@@ -60,23 +57,18 @@ module xnor_popcount #(
     if (SF * Simd != Inputs) $fatal(1, "xnor_popcount: Simd %0d does not divide Inputs %0d", Simd, Inputs);
     if (NF * Pe != Outputs) $fatal(1, "xnor_popcount: Pe %0d does not divide Outputs %0d", Pe, Outputs);
     if (Masked > 1) $fatal(1, "xnor_popcount: Masked is %0d, must be 0 or 1", Masked);
-    if (Group != 0 && Simd % GroupSize != 0 && Group % Simd != 0)
-      $fatal(1, "xnor_popcount: Group %0d is neither a multiple of Simd %0d nor does it divide it", Group, Simd);
-    if (Group != 0 && Masked != 0) $fatal(1, "xnor_popcount: a group outside the map has no majority: pad with -1 or +1");
   end
   // synthesis translate_on
 
   logic                    stall, sum_ready;
   logic [ AddressBits-1:0] address;
   logic [ Simd+Masked-1:0] window;
-  logic                    masked;
-  logic [     Pe*Simd-1:0] weight_q;
+  logic [     Pe*Simd-1:0] weights;
   logic                    window_valid, window_first, window_last;
-  logic                    count_valid_q, count_first_q, count_last_q, group_first, group_last, sum_valid_q;
-  logic [  Pe*SumBits-1:0] sum;
+  logic                    count_valid_q, count_first_q, count_last_q, sum_valid_q;
+  logic [Pe*StateBits-1:0] state_d, state_q;
 
-  assign stall  = sum_valid_q && !sum_ready;
-  assign masked = Masked != 0 && window[Simd+Masked-1];
+  assign stall = sum_valid_q && !sum_ready;
 
   window_replay #(
       .Width (Simd + Masked),
@@ -96,9 +88,17 @@ module xnor_popcount #(
       .last_o   (window_last)
   );
 
-  (* rom_style = MemoryStyle *) logic [Pe*Simd-1:0] weights[SF*NF];
-  initial $readmemh(WeightFile, weights);
-  always_ff @(posedge clk_i) if (!stall) weight_q <= weights[address];
+  rom #(
+      .Words      (SF * NF),
+      .Width      (Pe * Simd),
+      .File       (WeightFile),
+      .MemoryStyle(MemoryStyle)
+  ) i_weights (
+      .clk_i,
+      .enable_i (!stall),
+      .address_i(address),
+      .word_o   (weights)
+  );
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -114,45 +114,30 @@ module xnor_popcount #(
     end
   end
 
-  group_beats #(
-      .Beats(GroupBeats)
-  ) i_group (
+  popcount_lanes #(
+      .Inputs        (Inputs),
+      .Pe            (Pe),
+      .Simd          (Simd),
+      .Group         (Group),
+      .GroupThreshold(GroupThreshold),
+      .Masked        (Masked),
+      .SumBits       (SumBits),
+      .StateBits     (StateBits)
+  ) i_lanes (
       .clk_i,
       .rst_ni,
-      .step_i (!stall && count_valid_q),
-      .last_i (count_last_q),
-      .first_o(group_first),
-      .last_o (group_last)
+      .enable_i    (!stall),
+      .signs_i     (window[Simd-1:0]),
+      .masked_i    (Masked != 0 && window[Simd+Masked-1]),
+      .weights_i   (weights),
+      .first_i     (count_first_q),
+      .last_i      (count_last_q),
+      .group_step_i(!stall && count_valid_q),
+      .state_i     (state_q),
+      .state_o     (state_d)
   );
 
-  for (genvar e = 0; e < Pe; e++) begin : gen_pe
-    logic [StateBits-1:0] state_d, state_q;
-
-    popcount_lane #(
-        .Inputs        (Inputs),
-        .Simd          (Simd),
-        .Group         (Group),
-        .GroupThreshold(GroupThreshold),
-        .Masked        (Masked),
-        .SumBits       (SumBits),
-        .StateBits     (StateBits)
-    ) i_lane (
-        .clk_i,
-        .enable_i     (!stall),
-        .matches_i    (~(window[Simd-1:0] ^ weight_q[e*Simd+:Simd])),
-        .masked_i     (masked),
-        .first_i      (count_first_q),
-        .last_i       (count_last_q),
-        .group_first_i(group_first),
-        .group_last_i (group_last),
-        .state_i      (state_q),
-        .state_o      (state_d)
-    );
-
-    always_ff @(posedge clk_i) if (!stall && count_valid_q) state_q <= state_d;
-
-    assign sum[e*SumBits+:SumBits] = state_q[SumBits-1:0];
-  end
+  always_ff @(posedge clk_i) if (!stall && count_valid_q) state_q <= state_d;
 
   popcount_activation #(
       .Activation    (Activation),
@@ -172,7 +157,7 @@ module xnor_popcount #(
   ) i_activation (
       .clk_i,
       .rst_ni,
-      .in_data_i (sum),
+      .in_data_i (state_q[Pe*SumBits-1:0]),
       .in_valid_i(sum_valid_q),
       .in_ready_o(sum_ready),
       .out_data_o,
