@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-slow test-pynq test-docker notebook random kills cards setup tools
+.PHONY: help demo lint test test-slow test-pynq test-docker formal notebook random kills cards setup tools
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,14 @@ $(PYNQ_VENV)/.ready:
 
 test-docker: ## build the image and run a job in it
 	docker/test.sh
+
+formal: setup $(VENV)/.formal ## prove the stream cells of rtl/ with yosys-smtbmc, and that wrong copies of them fail
+	$(VENV)/bin/python formal/run.py
+	$(VENV)/bin/python formal/run.py --self-test
+
+$(VENV)/.formal: $(VENV)/.ready
+	$(VENV)/bin/pip install -q -c constraints.txt -e '.[formal]'
+	touch $@
 
 # Its text is the .py; what a run prints is kept in the .ipynb.
 notebook: demo ## run the notebook on the demo's build and keep its outputs
