@@ -61,7 +61,7 @@ class Accelerator:
         self.close()
 
     def close(self) -> None:
-        """Stops the accelerator and gives back its memory; a second call does nothing."""
+        """Stop the accelerator and gives back its memory; a second call does nothing."""
         if self.platform is not None:
             self.registers.write("CTRL", 0)
             self.platform.close()

@@ -34,7 +34,7 @@ def description(accelerator: Accelerator) -> dict:
 
 
 def validate(accelerator: Accelerator, count: int) -> dict:
-    """Compares every logit of the first ``count`` sample images with the golden ones, and counts right classes."""
+    """Compare every logit of the first ``count`` sample images with the golden ones, and count right classes."""
     images, labels, golden = _samples(accelerator.package, count)
     logits = accelerator.execute(images)
     return {
@@ -113,8 +113,8 @@ def throughput_test(accelerator: Accelerator, count: int) -> dict:
 
 
 def cpu(package: Package, count: int) -> dict:
-    """The first ``count`` sample images on this machine's processor, in numpy: every logit compared, and the time of
-    one call."""
+    """Return the first ``count`` sample images on this machine's processor, in numpy: every logit compared, and the
+    time of one call."""
     images, labels, golden = _samples(package, count)
     network = package.network()
     network.execute(images[:1])  # first uses of numpy's functions

@@ -62,7 +62,7 @@ class Package:
 
     @classmethod
     def load(cls, folder: str | Path) -> Package:
-        """Reads and checks the settings; files are checked when they are read.
+        """Read and check the settings; files are checked when they are read.
 
         Raises:
             PackageError: there is no such file, it is damaged, or of a format that this driver does not know.
@@ -118,7 +118,7 @@ class Package:
         return self.path(WEIGHTS).read_bytes() if self.regions else b""
 
     def network(self) -> Network:
-        """The same integers on the processor."""
+        """Return the same integers on the processor."""
         return Network(self.path(NETWORK))
 
     def samples(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -129,8 +129,8 @@ class Package:
 
 
 def find_package() -> Path:
-    """The package that POPBIN_PACKAGE names; else that in this folder, or installed with the driver, or of the newest
-    build here.
+    """Return the package that POPBIN_PACKAGE names; else that in this folder, or installed with the driver, or of the
+    newest build here.
 
     Raises:
         DeployError: there is none.

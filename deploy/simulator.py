@@ -147,7 +147,7 @@ class Device:
         traffic.pixels, traffic.pixel_count, traffic.pixels_done = self._pixels.ctypes.data, len(self._pixels), 0
 
     def queue_logits(self, count: int) -> None:
-        """Makes room for the next ``count`` logits, which are in `logits` when they have come; `lasts` is TLAST of
+        """Make room for the next ``count`` logits, which are in `logits` when they have come; `lasts` is TLAST of
         each."""
         self.logits, self.lasts = np.zeros(count, np.int32), np.zeros(count, np.uint8)
         traffic = self._traffic
@@ -166,7 +166,7 @@ class Device:
         self._library.accelerator_restart_input(self._handle)
 
     def tap(self, counts: list[int]) -> None:
-        """Records the next counts[i] 64-bit words of stream i into `words[i]`; 0 records nothing."""
+        """Record the next counts[i] 64-bit words of stream i into `words[i]`; 0 records nothing."""
         self.words = [np.zeros(count, np.uint64) for count in counts]
         for tap, words in zip(self._taps, self.words):
             tap.words, tap.count, tap.done = words.ctypes.data, len(words), 0
@@ -183,26 +183,26 @@ class Device:
         return traffic.pixel_count - traffic.pixels_done, traffic.logit_count - traffic.logits_done
 
     def run(self, cycles: int) -> None:
-        """Runs the clock until all logits are there, at most so many cycles. Ctrl-C ends it between two cycles."""
+        """Run the clock until all logits are there, at most so many cycles. Ctrl-C ends it between two cycles."""
         end = self.cycles + cycles
         while self.cycles < end and self._traffic.logits_done < self._traffic.logit_count:
             self.step(min(CHUNK, end - self.cycles))
 
     def step(self, cycles: int) -> None:
-        """Runs so many cycles, or until all logits are there; at least one."""
+        """Run so many cycles, or until all logits are there; at least one."""
         before = self.cycles
         self._check(self._library.accelerator_run(self._handle, ctypes.byref(self._traffic), ctypes.c_int64(cycles)))
         if self.cycles == before:
             self.states()
 
     def advance(self, cycles: int) -> None:
-        """Runs so many cycles, whether logits are expected or not."""
+        """Run so many cycles, whether logits are expected or not."""
         self._check(
             self._library.accelerator_advance(self._handle, ctypes.byref(self._traffic), ctypes.c_int64(cycles))
         )
 
     def states(self) -> list[tuple[bool, bool]]:
-        """(valid, ready) of each stream now; runs one cycle."""
+        """Return (valid, ready) of each stream now; runs one cycle."""
         self._check(self._library.accelerator_snapshot(self._handle, ctypes.byref(self._traffic)))
         return [(bool(state.valid), bool(state.ready)) for state in self._states]
 

@@ -14,14 +14,14 @@ from flow.passes.repeated_inputs import RemoveIdentities, SeparateRepeatedInputs
 
 
 def load_export(path: Path) -> ModelWrapper:
-    """An exported QONNX file with its constants folded and its nodes named."""
+    """Return an exported QONNX file with its constants folded and its nodes named."""
     model = ModelWrapper(str(path)).transform(FoldConstants()).transform(SeparateRepeatedInputs())
     return cleanup_model(model).transform(RemoveIdentities())
 
 
 def integer_graph(network, size: int = 32) -> ModelWrapper:
-    """The hardware graph of ``network`` (an evaluation network of brevitas_models) for size x size images, before
-    planning.
+    """Return the hardware graph of ``network`` (an evaluation network of brevitas_models) for size x size images,
+    before planning.
 
     Raises:
         PassError: a part of it has no integer form.

@@ -50,7 +50,7 @@ class StageComparison:
 
 
 def compare_stages(folder: Path, reference: str, stage: str, images: int) -> StageComparison:
-    """Runs ``reference`` and ``stage`` of the build in ``folder`` on packaged images.
+    """Run ``reference`` and ``stage`` of the build in ``folder`` on packaged images.
 
     Raises:
         FlowError: there is no build, or the stages have no tensor in common.

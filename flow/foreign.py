@@ -96,7 +96,7 @@ def image_shape(model: ModelWrapper) -> tuple[int, int, int]:
 
 
 def with_pixels(model: ModelWrapper, shape: tuple[int, int, int], low: float, high: float) -> ModelWrapper:
-    """The network behind a node that turns pixels 0..255 into low..high."""
+    """Return the network behind a node that turns pixels 0..255 into low..high."""
     if image_shape(model) != tuple(shape):
         raise FlowError(f"the network takes images of {image_shape(model)}, not {tuple(shape)}")
     old = model.graph.input[0].name
@@ -139,7 +139,7 @@ def global_pools(model: ModelWrapper) -> ModelWrapper:
 
 
 def quantize_streams(model: ModelWrapper, images: np.ndarray, bits: int) -> tuple[ModelWrapper, int, float]:
-    """A quantizer on every real tensor that must be a stream; returns the model, how many there are, and their
+    """Return a quantizer on every real tensor that must be a stream; returns the model, how many there are, and their
     scale."""
     cuts = stream_tensors(model)
     if not cuts:
@@ -164,7 +164,7 @@ def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
         return constant_value(model, tensor) is None and tensor not in cuts and grid_of(model, tensor) is None
 
     def source(tensor: str) -> str:
-        """What ``tensor`` is but another shape of."""
+        """Return what ``tensor`` is but another shape of."""
         producer = model.find_producer(tensor)
         return source(producer.input[0]) if producer is not None and producer.op_type in RESHAPES else tensor
 

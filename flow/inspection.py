@@ -80,7 +80,7 @@ def load_foreign(path: Path) -> ModelWrapper:
 
 
 def _flatten(model: ModelWrapper) -> None:
-    """A Reshape of one image to a row as Flatten, which takes any number of images."""
+    """Return a Reshape of one image to a row as Flatten, which takes any number of images."""
     for index, node in enumerate(list(model.graph.node)):
         if node.op_type != "Reshape":
             continue

@@ -54,7 +54,7 @@ def run(
                 step.check(build.workspace)
                 log(f"{step.name}: finished before with the same inputs")
                 continue
-            log(f"{step.name}: {step.run.__doc__.splitlines()[0]}")
+            log(f"{step.name}: {step.what}")
             begin = time.monotonic()
             progress.begin(step)
             try:

@@ -29,7 +29,7 @@ def hls_command() -> tuple[str, ...]:
 
 
 def require_vendor_tools(route: str) -> None:
-    """Raises FlowError if a program that makes the bitfile of ``route`` is not on PATH."""
+    """Raise FlowError if a program that makes the bitfile of ``route`` is not on PATH."""
     commands = {"rtl": (VIVADO,), "hls": (hls_command(), VIVADO)}[route]
     missing = [command[0] for command in commands if shutil.which(command[0]) is None]
     if missing:
@@ -41,7 +41,7 @@ def require_vendor_tools(route: str) -> None:
 
 
 def run_tool(command: tuple[str, ...], folder: Path, output: Path, log: Callable[[str], None]) -> None:
-    """Runs ``command`` in ``folder`` with its output in the file ``output``, and log every minute that it still runs.
+    """Run ``command`` in ``folder`` with its output in the file ``output``, and log every minute that it still runs.
 
     When this is interrupted, the tool and what it started are stopped.
 
@@ -72,7 +72,8 @@ def run_tool(command: tuple[str, ...], folder: Path, output: Path, log: Callable
 
 
 def last_errors(text: str) -> list[str]:
-    """The last lines of a log that tell an error, of a message or of Tcl; its last lines at all where none does."""
+    """Return the last lines of a log that tell an error, of a message or of Tcl; its last lines at all where none
+    does."""
     errors = re.findall(r"^ERROR.*$|^.+$(?=\n    while executing$)", text, re.MULTILINE)
     return (errors or text.splitlines())[-ERRORS_SHOWN:]
 
@@ -84,7 +85,7 @@ def _status(process: subprocess.Popen) -> int | None:
 
 
 def _stop(process: subprocess.Popen) -> None:
-    """Ends the whole session of ``process``: Vivado is a script that starts programs that start runs."""
+    """End the whole session of ``process``: Vivado is a script that starts programs that start runs."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):

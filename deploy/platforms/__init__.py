@@ -10,7 +10,7 @@ PLATFORMS = ("board", "sim")
 
 
 def open_platform(name: str | None, package: Package) -> Platform:
-    """The platform ``name``; without one, the board if pynq is installed, else the simulation.
+    """Return the platform ``name``; without one, the board if pynq is installed, else the simulation.
 
     Raises:
         DeviceError: neither can be had, and why. PackageError: the package lacks its files.

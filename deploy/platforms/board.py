@@ -103,7 +103,7 @@ class Board(Platform):
                 raise TransferTimeout(f"{what} within {seconds:.3g} s")
 
     def abort(self):
-        """Resets the whole DMA and starts its channels again."""
+        """Reset the whole DMA and start its channels again."""
         self.dma.write(SEND + CONTROL, RESET)
         end = self.seconds() + RESET_SECONDS
         while self.dma.read(SEND + CONTROL) & RESET:

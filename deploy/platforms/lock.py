@@ -13,7 +13,7 @@ LOCK = "popbin-accelerator.lock"
 
 
 def lock_board() -> int:
-    """A file descriptor that keeps other processes off the board until it is closed, however its process ends.
+    """Return a file descriptor that keeps other processes off the board until it is closed, however its process ends.
 
     Raises:
         DeviceError: another process has it.

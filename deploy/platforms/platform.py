@@ -19,42 +19,42 @@ class Platform(ABC):
 
     @abstractmethod
     def read(self, address: int) -> int:
-        """A 32-bit register of the accelerator."""
+        """Return a 32-bit register of the accelerator."""
 
     @abstractmethod
     def write(self, address: int, value: int) -> None: ...
 
     @abstractmethod
     def allocate(self, shape: tuple[int, ...], dtype) -> np.ndarray:
-        """An array that `send` and `receive` take."""
+        """Return an array that `send` and `receive` take."""
 
     @abstractmethod
     def load_weights(self, weights: bytes) -> int:
-        """Puts the weights where the accelerator reads them; returns their address."""
+        """Put the weights where the accelerator reads them; return their address."""
 
     @abstractmethod
     def send(self, buffer: np.ndarray, frames: int) -> None:
-        """Starts to send the first ``frames`` images of a buffer uint8 [N, H, W, C]."""
+        """Start to send the first ``frames`` images of a buffer uint8 [N, H, W, C]."""
 
     @abstractmethod
     def receive(self, buffer: np.ndarray, frames: int) -> None:
-        """Starts to receive the logits of as many frames into a buffer int32 [N, classes]."""
+        """Start to receive the logits of as many frames into a buffer int32 [N, classes]."""
 
     @abstractmethod
     def wait_sent(self, seconds: float) -> None:
-        """Waits for the end of `send`; raises TransferTimeout after so many seconds of the accelerator's time."""
+        """Wait for the end of `send`; raise TransferTimeout after so many seconds of the accelerator's time."""
 
     @abstractmethod
     def wait_received(self, seconds: float) -> None:
-        """Waits for the end of `receive`, as `wait_sent`."""
+        """Wait for the end of `receive`, as `wait_sent`."""
 
     @abstractmethod
     def abort(self) -> None:
-        """Drops both transfers. The accelerator must be in reset."""
+        """Drop both transfers. The accelerator must be in reset."""
 
     @abstractmethod
     def seconds(self) -> float:
-        """A clock: of the world, or of the simulated accelerator."""
+        """Return a clock: of the world, or of the simulated accelerator."""
 
     def close(self) -> None:
-        """Gives back what was allocated."""
+        """Give back what was allocated."""

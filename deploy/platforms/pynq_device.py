@@ -51,7 +51,7 @@ class PhysicalMemory:
         self._next = CMA
 
     def allocate(self, size: int) -> int:
-        """The address of a new buffer; a page is never used twice.
+        """Return the address of a new buffer; a page is never used twice.
 
         Raises:
             RuntimeError: as pynq, when no memory is left.
@@ -67,7 +67,7 @@ class PhysicalMemory:
         self.bytes[address : address + self._sizes.pop(address)] = FREED
 
     def find(self, address: int, size: int) -> np.ndarray | None:
-        """The bytes at ``address``, if they lie in one buffer."""
+        """Return the bytes at ``address``, if they lie in one buffer."""
         if any(start <= address and address + size <= start + length for start, length in self._sizes.items()):
             return self.bytes[address : address + size]
         return None
@@ -259,7 +259,7 @@ class PynqDevice(pynq.Device):
         self.dma = AxiDma(self.accelerator, self.memory)
 
     def _at(self, address: int) -> tuple[Device | AxiDma | ClockControl, int]:
-        """What answers at a physical address, and the offset there."""
+        """Return what answers at a physical address, and the offset there."""
         places = [(self._clocks, SLCR, SLCR_BYTES)]
         for name, block in (("accelerator", self.accelerator), ("dma", self.dma)):
             places.append((block, self.ip_dict[name]["phys_addr"], self.ip_dict[name]["addr_range"]))

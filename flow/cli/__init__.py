@@ -27,7 +27,7 @@ INTERRUPTED = 130  # as shells report SIGINT
 
 
 def application() -> typer.Typer:
-    """The typer application with every command that exists."""
+    """Return the typer application with every command that exists."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -46,7 +46,7 @@ def application() -> typer.Typer:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs one command and exits: 0, 1 after a message, 2 for a wrong call, 130 after Ctrl-C."""
+    """Run one command and exit: 0, 1 after a message, 2 for a wrong call, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [word for word in arguments if word != "--debug"]

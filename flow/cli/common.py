@@ -42,7 +42,7 @@ DEFAULT_DATA = Path("data")
 
 
 def network_config(model: str, strategy: str | None, **fields) -> NetworkConfig:
-    """A checked NetworkConfig; fields that are None, and the strategy, take the model's default.
+    """Return a checked NetworkConfig; fields that are None, and the strategy, take the model's default.
 
     Raises:
         UnknownNameError: no such model, strategy, division, threshold, shortcut, padding or slopes; pydantic's
@@ -99,7 +99,7 @@ def known(kind: str, name: str, table) -> str:
 
 
 def write_checkpoint(folder: Path, network, metadata: Metadata) -> Path:
-    """Writes ``checkpoint.popbin`` and ``card.md``."""
+    """Write ``checkpoint.popbin`` and ``card.md``."""
     from brevitas_models.card import model_card
     from brevitas_models.checkpoint import SUFFIX, save_checkpoint
 
@@ -112,7 +112,7 @@ def write_checkpoint(folder: Path, network, metadata: Metadata) -> Path:
 
 
 def torch_device(name: str):
-    """A torch device that is there.
+    """Return a torch device that is there.
 
     Raises:
         FlowError: torch knows no such device, or this machine has none.

@@ -37,7 +37,7 @@ def package(name: str) -> Callable[[], str | None]:
 
 
 def tool(name: str, option: str) -> Callable[[], str | None]:
-    """The version number that ``name option`` prints, or the path of a tool that prints none."""
+    """Return the version number that ``name option`` prints, or the path of a tool that prints none."""
 
     def find():
         path = shutil.which(name)

@@ -61,7 +61,7 @@ class Cell:
 
 
 def emit_hwh(rtl_project: Path, path: Path) -> Path:
-    """Writes the hand-off of the design around ``rtl_project`` to ``path``; returns it.
+    """Write the hand-off of the design around ``rtl_project`` to ``path``; return it.
 
     Raises:
         FlowError: no RTL project there.
@@ -111,7 +111,7 @@ def _registers(manifest: dict) -> list[Register]:
 
 
 def _ranges(cell: str, addresses: list[tuple[str, str, str, str]]) -> list[Range]:
-    """What the masters of ``cell`` reach."""
+    """Return what the masters of ``cell`` reach."""
     found = []
     for space, segment, offset, size in addresses:
         if space.startswith(f"{cell}/"):

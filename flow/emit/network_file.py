@@ -19,7 +19,7 @@ DATE = (1980, 1, 1, 0, 0, 0)  # of all members, so that equal networks are equal
 
 
 def write_network(model: ModelWrapper, path: Path) -> None:
-    """Writes the hardware graph ``model``, planned or not, as an .npz file: a JSON text and the constants it names.
+    """Write the hardware graph ``model``, planned or not, as an .npz file: a JSON text and the constants it names.
 
     Raises:
         FlowError: a node is no hardware node.
@@ -59,7 +59,7 @@ def write_network(model: ModelWrapper, path: Path) -> None:
 
 
 def _entry(node: Node, same: dict[str, str], arrays: dict[str, np.ndarray]) -> dict:
-    """The node's part of the JSON text; its constants go to ``arrays``."""
+    """Return the node's part of the JSON text; its constants go to ``arrays``."""
     constants = []
     for values in node.constants:
         signs = values.ndim == 2 and bool(np.all(np.abs(values) == 1))

@@ -32,8 +32,7 @@ def write_package(
     network: ModelWrapper | None = None,
     bitfile: Iterable[Path] = (),
 ) -> Path:
-    """Fills ``folder`` with settings, weights, samples, and the simulator of the RTL project ``rtl``; returns the
-    folder.
+    """Fill ``folder`` with settings, weights, samples, and the simulator of the RTL project ``rtl``; return the folder.
 
     Args:
         library: the project's RTL as a shared library (flow.sim.accelerator_build).

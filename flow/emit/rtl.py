@@ -218,7 +218,7 @@ class _Project:
             yield Instance(cell.module, name, _parameters(cell) + files, ports, title)
 
     def _weights(self, node: Node) -> Iterator[Instance]:
-        """The weight words of a region, cut or joined to those of its layer; returns their wire."""
+        """Return the weight words of a region, cut or joined to those of its layer; returns their wire."""
         region, source = next(pair for pair in zip(self.regions, self.region_wires) if pair[0].layer == node.name)
         word_bits = node.op.pe * node.op.simd
         sink = self._wire(f"{node.name}_weights", Stream(1, 1, 64 * region.words, word_bits, 1))
@@ -240,7 +240,7 @@ class _Project:
         return Instance("weight_stream", "i_weight_stream", parameters, ports, "weights from DDR", "rst_ni")
 
     def top(self, build_id: str, clock_mhz: float) -> str:
-        """The text of the top module."""
+        """Return the text of the top module."""
         graph_wires = list(self.wires.values())
         layers = [
             {"name": node.name, "beats": node.op.outputs()[0].beats, "stream": self.wires[node.outputs[0]].variable}
@@ -274,7 +274,7 @@ class _Project:
         return f"{self.names[node.name]}_{memory.suffix}.hex"
 
     def write_data(self, folder: Path) -> dict[Path, str]:
-        """Writes the memories and the DDR image; returns the layer of each memory."""
+        """Write the memories and the DDR image; return the layer of each memory."""
         layers = {}
         for node in self.nodes:
             for memory in self.cells[node.name].memories:
@@ -286,7 +286,7 @@ class _Project:
         return layers
 
     def description(self) -> dict:
-        """What software and a simulator of the project must know, for the manifest."""
+        """Return what software and a simulator of the project must know, for the manifest."""
         return {
             "image": [self.frame.height, self.frame.width, self.frame.channels],
             "classes": self.classes,
@@ -315,7 +315,7 @@ def _parameters(cell: Cell) -> list[tuple[str, str]]:
 
 
 def _ports(port: str, wire: Wire, ways: str, extend: int = 0) -> list[tuple[str, str]]:
-    """The three ports of a stream; ``ways`` are the suffixes of data and valid, and of ready."""
+    """Return the three ports of a stream; ``ways`` are the suffixes of data and valid, and of ready."""
     forward, backward = ways
     data = _extended(wire, extend) if extend else f"{wire.variable}_data"
     return [
@@ -326,7 +326,7 @@ def _ports(port: str, wire: Wire, ways: str, extend: int = 0) -> list[tuple[str,
 
 
 def _extended(wire: Wire, extend: int) -> str:
-    """The beat with every element sign-extended by ``extend`` bits."""
+    """Return the beat with every element sign-extended by ``extend`` bits."""
     data, bits = f"{wire.variable}_data", wire.bits
     elements = [
         f"{{{extend}{{{data}[{(i + 1) * bits - 1}]}}}}, {data}[{i * bits}+:{bits}]"
@@ -336,7 +336,7 @@ def _extended(wire: Wire, extend: int) -> str:
 
 
 def _tap_words(wire: Wire) -> list[str]:
-    """The beat as 64-bit words, low word first."""
+    """Return the beat as 64-bit words, low word first."""
     if wire.width <= 64:
         return [f"64'({wire.variable}_data)"]
     return [f"64'({wire.variable}_data[{min(low + 63, wire.width - 1)}:{low}])" for low in range(0, wire.width, 64)]

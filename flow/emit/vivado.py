@@ -80,7 +80,7 @@ def unsupported(target: Target) -> str | None:
 
 
 def emit_vivado(project: Path, folder: Path, target: Target, clock_mhz: float, route: str = "rtl") -> Path:
-    """Writes the Vivado scripts of ``project`` into ``folder``, which is emptied first; returns it.
+    """Write the Vivado scripts of ``project`` into ``folder``, which is emptied first; return it.
 
     Args:
         route: what ``project`` is: "rtl", or "hls", whose IP Vitis HLS must have exported before build.tcl runs.
@@ -148,7 +148,7 @@ def results(folder: Path, build_id: str) -> list[Path]:
 
 
 def read_reports(folder: Path) -> dict[str, float | str]:
-    """What the reports of a build in ``folder`` say of the placed and routed design, processor and DMA included.
+    """Return what the reports of a build in ``folder`` say of the placed and routed design, processor and DMA included.
 
     Returns:
         lut, ff, bram36, dsp; worst_negative_slack_ns (Vivado's name: positive when timing is met); power_w, estimated;
@@ -189,7 +189,7 @@ def _found(path: Path, what: str, pattern: str) -> str:
 
 
 def block_design(ddr: bool, ip: Ip = RTL_IP) -> dict:
-    """The parts of the block design that depend on each other: cells, their clocks and resets, addresses."""
+    """Return the parts of the block design that depend on each other: cells, their clocks and resets, addresses."""
     interconnects = [("control", 1, 2), ("frames", 2, 1)]  # name, slave ports, master ports
     interconnects += [("weights", len(ip.masters), 1)] * ddr
     ports = [

@@ -129,7 +129,7 @@ class Groups:
         return whole_words(np.packbits(bits, axis=-1), self.kind)
 
     def differences(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Groups that vote -1, [P, O], of rows [P, groups, words] and weights [groups, words, O]."""
+        """Return groups that vote -1, [P, O], of rows [P, groups, words] and weights [groups, words, O]."""
         total = np.zeros((len(rows), weights.shape[2]), np.int32)
         for group, limit in enumerate(self.limits):
             total += count_ones(row[:, None] ^ weight for row, weight in zip(rows[:, group].T, weights[group])) > limit

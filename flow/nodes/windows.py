@@ -42,13 +42,13 @@ class Windows:
         return self.padding > 0 and self.pad_value == 0
 
     def parts(self) -> Iterator[Windows]:
-        """The same in parts of a few images, so that what is made of one fits the memory of a board."""
+        """Return the same in parts of a few images, so that what is made of one fits the memory of a board."""
         step = max(1, ELEMENTS // max(1, self.out_height * self.out_width * self.size))
         for start in range(0, len(self.map), step):
             yield replace(self, map=self.map[start : start + step])
 
     def elements(self, kind: type | np.dtype | None = None) -> np.ndarray:
-        """The windows themselves, of the type ``kind`` or of the map's."""
+        """Return the windows themselves, of the type ``kind`` or of the map's."""
         return self._gather(self.map if kind is None else self.map.astype(kind), self.pad_value)
 
     def signs(self) -> np.ndarray:

@@ -45,7 +45,7 @@ INTEGER_PASSES = (StreamBoundaries, RequireIntegers, NameStreams, SetWidths)
 
 
 def run_pass(model: ModelWrapper, rewrite: type[Transformation]) -> ModelWrapper:
-    """Applies a pass to ``model`` itself, which stays in topological order, and returns it.
+    """Apply a pass to ``model`` itself, which stays in topological order, and return it.
 
     Without qonnx's clean-up after every transformation, which costs more than the passes do.
     """
@@ -53,7 +53,7 @@ def run_pass(model: ModelWrapper, rewrite: type[Transformation]) -> ModelWrapper
 
 
 def to_integers(model: ModelWrapper) -> ModelWrapper:
-    """The integer graph of ``model``, which is left as it is.
+    """Return the integer graph of ``model``, which is left as it is.
 
     Raises:
         PassError: a part of it has no integer form.

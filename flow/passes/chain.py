@@ -45,7 +45,7 @@ def chain_to_quantizer(model: ModelWrapper, start: NodeProto) -> list[NodeProto]
 
 
 def chain_input(model: ModelWrapper, chain: list[NodeProto]) -> str:
-    """The tensor that enters the chain."""
+    """Return the tensor that enters the chain."""
     return next(name for name in chain[0].input if name and model.get_initializer(name) is None)
 
 
@@ -69,7 +69,8 @@ def _one_variable(model: ModelWrapper, node: NodeProto) -> bool:
 
 
 def evaluate_chain(model: ModelWrapper, chain: list[NodeProto], values: np.ndarray, channels: int) -> np.ndarray:
-    """Outputs [len(values), channels] of the chain for the values [K] (the same in every channel) or [K, channels].
+    """Return outputs [len(values), channels] of the chain for the values [K] (the same in every channel) or [K,
+    channels].
 
     Runs the nodes as the graph does.
     """

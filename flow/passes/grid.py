@@ -40,7 +40,7 @@ class Grid:
 
 
 def grid_of(model: ModelWrapper, tensor: str) -> Grid | None:
-    """The grid of ``tensor``, or None where it is not known to have one."""
+    """Return the grid of ``tensor``, or None where it is not known to have one."""
     node = model.find_producer(tensor)
     if node is None:
         return None

@@ -106,7 +106,7 @@ class _Layer:
         return np.rint(multiplier).astype(np.int64), np.rint(bias).astype(np.int64) + half, shift
 
     def _measure(self, chain, grid, multiplier, bias, shift):
-        """Compares the integer form with the chain on sums over the whole range; at most 1 may be the difference."""
+        """Compare the integer form with the chain on sums over the whole range; at most 1 may be the difference."""
         sums = np.unique(np.linspace(-self.reach, self.reach, MEASURED).astype(np.int64))
         real = evaluate_chain(self.model, chain, sums[:, None] * self.step + self.bias, len(self.weights)) / grid.scale
         integers = saturate((sums[:, None] * multiplier + bias) >> shift, grid.bits)

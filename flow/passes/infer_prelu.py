@@ -54,8 +54,8 @@ class InferPReLU(Rewrite):
 
     @staticmethod
     def _steps(model, chain, grid, channels) -> np.ndarray:
-        """The least value of the upper line in each channel: where what enters the bend turns positive (or back to
-        negative)."""
+        """Return the least value of the upper line in each channel: where what enters the bend turns positive (or back
+        to negative)."""
         bends = [index for index, node in enumerate(chain) if node.op_type in BENT]
         if not bends:
             return np.full(channels, grid.low)

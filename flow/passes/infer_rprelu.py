@@ -84,8 +84,8 @@ def _fit(results: np.ndarray, bits: int) -> tuple[int, int, int] | None:
 
 
 def _shifts(results, bent, lowest, highest) -> list[int]:
-    """What may stand between ``bent`` and ``results``: one value that is not saturated tells, else where saturation
-    ends."""
+    """Return what may stand between ``bent`` and ``results``: one value that is not saturated tells, else where
+    saturation ends."""
     inside = np.flatnonzero((results > lowest) & (results < highest))
     if len(inside):
         return [int((results - bent)[inside[0]])]

@@ -79,7 +79,7 @@ class Layer:
         self._emit(chain, grid.scale, chain[-1].output[0], constants, **attributes)
 
     def _real_sums(self) -> np.ndarray:
-        """What each sum stands for in each channel, [K, O]; a bias of the convolution is in it."""
+        """Return what each sum stands for in each channel, [K, O]; a bias of the convolution is in it."""
         real = self.sums[:, None] * self.conv.step
         return real if self.conv.bias is None else real + self.conv.bias
 

@@ -93,7 +93,7 @@ def _finite(bound: np.ndarray, value: np.ndarray, other: float) -> np.ndarray:
 
 
 def _best_slopes(sums: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The slope of the largest gap for every channel; 0 for one that has a single value."""
+    """Return the slope of the largest gap for every channel; 0 for one that has a single value."""
     finite = np.concatenate([bound[np.isfinite(bound)] for bound in (low, high)] + [np.zeros(1)])
     span = finite.max() - finite.min()
     step = sums[1] - sums[0]

@@ -27,7 +27,7 @@ class PassError(FlowError):
 
 
 def refuse(node: NodeProto, reason: str, way: str = "") -> PassError:
-    """The error for ``node``: why it has no integer form, and what would give it one."""
+    """Return the error for ``node``: why it has no integer form, and what would give it one."""
     name = node.name or node.output[0]
     message = f"{name} ({node.op_type}): {reason}" + (f"; {way}" if way else "")
     return PassError(message, name, node.op_type, reason, way)
@@ -108,7 +108,7 @@ class Rewriter:
         return output
 
     def from_stream(self, stream: str, scale: float, tensor: str) -> None:
-        """Gives ``tensor``, an existing name, its values back."""
+        """Give ``tensor``, an existing name, its values back."""
         flat = int(len(self.model.get_tensor_shape(tensor)) == 2)
         self.new.append(helper.make_node("FromStream", [stream], [tensor], domain=DOMAIN, scale=scale, flat=flat))
 
@@ -132,7 +132,7 @@ class Rewriter:
         return outputs[0]
 
     def replace(self, old: list[NodeProto]) -> None:
-        """Removes ``old`` and inserts the new nodes in their place."""
+        """Remove ``old`` and inserts the new nodes in their place."""
         graph = self.model.graph
         kinds = " + ".join(node.op_type for node in self.new if node.op_type not in BOUNDARIES)
         first = next((node for node in old if node.op_type in LAYERS), old[0])

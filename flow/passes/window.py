@@ -75,7 +75,7 @@ def convolution_of(model: ModelWrapper, node: NodeProto) -> Convolution | None:
 
 
 def constant_value(model: ModelWrapper, tensor: str) -> np.ndarray | None:
-    """A constant, or what a quantizer makes of one; None if ``tensor`` depends on the input."""
+    """Return a constant, or what a quantizer makes of one; None if ``tensor`` depends on the input."""
     value = model.get_initializer(tensor)
     producer = model.find_producer(tensor) if value is None else None
     if producer is None or not is_custom_op(producer.domain) or model.get_initializer(producer.input[0]) is None:
@@ -87,7 +87,7 @@ def constant_value(model: ModelWrapper, tensor: str) -> np.ndarray | None:
 
 
 def _weights(model: ModelWrapper, node: NodeProto) -> Weights | None:
-    """The weights of a layer, [O, C, K, K] (dense: [O, C, 1, 1])."""
+    """Return the weights of a layer, [O, C, K, K] (dense: [O, C, 1, 1])."""
     tensor, transposed = (
         node.input[1],
         node.op_type == "MatMul" or (node.op_type == "Gemm" and not _attribute(node, "transB", 0)),
@@ -118,7 +118,7 @@ def _weights(model: ModelWrapper, node: NodeProto) -> Weights | None:
 
 
 def _dense(model, node, grid, weights, bias):
-    """A dense layer as a convolution over the whole map in front of the Flatten, or over one pixel."""
+    """Return a dense layer as a convolution over the whole map in front of the Flatten, or over one pixel."""
     nodes, source, shape = [node], node.input[0], [1, 1]
     flatten = model.find_producer(source)
     if (

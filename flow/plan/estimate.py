@@ -38,7 +38,7 @@ def node_costs(model: ModelWrapper) -> dict[str, Cost]:
 
 
 def estimate(model: ModelWrapper, plan: Plan, target: Target) -> Estimate:
-    """Sums up a planned graph."""
+    """Sum up a planned graph."""
     nodes = list(hardware_nodes(model))
     cycles = max(node.op.cycles() for node in nodes)
     fps = plan.clock_mhz * 1e6 / cycles

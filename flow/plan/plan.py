@@ -51,7 +51,7 @@ class Plan(BaseModel):
     fifos: dict[str, FifoPlan]
 
     def text(self) -> str:
-        """The plan as YAML with a comment that explains it."""
+        """Return the plan as YAML with a comment that explains it."""
         return HEADER + yaml.safe_dump(self.model_dump(exclude_none=True), sort_keys=False)
 
     def save(self, path: Path) -> None:

@@ -50,7 +50,7 @@ class Option:
 def plan_network(
     model: ModelWrapper, target: Target, fps: float, clock_mhz: float | None = None, label: str = ""
 ) -> Plan:
-    """A plan that reaches ``fps`` on ``target``.
+    """Return a plan that reaches ``fps`` on ``target``.
 
     Raises:
         PlanError: it does not fit; the message has the numbers and the nearest rate that does.
@@ -202,7 +202,7 @@ def _options(model: ModelWrapper, node: Node, cycles: int, join: Node | None) ->
 
 
 def _choose(engines: dict[str, list[Option]], fixed: Cost, target: Target, fps: float):
-    """An option for every engine, and what is needed of each resource that even the best choice overdraws."""
+    """Return an option for every engine, and what is needed of each resource that even the best choice overdraws."""
     limits = {**target.budget(), "ddr_gb_per_s": target.ddr_gb_per_s}
     problem = cp_model.CpModel()
     picks = {n: [problem.new_bool_var(f"{n}_{i}") for i in range(len(o))] for n, o in engines.items()}

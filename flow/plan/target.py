@@ -38,7 +38,7 @@ class Target(BaseModel):
     ddr_gb_per_s: float = Field(gt=0)
 
     def budget(self) -> dict[str, float]:
-        """What the accelerator itself may take: the usable part less the platform's share."""
+        """Return what the accelerator itself may take: the usable part less the platform's share."""
         fields = Resources.model_fields
         return {f: getattr(self.resources, f) * getattr(self.usable, f) - getattr(self.platform, f) for f in fields}
 
@@ -49,7 +49,7 @@ def known_targets() -> list[str]:
 
 
 def load_target(name: str) -> Target:
-    """The board called ``name``.
+    """Return the board called ``name``.
 
     Raises:
         FlowError: it is unknown; the known ones are listed.

@@ -37,13 +37,13 @@ def binary_layers(model: ModelWrapper) -> list[dict]:
 
 
 def implementation(build: Build) -> dict | None:
-    """What Vivado made of the accelerator: route, resources, slack, power, tool, timing_met; None where it did not
-    run."""
+    """Return what Vivado made of the accelerator: route, resources, slack, power, tool, timing_met; None where it did
+    not run."""
     return build.workspace.load_json("bitfile") if (build.workspace.reports / "bitfile.json").exists() else None
 
 
 def put_together(build: Build) -> dict:
-    """The content of summary.json; ``seconds`` of the report itself are not known yet."""
+    """Return the content of summary.json; ``seconds`` of the report itself are not known yet."""
     options, load = build.options, build.workspace.load_json
     final, streamlined, planned, simulated = load("report"), load("streamline"), load("plan"), load("simulate")
     exported = load("export")
@@ -70,7 +70,7 @@ def put_together(build: Build) -> dict:
 
 
 def show(summary: dict, console: Console) -> None:
-    """Prints the summary."""
+    """Print the summary."""
     plan, simulated, accuracy = summary["plan"], summary["simulated"], summary["accuracy"]
     console.print(
         f"\n[bold]{summary['model']} {summary['strategy']}[/] on {summary['target']} at {summary['clock_mhz']:g} MHz, "

@@ -29,7 +29,7 @@ class Difference:
 def first_difference(
     reference: Mapping[str, np.ndarray], streams: Mapping[str, np.ndarray], order: Iterable[str]
 ) -> Difference | None:
-    """The first tensor of `order` (topological) in which `streams` differs from `reference`, or None.
+    """Return the first tensor of `order` (topological) in which `streams` differs from `reference`, or None.
 
     Compares as many frames as `streams` has; tensors that either side lacks are passed over.
 

@@ -36,7 +36,8 @@ class CompileError(FlowError):
 
 
 def ap_types_folder() -> Path:
-    """The folder with ap_int.h and hls_stream.h, which hls4ml ships (found without importing hls4ml: that is slow).
+    """Return the folder with ap_int.h and hls_stream.h, which hls4ml ships (found without importing hls4ml: that is
+    slow).
 
     Raises:
         CompileError: there is no hls4ml, or none with these headers.
@@ -51,7 +52,7 @@ def ap_types_folder() -> Path:
 
 
 def hls_include_dirs() -> tuple[Path, Path]:
-    """The folders of ap_int.h and of our headers."""
+    """Return the folders of ap_int.h and of our headers."""
     return ap_types_folder(), hls_folder()
 
 

@@ -108,7 +108,7 @@ class _Run:
         )
 
     def finish(self) -> None:
-        """Waits for the end.
+        """Wait for the end.
 
         Raises:
             VerificationError: the program complained, or did not come to its end.
@@ -141,7 +141,7 @@ class _Run:
                 yield tensor, frame
 
     def _named(self, complaint: str) -> str:
-        """The complaint, with the layer that writes its stream."""
+        """Return the complaint, with the layer that writes its stream."""
         for stream in self.accelerator.manifest["streams"]:
             if f"'{stream['tensors'][0]}'" in complaint:
                 what = complaint.split(",")[0].removeprefix("WARNING: ")

@@ -114,7 +114,7 @@ class RtlAccelerator:
         seed: int = 0,
         progress: Progress | None = None,
     ) -> RtlResult:
-        """Runs images uint8 [N, H, W, C] as one packet.
+        """Run images uint8 [N, H, W, C] as one packet.
 
         Args:
             taps: streams of so many first frames are recorded (True: of all).
@@ -197,7 +197,7 @@ class RtlAccelerator:
         )
 
     def _run(self, frames: int, traffic: dict, started: float, progress: Progress | None) -> int | None:
-        """Runs until the last logit."""
+        """Run until the last logit."""
         device, classes = self.device, self.manifest["classes"]
         slowness = 1 / max(1e-3, 1 - traffic["input_gaps"]) / max(1e-3, 1 - traffic["output_stalls"])
         period = round(slowness * self.manifest["cycles_per_frame"])

@@ -12,7 +12,7 @@ WORD_BYTES = 8
 
 
 def to_beats(array: np.ndarray, p: int, bits: int, *, bipolar: bool = False, masked: bool = False) -> list[int]:
-    """Groups of `p` elements of `bits` bits, taken in C order; signed values become two's complement.
+    """Return groups of `p` elements of `bits` bits, taken in C order; signed values become two's complement.
 
     Args:
         array: integers, the last axis is channels and `p` divides it. A bipolar array holds -1 and +1 and has `bits=1`.

@@ -10,7 +10,7 @@ STEPS_THAT_COMPILE = {"csim": ("g++",), "simulate": ("verilator", "g++", "make")
 
 
 def require_tools(names: tuple[str, ...], first: str | None, last: str | None) -> None:
-    """Raises FlowError if a step from ``first`` to ``last`` of ``names`` needs a program that is not on PATH."""
+    """Raise FlowError if a step from ``first`` to ``last`` of ``names`` needs a program that is not on PATH."""
     if (first or names[0]) not in names or (last or names[-1]) not in names:
         return  # the build names the steps that there are
     steps = names[names.index(first or names[0]) : names.index(last or names[-1]) + 1]

@@ -39,6 +39,11 @@ class Step:
     def name(self) -> str:
         return self.run.__name__
 
+    @property
+    def what(self) -> str:
+        """What it does, in a sentence: the first paragraph of the function's docstring."""
+        return " ".join((self.run.__doc__ or "").split("\n\n")[0].split())
+
     def is_asked(self, options: Options) -> bool:
         return not self.optional or getattr(options, self.name) is not None
 
