@@ -63,7 +63,7 @@ module control #(
     input  logic                   frame_out_done_i,  // its last logit is taken
     output logic                   packet_last_o,     // the frame whose logits come now is the last of its packet
     input  logic [     Layers-1:0] layer_valid_i,     // of the output stream of each layer
-    input  logic [     Layers-1:0] layer_ready_i
+    input  logic [     Layers-1:0] layer_ready_i      // likewise
 );
 
   localparam int unsigned WordBits = AddressBits - 2;  // addresses count 32-bit words from here on

@@ -5,7 +5,7 @@ module counter #(
 ) (
     input  logic                 clk_i,
     input  logic                 rst_ni,   // back to 0
-    input  logic                 step_i,
+    input  logic                 step_i,   // counts one
     output logic [CountBits-1:0] count_o,  // steps of this round so far
     output logic                 last_o    // count_o is Count - 1: the next step ends the round
 );

@@ -5,7 +5,7 @@ module duplicate #(
 ) (
     input  logic             clk_i,
     input  logic             rst_ni,        // both consumers want the beat that the input offers
-    input  logic [Width-1:0] in_data_i,
+    input  logic [Width-1:0] in_data_i,     // a beat
     input  logic             in_valid_i,
     output logic             in_ready_o,
     output logic [Width-1:0] out0_data_o,   // in_data_i, for one consumer

@@ -7,10 +7,10 @@ module fifo #(
 ) (
     input  logic             clk_i,
     input  logic             rst_ni,       // empties the FIFO
-    input  logic [Width-1:0] in_data_i,
+    input  logic [Width-1:0] in_data_i,    // a beat
     input  logic             in_valid_i,
     output logic             in_ready_o,   // the memory is not full; from a register
-    output logic [Width-1:0] out_data_o,   // from a register
+    output logic [Width-1:0] out_data_o,   // a beat, from a register
     output logic             out_valid_o,
     input  logic             out_ready_i
 );

@@ -8,7 +8,7 @@ module rom #(
 ) (
     input  logic                   clk_i,
     input  logic                   enable_i,   // reads a word; else word_o stays
-    input  logic [AddressBits-1:0] address_i,
+    input  logic [AddressBits-1:0] address_i,  // of the word
     output logic [      Width-1:0] word_o      // the word read last, from the next cycle on
 );
   // synthesis translate_off

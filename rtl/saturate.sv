@@ -4,8 +4,8 @@ module saturate #(
     parameter int unsigned InBits  = 9,  // bits of the number
     parameter int unsigned OutBits = 8   // bits of the result
 ) (
-    input  logic [ InBits-1:0] value_i,
-    output logic [OutBits-1:0] value_o
+    input  logic [ InBits-1:0] value_i,  // signed
+    output logic [OutBits-1:0] value_o   // signed
 );
   if (OutBits < InBits) begin : gen_saturate
     logic sign, fits;

@@ -8,8 +8,8 @@ module stream_assert #(
     input logic             clk_i,
     input logic             rst_ni,   // what was offered is forgotten, and nothing is checked
     input logic [Width-1:0] data_i,   // the stream, both ways
-    input logic             valid_i,
-    input logic             ready_i
+    input logic             valid_i,  // a beat is offered
+    input logic             ready_i   // it is taken
 );
   logic waiting_q;           // a beat was offered in the last cycle, and not taken
   logic [Width-1:0] data_q;  // of the first cycle in which it was offered

@@ -31,7 +31,6 @@ VERILATOR_FLAGS = (
     "fast",
     "--no-timing",
     "-Wall",
-    "-Wno-UNUSEDPARAM",  # MemoryStyle is used only in attributes, which Verilator skips
 )
 CXX_FLAGS = (
     "-std=c++17",
@@ -141,7 +140,7 @@ def _parameter_flag(name: str, value: int | str) -> str:
 
 
 def run_verilator(design: Design, folder: Path, flags: Sequence[str] = ()) -> dict[str, Port]:
-    """Writes `V<top>.h` and its C++ files to `folder`; returns the ports of the top by name. Warnings are errors."""
+    """Write `V<top>.h` and its C++ files to `folder`; return the ports of the top by name. Warnings are errors."""
     binds = folder / "binds.sv"
     binds.write_text(design.binds, encoding="utf-8")
     command = [
@@ -164,7 +163,7 @@ def run_verilator(design: Design, folder: Path, flags: Sequence[str] = ()) -> di
 
 
 def read_ports(header: Path) -> dict[str, Port]:
-    """The ports in a header written by Verilator: `VL_INW(&in_data_i,95,0,3);` is a 96-bit input."""
+    """Return the ports in a header written by Verilator: `VL_INW(&in_data_i,95,0,3);` is a 96-bit input."""
     found = re.findall(r"VL_(IN|OUT)\w*\(&(\w+),(\d+),(\d+)", header.read_text(encoding="utf-8"))
     return {name: Port(name, int(msb) - int(lsb) + 1, way == "OUT") for way, name, msb, lsb in found}
 
@@ -179,7 +178,7 @@ def _cpp_sources() -> list[Path]:
 
 
 def runtime() -> Path:
-    """A cached folder with what all models share: the objects `*.o` and the precompiled `verilated_all.hpp`."""
+    """Return a cached folder with what all models share: the objects `*.o` and the precompiled `verilated_all.hpp`."""
 
     def build(folder: Path) -> None:
         header = Path(shutil.copy(CPP_FOLDER / "verilated_all.hpp", folder))
@@ -210,7 +209,7 @@ def _merge(sources: list[Path], folder: Path) -> list[Path]:
 def build_library(
     design: Design, wrapper: Callable[[dict[str, Port]], str], flags: Sequence[str] = (), key: str = ""
 ) -> Path:
-    """A shared library of the verilated design, `flow/sim/verilator/harness.cpp` and a wrapper.
+    """Return a shared library of the verilated design, `flow/sim/verilator/harness.cpp` and a wrapper.
 
     `wrapper(ports)` returns C++ that includes `V<top>.h`; it may raise RtlError about the ports. `key` says what the
     wrapper depends on besides the design.
