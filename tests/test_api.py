@@ -27,7 +27,7 @@ SIGN = {
 
 
 class Own(nn.Module):
-    """A small network as a user of Brevitas writes it: a stem of 4-bit weights, a binary layer, a dense layer of signs."""
+    """A network as a user of Brevitas writes it: a stem of 4-bit weights, a binary layer, a dense layer of signs."""
 
     def __init__(self, classes=4):
         super().__init__()
