@@ -13,8 +13,8 @@ MIDDLE = 128  # a pixel of value 128 is the network's zero; crops are padded wit
 class Augment:
     """Random shifts by up to ``shift`` pixels, mirroring, and a blank square of side ``erase`` in half of the images.
 
-    The uint8 images stay on the device. Random numbers are made by the generator of a batch, on its own device: where that is
-    the images' device too, nothing is copied and the host waits for nothing.
+    The uint8 images stay on the device. Random numbers are made by the generator of a batch, on its own device: where
+    that is the images' device too, nothing is copied and the host waits for nothing.
     """
 
     def __init__(self, images: ImageSet, device: torch.device, shift: int = 4, erase: int = 0):
@@ -27,7 +27,9 @@ class Augment:
     def batch(
         self, index: torch.Tensor, generator: torch.Generator, part: slice = slice(None)
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Float pixels [B, 3, 32, 32] and labels [B] of the images ``index``, or of a part of them, which is the same as in the whole."""
+        """Float pixels [B, 3, 32, 32] and labels [B] of the images ``index``, or of a part of them, which is the same
+        as in the whole.
+        """
         count, device, span = len(index), self.padded.device, self.span
 
         def random(end: int, *shape: int) -> torch.Tensor:
@@ -45,7 +47,9 @@ class Augment:
         return pixels, self.labels[index]
 
     def _blank(self, ends: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-        """Where images are blanked, [B, 1, 32, 32]: the square ends in front of row and column ``ends`` [2, B] and may stand out."""
+        """Where images are blanked, [B, 1, 32, 32]: the square ends in front of row and column ``ends`` [2, B] and may
+        stand out.
+        """
         rows, columns = ((self.span < end) & (self.span >= end - self.erase) for end in ends[..., None])
         return (rows[:, :, None] & columns[:, None, :] & chosen[:, None, None])[:, None]
 

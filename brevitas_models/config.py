@@ -73,7 +73,8 @@ class NetworkConfig(BaseModel):
             raise ValueError(f"strategy none keeps the popcount, there is no vote for voter {self.voter}")
         if self.threshold != "majority" and (self.strategy == "none" or not voter.exact):
             raise ValueError(
-                f"threshold {self.threshold} is of votes on exact sums, not of strategy {self.strategy} with voter {self.voter}"
+                f"threshold {self.threshold} is of votes on exact sums, not of strategy {self.strategy} with voter "
+                f"{self.voter}"
             )
         if self.width % voter.sample:
             raise ValueError(f"voter {self.voter} needs a width that {voter.sample} divides, not {self.width}")
@@ -95,14 +96,14 @@ class NetworkConfig(BaseModel):
 class TrainConfig(BaseModel):
     """How a network is trained.
 
-    ``resolutions`` lists (fraction of the steps, image size): the size holds from that
-    fraction on. Small images first cost a quarter of the time; the network pools globally,
-    so it takes any size. ``votes_from`` is the fraction of the steps from which on votes stand behind the
-    popcounts; until then they are kept, as by strategy none, whatever the voter. ``branch_scale``: the BatchNorm scale of every block's
-    branch at the start of the run, the shortcut having 1: branches that start small let residual networks learn sooner
-    (De and Smith, NeurIPS 2020; docs/accuracy.md has what it gives here). ``window``: of division rms, D in root mean
-    squares of the sums, at the start and at the end of the run; in between it goes geometrically. A wide window lets all
-    weights learn, a narrow one has the gradient of what is computed, as IR-Net's estimator (Qin et al., CVPR 2020, section 3.3).
+    ``resolutions`` lists (fraction of the steps, image size): the size holds from that fraction on. Small images first
+    cost a quarter of the time; the network pools globally, so it takes any size. ``votes_from`` is the fraction of the
+    steps from which on votes stand behind the popcounts; until then they are kept, as by strategy none, whatever the
+    voter. ``branch_scale``: the BatchNorm scale of every block's branch at the start of the run, the shortcut having 1:
+    branches that start small let residual networks learn sooner (De and Smith, NeurIPS 2020; docs/accuracy.md has what
+    it gives here). ``window``: of division rms, D in root mean squares of the sums, at the start and at the end of the
+    run; in between it goes geometrically. A wide window lets all weights learn, a narrow one has the gradient of what
+    is computed, as IR-Net's estimator (Qin et al., CVPR 2020, section 3.3).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,4 +1,4 @@
-"""Results of recipes: a JSON file a row and length, written by a training run and never by hand; and the table of them."""
+"""Results of recipes: a JSON file a row and length, written by a training run, never by hand; and their table."""
 
 from __future__ import annotations
 
@@ -105,10 +105,11 @@ def load_results(folder: Path = FOLDER) -> dict[Key, Result]:
 
 
 def table(results: dict[Key, Result]) -> list[dict[str, str]]:
-    """Rows of text under COLUMNS: every recipe at the first of the lengths, which is common to all, and what was run at the others.
+    """Rows of text under COLUMNS: every recipe at the first of the lengths, which is common to all, and what was run at
+    the others.
 
-    Recipes without a result at the common length say so. Of one that was run with several seeds: the mean and the standard deviation
-    of a run.
+    Recipes without a result at the common length say so. Of one that was run with several seeds: the mean and the
+    standard deviation of a run.
     """
     order = list(lengths())
     there = {key[1:3] for key in results} | {(order[0], key[2]) for key in results}

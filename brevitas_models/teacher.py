@@ -39,9 +39,11 @@ class Teacher:
 
 
 def distance(logits: torch.Tensor, answers: torch.Tensor, temperature: float) -> torch.Tensor:
-    """What ``logits`` [N, classes] lack to the teacher's ``answers``: the cross-entropy of both softened, less its least value.
+    """What ``logits`` [N, classes] lack to the teacher's ``answers``: the cross-entropy of both softened, less its
+    least value.
 
-    That is the Kullback-Leibler divergence times temperature^2, which keeps its gradient's size (Hinton et al., 2015, section 2).
+    That is the Kullback-Leibler divergence times temperature^2, which keeps its gradient's size (Hinton et al., 2015,
+    section 2).
     """
     ours, theirs = (F.log_softmax(x / temperature, dim=1) for x in (logits, answers))
     return temperature**2 * F.kl_div(ours, theirs, reduction="batchmean", log_target=True)

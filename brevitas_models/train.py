@@ -30,7 +30,7 @@ from .networks import build_network, load_weights, weights_for
 from .state import NotFinite, TrainError, command_line, device_name, read_state
 from .teacher import Teacher, distance
 from .voters import parse_voter
-from .world import World
+from .world import ALONE, World
 
 if TYPE_CHECKING:
     from .checkpoint import Metadata
@@ -67,18 +67,19 @@ def deferred_interrupt():
 class Trainer:
     """Trains one network into a folder that it can be resumed from.
 
-    ``folder/state.pt`` is replaced atomically about every ``save_seconds`` and at every epoch's end; the
-    order and the augmentation of every batch follow from (seed, step), so a resumed run
-    sees the same data as an uninterrupted one. ``folder/history.jsonl`` gets a line an epoch; ``folder/trunk.pt`` is the state in
-    which votes begin, where they begin late (``config.votes_from``): another run can go on from it.
-    Ctrl-C ends the step, saves, and raises KeyboardInterrupt (of several processes: stops at once, with what was saved last).
+    ``folder/state.pt`` is replaced atomically about every ``save_seconds`` and at every epoch's end; the order and the
+    augmentation of every batch follow from (seed, step), so a resumed run sees the same data as an uninterrupted one.
+    ``folder/history.jsonl`` gets a line an epoch; ``folder/trunk.pt`` is the state in which votes begin, where they
+    begin late (``config.votes_from``): another run can go on from it. Ctrl-C ends the step, saves, and raises
+    KeyboardInterrupt (of several processes: stops at once, with what was saved last).
 
     ``teacher``: a network and its name, whose answers the network learns beside the labels; its part of the loss is
-    ``config.distillation``. They are to the training images as they are before augmentation, all found before the first step, or
-    (``config.teacher_on``) to the whole images of every batch.
+    ``config.distillation``. They are to the training images as they are before augmentation, all found before the first
+    step, or (``config.teacher_on``) to the whole images of every batch.
 
-    With ``config.ema`` the network that is measured, and later packed, is the average of the weights. With ``config.validation``
-    so many training images are kept apart and measured after every epoch, and the test images only after the last one.
+    With ``config.ema`` the network that is measured, and later packed, is the average of the weights. With
+    ``config.validation`` so many training images are kept apart and measured after every epoch, and the test images
+    only after the last one.
 
     On a GPU a step waits for nothing: order, images and random numbers are there, and the state is saved every
     ``save_seconds``, not after every epoch, which takes a second or two.
@@ -95,7 +96,7 @@ class Trainer:
         folder: Path,
         device: str = "cpu",
         save_seconds: float = 300.0,
-        world: World = World(),
+        world: World = ALONE,
         teacher: tuple[torch.nn.Module, str] | None = None,
     ):
         self.network, self.config, self.folder = network, config, Path(folder)
@@ -129,7 +130,8 @@ class Trainer:
             )
         if config.batch % world.size:
             raise TrainError(
-                f"a batch of {config.batch} images cannot be shared by {world.size} processes: give a multiple of {world.size}"
+                f"a batch of {config.batch} images cannot be shared by {world.size} processes: give a multiple of "
+                f"{world.size}"
             )
         if not self.steps:
             raise TrainError(f"{len(train)} images are less than one batch of {config.batch}: lower --batch")
@@ -175,7 +177,7 @@ class Trainer:
         if not self.state_file.exists():
             return False
         state = read_state(self.state_file, self.device)
-        begun = TrainConfig(**state["config"])
+        begun = TrainConfig(**{**state["config"], "compile": self.config.compile})  # which changes no result
         fixed = {name: value for name, value in self.config if name not in SCHEDULE}
         if NetworkConfig(**state["network"]) != self.network or begun.model_dump(include=set(fixed)) != fixed:
             raise TrainError(f"{self.state_file} belongs to another network or recipe: use another --output")
@@ -200,20 +202,22 @@ class Trainer:
         command = command_line(self.network, begun, self.init, self.teacher_name)
         if not allowed:
             raise TrainError(
-                f"{self.state_file} was begun with another schedule, {command}: give that, --reschedule to go on with this one from "
-                f"step {step}, or another --output"
+                f"{self.state_file} was begun with another schedule, {command}: give that, --reschedule to go on with "
+                f"this one from step {step}, or another --output"
             )
         if step >= self.steps:
             raise TrainError(
-                f"{self.state_file} is at step {step}, beyond the {self.steps} of {self.config.epochs} epochs: ask for more"
+                f"{self.state_file} is at step {step}, beyond the {self.steps} of {self.config.epochs} epochs: "
+                "ask for more"
             )
         self.earlier.append(f"{step / self.steps_per_epoch:.2f} epochs of {command}")
 
     def branch_from(self, trunk: Path) -> bool:
-        """Goes on from the ``trunk.pt`` of a run that did the same up to the step where votes begin; True if it is such a one.
+        """Goes on from the ``trunk.pt`` of a run that did the same up to the step where votes begin; True if it is such
+        a one.
 
-        That is the run of another strategy or voter for the same network, with the same data and schedule: as popcounts are kept
-        until then, its steps are this run's own, bit for bit.
+        That is the run of another strategy or voter for the same network, with the same data and schedule: as popcounts
+        are kept until then, its steps are this run's own, bit for bit.
         """
         if not (self.voting_step and trunk.is_file()):
             return False
@@ -243,8 +247,8 @@ class Trainer:
         return True
 
     def start_from(self, network: torch.nn.Module, name: str, metadata: Metadata | None = None) -> None:
-        """Takes the weights of another network of the same model and width; ``name`` says which and ``metadata`` how it was
-        trained, for the record.
+        """Takes the weights of another network of the same model and width; ``name`` says which and ``metadata`` how it
+        was trained, for the record.
 
         Strategies and voters differ only in the division numbers, which stay at their start when ``network`` has none;
         so do the weights of a kind of shortcut that ``network`` has not.
@@ -342,8 +346,8 @@ class Trainer:
         report_every: int | None = None,
         until: float = math.inf,
     ) -> bool:
-        """Trains to the end, or to the first step that ends after ``time.monotonic()`` has passed ``until``; returns whether the
-        end is reached. The state is saved either way.
+        """Trains to the end, or to the first step that ends after ``time.monotonic()`` has passed ``until``; returns
+        whether the end is reached. The state is saved either way.
 
         ``report`` gets a dict of progress every ``report_every`` steps: 20, on a GPU GPU_REPORT_EVERY.
 
@@ -452,7 +456,8 @@ class Trainer:
             fits = self._batch_that_fits(size)
             hint = f"--batch {fits} fits" if fits else "not even one of 2 fits"
             raise TrainError(
-                f"a batch of {self.config.batch} images of {size} pixels does not fit into the memory of {self.device}: {hint}"
+                f"a batch of {self.config.batch} images of {size} pixels does not fit into the memory of "
+                f"{self.device}: {hint}"
             ) from None
         if isinstance(self.model, BinaryNetwork):
             self.model.clip_latent_weights()
@@ -479,7 +484,9 @@ class Trainer:
         return None
 
     def _end_epoch(self, size: int, loss: float, test_images: int) -> dict | None:
-        """Measures, on images kept apart if there are some, at the end on the whole test set too; returns the line of the history."""
+        """Measures, on images kept apart if there are some, at the end on the whole test set too; returns the line of
+        the history.
+        """
         if not self.world.first:
             return None
         line = {"epoch": self.step // self.steps_per_epoch, "size": size, "loss": round(loss, 4)}

@@ -37,6 +37,9 @@ class World:
         )
 
 
+ALONE = World()
+
+
 def join(device: torch.device) -> tuple[World, torch.device]:
     """The world that torchrun's environment describes, and this process's own device in it; one process without it.
 
@@ -45,7 +48,7 @@ def join(device: torch.device) -> tuple[World, torch.device]:
     """
     size = int(os.environ.get("WORLD_SIZE", 1))
     if size == 1:
-        return World(), device
+        return ALONE, device
     if device.type == "cuda":
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():

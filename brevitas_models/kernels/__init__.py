@@ -1,8 +1,8 @@
 """Training on a CPU: the convolution and the element-wise rest of a binary block as C++, compiled when first used.
 
-The same mathematics as the modules that they stand in for (tests/models/test_kernels.py compares values and gradients); benchmarks/trainer.py
-measures the trainer that uses them. Maps are float32 and channels last
-in memory; channels come in multiples of LANES.
+The same mathematics as the modules that they stand in for (tests/models/test_kernels.py compares values and gradients);
+benchmarks/trainer.py measures the trainer that uses them. Maps are float32 and channels last in memory; channels come
+in multiples of LANES.
 """
 
 from __future__ import annotations

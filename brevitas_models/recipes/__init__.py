@@ -1,7 +1,8 @@
 """Recipes: what is trained for each row of the accuracy table, and for how long.
 
-A recipe is a YAML file here: the network, what its training starts from, and the source's own figures and length where it has a
-row for it. A length is what all rows share, so that they compare: its own width, epochs and schedule (lengths.yaml).
+A recipe is a YAML file here: the network, what its training starts from, and the source's own figures and length where
+it has a row for it. A length is what all rows share, so that they compare: its own width, epochs and schedule
+(lengths.yaml).
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class Figures(BaseModel):
 class Length(BaseModel):
     """How long and at what width every row is trained.
 
-    ``width`` None is the model's full one. ``own_epochs``: as many as the recipe's source took. ``teacher_length`` is the
-    length whose networks are the teachers of this one's rows; None: its own.
+    ``width`` None is the model's full one. ``own_epochs``: as many as the recipe's source took. ``teacher_length`` is
+    the length whose networks are the teachers of this one's rows; None: its own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,10 +52,11 @@ class Length(BaseModel):
 class Recipe(BaseModel):
     """One row.
 
-    ``start``: the recipe whose trained network this one begins with; ``part``, of the length's epochs, is enough then, on whole images. A ptq row trains nothing: it is that network with votes, and,
-    with ``calibration``, BatchNorm statistics of so many training images. ``epochs`` is the source's own length, in batches of 512;
-    ``votes_from``, ``branch_scale`` and ``window`` stand for those of the length (TrainConfig). ``teacher`` is the recipe whose network this one learns from, with
-    ``distillation`` as its part of the loss.
+    ``start``: the recipe whose trained network this one begins with; ``part``, of the length's epochs, is enough then,
+    on whole images. A ptq row trains nothing: it is that network with votes, and, with ``calibration``, BatchNorm
+    statistics of so many training images. ``epochs`` is the source's own length, in batches of 512; ``votes_from``,
+    ``branch_scale`` and ``window`` stand for those of the length (TrainConfig). ``teacher`` is the recipe whose network
+    this one learns from, with ``distillation`` as its part of the loss.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

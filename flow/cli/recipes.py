@@ -38,6 +38,7 @@ def run_recipe(
     seed: int = 1,
     until: float = math.inf,
     halvings: int = 0,
+    compile: bool = True,
 ) -> Result | None:
     """Trains a row, or goes on with it, and stores its checkpoint, card and result.
 
@@ -57,7 +58,7 @@ def run_recipe(
     network, config = configs(name, length)
     folder.mkdir(parents=True, exist_ok=True)
     network = network.model_copy(update={"classes": train.classes})
-    config = config.model_copy(update={"seed": seed, "lr": config.lr * 0.5**halvings})
+    config = config.model_copy(update={"seed": seed, "lr": config.lr * 0.5**halvings, "compile": compile})
     apart = None
     if network.strategy == "ptq":
         start = _trained(recipe.start, length, folder_of(recipe.start))
