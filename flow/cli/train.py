@@ -110,7 +110,8 @@ def train(
     window: Annotated[
         str | None,
         typer.Option(
-            help='Of --division rms: D in root mean squares of the sums, at the start and at the end.  [default: "1.3:1.3"]',
+            help="Of --division rms: D in root mean squares of the sums, at the start and at the end."
+            '  [default: "1.3:1.3"]',
             show_default=False,
         ),
     ] = None,

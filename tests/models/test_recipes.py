@@ -91,6 +91,13 @@ def test_teachers_of_another_length():
     ]
 
 
+def test_a_teacher_that_is_not_there(samples, tmp_path):
+    from flow.cli.recipes import run_recipe
+
+    with pytest.raises(RecipeError, match="teacher/twin18: first run flow train --recipe twin18 --length teacher"):
+        run_recipe("reactnet18-qat-distilled", "long", (samples, samples), tmp_path, tmp_path, "cpu")
+
+
 GOOD = "title: a row\nnetwork: {model: reactnet18, strategy: qat}\n"
 
 

@@ -10,7 +10,7 @@ import torch
 
 from brevitas_models.checkpoint import from_training_state
 from brevitas_models.config import NetworkConfig, TrainConfig
-from brevitas_models.data import ImageSet
+from brevitas_models.data import DataError, ImageSet
 from brevitas_models.evaluate import accuracy, logits_of
 from brevitas_models.quantizers import PopBinVote
 from brevitas_models.state import TrainError, command_line
@@ -227,7 +227,7 @@ LATE = {"votes_from": 0.4}  # of 16 steps: from step 7 on
     "fields", [{}, {"voter": "maj3"}, {"threshold": "learned"}, {"model": "reactnet18", "width": 16}], ids=str
 )
 def test_votes_that_begin_late(samples, tmp_path, fields):
-    """Until then it is the run of strategy none, bit for bit, and can be taken over from that; a kill does not matter."""
+    """Until then it is the run of strategy none, bit for bit, and can be taken over from that; so after a kill."""
     network = NetworkConfig(**{"width": 4, **fields})
     plain = network.model_copy(update={"strategy": "none", "voter": "exact", "threshold": "majority"})
     losses = {}
@@ -347,7 +347,8 @@ def test_out_of_memory_says_what_fits(samples, tmp_path, monkeypatch):
         return forward(pixels)
 
     monkeypatch.setattr(run.model, "forward", small_memory)
-    for most, message in ((20, "--batch 16 fits"), (1, "not even one of 2 fits")):
+    for images, message in ((20, "--batch 16 fits"), (1, "not even one of 2 fits")):
+        most = images
         with pytest.raises(
             TrainError, match=f"a batch of 32 images of 16 pixels does not fit into the memory of cpu: {message}"
         ):
@@ -431,3 +432,135 @@ def test_accuracy_is_of_a_finished_run(samples, tmp_path):
         round(x, 2) for x in accuracy(run.model, samples.spread(64))
     )
     assert measured.images == 64
+
+
+def test_a_time_to_stop_at(samples, tmp_path):
+    """A run stops after the first step that ends too late, saved; and goes on to the same end."""
+    whole = trainer(samples, tmp_path / "whole")
+    assert whole.run(lambda line: None)
+    stopped, lines = trainer(samples, tmp_path / "parts"), []
+    assert not stopped.run(lines.append, until=0.0)
+    assert [line["step"] for line in lines] == [1] and torch.load(stopped.state_file, weights_only=True)["step"] == 1
+    resumed = trainer(samples, tmp_path / "parts")
+    assert resumed.resume() and resumed.run(lambda line: None)
+    equal_states(whole, resumed)
+
+
+def test_states_without_the_newer_fields_are_read(samples, tmp_path):
+    """A run that was begun before there were averages, validation splits and so on goes on: its config lacks them."""
+    begun = trainer(samples, tmp_path)
+    with pytest.raises(Stop):
+        begun.run(stop_at(2), report_every=1)
+    begun.save()
+    state = torch.load(begun.state_file, weights_only=True)
+    for name in ("ema", "erase", "validation", "teacher_on"):
+        del state["config"][name]
+    torch.save(state, begun.state_file)
+    resumed = trainer(samples, tmp_path)
+    assert resumed.resume() and resumed.step == 2 and resumed.run(lambda line: None)
+    assert from_training_state(resumed.state_file)[1].finished
+
+
+def test_an_average_of_the_weights(samples, tmp_path):
+    """By its definition, in float64; it is what is measured and packed; a kill does not matter."""
+    fields = {"ema": 0.7}
+    run, seen = trainer(samples, tmp_path / "whole", **fields), []
+    expected = {name: value.double() for name, value in run.model.state_dict().items() if value.is_floating_point()}
+
+    def follow(line):
+        if "step" not in line:
+            return
+        kept = min(0.7, (1 + line["step"]) / (10 + line["step"]))
+        for name, value in run.model.state_dict().items():
+            if name in expected:
+                expected[name] = kept * expected[name] + (1 - kept) * value.double()
+        seen.append(line["step"])
+
+    run.run(follow, report_every=1)
+    assert seen == list(range(1, 17))
+    average = run.average.network.state_dict()
+    for name, value in expected.items():
+        torch.testing.assert_close(average[name].double(), value, rtol=1e-4, atol=1e-6)
+    packed, metadata = from_training_state(run.state_file)
+    assert np.array_equal(logits_of(packed, samples.images[:8]), logits_of(run.average.network, samples.images[:8]))
+    assert not np.array_equal(logits_of(packed, samples.images[:8]), logits_of(run.model, samples.images[:8]))
+    assert run.history[-1]["top1"] == accuracy(packed, samples.spread(64))[0]
+    assert "--ema 0.7" in metadata.command
+
+    resumed = killed_and_resumed(samples, tmp_path / "killed", NETWORK, **fields)
+    equal_states(run, resumed)
+    ours, theirs = run.average.network.state_dict(), resumed.average.network.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+    plain = trainer(samples, tmp_path / "plain")
+    plain.run(lambda line: None)
+    equal_states(run, plain)  # the average changes nothing of the run
+    started = trainer(samples, tmp_path / "started", ema=0.9)
+    started.start_from(packed, "averaged")
+    assert torch.equal(started.average.network.blocks[5].conv.weight, packed.blocks[5].conv.weight)
+
+
+def test_images_kept_apart(samples, tmp_path):
+    """They are not trained on; they are measured after every epoch, the test images at the end."""
+    lines, fields = [], {"validation": 60, "epochs": 3}
+    run = trainer(samples, tmp_path, **fields)
+    assert len(run.data.labels) == 196 and run.steps_per_epoch == 6 and len(run.validation) == 60
+    assert np.array_equal(np.bincount(run.validation.labels), [6] * 10)
+    run.run(lines.append)
+    history = [line for line in lines if "top1" in line]
+    assert [line.get("split") for line in history] == ["validation", "validation", None]
+    assert [line["test_images"] for line in history] == [60, 60, 64]
+    top1 = accuracy(run.model, run.validation)[0]
+    assert run.measured().images == 64 and run.measured_apart().top1 == pytest.approx(top1)
+    assert run.measured_apart().data.endswith("60 training images kept apart")
+    assert "--validation 60" in from_training_state(run.state_file)[1].command
+    resumed = trainer(samples, tmp_path, **fields)
+    assert resumed.resume() and resumed.measured_apart() == run.measured_apart()
+    with pytest.raises(TrainError, match="another network or recipe"):
+        trainer(samples, tmp_path, epochs=3).resume()
+    assert trainer(samples, tmp_path / "none").measured_apart() is None
+    with pytest.raises(DataError, match="61 of 256 images cannot be kept apart: give a multiple of 10"):
+        trainer(samples, tmp_path / "odd", validation=61)
+
+
+def test_a_split_is_of_all_classes_and_all_images(samples):
+    rest, apart = samples.split(100)
+    assert np.array_equal(np.bincount(apart.labels), [10] * 10) and len(rest) == len(samples) - 100
+    images = {image.tobytes() for part in (rest, apart) for image in part.images}
+    assert images == {image.tobytes() for image in samples.images}
+    assert np.array_equal(samples.split(100)[1].images, apart.images)
+
+
+def test_a_teacher_that_sees_the_batch(samples, tmp_path, teacher):
+    """Its answers are to whole images as they are augmented, whatever size the network learns at; so after a stop."""
+    asked = []
+
+    class Watched(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.twin = teacher.model
+
+        def forward(self, pixels):
+            asked.append(pixels.clone())
+            return self.twin(pixels)
+
+    few = samples.spread(64)
+    fields = config(epochs=1, distillation=0.5, teacher_on="batch", shift=4)
+    runs = []
+    for name, each in (("batch", fields), ("images", fields.model_copy(update={"teacher_on": "images"}))):
+        asked.clear()
+        run = Trainer(NETWORK, each, few, few.spread(8), tmp_path / name, teacher=(Watched(), "twin"))
+        run.run(lambda line: None)
+        runs.append(run)
+        if name == "batch":
+            assert [tuple(pixels.shape) for pixels in asked] == [(32, 3, 32, 32)] * 2
+            still = torch.from_numpy(few.images).permute(0, 3, 1, 2).float()
+            assert not any(torch.equal(pixels, image) for pixels in asked[0] for image in still[:4])
+    assert "--teacher-on batch" in from_training_state(runs[0].state_file)[1].command
+    assert not all(torch.equal(a, b) for a, b in zip(runs[0].model.parameters(), runs[1].model.parameters()))
+    parts = [
+        Trainer(NETWORK, fields, few, few.spread(8), tmp_path / "parts", teacher=(Watched(), "twin")) for _ in "ab"
+    ]
+    assert not parts[0].run(lambda line: None, until=0.0)
+    assert parts[1].resume() and parts[1].run(lambda line: None)
+    equal_states(runs[0], parts[1])
