@@ -74,7 +74,14 @@ class Accelerator {
         top_->rst_ni = 1;
         cycle();
     }
-    ~Accelerator() { top_->final(); }
+    ~Accelerator() {
+        enter();
+        top_->final();
+    }
+
+    // Before each use: Verilator's runtime looks scopes up in the context of the thread, which may be that of another device, or
+    // of one that is gone.
+    void enter() { Verilated::threadContextp(&context_); }
 
     void randomize(std::uint64_t seed, double p_valid, double p_ready) {
         random_.seed(seed);
@@ -252,6 +259,7 @@ Accelerator* active;  // whose eval() calls stream_beat
 template <class Action>
 int guarded(Accelerator* accelerator, char (&error)[2048], Action action) {
     active = accelerator;
+    if (accelerator) accelerator->enter();
     std::string text;
     try {
         action();
