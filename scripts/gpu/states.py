@@ -127,7 +127,8 @@ def _without_moments(fields: dict) -> dict:
     if second.numel() <= SMALL:
         return fields
     rows = second.reshape(len(second), -1)
-    return {"step": fields["step"], "rows": rows.mean(1), "columns": rows.mean(0), "shape": list(second.shape)}
+    layout = {"shape": list(second.shape), "strides": list(second.stride())}
+    return {"step": fields["step"], "rows": rows.mean(1), "columns": rows.mean(0), **layout}
 
 
 def _with_moments(fields: dict) -> dict:
@@ -136,4 +137,6 @@ def _with_moments(fields: dict) -> dict:
     rows, columns = fields["rows"], fields["columns"]
     second = rows[:, None] * columns[None] / rows.mean().clamp_min(torch.finfo(torch.float32).tiny)
     second = second.reshape(fields["shape"])
+    layout = torch.empty_strided(fields["shape"], fields["strides"])  # a fused optimizer wants the parameter's own
+    second = layout.copy_(second)
     return {"step": fields["step"], "exp_avg": torch.zeros_like(second), "exp_avg_sq": second}
