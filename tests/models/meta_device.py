@@ -1,7 +1,7 @@
 """Stands for a GPU that is not there: on torch's device "meta" tensors have shapes and types but no values.
 
-A step of the trainer on it tells what a CPU cannot: a value that the host would wait for raises, as does an operation on tensors of both
-sides; and what is copied between them is noted.
+A step of the trainer on it tells what a CPU cannot: a value that the host would wait for raises, as does an operation
+on tensors of both sides; and what is copied between them is noted.
 """
 
 from contextlib import ExitStack, contextmanager
