@@ -12,6 +12,7 @@ import numpy as np
 from flow.errors import FlowError
 from flow.options import Options
 from flow.plan.plan import Plan
+from flow.synth.delays import LEVEL_NS
 from flow.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from flow.golden import Golden
     from flow.inspection import Inspection
     from flow.sim.rtl import RtlAccelerator, RtlResult
+    from flow.synth.report import SynthesisedBuild
 
 
 def build(
@@ -132,6 +134,41 @@ class Result:
             FlowError: the RTL is missing or changed, or the simulation went wrong.
         """
         return self._rtl.execute(_checked(images), **traffic)
+
+    def synth(self, jobs: int | None = None, log: Callable[[str], None] | None = None) -> dict:
+        """Synthesise the RTL with Yosys, and return (and store as report/synth.json) the resources by node.
+
+        Args:
+            jobs: parts synthesised at a time; as many as processors by default.
+            log: is called with a line for every part.
+
+        Raises:
+            FlowError: no Yosys is installed, or the RTL is missing or changed.
+        """
+        return self._stored("synth", self._synthesised(jobs, log).synth())
+
+    def timing(
+        self, level_ns: float = LEVEL_NS, jobs: int | None = None, log: Callable[[str], None] | None = None
+    ) -> dict:
+        """Return (and store as report/timing.json) the timing that is estimated from the netlist of Yosys.
+
+        Args:
+            level_ns: a LUT with the route to it, in nanoseconds.
+            jobs, log: as for `synth`, which is done first where it was not.
+
+        Raises:
+            FlowError: as for `synth`.
+        """
+        return self._stored("timing", self._synthesised(jobs, log).timing(level_ns))
+
+    def _synthesised(self, jobs: int | None, log: Callable[[str], None] | None) -> SynthesisedBuild:
+        from flow.synth.report import SynthesisedBuild
+
+        return SynthesisedBuild(self.workspace, jobs, log or _silent)
+
+    def _stored(self, name: str, report: dict) -> dict:
+        self.workspace.save_json(name, report)
+        return report
 
     def report(self) -> str:
         """Return the summary as the command line shows it."""

@@ -48,6 +48,7 @@ class Options(BaseModel):
     bitfile: Literal["rtl", "hls"] | None = Field(
         None, description="Go on to a bitfile, by this route; None makes none."
     )
+    synth: bool = Field(False, description="Synthesise the RTL by Yosys, for its size and speed.")
     pass_images: int = Field(4, ge=1, description="Images on which the graph is executed before and after every pass.")
     golden_images: int = Field(256, ge=1, description="Images on which golden is compared with the export and PyTorch.")
     csim_images: int = Field(64, ge=1, description="Images on which C simulation is compared with golden.")

@@ -36,9 +36,10 @@ def run(
     start, end = NAMES.index(first or NAMES[0]), NAMES.index(last or NAMES[-1])
     if start > end:
         raise FlowError(f"--from-step {first} comes after --to-step {last}")
-    if options.bitfile and not start <= NAMES.index("bitfile") <= end:
-        asked = f"--from-step {NAMES[start]} and --to-step {NAMES[end]}"
-        raise FlowError(f"step bitfile is not between {asked}: leave out --bitfile")
+    for step in STEPS:
+        if step.optional and step.is_asked(options) and step not in STEPS[start : end + 1]:
+            asked = f"--from-step {NAMES[start]} and --to-step {NAMES[end]}"
+            raise FlowError(f"step {step.name} is not between {asked}: leave out --{step.name}")
     load_target(options.target)
     build = Build(options, Workspace(options.folder), log)
     with build.workspace.locked():

@@ -28,6 +28,7 @@ FLOORS = (  # a unit imports those below it; none beside it
     ("flow.foreign",),
     ("flow.inspection",),
     ("flow.emit", "flow.sim"),
+    ("flow.synth",),
     ("flow.state",),
     ("flow.diff", "flow.report"),
     ("flow.steps",),

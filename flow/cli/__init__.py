@@ -16,6 +16,8 @@ COMMANDS = {  # command: (module, function)
     "build": ("flow.cli.build", "build"),
     "train": ("flow.cli.train", "train"),
     "inspect": ("flow.cli.inspect", "inspect"),
+    "synth": ("flow.cli.synth", "synth"),
+    "timing": ("flow.cli.timing", "timing"),
     "diff": ("flow.cli.diff", "diff"),
     "ptq": ("flow.cli.ptq", "ptq"),
     "pack": ("flow.cli.pack", "pack"),

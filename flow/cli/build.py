@@ -58,6 +58,9 @@ def build(
             help="What --bitfile is made of: rtl, as when not given, or hls (by Vitis HLS; not for the driver)."
         ),
     ] = None,
+    synth: Annotated[
+        bool, typer.Option("--synth", help="Synthesise the RTL by Yosys: what it takes, and how fast it may run.")
+    ] = False,
     from_step: Annotated[str | None, typer.Option(help="Step to start at, with what earlier ones left.")] = None,
     to_step: Annotated[str | None, typer.Option(help="Step to end with.")] = None,
     fresh: Annotated[
@@ -66,7 +69,8 @@ def build(
 ) -> None:
     """Compile a network into a verified accelerator: QONNX, integer graph, plan, HLS, RTL, simulations, report.
 
-    Steps: export, streamline, plan, hls, rtl, csim, simulate, vivado, bitfile (with --bitfile), package, report.
+    Steps: export, streamline, plan, hls, rtl, csim, simulate, vivado, bitfile (with --bitfile),
+    synth (with --synth), package, report.
     """
     if onnx is None:
         strategy = network_config(model, strategy, voter=voter, shortcut=shortcut, padding=padding).strategy
@@ -88,7 +92,12 @@ def build(
         pixels=parse_range(pixels),
         fixed_point_bits=fixed_point_bits,
         bitfile=_bitfile_route(bitfile, route, target),
+        synth=synth,
     )
+    if synth:
+        from flow.synth.yosys import find_yosys
+
+        find_yosys()  # before an hour of work
     from rich.console import Console
 
     from flow.report.summary import show

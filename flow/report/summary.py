@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flow.graph import hardware_nodes
+from flow.project import MANIFEST, sha256
 from flow.state import Build
 
 
@@ -42,6 +43,24 @@ def implementation(build: Build) -> dict | None:
     return build.workspace.load_json("bitfile") if (build.workspace.reports / "bitfile.json").exists() else None
 
 
+def synthesis(build: Build) -> dict | None:
+    """Return what Yosys made of the RTL that the build has, and its timing; None where it did not run, or not on it."""
+    reports, load = build.workspace.reports, build.workspace.load_json
+    if not all((reports / f"{name}.json").exists() for name in ("synth", "timing")):
+        return None
+    synth, timing = load("synth"), load("timing")
+    project = sha256((build.workspace.rtl / MANIFEST).read_bytes())
+    if {synth["project"], timing["project"]} != {project}:
+        return None
+    figures = ("accelerator", "total", "share", "memories_not_as_planned")
+    timed = ("origin", "level_ns", "worst_ns", "slack_ns", "fmax_mhz", "ready_chain")
+    return {
+        "origin": synth["origin"],
+        **{key: synth[key] for key in figures},
+        "timing": {**{key: timing[key] for key in timed}, "worst_path": timing["paths"][0]},
+    }
+
+
 def put_together(build: Build) -> dict:
     """Return the content of summary.json; ``seconds`` of the report itself are not known yet."""
     options, load = build.options, build.workspace.load_json
@@ -63,6 +82,7 @@ def put_together(build: Build) -> dict:
         "layers": final["layers"],
         "plan": planned["plan"],
         "simulated": simulated["simulated"],
+        "synthesis": synthesis(build),
         "implementation": implementation(build),
         "verification": [line for stage in stages for line in stage["verification"]],
         "seconds": build.seconds,
@@ -95,6 +115,14 @@ def show(summary: dict, console: Console) -> None:
         f"simulated  {simulated['fps']:g} fps, {simulated['cycles_per_frame']:,} cycles a frame, latency "
         f"{simulated['latency_cycles']:,} cycles (RTL counters, {simulated['frames']} frames)"
     )
+    if made := summary.get("synthesis"):
+        timing = made["timing"]
+        used = ", ".join(f"{made['total'][kind]:,.6g} {kind}" for kind in ("lut", "ff", "bram36", "dsp"))
+        console.print(
+            f"netlist    {made['origin']}, with the platform's share: {used} ({made['share']['lut']:.0%} of the LUTs); "
+            f"{timing['origin']}: worst path {timing['worst_ns']:g} ns, slack {timing['slack_ns']:g} ns, at most "
+            f"{timing['fmax_mhz']:g} MHz"
+        )
     if made := summary["implementation"]:
         used = ", ".join(f"{made[kind]:,.6g} {kind}" for kind in ("lut", "ff", "bram36", "dsp"))
         timing = "timing met" if made["timing_met"] else "TIMING NOT MET"

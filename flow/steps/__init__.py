@@ -18,6 +18,7 @@ from .plan import plan
 from .report import report
 from .rtl import rtl, simulate
 from .streamline import streamline
+from .synth import synth
 from .vivado import vivado
 
 
@@ -45,7 +46,7 @@ class Step:
         return " ".join((self.run.__doc__ or "").split("\n\n")[0].split())
 
     def is_asked(self, options: Options) -> bool:
-        return not self.optional or getattr(options, self.name) is not None
+        return not self.optional or bool(getattr(options, self.name))
 
 
 NETWORK = (
@@ -72,6 +73,7 @@ STEPS = (
     Step(simulate, ("rtl_images",), ("report/simulate.json",)),
     Step(vivado, (), ("vivado", "vivado_hls")),
     Step(bitfile, ("bitfile",), ("report/bitfile.json",), optional=True),
+    Step(synth, (), ("report/synth.json", "report/timing.json"), optional=True),
     Step(package, ("accuracy_images",), ("deploy/settings.json", "deploy.zip")),
     Step(report, ("data",), ("report/report.json", "report/summary.json")),
 )

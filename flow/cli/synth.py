@@ -1,0 +1,95 @@
+"""``flow synth``: what the RTL of a finished build takes, synthesised by Yosys, beside the plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flow.cli.common import known
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+BuildArgument = Annotated[Path, typer.Argument(metavar="BUILD", help="Folder of a finished build.")]
+JobsOption = Annotated[
+    int | None, typer.Option(min=1, help="Parts synthesised at a time; as many as processors unless given.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No line for every part that is synthesised.")]
+ROWS = ("node", "kind")
+PLAIN_WIDTH = 160  # of the table where there is no terminal
+
+
+def synth(
+    build: BuildArgument,
+    by: Annotated[str, typer.Option(help="Rows of the table: node, or kind of node.")] = "node",
+    jobs: JobsOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Synthesise the RTL of a build with Yosys: LUT, FF, BRAM and DSP by node, beside the plan.
+
+    Each distinct module instance is synthesised on its own, out of context, and kept in the cache by its content. The
+    figures go to report/synth.json.
+    """
+    known("table by", by, ROWS)
+    import flow
+
+    console = console_of_tables()
+    log = (lambda line: None) if quiet else (lambda line: console.print(line, style="dim"))
+    show(flow.load(build).synth(jobs, log=log), console, by)
+
+
+def console_of_tables() -> Console:
+    """Return a console that does not fold the rows of tables."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    return console
+
+
+def show(report: dict, console: Console, by: str = "node") -> None:
+    """Print the table, the totals, and the memories that are not as planned."""
+    from rich.table import Column, Table
+
+    from flow.synth.report import by_kind
+
+    rows = by_kind(report["nodes"]) if by == "kind" else report["nodes"]
+    figures = ("LUT", "packed", "memory", "LUT plan", "FF", "FF plan", "BRAM36", "plan", "DSP", "plan")
+    columns = [Column(by, no_wrap=True), *(Column(name, justify="right") for name in figures)]
+    table = Table(*columns, box=None)
+    for name, row in rows.items():
+        label = f"{name} ({row['count']})" if "count" in row else name
+        table.add_row(label, *_figures(row, row["plan"]))
+    table.add_section()
+    table.add_row("accelerator", *_figures(report["accelerator"], report["accelerator_plan"]))
+    table.add_row("with the platform", *_figures(report["total"], report["total_plan"]))
+    console.print(table)
+    share, device = report["share"], report["device"]
+    console.print(
+        f"{report['origin']}, out of context: {share['lut']:.0%} of the {device['lut']:,.0f} LUT of "
+        f"{report['target']} ({share['lut_packed']:.0%} with pairs packed, an estimate), {share['ff']:.0%} of FF, "
+        f"{share['bram36']:.0%} of BRAM36, {share['dsp']:.0%} of DSP; the platform's share is an estimate"
+    )
+    for memory in report["memories_not_as_planned"]:
+        console.print(
+            f"[yellow]{memory['instance']}.{memory['name']}[/] ({memory['words']} words of {memory['bits']} bits): "
+            f"{memory['mapped']}, not {memory['style']} as wanted"
+        )
+
+
+def _figures(row: dict, plan: dict) -> list[str]:
+    return [
+        f"{row['lut']:,.0f}",
+        f"{row['lut_packed']:,.0f}",
+        f"{row['lutram']:,.0f}",
+        f"{plan['lut']:,.0f}",
+        f"{row['ff']:,.0f}",
+        f"{plan['ff']:,.0f}",
+        f"{row['bram36']:g}",
+        f"{plan['bram36']:g}",
+        f"{row['dsp']:g}",
+        f"{plan['dsp']:g}",
+    ]

