@@ -64,7 +64,7 @@ def machine_flags() -> tuple[str, ...]:
 
 
 def build_accelerator(project: Path, *, ddr: bool) -> Path:
-    """The simulator of the RTL in ``project``/rtl; ``ddr``: the top has a port m_axi.
+    """Return the simulator of the RTL in ``project``/rtl; ``ddr``: the top has a port m_axi.
 
     Raises:
         RtlError: no Verilator or g++, or the sources do not build.
@@ -117,7 +117,7 @@ def _kind(source: Path) -> str:
 
 
 def _prelude(folder: Path, flags: list) -> Path:
-    """Writes and precompiles the headers that all sources share; returns the header to include."""
+    """Write and precompile the headers that all sources share; return the header to include."""
     folder.mkdir()
     header = folder / "prelude.hpp"
     header.write_text(PRELUDE, encoding="utf-8")

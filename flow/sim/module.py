@@ -90,7 +90,7 @@ class RtlModule:
         max_cycles: int = 1_000_000,
         extra_cycles: int = 50,
     ) -> RtlRun:
-        """Sends `inputs`, collects `expected_beats` of each output, and runs `extra_cycles` more.
+        """Send `inputs`, collect `expected_beats` of each output, and runs `extra_cycles` more.
 
         Each cycle an idle input offers its next beat with probability `p_valid`, and an output is ready with `p_ready`.
         With `reset_at=n` the module is reset for 3 cycles after n cycles, and everything starts again from the first

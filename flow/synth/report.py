@@ -128,8 +128,8 @@ class SynthesisedBuild:
             "slack_ns": round(period - longest, 2),
             "fmax_mhz": round(1000 / longest, 1),
             "paths": [path.as_dict(period) for path in worst],
-            "ready_chain": chain,
-            "ready_passes_through": max(0, len(chain) - 2),
+            "ready_chain": list(chain.instances),
+            "ready_passes_through": chain.passes,
             "nodes": {
                 node: {"levels": time.levels, "ns": round(time.ns, 2)} if time else None
                 for node, time in inside.items()

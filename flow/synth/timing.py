@@ -44,6 +44,15 @@ class CriticalPath:
         }
 
 
+@dataclass(frozen=True)
+class ReadyChain:
+    """A combinational way of ready: the consumer where it begins, those that it passes through, and the producer that
+    it ends at (neither where it comes from a port of the top, or goes there)."""
+
+    instances: tuple[str, ...]
+    passes: int
+
+
 class PartTiming:
     """The timing graph of a part, its model, and the worst path that lies within it."""
 
@@ -168,9 +177,8 @@ class DesignTiming:
             visit(name, self.parts[name].names(inner))
         return CriticalPath(time.ns, time.levels, begin, finish, tuple(instances), tuple(signals))
 
-    def longest_ready_chain(self) -> list[str]:
-        """Return the instances of the longest combinational chain of ready: where it begins, those that it passes
-        through, and the producer that it ends at."""
+    def longest_ready_chain(self) -> ReadyChain:
+        """Return the combinational chain of ready that passes through most instances."""
         count: dict[int, tuple[int, Edge | None]] = {}
         for net in self.graph.order:
             here = count.setdefault(net, (0, None))
@@ -182,15 +190,16 @@ class DesignTiming:
                     count[edge.sink] = (steps, edge)
         passed = {net: steps for net, (steps, _) in count.items() if steps}
         if not passed:
-            return []
+            return ReadyChain((), 0)
         net = max(passed, key=lambda found: passed[found])
+        passes = passed[net]
         chain = [box.name for box in self.graph.flat.boxes if _has_pin(box, net, READY_IN)][:1]
         while (last := count[net][1]) is not None:
             if last.through:
                 chain.append(last.through[0])
             net = last.source
         chain += [box.name for box in self.graph.flat.boxes if _has_pin(box, net, READY_OUT)][:1]
-        return chain[::-1]
+        return ReadyChain(tuple(chain[::-1]), passes)
 
 
 def _flat(folder: Path, part: Part) -> Flat:

@@ -60,7 +60,7 @@ def test_logits_do_not_change(strategy, width, images, pixels, tmp_path):
 
 
 def test_saving_again_gives_the_same_file(small, tmp_path):
-    network, path = small
+    _, path = small
     loaded, read = load_checkpoint(path)
     save_checkpoint(tmp_path / "again.popbin", loaded, read)
     assert (tmp_path / "again.popbin").read_bytes() == path.read_bytes()
@@ -178,7 +178,7 @@ def test_model_card_tells_all(small):
 
 @pytest.mark.parametrize("name", available())
 def test_bundled_checkpoints_load_and_have_their_card(name):
-    network, metadata = load_checkpoint(FOLDER / f"{name}.popbin")
+    _, metadata = load_checkpoint(FOLDER / f"{name}.popbin")
     assert checkpoint_name(metadata.network) == name
     path = bundled(metadata.network)
     assert path.stat().st_size <= 6_000_000

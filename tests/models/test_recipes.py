@@ -71,7 +71,7 @@ def test_starts_and_teachers():
 
 
 def test_teachers_of_another_length():
-    """Rows of length long learn from the twin of length teacher; ``flow table --run`` does not train it at length long."""
+    """Rows of length long learn from the twin of length teacher; ``flow table --run`` does not train another."""
     from flow.cli.table import in_order
 
     assert [recipes.teacher_length(length) for length in ("short", "source", "long", "long32")] == [

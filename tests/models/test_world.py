@@ -12,7 +12,7 @@ from brevitas_models.config import NetworkConfig, TrainConfig
 from brevitas_models.data import load_samples
 from brevitas_models.state import TrainError, read_state
 from brevitas_models.train import Trainer
-from brevitas_models.world import World, join
+from brevitas_models.world import ALONE, World, join
 
 NETWORK = NetworkConfig(model="reactnet18", width=4)
 CONFIG = TrainConfig(epochs=1, batch=32, compile=False, resolutions=((0.0, 16),))
@@ -29,7 +29,7 @@ torch.save({name: p.detach() for name, p in run.model.named_parameters()}, f"{sy
 """
 
 
-def trainer(folder, world=World(), images=32, config=CONFIG):
+def trainer(folder, world=ALONE, images=32, config=CONFIG):
     samples = load_samples()
     return Trainer(NETWORK, config, samples.spread(images), samples.spread(16), Path(folder), world=world)
 

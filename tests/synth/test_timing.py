@@ -5,7 +5,7 @@ import pytest
 from flow.synth.delays import LUT
 from flow.synth.graph import Time, TimingGraph
 from flow.synth.netlist import flatten
-from flow.synth.timing import DesignTiming
+from flow.synth.timing import DesignTiming, ReadyChain
 
 from .netlists import cell, flip_flop, module, netlist
 
@@ -98,16 +98,18 @@ def test_the_model_of_a_netlist():
     assert model.launch == {("q", 0): Time(pytest.approx(CLOCK_TO_Q), 0)}
 
 
+PORTS = {"in_ready_o": ("output", 3), "out_ready_i": ("input", 4), "clk_i": ("input", 2)}
+
+
 def stage(through):
     """A module of streams: ready passes through one LUT, or is registered."""
-    ports = {"in_ready_o": ("output", 3), "out_ready_i": ("input", 4), "clk_i": ("input", 2)}
     cells = {"pass": lut(3, 4)} if through else {"r": flip_flop(4, 3)}
-    return module(ports, cells, {} if through else {"ready_q": 3})
+    return module(PORTS, cells, {} if through else {"ready_q": 3})
 
 
 def three_stages(*through):
     """The timing of a pipeline first > second > third whose stages let ready through, or not."""
-    boxes = {f"stage{int(way)}": module(stage(way)["ports"] and _ports(), {}, box=True) for way in through}
+    boxes = {f"stage{int(way)}": module(PORTS, {}, box=True) for way in through}
     cells = {
         name: cell(f"stage{int(way)}", in_ready_o=10 + index, out_ready_i=11 + index, clk_i=2)
         for index, (name, way) in enumerate(zip(("first", "second", "third"), through))
@@ -118,13 +120,9 @@ def three_stages(*through):
     return DesignTiming(flatten(netlist(top=top, **boxes), "top"), instances, LEVEL)
 
 
-def _ports():
-    return {"in_ready_o": ("output", 3), "out_ready_i": ("input", 4), "clk_i": ("input", 2)}
-
-
 def test_a_chain_of_ready_across_three_modules():
     timing = three_stages(True, True, True)
-    assert timing.longest_ready_chain() == ["third", "second", "first"]
+    assert timing.longest_ready_chain() == ReadyChain(("third", "second", "first"), passes=3)
     worst = timing.worst(1)[0]
     assert (worst.start, worst.end, worst.levels) == ("port ready_i[0]", "port ready_o[0]", 3)
     assert worst.instances == ("third", "second", "first")
@@ -134,7 +132,7 @@ def test_a_chain_of_ready_across_three_modules():
 def test_a_register_ends_the_chain():
     """Ready begins in the register of ``third``, passes ``second`` and is taken by ``first``."""
     timing = three_stages(False, True, False)
-    assert timing.longest_ready_chain() == ["third", "second", "first"]
+    assert timing.longest_ready_chain() == ReadyChain(("third", "second", "first"), passes=1)
     worst = timing.worst(1)[0]
     assert (worst.start, worst.end) == ("third.ready_q", "first.ready_q")
     assert worst.ns == pytest.approx(CLOCK_TO_Q + LEVEL + ROUTE + SETUP_D)
@@ -142,7 +140,7 @@ def test_a_register_ends_the_chain():
 
 
 def test_without_a_way_through_there_is_no_chain():
-    assert three_stages(False, False, False).longest_ready_chain() == []
+    assert three_stages(False, False, False).longest_ready_chain() == ReadyChain((), passes=0)
 
 
 def test_a_slower_route_makes_every_level_slower():

@@ -175,7 +175,7 @@ def test_a_project_part_by_part(project):
     assert len(netlists) == len(lines) == 4
     timing = DesignTiming.of_design(design, netlists)
     assert timing.loops == []
-    assert timing.longest_ready_chain() == ["third", "second", "first"]
+    assert timing.longest_ready_chain().instances == ("third", "second", "first")
     worst = timing.worst(1)[0]
     assert worst.start in ("third.open_q", "port ready_i[0]")
     assert worst.instances[:3] == ("third", "second", "first")

@@ -1,0 +1,156 @@
+"""Reports of a build by node, from netlists that were made by hand; commands, summary and refusals."""
+
+import json
+import types
+
+import pytest
+from rich.console import Console
+
+import flow
+from flow.cli import main
+from flow.errors import FlowError
+from flow.plan.plan import Plan
+from flow.plan.target import load_target
+from flow.project import write_manifest
+from flow.report.summary import synthesis
+from flow.synth import report as report_module
+from flow.synth.parts import Design, Part
+from flow.synth.report import SynthesisedBuild, by_kind
+from flow.synth.synthesis import MAPPED, MEMORIES
+from flow.synth.yosys import Yosys
+from flow.workspace import Workspace
+
+from .netlists import cell, flip_flop, module, netlist
+
+COST = {"lut": 10.0, "ff": 3.0, "bram36": 0.5, "dsp": 0.0}
+PORTS = {"in_ready_o": ("output", 3), "out_ready_i": ("input", 4)}
+
+
+def part(name):
+    return Part(name, (), (("output", "in_ready_o", 1),), (), ())
+
+
+GLUE = Part("top", (), (), (), ())
+
+
+def netlist_of(name):
+    """Every stage passes ready through a LUT and has a register; ``engine`` has a memory too."""
+    cells = {"pass": cell("LUT1", I0=4, O=3), "q": flip_flop(5, 6), "d": cell("LUT1", I0=6, O=5)}
+    if name == "engine":
+        cells["weights.0.0"] = cell("RAMB18E1")
+    return netlist(part=module(PORTS, cells, {"q": 6}))
+
+
+def glue():
+    boxes = {name: module(PORTS, {}, box=True) for name in ("engine", "window", "control")}
+    wires = {"Engine_0": (10, 11), "Window_0": (11, 12), "Window_1": (12, 13), "i_control": (20, 21)}
+    kinds = {"Engine_0": "engine", "Window_0": "window", "Window_1": "window", "i_control": "control"}
+    cells = {name: cell(kinds[name], in_ready_o=a, out_ready_i=b) for name, (a, b) in wires.items()}
+    ports = {"ready_o": ("output", 10), "ready_i": ("input", 13)}
+    return netlist(top=module(ports, {**cells, "q": flip_flop(30, 31)}), **boxes)
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """A build folder whose four instances are synthesised without Yosys."""
+    workspace = Workspace(tmp_path / "build")
+    (workspace.rtl).mkdir()
+    write_manifest(workspace.rtl, {"top": "top", "regions": []}, {})
+    nodes = {name: {"kind": name.split("_")[0], **COST} for name in ("Engine_0", "Window_0", "Window_1")}
+    workspace.save_json("plan", {"nodes": nodes})
+    plan = Plan(network="0" * 16, target="pynq-z2", clock_mhz=100, requested_fps=1, nodes={}, fifos={})
+    plan.save(workspace.plan)
+    parts = {name: part(name) for name in ("engine", "window", "control")}
+    instances = {"Engine_0": "engine", "Window_0": "window", "Window_1": "window", "i_control": "control"}
+    design = Design("top", GLUE, {name: parts[kind] for name, kind in instances.items()})
+    rows = [{"name": "weights", "words": 512, "bits": 36, "writable": False, "style": "distributed"}]
+    folders = {}
+    for found, content in ((GLUE, glue()), *((parts[name], netlist_of(name)) for name in parts)):
+        folders[found] = tmp_path / found.module
+        folders[found].mkdir()
+        (folders[found] / MAPPED).write_text(json.dumps(content))
+        (folders[found] / MEMORIES).write_text(json.dumps({"part": rows} if found.module == "engine" else {}))
+    monkeypatch.setattr(report_module, "find_yosys", lambda: Yosys((), "Yosys 0.70"))
+    monkeypatch.setattr(report_module, "read_design", lambda folder, top, yosys: design)
+    monkeypatch.setattr(report_module, "synthesise", lambda parts, yosys, jobs, log: folders)
+    return workspace
+
+
+def test_resources_by_node_beside_the_plan(build):
+    found = SynthesisedBuild(build).synth()
+    assert found["origin"] == "synthesised by Yosys 0.70"
+    assert list(found["nodes"]) == ["Engine_0", "Window_0", "Window_1", "control"]
+    engine, control = found["nodes"]["Engine_0"], found["nodes"]["control"]
+    assert (engine["lut"], engine["ff"], engine["bram36"], engine["plan"]) == (2, 1, 0.5, COST)
+    assert (control["lut"], control["ff"]) == (2, 2)  # the instance that is no node, and the top's own register
+    assert found["accelerator"]["lut"] == 8
+    platform, device = load_target("pynq-z2").platform, load_target("pynq-z2").resources
+    assert found["total"]["lut"] == 8 + platform.lut
+    assert found["share"]["lut"] == round((8 + platform.lut) / device.lut, 3)
+    assert found["accelerator_plan"]["bram36"] == 1.5
+    assert by_kind(found["nodes"])["Window"]["count"] == 2
+    assert by_kind(found["nodes"])["Window"]["plan"]["lut"] == 20
+
+
+def test_a_memory_that_did_not_map_as_planned_is_named(build):
+    (memory,) = SynthesisedBuild(build).synth()["memories_not_as_planned"]
+    assert (memory["instance"], memory["name"]) == ("Engine_0", "weights")
+    assert (memory["style"], memory["mapped"]) == ("distributed", "block")
+
+
+def test_timing_of_the_whole_top(build):
+    found = SynthesisedBuild(build).timing(1.0)
+    assert found["origin"] == "estimated from the netlist"
+    assert found["ready_chain"] == ["Window_1", "Window_0", "Engine_0"]
+    assert found["paths"][0]["ns"] == found["worst_ns"] == 3.0
+    assert (found["slack_ns"], found["fmax_mhz"]) == (7.0, 333.3)
+    assert found["nodes"]["Window_0"] == {"levels": 1, "ns": 1.54}
+
+
+def test_the_commands_print_and_store(build, capsys):
+    for command in (["synth", str(build.folder), "--quiet"], ["timing", str(build.folder), "--nodes", "--quiet"]):
+        with pytest.raises(SystemExit) as ended:
+            main(command)
+        assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "Engine_0.weights (512 words of 36 bits): block, not distributed as wanted" in said
+    assert "slack 6.4 ns at 100 MHz, at most 277.8 MHz: estimated from the netlist" in said
+    assert "longest chain of ready: through 3 instances: Window_1 > Window_0 > Engine_0" in said
+    assert build.load_json("synth")["accelerator"]["lut"] == 8
+    assert build.load_json("timing")["level_ns"] == 1.2
+
+
+def test_a_report_of_other_rtl_is_not_in_the_summary(build):
+    state = types.SimpleNamespace(workspace=build)
+    assert synthesis(state) is None
+    result = flow.load(build.folder)
+    result.synth()
+    result.timing()
+    found = synthesis(state)
+    assert found["origin"] == "synthesised by Yosys 0.70"
+    assert found["timing"]["worst_path"]["ns"] == found["timing"]["worst_ns"]
+    write_manifest(build.rtl, {"top": "top", "regions": [], "build_id": "another"}, {})
+    assert synthesis(state) is None
+
+
+def test_a_build_without_rtl_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(report_module, "find_yosys", lambda: Yosys((), "Yosys 0.70"))
+    with pytest.raises(FlowError, match="holds no RTL project: build to the step rtl first"):
+        SynthesisedBuild(Workspace(tmp_path))
+
+
+def test_a_node_that_the_rtl_does_not_have_is_named(build):
+    plan = build.load_json("plan")
+    plan["nodes"]["Fifo_0"] = plan["nodes"]["Window_0"]
+    build.save_json("plan", plan)
+    with pytest.raises(FlowError, match="Fifo_0 is in the plan and not in the RTL"):
+        SynthesisedBuild(build).synth()
+
+
+def test_rows_may_be_kinds(build):
+    from flow.cli.synth import show
+
+    console = Console(record=True, width=160, highlight=False, quiet=False)
+    with console.capture() as capture:
+        show(SynthesisedBuild(build).synth(), console, "kind")
+    assert "Window (2)" in capture.get()
