@@ -94,7 +94,7 @@ def test_convolution_of_the_largest_sums_is_exact(weights):
 
 @pytest.mark.parametrize("size", [(16, 16), (16, 80), (112, 48)], ids=str)
 def test_convolution_in_blocks(size):
-    """More tiles than a block has (48, or as many as channels); blocks that are not whole or end within an image."""
+    """More tiles than a block has (48, or as many as channels); blocks that are not whole, or end in an image."""
     inputs, outputs = size
     x, weight = signs(13, inputs, 10, 10), signs(outputs, inputs, 3, 3)
     found = gradients(lambda *a: conv3x3(*a, -1.0), x, weight)
