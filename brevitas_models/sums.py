@@ -41,7 +41,7 @@ class Maj3Sums(nn.Module):
     """Sum of the majorities of three along a kernel row, by two convolutions.
 
     maj(x, y, z) = (x + y + z - xyz) / 2 for x, y, z in {-1, +1}; a product of three XNORs is the product of the three
-    activations times that of the three weights (DESIGN 3). Always in float32, where the difference is exact.
+    activations times that of the three weights. Always in float32, where the difference is exact.
     """
 
     def forward(self, bits: Tensor, weight: Tensor, stride: int) -> Tensor:

@@ -45,7 +45,7 @@ class Voter:
 
     def spread(self, channels: int, kernel: int) -> float:
         """What stands for c in the division numbers: c itself for an exact vote; for groups, M votes are as loud as
-        6 M / 9 products (DESIGN 3: maj3 starts at c / 2).
+        6 M / 9 products (maj3 starts at c / 2).
         """
         n = channels // self.sample * kernel**2
         return n / kernel**2 if self.exact else self.groups(n) / 6

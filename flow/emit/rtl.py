@@ -44,7 +44,7 @@ bit break
 TOP_NAMES = """clk_i rst_ni taps_i enable core_rst_n axi_error packet_last frame_in_start frame_in_done frame_out_done
 weight_base
     layer_valid layer_ready in_beat_q out_beat_q out_last unused i_control i_weight_stream Layers FrameBeats Classes
-    InBits OutBits BuildId stream_beat stream_state weight_words weight_valid weight_ready""".split()
+    InBits OutBits BuildId stream_asserts stream_beat stream_state weight_words weight_valid weight_ready""".split()
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
-from flow.cache import cached, digest
+from flow.cache import cache_folder, cached, digest
 from flow.errors import FlowError
 
 from . import rom
@@ -53,14 +54,15 @@ def synthesise(
         FlowError: Yosys does not take a part; names it.
     """
     wanted = list(dict.fromkeys(parts))
-    found = {}
+    found = {part: cache_folder() / _key(part, yosys) for part in wanted}
+    missing = [part for part in wanted if not found[part].exists()]
+    log(f"{len(wanted)} distinct parts, {len(wanted) - len(missing)} of them synthesised before")
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
-        futures = {pool.submit(netlist_folder, part, yosys): part for part in wanted}
+        futures = {pool.submit(netlist_folder, part, yosys): part for part in missing}
         try:
             for count, future in enumerate(as_completed(futures), 1):
-                part = futures[future]
-                found[part] = future.result()
-                log(f"synthesised {count} of {len(wanted)}: {part.title}")
+                future.result()
+                log(f"synthesised {count} of {len(missing)}: {futures[future].title}")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -69,8 +71,12 @@ def synthesise(
 
 def netlist_folder(part: Part, yosys: Yosys) -> Path:
     """Return the folder with the part's ``netlist.json`` and ``memories.json``."""
+    return cached(_key(part, yosys), partial(_build, part, yosys))
+
+
+def _key(part: Part, yosys: Yosys) -> str:
     recipe = FRONT + SYNTH + BACK + Path(rom.__file__).read_text(encoding="utf-8")
-    return cached(f"synth-{digest(recipe, yosys.version, part.key)}", partial(_build, part, yosys))
+    return f"synth-{digest(recipe, yosys.version, part.key)}"
 
 
 def _build(part: Part, yosys: Yosys, folder: Path) -> None:
@@ -89,9 +95,7 @@ def _build(part: Part, yosys: Yosys, folder: Path) -> None:
     except FlowError as error:
         raise FlowError(f"{part.title}: {error}") from error
     finally:
-        for path in scratch.iterdir():
-            path.unlink()
-        scratch.rmdir()
+        shutil.rmtree(scratch)
     (folder / MAPPED).write_text(json.dumps(netlist, separators=(",", ":")))
     (folder / MEMORIES).write_text(json.dumps(memories))
 

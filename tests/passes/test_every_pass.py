@@ -11,6 +11,7 @@ from qonnx.transformation.general import SortGraph
 
 import flow.passes
 from flow.execute import execute_graph
+from flow.golden import Golden
 from flow.passes import (
     INTEGER_PASSES,
     REAL_PASSES,
@@ -23,7 +24,6 @@ from flow.passes import (
 )
 from flow.passes.fold_constants import FoldConstants
 from flow.passes.repeated_inputs import RemoveIdentities, SeparateRepeatedInputs
-from flow.sim.golden import Golden
 
 from .graphs import QonnxGraph, kinds, random_images
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from flow.execute import execute_graph
+from flow.golden import Golden
 from flow.graph import hardware_nodes
 from flow.passes import (
     REAL_PASSES,
@@ -15,7 +16,6 @@ from flow.passes import (
     run_pass,
 )
 from flow.passes.finish import refusals
-from flow.sim.golden import Golden
 
 from .graphs import QonnxGraph, applied, node_types, random_images
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flow.execute import execute_graph
+from flow.golden import Golden
 from flow.passes import InferIntConv, PassError, to_integers
-from flow.sim.golden import Golden
 
 from .graphs import QonnxGraph, applied, assert_refused, kinds, node_types, only, random_images
 

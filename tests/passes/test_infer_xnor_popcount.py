@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from flow.custom_op import DOMAIN
 from flow.execute import execute_graph
+from flow.golden import Golden
 from flow.passes import InferXnorPopcount, PassError, run_pass, to_integers
-from flow.sim.golden import Golden
 
 from .graphs import QonnxGraph, applied, assert_refused, kinds, node_types, only, random_images
 

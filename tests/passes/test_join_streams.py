@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from flow.execute import execute_graph
+from flow.golden import Golden
 from flow.graph import hardware_nodes
 from flow.passes import (
     InferIntConv,
@@ -17,7 +18,6 @@ from flow.passes import (
     run_pass,
     to_integers,
 )
-from flow.sim.golden import Golden
 
 from .graphs import QonnxGraph, applied, kinds, node_types, only, random_images
 

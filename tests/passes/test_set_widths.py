@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from flow.execute import execute_graph
+from flow.golden import Golden
 from flow.graph import hardware_nodes
 from flow.passes import INTEGER_PASSES, PassError, SetWidths, run_pass, to_integers
-from flow.sim.golden import Golden
 
 from .graphs import QonnxGraph, only, random_images
 

@@ -1,1 +1,0 @@
-from flow.golden import Golden  # noqa: F401
