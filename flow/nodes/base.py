@@ -100,7 +100,7 @@ class HardwareOp:
     def bounds(self, inputs: list[Interval], constants: tuple[np.ndarray, ...]) -> list[Interval]:
         """Return the interval of every output for those of the stream inputs.
 
-        A node whose outputs rise with all its inputs, which this default is for, takes its extremes at theirs.
+        This default is for nodes whose outputs rise with every input: their extremes come from the inputs' extremes.
         """
         corners = []
         for side in (0, 1):
@@ -139,25 +139,25 @@ class HardwareOp:
         return start, max(last + STAGES, start + self.cycles())
 
     def burst(self) -> int:
-        """Return the elements that it gives at once after it took none for a while, and which a FIFO should hold."""
+        """Return the elements that it gives in one burst after a pause, and which the FIFO after it should hold."""
         return 0
 
     def works_ahead(self) -> int:
-        """Return the elements that a FIFO behind it should hold for it to go on while its reader is busy with the last
+        """Return the elements that the FIFO after it should hold for it to go on while its reader is busy with the last
         ones."""
         return 0
 
     def holds(self) -> int:
-        """Return the beats that it can hold for no reason of its own: the depth of a FIFO."""
+        """Return the beats that it can store without computing anything: the depth of a FIFO, 0 of any other node."""
         return 0
 
     def operations(self) -> dict[str, int]:
-        """Return the arithmetic a frame, by kind; only what the report counts."""
+        """Return the operations a frame, by kind; only kinds that the report counts."""
         return {}
 
     @property
     def is_wire(self) -> bool:
-        """Is it nothing but a stream (and its depth) in HLS?"""
+        """Whether it is nothing but a stream (and its depth) in HLS."""
         return False
 
     @property
@@ -166,7 +166,7 @@ class HardwareOp:
         return 0
 
     def ddr_weights(self, *constants: np.ndarray) -> bytes:
-        """Return what it reads from DDR a frame."""
+        """Return the weights that it reads from DDR a frame, ``ddr_words`` words of 8 bytes."""
         return b""
 
     # what follows
@@ -178,8 +178,8 @@ class HardwareOp:
 
     @property
     def engine(self) -> bool:
-        """Does it compute sums, pe outputs of simd inputs at a time? Those are the layers that the accelerator
-        counts."""
+        """Whether it computes sums, pe outputs of simd inputs at a time: a layer that has counters in the
+        accelerator."""
         return hasattr(self, "pe")
 
     @property

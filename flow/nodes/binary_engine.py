@@ -1,4 +1,4 @@
-"""Binary layers: what XnorPopcount and WeightStationary have in common, their sums and what is made of them."""
+"""Binary layers: what XnorPopcount and WeightStationary have in common, their sums and activations."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class BinaryEngine(Engine):
 
     @property
     def windows_masked(self) -> bool:
-        """Are some taps of a window 0?"""
+        """Whether some taps of a window may be 0."""
         raise NotImplementedError
 
     @property
@@ -105,7 +105,7 @@ class BinaryEngine(Engine):
         return np.where(sums >= threshold, np.int8(1), np.int8(-1))
 
     def bounds(self, inputs: list[Interval], constants: tuple[np.ndarray, ...]) -> list[Interval]:
-        """Every activation is monotone in the sum."""
+        """Return the interval of the output: every activation is monotone in the sum, so its ends are enough."""
         sides = np.full(self.features, -self.voters), np.full(self.features, self.voters)
         results = [self.from_sums(side, *constants[1:]) for side in sides]
         return [(np.minimum(*results), np.maximum(*results))]
@@ -118,7 +118,7 @@ class BinaryEngine(Engine):
         return 2 * self.voters if self.windows_masked else self.voters
 
     def least_count(self, threshold):
-        """Return the least count with s >= threshold, a number or an array."""
+        """Return the least count with s >= threshold, for a number or an array."""
         if self.windows_masked:
             return self.voters + threshold
         return least_matches(self.voters, threshold)
@@ -155,13 +155,13 @@ class BinaryEngine(Engine):
         return {"Threshold": least}, ()
 
     def _threshold_rtl(self, threshold):
-        """A threshold that no sum reaches is one more than the most that is counted."""
+        # a threshold that no sum reaches is one more than the largest count, hence the extra bit
         bits = self.most.bit_length() + 1
         least = grouped(np.clip(self.least_count(threshold), 0, self.most + 1), self.pe)
         return {}, (Memory("ThresholdFile", "thresholds", words(least, bits, "counts", signed=False), self.pe * bits),)
 
     def _scale_rtl(self, multiplier, offset):
-        """multiplier * s + offset as constants of the count, with s = scale * count - n."""
+        """Return multiplier * s + offset as constants of the count, with s = scale * count - n."""
         scale = 1 if self.windows_masked else 2
         parameters, memories = {"Shift": self.shift}, []
         for name, values in (("Multiplier", scale * multiplier), ("Offset", offset - multiplier * self.voters)):
@@ -229,7 +229,9 @@ class BinaryEngine(Engine):
 
 
 def group_votes(windows: np.ndarray, weights: np.ndarray, group: int, threshold: int) -> np.ndarray:
-    """Return the sum of the votes (-1, +1) of every ``group`` neighbours [..., O].
+    """Return the sums int64 [..., O] of the votes (-1, +1) of every ``group`` neighbours.
+
+    Windows [..., n] and weights [O, n] are bipolar. A group votes +1 if its sum is ``threshold`` or more.
 
     Groups of three: the majority of x, y, z is (x + y + z - xyz) / 2 for x, y, z in {-1, +1}, so the sum over all
     groups takes two products of matrices, the second on a third of the elements (docs/explanation/voters.md).
@@ -248,6 +250,6 @@ def group_votes(windows: np.ndarray, weights: np.ndarray, group: int, threshold:
 
 
 def least_matches(size: int, threshold):
-    """Return the fewest matches p among ``size`` signs with 2p - size >= threshold: what a circuit compares its
-    popcount with."""
+    """Return the fewest matches p among ``size`` signs with 2p - size >= threshold: the circuit compares its popcount
+    with it."""
     return (size + threshold + 1) >> 1

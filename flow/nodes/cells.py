@@ -11,7 +11,8 @@ from .errors import NodeError
 
 @dataclass(frozen=True)
 class Memory:
-    """A $readmemh file: the parameter that names it, its name's suffix behind the node's, its words and their width."""
+    """A $readmemh file: the parameter that names it, the suffix after the node's name in its own, its words and their
+    width in bits."""
 
     parameter: str
     suffix: str
@@ -34,8 +35,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A constant C++ array: its name's suffix behind the node's, its element type, its values, and what its indices
-    mean.
+    """A constant C++ array: the suffix after the node's name in its own, its element type, its values, and what its
+    indices mean.
 
     Raises:
         NodeError: a value does not fit the element type.
@@ -55,8 +56,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Call:
-    """The call of a header's function: its template parameters by name (numbers, or an activation's type), in the
-    header's order, its tables, and what memory the first table is kept in ("distributed" or "block")."""
+    """The call of a header's function: its template parameters by name (numbers, or an activation's type) in the
+    header's order, its tables, and the memory of the first table ("distributed" or "block")."""
 
     function: str
     parameters: dict[str, int | str]

@@ -27,7 +27,7 @@ BRAM18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384,
 
 
 def memory_cost(depth: int, width: int, style: str) -> Cost:
-    """Return the cost of a memory of ``depth`` words of ``width`` bits.
+    """Return the cost of a memory of ``depth`` words of ``width`` bits, by its ``style``.
 
     "distributed": 51 bits a LUT (LUT6 as ROM or RAM, multiplexers included; Yosys estimate).
     "block": the cheapest of the RAMB36 shapes 512x72 to 32Kx1, in halves (RAMB18).

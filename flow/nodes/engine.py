@@ -44,7 +44,7 @@ class Engine(HardwareOp):
         raise NotImplementedError
 
     def timing(self, first, last):
-        """The outputs of the last pixel come when it is computed."""
+        """Return the cycles of its first and last beats: the outputs of the last pixel come when it is computed."""
         start, end = super().timing(first, last)
         return start, max(end, last + self.cycles() / self.pixels)
 
@@ -64,7 +64,7 @@ class Engine(HardwareOp):
             raise NodeError(reason)
 
     def simds(self, window) -> list[int]:
-        """Return the SIMD that it may have behind the SlidingWindow ``window``, ascending: whole taps of some
+        """Return the SIMD that it may have after the SlidingWindow ``window``, ascending: whole taps of some
         channels."""
         taps = window.taps_together
         simds = [taps * d for d in divisors(window.channels, MAX_SIMD // taps)]
@@ -75,15 +75,15 @@ class Engine(HardwareOp):
         return divisors(self.features, MAX_PE)
 
     def why_not_ddr(self, window) -> str | None:
-        """Return what keeps its weights, with this folding behind ``window``, out of DDR; None if nothing does."""
+        """Return the reason why its weights cannot come from DDR with this folding after ``window``, or None."""
         return "only binary convolutions read their weights from DDR"
 
     def absorbs(self, window) -> bool:
-        """Does it, with weights from DDR, gather the windows of ``window`` itself?"""
+        """Return whether it gathers the windows of ``window`` itself when its weights come from DDR."""
         return False
 
     def worth_ddr(self) -> bool:
-        """Do weights from DDR pay: are the accumulators and the frames it holds smaller than the weights?"""
+        """Return whether weights from DDR pay: accumulators and the frames it holds are smaller than the weights."""
         return False
 
     def from_ddr(self, window) -> Engine:

@@ -2,4 +2,4 @@
 
 
 class NodeError(ValueError):
-    """A node cannot be what its attributes ask for; the message names the value and the way out, not the node."""
+    """A node cannot do what its attributes ask for; the message names the value and the way out, not the node."""

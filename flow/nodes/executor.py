@@ -25,7 +25,7 @@ class Step:
         self.function: Callable = op.quick(*constants)
 
     def run(self, streams: dict) -> None:
-        """Take the inputs from ``streams`` and put the outputs there."""
+        """Read the inputs from ``streams`` and put the outputs there."""
         arguments = [streams[name] for name in self.inputs]
         if not self.op.takes_windows:
             arguments = [as_map(stream) for stream in arguments]
@@ -34,7 +34,7 @@ class Step:
 
 
 class Executor:
-    """A network as steps in topological order, from the stream ``input`` to ``output``; exact, as every step is.
+    """A network as steps in topological order, from the stream ``input`` to ``output``, in exact integers.
 
     Raises:
         NodeError: a step takes a stream that none before gives, or none gives the output.
@@ -54,19 +54,20 @@ class Executor:
         last_use.pop(output, None)
         self._done = [[name for name, last in last_use.items() if last == i] for i in range(len(self.steps))]
 
-    def execute(self, images: np.ndarray, taps: dict[str, np.ndarray] | None = None, batch: int = BATCH) -> np.ndarray:
+    def execute(
+        self, images: np.ndarray, streams: dict[str, np.ndarray] | None = None, batch: int = BATCH
+    ) -> np.ndarray:
         """Return the outputs int32 [N, elements] of images uint8 [N, H, W, C], ``batch`` at a time on each core.
 
-        ``taps``, if given, is filled with every stream: name -> integers [N, H, W, C] (bipolar streams as -1 and +1).
+        ``streams``, if given, is filled with every stream: name -> integers [N, H, W, C] (bipolar ones as -1 and +1).
         """
-        keep = taps is not None
+        keep = streams is not None
         parts = [images[start : start + batch] for start in range(0, len(images), batch)]
-        with ThreadPoolExecutor(
-            min(len(parts), os.cpu_count() or 1)
-        ) as pool:  # numpy computes without the interpreter's lock
+        # threads, as numpy computes without the interpreter's lock
+        with ThreadPoolExecutor(min(len(parts), os.cpu_count() or 1)) as pool:
             results = list(pool.map(lambda part: self._batch(part, keep), parts))
         if keep:
-            taps.update({name: np.concatenate([streams[name] for _, streams in results]) for name in results[0][1]})
+            streams.update({name: np.concatenate([part[name] for _, part in results]) for name in results[0][1]})
         return np.concatenate([outputs for outputs, _ in results])
 
     def _batch(self, images: np.ndarray, keep: bool) -> tuple[np.ndarray, dict[str, np.ndarray]]:

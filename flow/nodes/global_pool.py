@@ -22,7 +22,7 @@ class GlobalPool(HardwareOp):
         return 1.0
 
     def timing(self, first, last):
-        """Its sums are complete with the last beat of a frame, and then go out."""
+        """Return the cycles of its first and last beats: sums are complete with the frame's last beat, then go out."""
         return last, last + self.channels / self.p
 
     def _parameters(self):

@@ -40,7 +40,8 @@ class IntConv(Engine):
         return self.from_sums(dot(window, weights, np.float64), bias, multiplier)  # exact: far below 2^53
 
     def quick(self, weights, bias, *multiplier):
-        """A few images at a time, and in float32 where that holds every sum."""
+        """Return a function of the windows, which takes a few images at a time, in float32 where that holds every
+        sum."""
         factors = np.ascontiguousarray(weights.T, np.float64)
         reach = int(np.abs(weights).sum(axis=1).max())
 
@@ -59,11 +60,15 @@ class IntConv(Engine):
         return run
 
     def from_sums(self, sums, bias, multiplier=1):
-        """Return the output for sums [..., O]."""
+        """Return the output on ``out_bits`` bits for sums [..., O]."""
         return saturate((multiplier * sums + bias) >> self.shift, self.out_bits)
 
     def fitted(self, inputs, constants):
-        """Return ``acc_bits``, which hold the sum, its multiple, and that with the bias."""
+        """Return ``acc_bits``, which hold the sum, its multiple, and that with the bias.
+
+        Raises:
+            NodeError: they are more than 64.
+        """
         low, high = self._accumulator(inputs[0], *constants)
         bits = max(signed_bits(low, high), self.shift + 1)
         if bits > WIDEST_ACCUMULATOR:
@@ -147,5 +152,5 @@ class IntConv(Engine):
         return engine + replay + weights + bias + gains
 
     def operations(self):
-        """``rescale``: outputs that are shifted or multiplied to another scale."""
+        """Return the operations a frame; ``rescale`` counts outputs that are shifted or multiplied to another scale."""
         return {"int8_mac": self.pixels * self.channels * self.features, "rescale": self.pixels * self.features}

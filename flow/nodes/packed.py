@@ -62,9 +62,8 @@ class BinaryLayer:
         if self.of_the_outside is None:  # the maps of a network have one size
             weights = np.unpackbits(self.rows, axis=1, count=self.inputs).astype(np.int32) * 2 - 1
             k, c = windows.kernel, windows.map.shape[3]
-            shape, channel_axis = {"tap": ((k, k, c), 3), "row": ((k, c, k), 2), "channel": ((c, k, k), 1)}[
-                windows.order
-            ]
+            layouts = {"tap": ((k, k, c), 3), "row": ((k, c, k), 2), "channel": ((c, k, k), 1)}
+            shape, channel_axis = layouts[windows.order]
             taps = weights.reshape(-1, *shape).sum(axis=channel_axis).reshape(-1, k * k)
             self.of_the_outside = (windows.outside().astype(np.int32) @ taps.T).astype(np.int32)
         return self.of_the_outside
@@ -85,11 +84,11 @@ class Exact:
     """Every input counts."""
 
     def pack(self, rows: np.ndarray) -> np.ndarray:
-        """Bits uint8 [P, bytes] to words uint64 [P, W]."""
+        """Return bits uint8 [P, bytes] as words uint64 [P, W]."""
         return whole_words(rows, np.uint64)
 
     def differences(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """[P, O] of rows [P, W] and weights [W, O]."""
+        """Return the inputs that differ, [P, O], of rows [P, W] and weights [W, O]."""
         return count_ones(row[:, None] ^ weight for row, weight in zip(rows.T, weights))
 
 
@@ -101,12 +100,12 @@ class MajorityOfThree:
         self.inputs = inputs
 
     def pack(self, rows: np.ndarray) -> np.ndarray:
-        """[P, bytes] to [P, 3, W]."""
+        """Return bits uint8 [P, bytes] as words uint64 [P, 3, W], a member of each group in each of the three."""
         bits = np.unpackbits(rows, axis=1, count=self.inputs).reshape(len(rows), -1, 3)
         return whole_words(np.packbits(bits.transpose(0, 2, 1), axis=-1), np.uint64)
 
     def differences(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """[P, O] of rows [P, 3, W] and weights [3, W, O]."""
+        """Return the groups that vote -1, [P, O], of rows [P, 3, W] and weights [3, W, O]."""
         words = range(rows.shape[2])
         return count_ones(_majority(*(rows[:, m, w, None] ^ weights[m, w] for m in range(3))) for w in words)
 
@@ -123,13 +122,13 @@ class Groups:
         )
 
     def pack(self, rows: np.ndarray) -> np.ndarray:
-        """[P, bytes] to [P, groups, words of a group]."""
+        """Return bits uint8 [P, bytes] as words [P, groups, words of a group]."""
         bits = np.unpackbits(rows, axis=1, count=self.inputs)
         bits = np.pad(bits, ((0, 0), (0, -self.inputs % self.size))).reshape(len(rows), -1, self.size)
         return whole_words(np.packbits(bits, axis=-1), self.kind)
 
     def differences(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return groups that vote -1, [P, O], of rows [P, groups, words] and weights [groups, words, O]."""
+        """Return the groups that vote -1, [P, O], of rows [P, groups, words] and weights [groups, words, O]."""
         total = np.zeros((len(rows), weights.shape[2]), np.int32)
         for group, limit in enumerate(self.limits):
             total += count_ones(row[:, None] ^ weight for row, weight in zip(rows[:, group].T, weights[group])) > limit
@@ -148,7 +147,8 @@ def _majority(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 
 def whole_words(rows: np.ndarray, kind: type) -> np.ndarray:
-    """uint8 [..., bytes], filled up with 0, as words of ``kind``; the order of bytes does not matter to a count."""
+    """Return uint8 [..., bytes], filled up with 0, as words of ``kind``; a count does not depend on their byte
+    order."""
     missing = -rows.shape[-1] % np.dtype(kind).itemsize
     if missing:
         rows = np.concatenate([rows, np.zeros((*rows.shape[:-1], missing), np.uint8)], axis=-1)
@@ -156,7 +156,7 @@ def whole_words(rows: np.ndarray, kind: type) -> np.ndarray:
 
 
 def count_ones(words: Iterable[np.ndarray]) -> np.ndarray:
-    """Ones in all ``words``, arrays of one shape, place by place."""
+    """Return the ones int32 in all ``words``, arrays of one shape, place by place."""
     if hasattr(np, "bitwise_count"):
         return sum((np.bitwise_count(word) for word in words), start=np.int32(0))
     return _count_by_adders(words)
@@ -185,7 +185,8 @@ def _count_by_adders(words: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _ones(words: np.ndarray) -> np.ndarray:
-    """Ones of every word, by sums of neighbouring fields of 1, 2 and 4 bits (Warren, Hacker's Delight, 5-1)."""
+    """Return the ones of every word, by sums of neighbouring fields of 1, 2 and 4 bits (Warren, Hacker's Delight,
+    5-1)."""
     kind = words.dtype.type
     full = int(np.iinfo(kind).max)
     pairs, nibbles, bytes_, ones = (kind(full // divisor) for divisor in (3, 5, 17, 255))

@@ -27,7 +27,11 @@ def fold(weights: np.ndarray, pe: int, simd: int) -> np.ndarray:
 
 
 def grouped(constants: np.ndarray, count: int) -> np.ndarray:
-    """Return constants [N] as [word, count]."""
+    """Return constants [N] as [word, count].
+
+    Raises:
+        NodeError: ``count`` does not divide N.
+    """
     if len(constants) % count:
         raise NodeError(f"{count} constants a word do not divide {len(constants)}")
     return np.asarray(constants).reshape(-1, count)
@@ -59,7 +63,7 @@ def words(
 
 
 def joined(fields: Sequence[tuple[Sequence[int], int]]) -> list[int]:
-    """Return words side by side: of (words, width) pairs, the first in the low bits."""
+    """Return the words of (words, width) pairs side by side, those of the first pair in the low bits."""
     result, low = [0] * len(fields[0][0]), 0
     for parts, width in fields:
         result = [word | part << low for word, part in zip(result, parts)]

@@ -12,8 +12,8 @@ class PixelTable(HardwareOp):
     """y = table[x]: uint8 pixels [N, H, W, C] to signed integers of ``bits`` bits by a table [256], the same for all
     channels.
 
-    What stands in front of a network's first quantizer (normalisation, rounding), evaluated on the 256 values of a
-    pixel.
+    It stands for the nodes before a network's first quantizer (normalisation, rounding), evaluated on the 256 values of
+    a pixel.
     """
 
     def evaluate(self, x, table):

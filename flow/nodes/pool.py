@@ -20,11 +20,11 @@ class Pool2x2(HardwareOp):
         return [Stream(self.height // 2, self.width // 2, self.channels, self.p, self.bits)]
 
     def lag(self):
-        """A row and two pixels."""
+        """Return how much of a frame it takes in first: a row and two pixels."""
         return (self.width + 2) / self.pixels
 
     def burst(self):
-        """A row of its output comes while the second row of its windows does."""
+        """Return the elements of a row of its output, which comes while the second row of its windows does."""
         return self.width // 2 * self.channels
 
     def rtl(self):

@@ -38,8 +38,10 @@ class PReLU(HardwareOp):
         return [Stream(self.height, self.width, self.channels, self.p, self.out_bits)]
 
     def rtl(self, step, down, down_offset, up, up_offset):
-        """A tuple {up_offset, up, down_offset, down, step} a channel. A step has a bit more than x, for 2^(bits - 1):
-        never."""
+        """Return its module instance, with a tuple {up_offset, up, down_offset, down, step} a channel.
+
+        A step has one bit more than x: 2^(bits - 1) is one that no x reaches.
+        """
         half = 1 << self.bits - 1
         multiplier_bits, offset_bits = signed_bits(down, up), signed_bits(down_offset, up_offset)
         if step.min() < -half or step.max() > half:

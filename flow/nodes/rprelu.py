@@ -34,8 +34,10 @@ class RPReLU(HardwareOp):
         return max(1, (self.bits - 1).bit_length())
 
     def rtl(self, before, slope, after):
-        """A triple {after, slope, before} a channel is one signed number: that of after, with the other two below
-        it."""
+        """Return its module instance, with a triple {after, slope, before} a channel.
+
+        A triple is one signed number: ``after``, with the other two below it.
+        """
         self._check(before, slope, after)
         triples = after << self.bits + self.slope_bits | slope << self.bits | before & (1 << self.bits) - 1
         width = 2 * self.bits + self.slope_bits

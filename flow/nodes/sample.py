@@ -10,8 +10,7 @@ from .stream import Stream
 class Sample(HardwareOp):
     """y = x[..., ::ratio]: every ratio-th channel, [N, H, W, C] -> [N, H, W, C / ratio].
 
-    In front of a binary layer it makes a sampled voter: the votes of some inputs stand for all. ``ratio`` divides
-    ``p``.
+    Before a binary layer it makes a sampled voter: the votes of some inputs stand for all. ``ratio`` divides ``p``.
     """
 
     ratio: int

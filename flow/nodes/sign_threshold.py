@@ -20,8 +20,10 @@ class SignThreshold(HardwareOp):
         return [Stream(self.height, self.width, self.channels, self.p, 1)]
 
     def rtl(self, threshold):
-        """The module holds thresholds on the bits of its elements. The one that is never reached, 2^(bits - 1), needs a
-        bit more."""
+        """Return its module instance.
+
+        The module holds thresholds on the bits of its elements. 2^(bits - 1), which no element reaches, needs one more.
+        """
         extend = int(threshold.max() >= 1 << self.bits - 1)
         bits = self.bits + extend
         memory = Memory("ThresholdFile", "thresholds", words(grouped(threshold, self.p), bits), self.p * bits)

@@ -41,12 +41,12 @@ class SlidingWindow(Window):
         return [Stream(self.out_height, self.out_width, channels, self.p, self.bits, masked=self.zero_padded)]
 
     def cycles(self):
-        """The buffer gives one tap a cycle."""
+        """Return the cycles a frame: the buffer gives one tap a cycle."""
         return max(self.inputs()[0].beats, self.outputs()[0].beats * self.taps_together)
 
     @property
     def passes_through(self) -> bool:
-        """Is it the stream itself: 1x1 windows of stride 1?"""
+        """Whether its windows are the stream itself: 1x1 windows of stride 1."""
         return self.kernel == 1 and self.stride == 1 and self.padding == 0
 
     @property
@@ -54,27 +54,30 @@ class SlidingWindow(Window):
         return self.passes_through
 
     def lag(self):
-        """It waits for (kernel - padding) rows less some pixels."""
+        """Return how much of a frame it takes in first: (kernel - padding) rows less some pixels."""
         if self.passes_through:
             return 0.0
         needed = self.kernel - self.padding
         return max(0.0, min(1.0, ((needed - 1) * self.width + needed) / self.pixels))
 
     def timing(self, first, last):
-        """When the last pixels come there are still as many windows to give as it waited for pixels at first."""
+        """Return the cycles of its first and last beats.
+
+        When the last pixels come, there are still as many windows to give as it waited for pixels at first.
+        """
         start, end = super().timing(first, last)
         return start, max(end, last + self.lag() * self.cycles())
 
     def works_ahead(self):
-        """Where it gathers taps at a tap a cycle, one window is gathered while the engine replays the one before."""
+        """Return the elements of a window where taps are gathered at one a cycle, for then the next window is gathered
+        while the engine replays the one before."""
         return self.outputs()[0].channels if self.taps_together > 1 else 0
 
     def _check(self):
         if self.zero_padded and self.taps_together > 1:
             raise NodeError(
-                f"windows of order {self.order} are padded with -1 or +1, not 0, as one bit a beat says that it "
-                "lies outside: "
-                "set pad_value, or order tap"
+                f"windows of order {self.order} are padded with -1 or +1, not 0, as one bit a beat says that it lies "
+                "outside: set pad_value, or order tap"
             )
         if self.p % self.taps_together:
             raise NodeError(

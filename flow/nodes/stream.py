@@ -42,7 +42,7 @@ class Stream:
 
     @property
     def bipolar(self) -> bool:
-        """Holds -1 and +1 only."""
+        """Whether it carries -1 and +1 only."""
         return self.bits == 1 and not self.masked
 
     @property
@@ -56,7 +56,7 @@ class Stream:
 
     @property
     def range(self) -> tuple[int, int]:
-        """Return the least and the largest integer that it can carry."""
+        """The least and the largest integer that it can carry."""
         if self.bits == 1:
             return -1, 1
         if self.signed:
@@ -80,7 +80,7 @@ def signed_bits(*values) -> int:
 
 
 def saturate(values: np.ndarray, bits: int) -> np.ndarray:
-    """Clamp to the signed range of ``bits``."""
+    """Return ``values`` clamped to the signed range of ``bits``: -2^(bits - 1) .. 2^(bits - 1) - 1."""
     return np.clip(values, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
 
 

@@ -10,7 +10,7 @@ from .stream import Stream
 class VoteSelect(HardwareOp):
     """y[c] = high[c] if vote == +1 else low[c]; vote [N, H, W, C] bipolar, low and high [C] on ``bits`` bits.
 
-    BatchNorm of a two-valued input has two values per channel (docs/explanation/popbin.md): these are they.
+    BatchNorm of a two-valued input has two values a channel (docs/explanation/popbin.md): low and high.
     """
 
     def evaluate(self, vote, low, high):

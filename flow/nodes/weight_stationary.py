@@ -45,25 +45,24 @@ class WeightStationary(Window, BinaryEngine):
 
     @property
     def map_memory(self):
-        """What the two maps are kept in, one of which fills while the other is used."""
+        """The memory of the two maps, one of which fills while the other is used: "distributed" or "block"."""
         bits = 2 * self.pixels * self.channels
         return "distributed" if bits <= DISTRIBUTED_MAP_BITS else "block"
 
     @staticmethod
     def absorbs_window(window) -> bool:
-        """Does it gather the windows of the SlidingWindow ``window`` itself?"""
+        """Return whether it gathers the windows of the SlidingWindow ``window`` itself."""
         return window.order == "tap"
 
     def why_not(self) -> str | None:
-        """Return why it cannot be, or None."""
+        """Return the reason why there is no such node, or None."""
         if self.out_pixels < LEAST_PIXELS:
             return f"it needs at least {LEAST_PIXELS} output pixels"
         word = self.pe * self.simd
         if max(word, DDR_WORD) % min(word, DDR_WORD) or self.weight_bits % DDR_WORD:
             return (
-                f"weights from DDR need pe * simd to divide {DDR_WORD} or be a multiple of it, not {word}, and to "
-                "be whole "
-                f"{DDR_WORD}-bit words, not {self.weight_bits} bits"
+                f"weights from DDR need pe * simd to divide {DDR_WORD} or be a multiple of it, not {word}, and to be "
+                f"whole {DDR_WORD}-bit words, not {self.weight_bits} bits"
             )
         if self.padding and self.pad_value not in (-1, 0, 1):
             return f"a binary map is padded with -1, 0 or +1, not {self.pad_value}"
@@ -91,7 +90,7 @@ class WeightStationary(Window, BinaryEngine):
         return self.LAG
 
     def timing(self, first, last):
-        """A frame is collected, computed, and then goes out."""
+        """Return the cycles of its first and last beats: a frame is collected, computed, and then goes out."""
         done = last + self.cycles()
         return done, done + self.outputs()[0].beats
 

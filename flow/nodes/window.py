@@ -53,7 +53,7 @@ class Window(HardwareOp):
 
     @property
     def zero_padded(self) -> bool:
-        """Are taps outside the map 0, which is no bipolar value, in a bipolar map?"""
+        """Whether taps outside a bipolar map are 0, which is no bipolar value."""
         return self.bits == 1 and self.padding > 0 and self.pad_value == 0
 
     def windows(self, x: np.ndarray, order: str = "tap") -> Windows:

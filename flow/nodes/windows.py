@@ -1,4 +1,4 @@
-"""im2col that is put off: who takes the windows of a map chooses the form, integers or packed bits."""
+"""im2col that is put off: the node that takes the windows of a map chooses their form, integers or packed bits."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Windows:
 
     @property
     def masked(self) -> bool:
-        """Some taps are 0, if the map holds signs."""
+        """Whether some taps are 0, if the map holds signs."""
         return self.padding > 0 and self.pad_value == 0
 
     def parts(self) -> Iterator[Windows]:
-        """Return the same in parts of a few images, so that what is made of one fits the memory of a board."""
+        """Yield the windows of a few images at a time, so that what is computed from them fits a board's memory."""
         step = max(1, ELEMENTS // max(1, self.out_height * self.out_width * self.size))
         for start in range(0, len(self.map), step):
             yield replace(self, map=self.map[start : start + step])
@@ -52,7 +52,7 @@ class Windows:
         return self._gather(self.map if kind is None else self.map.astype(kind), self.pad_value)
 
     def signs(self) -> np.ndarray:
-        """uint8 [N * OH * OW, ceil(n / 8)]: a bit an element, 1 where it is above 0, and 0 behind the last."""
+        """Return uint8 [N * OH * OW, ceil(n / 8)]: a bit an element, 1 where it is above 0, and 0 after the last."""
         if self.order == "tap" and self.map.shape[3] % 8 == 0:  # whole bytes are gathered, an eighth of the elements
             words = np.packbits(self.map > 0, axis=-1)
             if words.shape[3] % 8 == 0:
@@ -63,7 +63,7 @@ class Windows:
         return np.packbits(self.elements().reshape(-1, self.size) > 0, axis=-1)
 
     def outside(self) -> np.ndarray:
-        """bool [OH * OW, K * K]: the taps (row, column) that lie outside the map."""
+        """Return bool [OH * OW, K * K]: the taps (row, column) that lie outside the map."""
         inside = np.ones((1, *self.map.shape[1:3], 1), bool)
         return ~replace(self, map=inside, order="tap")._gather(inside, False).reshape(-1, self.kernel**2)
 
@@ -76,10 +76,10 @@ class Windows:
 
 
 def as_windows(x: np.ndarray | Windows) -> Windows:
-    """``x``, a map being windows of one tap."""
+    """Return ``x`` as windows; a map becomes windows of one tap."""
     return x if isinstance(x, Windows) else Windows(x)
 
 
 def as_map(x: np.ndarray | Windows) -> np.ndarray:
-    """``x``, windows being a map of many channels."""
+    """Return ``x`` as a map; windows become a map of K*K*C channels."""
     return x.elements() if isinstance(x, Windows) else x

@@ -67,8 +67,8 @@ class XnorPopcount(BinaryEngine):
         return self._streamed(window)
 
     def _streamed(self, window) -> WeightStationary:
-        """Return the node that takes windows of order "tap" from the map itself; others stay, as channels of the map it
-        keeps."""
+        """Return the node with weights from DDR: it gathers windows of order "tap" from the map itself, and takes
+        others as the channels of its map."""
         if WeightStationary.absorbs_window(window):
             names = ("height", "width", "channels", "kernel", "stride", "padding", "pad_value")
             geometry = {name: getattr(window, name) for name in names}
@@ -114,7 +114,7 @@ class XnorPopcount(BinaryEngine):
         return Call("xnor_popcount", parameters, (Table("weights", ctype, packed, WORDS_LAYOUT), *tables), self.memory)
 
     def cost(self):
-        """A line through Yosys 0.70 estimates of rtl/xnor_popcount.sv with an exact vote.
+        """Return its estimated resources: a line through Yosys 0.70 estimates of rtl/xnor_popcount.sv, exact voter.
 
         Other voters were not synthesised one by one: groups of three take a third of the popcount, so this is too much.
         """
