@@ -28,7 +28,7 @@ QUANTIZERS = ("Quant", "BipolarQuant")
 
 
 def chain_to_quantizer(model: ModelWrapper, start: NodeProto) -> list[NodeProto] | None:
-    """``start`` and the elementwise nodes behind it up to the first quantizer; None if there is no such chain.
+    """Return ``start`` and the elementwise nodes after it up to the first quantizer; None if there is no such chain.
 
     Every tensor inside has one consumer, and every other operand is a constant.
     """
@@ -50,9 +50,10 @@ def chain_input(model: ModelWrapper, chain: list[NodeProto]) -> str:
 
 
 def rising_steps(bits: np.ndarray, node: NodeProto) -> tuple[np.ndarray, np.ndarray]:
-    """(falling bool [C], count [C]) of bits [K, C] on values that rise symmetrically about 0.
+    """Return (falling bool [C], count int [C]) of bits [K, C] on values that rise symmetrically about 0.
 
-    A channel whose bits fall with the value rises with the opposite value: ``count`` values stand before its step then.
+    ``count`` is the number of values before the step of a channel. A channel whose bits fall with the value rises with
+    the opposite value, and its values are counted in that order.
 
     Raises:
         PassError: a channel does neither.
@@ -69,10 +70,9 @@ def _one_variable(model: ModelWrapper, node: NodeProto) -> bool:
 
 
 def evaluate_chain(model: ModelWrapper, chain: list[NodeProto], values: np.ndarray, channels: int) -> np.ndarray:
-    """Return outputs [len(values), channels] of the chain for the values [K] (the same in every channel) or [K,
-    channels].
+    """Return the outputs float [K, channels] of the chain, run as the graph runs it.
 
-    Runs the nodes as the graph does.
+    ``values``: [K], the same in every channel, or [K, channels].
     """
     columns = values.reshape(len(values), -1).astype(np.float32)
     tensor = np.broadcast_to(columns, (len(values), channels))[:, :, None, None].copy()

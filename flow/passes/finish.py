@@ -1,4 +1,4 @@
-"""The end of the pass list: dead nodes go, names come, and nothing float may be left."""
+"""The last passes: remove dead nodes, name the rest, and refuse a graph that is not all integers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HINTS = {
 
 
 class RemoveDeadNodes(Transformation):
-    """Removes nodes and constants that nobody reads (the quantizers of weights that were folded)."""
+    """Remove nodes and constants that nobody reads (the quantizers of weights that were folded)."""
 
     def apply(self, model):
         results = {output.name for output in model.graph.output}
@@ -35,7 +35,7 @@ class RemoveDeadNodes(Transformation):
 
 
 class NameStreams(Transformation):
-    """Names nodes ``<Kind>_<index>`` in topological order and streams after their producer."""
+    """Name nodes ``<Kind>_<index>`` in topological order and streams after their producer."""
 
     def apply(self, model):
         counts: dict[str, int] = {}
@@ -58,7 +58,7 @@ class NameStreams(Transformation):
 
 
 class RequireIntegers(Transformation):
-    """Raises PassError with every node that is no hardware node: name, type, shape, reason and way out."""
+    """Raise PassError with every node that is no hardware node: name, type, shape, reason and way out."""
 
     def apply(self, model):
         left = [node for node in model.graph.node if not is_hardware(node)]
@@ -69,18 +69,19 @@ class RequireIntegers(Transformation):
                 + (f"; {row['way']}" if row["way"] else "")
                 for row in table
             ]
-            behind = sum(
+            after = sum(
                 node.op_type not in (*BOUNDARIES, *TRANSPARENT) and not is_constant(model, node) for node in left
             ) - len(table)
-            lines += [f"  and {behind} nodes behind these"] * (behind > 0)
+            lines += [f"  and {after} nodes behind these"] * (after > 0)
             raise PassError("these nodes have no integer form:\n" + "\n".join(lines))
         return model, False
 
 
 def refusals(model) -> list[dict[str, str]]:
-    """name, type, shape, reason and way of every node that is left and to blame for it, in topological order.
+    """Return name, type, shape, reason and way out of every node to blame that is left, in topological order.
 
-    That is what a pass refused, and what no pass knows and does not only suffer from a node in front of it.
+    To blame are nodes that a pass refused, and nodes that no pass knows, unless only a node before them keeps them from
+    being mapped.
     """
     notes = read_notes(model, REFUSALS)
     rows, tainted = [], set()
@@ -89,7 +90,7 @@ def refusals(model) -> list[dict[str, str]]:
             continue
         note, suffers = notes.get(node.output[0]), bool(tainted & set(node.input))
         if note is None and not suffers and (node.op_type in TRANSPARENT or is_constant(model, node)):
-            continue  # it is in the way of nothing
+            continue  # no other node is refused for it
         if note is None and not suffers:
             reason, way = HINTS.get(node.op_type, ("no hardware node does this", ""))
             note = {"name": node.name or node.output[0], "type": node.op_type, "reason": reason, "way": way}
@@ -100,5 +101,5 @@ def refusals(model) -> list[dict[str, str]]:
 
 
 def is_constant(model, node) -> bool:
-    """Reads constants only: the quantizer of a weight, for which its layer stands."""
+    """Return whether ``node`` reads constants only, like the quantizer of a weight: its layer is listed instead."""
     return all(not name or model.get_initializer(name) is not None for name in node.input)

@@ -23,6 +23,7 @@ class Grid:
 
     @property
     def integers(self) -> np.ndarray:
+        """All integers i of the grid, ascending."""
         return np.array([-1, 1]) if self.bipolar else np.arange(self.low, self.high + 1)
 
     @property
@@ -40,7 +41,11 @@ class Grid:
 
 
 def grid_of(model: ModelWrapper, tensor: str) -> Grid | None:
-    """Return the grid of ``tensor``, or None where it is not known to have one."""
+    """Return the grid of ``tensor``, or None where it is not known to have one.
+
+    Raises:
+        ValueError: the scale of a BipolarQuant is no constant scalar.
+    """
     node = model.find_producer(tensor)
     if node is None:
         return None

@@ -5,7 +5,7 @@ from .rewrite import Rewrite, Rewriter, refuse
 
 
 class InferAddStreams(Rewrite):
-    """Add of two tensors on one grid, and the saturating Quant behind it, become AddStreams."""
+    """Add of two tensors on one grid and the saturating Quant after it become AddStreams."""
 
     def rewrite(self, model, add):
         if add.op_type != "Add" or any(model.get_initializer(name) is not None for name in add.input):

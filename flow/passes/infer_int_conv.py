@@ -14,22 +14,21 @@ from .window import convolution_of
 LOGIT_BITS = 32
 MULTIPLIER_BITS = 16  # of a gain that is no multiple of a power of two
 LARGEST_SHIFT = 40
-MEASURED = 4096  # sums on which an integer form is compared with what it stands for
+MEASURED = 4096  # sums on which an integer form is compared with the real chain
 LARGEST_TABLE = 1 << 24  # accumulator values times channels that are evaluated
 
 
 class InferIntConv(Rewrite):
     """A convolution or dense layer with integer input and weights becomes SlidingWindow and IntConv.
 
-    By what stands behind it:
+    The nodes after it decide what becomes of its sums:
 
     - a truncating Quant, all scales powers of two: a right shift;
     - constants per channel and a Quant: an integer multiplier, an offset and a right shift, exact where the constants
-      are
-      multiples of a power of two. Else the result may differ by 1, which is measured over the range of the sums and
+      are multiples of a power of two. Else the result may differ by 1, which is measured over the range of the sums and
       noted;
     - constants per channel and a BipolarQuant: the accumulators, and a SignThreshold on them;
-    - the graph's output: its accumulators are the logits, and ``logit_scale`` is kept in the metadata.
+    - the graph's output: its accumulators are the logits, and ``logit_scale`` is noted in the metadata.
     """
 
     def rewrite(self, model, node):
@@ -92,8 +91,8 @@ class _Layer:
         self._emit(chain, quant.output[0], grid.scale, bias, scaled, shift=shift, out_bits=grid.bits)
 
     def _integers(self, gain, offset, rounds):
-        """Multiplier, offset [O] and shift of ``gain * sum + offset``; exact if the numbers allow it, else of
-        MULTIPLIER_BITS."""
+        """Return multiplier, offset [O] and shift of ``gain * sum + offset``: exact if the numbers allow it, else with
+        multipliers of MULTIPLIER_BITS."""
         for shift in range(LARGEST_SHIFT):
             multiplier, bias = gain * 2.0**shift, offset * 2.0**shift
             if np.array_equal(multiplier, np.rint(multiplier)) and np.array_equal(bias, np.rint(bias)):
@@ -106,7 +105,7 @@ class _Layer:
         return np.rint(multiplier).astype(np.int64), np.rint(bias).astype(np.int64) + half, shift
 
     def _measure(self, chain, grid, multiplier, bias, shift):
-        """Compare the integer form with the chain on sums over the whole range; at most 1 may be the difference."""
+        """Compare the integer form with the chain on sums over the whole range; they may differ by 1 at most."""
         sums = np.unique(np.linspace(-self.reach, self.reach, MEASURED).astype(np.int64))
         real = evaluate_chain(self.model, chain, sums[:, None] * self.step + self.bias, len(self.weights)) / grid.scale
         integers = saturate((sums[:, None] * multiplier + bias) >> shift, grid.bits)
@@ -123,7 +122,7 @@ class _Layer:
         write_notes(self.model, APPROXIMATIONS, {**read_notes(self.model, APPROXIMATIONS), self.node.name: note})
 
     def _threshold(self, chain):
-        """The sums go out, and a threshold is put on each of their values."""
+        """Emit the sums as they are, and the threshold of each channel on them."""
         if (2 * self.reach + 1) * len(self.weights) > LARGEST_TABLE:
             raise refuse(self.node, f"its sums reach {self.reach}: too many to find the step of a sign by evaluation")
         sums = np.arange(-self.reach, self.reach + 1)

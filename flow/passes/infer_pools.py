@@ -5,7 +5,7 @@ from .rewrite import Rewrite, Rewriter, refuse
 
 
 class InferPools(Rewrite):
-    """Average pools with the truncating Quant behind them become AvgPool (2x2) and GlobalPool."""
+    """Average pools with the truncating Quant after them become AvgPool (2x2) and GlobalPool."""
 
     def rewrite(self, model, pool):
         if pool.op_type not in ("AveragePool", "GlobalAveragePool"):

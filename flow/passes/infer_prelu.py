@@ -43,7 +43,7 @@ class InferPReLU(Rewrite):
 
     @staticmethod
     def _nearest(model, quant, grid, table, steps, bits):
-        """Lines whose results differ by 1 at most: those of halves that are rounded to even are no straight lines."""
+        """Return lines whose results differ by 1 at most: halves that are rounded to even are on no straight line."""
         lines, shift = nearest_lines(grid.integers, table, steps, bits)
         error = np.abs(line_results(grid.integers, steps, lines, shift, bits) - table)
         if error.max() > 1:
@@ -54,8 +54,7 @@ class InferPReLU(Rewrite):
 
     @staticmethod
     def _steps(model, chain, grid, channels) -> np.ndarray:
-        """Return the least value of the upper line in each channel: where what enters the bend turns positive (or back
-        to negative)."""
+        """Return the least value of the upper line in each channel, where the input of the bend changes its sign."""
         bends = [index for index, node in enumerate(chain) if node.op_type in BENT]
         if not bends:
             return np.full(channels, grid.low)
@@ -74,7 +73,9 @@ class InferPReLU(Rewrite):
 
 
 def fit_lines(x: np.ndarray, table: np.ndarray, steps: np.ndarray, bits: int, node):
-    """((down, down_offset, up, up_offset), shift), each [C], with the results ``table`` [K, C] of all values x [K].
+    """Return ((down, down_offset, up, up_offset), shift), each [C], with results ``table`` [K, C] on all values x [K].
+
+    The results are saturated to ``bits``; ``steps`` [C] are the least values of the upper lines.
 
     Raises:
         PassError: a channel is not two straight lines.
@@ -89,7 +90,7 @@ def fit_lines(x: np.ndarray, table: np.ndarray, steps: np.ndarray, bits: int, no
 
 
 def line_results(x: np.ndarray, steps: np.ndarray, lines, shift: int, bits: int) -> np.ndarray:
-    """Results [K, C] of the values x [K]."""
+    """Return the results [K, C] of two lines a channel on the values x [K], saturated to ``bits``."""
     down, down_offset, up, up_offset = lines
     above = x[:, None] >= steps
     product = np.where(above, up, down) * x[:, None] + np.where(above, up_offset, down_offset)
@@ -97,8 +98,8 @@ def line_results(x: np.ndarray, steps: np.ndarray, lines, shift: int, bits: int)
 
 
 def nearest_lines(x: np.ndarray, table: np.ndarray, steps: np.ndarray, bits: int):
-    """((down, down_offset, up, up_offset), shift) of the straight lines nearest to ``table`` where it is not
-    saturated."""
+    """Return ((down, down_offset, up, up_offset), shift) of the straight lines nearest (least squares) to ``table``
+    [K, C] where it is not saturated."""
     inside = (table > -(1 << (bits - 1))) & (table < (1 << (bits - 1)) - 1)
     above = x[:, None] >= steps
     lines = []

@@ -35,7 +35,7 @@ class InferRPReLU(Rewrite):
 
     @staticmethod
     def _chain(model, start):
-        """From a fixed-point tensor over a PRelu to a Quant on the tensor's own grid; None if there is none."""
+        """Return the chain from a fixed-point tensor over a PRelu to a Quant on the tensor's own grid, or None."""
         chain = chain_to_quantizer(model, start)
         if chain is None or chain[-1].op_type != "Quant" or not any(node.op_type == "PRelu" for node in chain):
             return None
@@ -52,7 +52,8 @@ class InferRPReLU(Rewrite):
 
 
 def fit_rprelu(table: np.ndarray, bits: int, node) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """before, slope, after [C] with which RPReLU has the results ``table`` [2^bits, C] on the values -2^(bits-1) .. .
+    """Return before, slope, after [C] with which RPReLU has the results ``table`` [2^bits, C] on the values
+    -2^(bits - 1) .. 2^(bits - 1) - 1.
 
     Raises:
         PassError: a channel is no such function.
@@ -64,7 +65,10 @@ def fit_rprelu(table: np.ndarray, bits: int, node) -> tuple[np.ndarray, np.ndarr
 
 
 def _fit(results: np.ndarray, bits: int) -> tuple[int, int, int] | None:
-    """The upper part is x + rise; where it ends, u = x + before is 0 or -1."""
+    """Return before, slope, after of one channel, or None.
+
+    The upper part is x + rise; where it ends, u = x + before is 0 or -1.
+    """
     lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     x = np.arange(lowest, highest + 1)
     unsaturated = np.flatnonzero(results < highest)
@@ -84,8 +88,8 @@ def _fit(results: np.ndarray, bits: int) -> tuple[int, int, int] | None:
 
 
 def _shifts(results, bent, lowest, highest) -> list[int]:
-    """Return what may stand between ``bent`` and ``results``: one value that is not saturated tells, else where
-    saturation ends."""
+    """Return the possible shifts from ``bent`` to ``results``: one result that is not saturated tells, else the ends of
+    the saturation."""
     inside = np.flatnonzero((results > lowest) & (results < highest))
     if len(inside):
         return [int((results - bent)[inside[0]])]

@@ -13,14 +13,14 @@ from .window import convolution_of
 class InferXnorPopcount(Rewrite):
     """A convolution of bipolar activations and weights, up to its quantizer, becomes XnorPopcount.
 
-    By evaluation of what follows on every sum s that can occur:
+    By evaluation of the nodes after it on every sum s that can occur:
 
     - into BipolarQuant: the least sum that votes +1, per channel. One sum for all channels is a majority vote
       (BatchNorm with positive scales and no bias keeps it at 0), else a Threshold. A channel whose vote falls with
       s (a negative BatchNorm scale) gets the opposite weights, and then rises.
     - into Quant: PopcountScale, an integer multiplier, offset and shift per channel that give the
       quantizer's result for every sum.
-    - into the graph's output: the sums are the logits, up to a factor and an offset for all of them, which are kept in
+    - into the graph's output: the sums are the logits, up to a factor and an offset for all of them, which are noted in
       the metadata.
 
     A GroupVote is a majority vote whose groups vote first.
@@ -35,7 +35,7 @@ class InferXnorPopcount(Rewrite):
 
 
 class Layer:
-    """One binary convolution and what stands behind it."""
+    """One binary convolution and the nodes after it."""
 
     def __init__(self, model, node, conv):
         self.model, self.node, self.conv = model, node, conv
@@ -61,9 +61,9 @@ class Layer:
             self._emit([], 1.0, self.node.output[0], activation="majority_vote", **self.conv.voter)
             return
         following = consumers(self.model, self.node.output[0])
-        behind = self._output_chain()
-        if behind is not None:
-            nodes, scale, offset, output = behind
+        to_output = self._output_chain()
+        if to_output is not None:
+            nodes, scale, offset, output = to_output
             self.model.set_metadata_prop("logit_scale", repr(scale))
             self.model.set_metadata_prop("logit_offset", repr(offset))
             self._emit(nodes, scale, output, activation="sum", out_bits=int(self.n).bit_length() + 1)
@@ -79,13 +79,13 @@ class Layer:
         self._emit(chain, grid.scale, chain[-1].output[0], constants, **attributes)
 
     def _real_sums(self) -> np.ndarray:
-        """Return what each sum stands for in each channel, [K, O]; a bias of the convolution is in it."""
+        """Return the real value [K, O] of each sum in each channel, with the convolution's bias."""
         real = self.sums[:, None] * self.conv.step
         return real if self.conv.bias is None else real + self.conv.bias
 
     def _output_chain(self):
-        """(nodes, gain, offset, output) where constants for all channels and a Flatten at most stand before the graph's
-        output."""
+        """Return (nodes, gain, offset, output) where at most constants for all channels and a Flatten are between it
+        and the graph's output, else None."""
         nodes, tensor = [], self.node.output[0]
         while tensor != self.model.graph.output[0].name:
             following = consumers(self.model, tensor)

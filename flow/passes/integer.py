@@ -15,7 +15,7 @@ STEPS = 90
 def fit_multiply_shift(
     sums: np.ndarray, targets: np.ndarray, bits: int, node, binding: np.ndarray | None = None, least_shift: int = 4
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Multiplier and offset per channel and one shift with ``(m * s + b) >> shift == target`` for all sums.
+    """Return multiplier and offset per channel and one shift with ``(m * s + b) >> shift == target`` for all sums.
 
     A channel's condition is ``low_i <= m * s_i + b < high_i`` in real numbers, where a saturated
     target bounds one side only. For a slope m there is such a b if the gap
@@ -52,7 +52,7 @@ def fit_multiply_shift(
 
 
 def affine_constants(model, chain, channels: int) -> tuple[np.ndarray, np.ndarray]:
-    """gain, offset float64 [channels] of a chain of constants: y = gain * x + offset.
+    """Return gain and offset float64 [channels] of a chain of constants: y = gain * x + offset.
 
     Raises:
         PassError: a node of the chain is not affine.

@@ -11,7 +11,7 @@ from .rewrite import Rewrite, Rewriter, refuse
 class JoinStreams(Rewrite):
     """FromStream followed by ToStream of the same scale is a plain stream.
 
-    What may stand between in the real domain (a Flatten of one pixel) changes no value.
+    The only nodes allowed between them (a Flatten of one pixel) change no value.
     """
 
     def rewrite(self, model, to_stream):

@@ -34,9 +34,9 @@ def refuse(node: NodeProto, reason: str, way: str = "") -> PassError:
 
 
 class Rewrite(Transformation):
-    """A pass that looks at one node after the other. What it refuses it notes in the model, and goes on.
+    """A pass that looks at one node after the other. It notes a node that it refuses in the model, and goes on.
 
-    RequireIntegers, the last pass, lists all that was refused and is still there.
+    RequireIntegers, one of the last passes, lists all that was refused and is still there.
     """
 
     def __init__(self):
@@ -44,10 +44,10 @@ class Rewrite(Transformation):
         self._refused: set[str] = set()
 
     def rewrite(self, model: ModelWrapper, node: NodeProto) -> bool:
-        """Rewrites what starts at ``node``, if it is something for this pass; True if so.
+        """Rewrite the pattern that starts at ``node``, if this pass knows it; return whether it does.
 
         Raises:
-            PassError: it is something for this pass, but of a kind that has no hardware.
+            PassError: this pass knows the pattern, but there is no hardware for this form of it.
         """
         raise NotImplementedError
 
@@ -55,9 +55,8 @@ class Rewrite(Transformation):
         changed = False
         for node in list(model.graph.node):
             key = node.output[0]
-            if key in self._refused or (
-                changed and model.find_producer(key) != node
-            ):  # gone with another one's rewrite
+            gone = changed and model.find_producer(key) != node  # by the rewrite of another node
+            if key in self._refused or gone:
                 continue
             try:
                 changed |= self.rewrite(model, node)
@@ -68,21 +67,23 @@ class Rewrite(Transformation):
         return model, changed
 
 
-LAYERS = ("Conv", "Gemm", "MatMul", "GroupVote")  # what stands for the nodes around it
+LAYERS = ("Conv", "Gemm", "MatMul", "GroupVote")  # a replacement is listed under its layer
 # metadata: tensor -> why it was refused; node -> kinds that it became; node -> error of its integer form
 REFUSALS, ORIGINS, APPROXIMATIONS = "flow_refusals", "flow_origins", "flow_approximations"
 
 
 def read_notes(model: ModelWrapper, kind: str) -> dict:
+    """Return the notes of a ``kind`` (REFUSALS, ORIGINS, APPROXIMATIONS) in the model's metadata."""
     return json.loads(model.get_metadata_prop(kind) or "{}")
 
 
 def write_notes(model: ModelWrapper, kind: str, notes: dict) -> None:
+    """Write ``notes``, which replace those of the ``kind``, into the model's metadata."""
     model.set_metadata_prop(kind, json.dumps(notes))
 
 
 def stream_shape(model: ModelWrapper, tensor: str) -> list[int]:
-    """[N, H, W, C] of the stream that carries the NCHW (or [N, C]) tensor."""
+    """Return the shape [N, H, W, C] of the stream that carries the NCHW (or [N, C]) tensor."""
     shape = model.get_tensor_shape(tensor)
     if len(shape) == 2:
         return [shape[0], 1, 1, shape[1]]
@@ -102,17 +103,20 @@ class Rewriter:
         return name
 
     def to_stream(self, tensor: str, scale: float) -> str:
+        """Add a ToStream of the real ``tensor``, whose values are integers times ``scale``; return its stream."""
         shape = stream_shape(self.model, tensor)
         output = self._tensor(shape)
         self.new.append(helper.make_node("ToStream", [tensor], [output], domain=DOMAIN, scale=scale))
         return output
 
     def from_stream(self, stream: str, scale: float, tensor: str) -> None:
-        """Give ``tensor``, an existing name, its values back."""
+        """Add a FromStream, which writes the real ``tensor``, an existing name: the stream's integers times
+        ``scale``."""
         flat = int(len(self.model.get_tensor_shape(tensor)) == 2)
         self.new.append(helper.make_node("FromStream", [stream], [tensor], domain=DOMAIN, scale=scale, flat=flat))
 
     def constant(self, array: np.ndarray) -> str:
+        """Add ``array``, rounded, as a constant of the narrowest integer type that holds it; return its name."""
         name = self.model.make_new_valueinfo_name()
         integers = np.rint(array).astype(np.int64)
         kind = next(t for t in (np.int8, np.int16, np.int32, np.int64) if np.array_equal(integers, integers.astype(t)))
@@ -120,7 +124,8 @@ class Rewriter:
         return name
 
     def node(self, kind: str, stream: str | list[str], constants=(), **attributes) -> str:
-        """Add a hardware node behind ``stream``; return its output stream, the first of several."""
+        """Add a hardware node that reads ``stream`` (one, or a list); return its output stream, the first of
+        several."""
         streams = [stream] if isinstance(stream, str) else stream
         batch, height, width, channels = self.model.get_tensor_shape(streams[0])
         op = nodes.find(kind)(height=height, width=width, channels=channels, **attributes)
@@ -132,13 +137,13 @@ class Rewriter:
         return outputs[0]
 
     def replace(self, old: list[NodeProto]) -> None:
-        """Remove ``old`` and inserts the new nodes in their place."""
+        """Remove ``old`` and insert the new nodes in their place."""
         graph = self.model.graph
         kinds = " + ".join(node.op_type for node in self.new if node.op_type not in BOUNDARIES)
         first = next((node for node in old if node.op_type in LAYERS), old[0])
         origins = {node.name: kinds if node is first else f"with {first.name}" for node in old}
         write_notes(self.model, ORIGINS, {**read_notes(self.model, ORIGINS), **origins})
-        # where the last of them stood: behind all that the new ones read, in front of all that reads them
+        # where the last of them stood: after all nodes that the new ones read, before all that read them
         index = max(list(graph.node).index(node) for node in old) - (len(old) - 1)
         for node in old:
             graph.node.remove(node)

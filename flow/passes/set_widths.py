@@ -16,11 +16,12 @@ INTERVALS = "flow_intervals"  # metadata: tensor -> [least, largest, least of it
 
 
 def intervals(model: ModelWrapper) -> dict[str, Interval]:
-    """Return the least and largest integer of every channel of every stream of a hardware graph, by interval arithmetic
-    from the pixels on.
+    """Return the least and the largest integer [C] of the channels of every stream of a hardware graph.
+
+    By interval arithmetic from the pixels on.
 
     Raises:
-        PassError: a stream could carry what its type does not hold: a pass that made it is wrong.
+        PassError: a stream could carry a value that its type does not hold: a pass that made it is wrong.
     """
     found: dict[str, Interval] = {}
     for node in hardware_nodes(model):
@@ -37,7 +38,7 @@ def intervals(model: ModelWrapper) -> dict[str, Interval]:
 
 
 class SetWidths(Transformation):
-    """Nodes get the widths that follow from intervals; the intervals are kept in the metadata, for the report.
+    """Nodes get the widths that follow from intervals; the intervals are noted in the metadata, for the report.
 
     Raises:
         PassError: an accumulator needs more bits than the hardware has, or a stream could leave its type.

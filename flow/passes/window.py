@@ -25,7 +25,7 @@ class Weights:
     bipolar: bool
 
     def rows(self, order: str = "tap") -> np.ndarray:
-        """Integers [O, K*K*C], elements in the ``order`` of SlidingWindow."""
+        """Return the integers int64 [O, K*K*C], elements in the ``order`` of SlidingWindow."""
         return np.rint(weight_rows(self.integers, order)).astype(np.int64)
 
 
@@ -51,12 +51,12 @@ class Convolution:
 
     @property
     def step(self) -> np.ndarray:
-        """What one unit of a sum stands for, [O]."""
+        """The real value [O] of one unit of a sum."""
         return self.grid.scale * self.weights.scale
 
 
 def convolution_of(model: ModelWrapper, node: NodeProto) -> Convolution | None:
-    """``node`` as a Convolution, or None if it is none with quantized input and weights.
+    """Return ``node`` as a Convolution, or None if it is none with quantized input and weights.
 
     Raises:
         PassError: groups, dilation, or a kernel, stride or padding that is not square.
@@ -75,7 +75,7 @@ def convolution_of(model: ModelWrapper, node: NodeProto) -> Convolution | None:
 
 
 def constant_value(model: ModelWrapper, tensor: str) -> np.ndarray | None:
-    """Return a constant, or what a quantizer makes of one; None if ``tensor`` depends on the input."""
+    """Return the value of a constant or of a quantized constant; None if ``tensor`` depends on the input."""
     value = model.get_initializer(tensor)
     producer = model.find_producer(tensor) if value is None else None
     if producer is None or not is_custom_op(producer.domain) or model.get_initializer(producer.input[0]) is None:
@@ -118,7 +118,7 @@ def _weights(model: ModelWrapper, node: NodeProto) -> Weights | None:
 
 
 def _dense(model, node, grid, weights, bias):
-    """Return a dense layer as a convolution over the whole map in front of the Flatten, or over one pixel."""
+    """Return a dense layer as a convolution over the whole map before the Flatten, or over one pixel."""
     nodes, source, shape = [node], node.input[0], [1, 1]
     flatten = model.find_producer(source)
     if (

@@ -1,5 +1,5 @@
-"""What a planned graph takes and gives: resources, cycles, latency, DDR traffic. Estimates, but for the cycles'
-formula."""
+"""Estimates of a planned graph: resources, cycles, latency and DDR traffic. The cycles are exact when nothing
+stalls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ CONTROL = Cost(lut=1900, ff=1600)  # registers, counters and stream adapters of 
 
 @dataclass(frozen=True)
 class Estimate:
-    """``resources`` include the platform's share; ``fits`` compares them with the usable part of the board."""
+    """Estimated figures of a planned graph.
+
+    ``resources`` (by field of Cost) include the platform's share; ``fits`` compares them, and the DDR bandwidth in
+    GB/s, with the usable part of the board.
+    """
 
     fps: float
     cycles_per_frame: int
@@ -33,12 +37,12 @@ class Estimate:
 
 
 def node_costs(model: ModelWrapper) -> dict[str, Cost]:
-    """Every node's estimated resources."""
+    """Return the estimated resources of every node, by its name."""
     return {node.name: node.op.cost() for node in hardware_nodes(model)}
 
 
 def estimate(model: ModelWrapper, plan: Plan, target: Target) -> Estimate:
-    """Sum up a planned graph."""
+    """Return the estimate of the planned graph ``model`` at the plan's clock on ``target``."""
     nodes = list(hardware_nodes(model))
     cycles = max(node.op.cycles() for node in nodes)
     fps = plan.clock_mhz * 1e6 / cycles

@@ -28,7 +28,7 @@ def branch(model: ModelWrapper, tensor: str) -> list[Node]:
 
 
 def lags(model: ModelWrapper, ddr: set[str]) -> dict[str, float]:
-    """Return for every stream the frames that must have come in at the image before its first beat.
+    """Return for every stream the frames of pixels that must have come in before its first beat.
 
     ``ddr`` names engines whose weights come from DDR: those work on one frame while they take the next.
     """
@@ -41,10 +41,10 @@ def lags(model: ModelWrapper, ddr: set[str]) -> dict[str, float]:
 
 
 def join_fifos(model: ModelWrapper, ddr: set[str], joins: list[Node] | None = None) -> dict[str, int]:
-    """Return the elements to hold, by tensor, so that no join ever stalls the fork in front of it.
+    """Return the elements to hold, by tensor, so that no join ever stalls the fork before it.
 
     The branch with the smaller lag holds the difference in whole rows, and one at least, as rows come in bursts. A pool
-    in a branch gives a row at a time, which is held behind it.
+    in a branch gives a row at a time, which the FIFO after it holds.
     """
     lag, depths = lags(model, ddr), {}
     for join in joins_of(model) if joins is None else joins:

@@ -23,6 +23,8 @@ HEADER = """\
 
 
 class NodePlan(BaseModel):
+    """What the plan chooses of a node; None where the node has no such choice, or takes its default."""
+
     model_config = ConfigDict(extra="forbid")
 
     p: int | None = Field(None, ge=1)
@@ -32,6 +34,8 @@ class NodePlan(BaseModel):
 
 
 class FifoPlan(BaseModel):
+    """A FIFO: the elements it holds, and the memory that holds them."""
+
     model_config = ConfigDict(extra="forbid")
 
     elements: int = Field(ge=2)
@@ -94,7 +98,7 @@ class Plan(BaseModel):
 
 
 def fingerprint(model: ModelWrapper) -> str:
-    """16 hex digits of the graph's structure (kinds, shapes, connections), whatever its weights."""
+    """Return 16 hex digits of the graph's structure (kinds, shapes, connections), whatever its weights."""
     digest = hashlib.sha256()
     for node in hardware_nodes(model):
         shapes = [(s.height, s.width, s.channels) for s in (*node.op.inputs(), *node.op.outputs())]

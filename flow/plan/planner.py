@@ -40,6 +40,8 @@ class PlanError(FlowError):
 
 @dataclass(frozen=True)
 class Option:
+    """A folding and memory of an engine, with what it takes: resources, and bytes read from DDR a frame."""
+
     pe: int
     simd: int
     memory: str
@@ -51,6 +53,10 @@ def plan_network(
     model: ModelWrapper, target: Target, fps: float, clock_mhz: float | None = None, label: str = ""
 ) -> Plan:
     """Return a plan that reaches ``fps`` on ``target``.
+
+    Args:
+        fps: frames a second, at ``clock_mhz`` (by default the target's clock).
+        label: name of the network in messages.
 
     Raises:
         PlanError: it does not fit; the message has the numbers and the nearest rate that does.
@@ -109,7 +115,7 @@ def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tup
     for name, option in chosen.items():
         nodes[name] = NodePlan(pe=option.pe, simd=option.simd, memory=option.memory)
     fifos = _fifo_plans(model, {name for name, option in chosen.items() if option.memory == "ddr"})
-    fifos |= {n.outputs[0]: fifo for n in hardware_nodes(model) if (fifo := _fifo_behind(n.op))}
+    fifos |= {n.outputs[0]: fifo for n in hardware_nodes(model) if (fifo := _fifo_after(n.op))}
     plan = Plan(
         network=fingerprint(model),
         target=target.name,
@@ -140,7 +146,7 @@ def _fifo_plans(model: ModelWrapper, ddr: set[str], joins: list[Node] | None = N
     return plans
 
 
-def _fifo_behind(op: HardwareOp) -> FifoPlan | None:
+def _fifo_after(op: HardwareOp) -> FifoPlan | None:
     """Return the FIFO that lets ``op`` work ahead of its reader."""
     elements = op.works_ahead()
     if not elements:
@@ -149,8 +155,8 @@ def _fifo_behind(op: HardwareOp) -> FifoPlan | None:
 
 
 def _window_cost(window: HardwareOp) -> Cost:
-    """Return the cost of a window and of the FIFO behind it."""
-    fifo = _fifo_behind(window)
+    """Return the cost of a window and of the FIFO after it."""
+    fifo = _fifo_after(window)
     if fifo is None:
         return window.cost()
     stream = window.outputs()[0]
@@ -171,7 +177,7 @@ def _fifo_cost(model: ModelWrapper, join: Node | None, ddr: set[str]) -> Cost:
 
 
 def _options(model: ModelWrapper, node: Node, cycles: int, join: Node | None) -> list[Option]:
-    """Return the foldings and memories of an engine that keep up, those far wider than needed left out."""
+    """Return the foldings and memories of an engine that keep up, but for those far wider than needed."""
     op, window = node.op, op_of(model.find_producer(node.inputs[0]))
     folded = [
         engine
@@ -184,8 +190,8 @@ def _options(model: ModelWrapper, node: Node, cycles: int, join: Node | None) ->
     least = min(engine.pe * engine.simd for engine in folded)
     fifos = {memory: _fifo_cost(model, join, {node.name} if memory == "ddr" else set()) for memory in ("block", "ddr")}
     streamed = [op.worth_ddr() and not engine.why_not_ddr(window) for engine in folded]
-    # Words of whole triples divide into beats of 64 bits from 192 bits on: the narrowest of them may be wider than
-    # twice the least.
+    # words of whole triples divide into beats of 64 bits from 192 bits on: the narrowest of them may be wider than
+    # twice the least
     widest = max(2 * least, min((e.pe * e.simd for e, ddr in zip(folded, streamed) if ddr), default=0))
     options = []
     for engine, ddr in zip(folded, streamed):
@@ -202,7 +208,7 @@ def _options(model: ModelWrapper, node: Node, cycles: int, join: Node | None) ->
 
 
 def _choose(engines: dict[str, list[Option]], fixed: Cost, target: Target, fps: float):
-    """Return an option for every engine, and what is needed of each resource that even the best choice overdraws."""
+    """Return an option for every engine, and the need of each resource that even the best choice overdraws."""
     limits = {**target.budget(), "ddr_gb_per_s": target.ddr_gb_per_s}
     problem = cp_model.CpModel()
     picks = {n: [problem.new_bool_var(f"{n}_{i}") for i in range(len(o))] for n, o in engines.items()}
@@ -232,8 +238,7 @@ def _choose(engines: dict[str, list[Option]], fixed: Cost, target: Target, fps: 
 
 
 def _parts(use: float, limit: float) -> int:
-    """Return ``use`` in parts of the budget; of a resource that the target has not, each unit counts as a whole one too
-    much."""
+    """Return ``use`` in parts of the budget; where the budget is 0, each unit counts as a whole budget too much."""
     if limit > 0:
         return round(use / limit * PARTS)
     return min(math.ceil(use) + 1, LARGEST_OVERDRAFT) * PARTS if use else 0

@@ -12,6 +12,8 @@ from flow.nodes import Cost
 
 
 class Resources(BaseModel):
+    """Look-up tables, flip-flops, 36-Kbit block RAMs and DSP slices, or fractions of them."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     lut: float = Field(ge=0)
@@ -20,6 +22,7 @@ class Resources(BaseModel):
     dsp: float = Field(ge=0)
 
     def cost(self) -> Cost:
+        """Return the same as a Cost."""
         return Cost(self.lut, self.ff, self.bram36, self.dsp)
 
 
@@ -44,6 +47,7 @@ class Target(BaseModel):
 
 
 def known_targets() -> list[str]:
+    """Return the names of all boards."""
     folder = resources.files("flow").joinpath("targets")
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
