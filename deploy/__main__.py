@@ -17,6 +17,7 @@ from .platforms import PLATFORMS
 
 
 def load_images(path: Path) -> np.ndarray:
+    """Return the images of a .npy file; raise DeployError if it is none."""
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
@@ -24,6 +25,7 @@ def load_images(path: Path) -> np.ndarray:
 
 
 def run(accelerator: Accelerator, arguments) -> dict:
+    """Return logits and classes of the images in a file."""
     images = load_images(arguments.images_file)
     logits = accelerator.execute(images)
     classes = logits.argmax(axis=1).tolist()
@@ -37,6 +39,7 @@ def run(accelerator: Accelerator, arguments) -> dict:
 
 
 def on_accelerator(accelerator: Accelerator, arguments) -> dict:
+    """Return the result of the command in ``arguments``."""
     match arguments.command:
         case "run":
             return run(accelerator, arguments)
@@ -49,6 +52,7 @@ def on_accelerator(accelerator: Accelerator, arguments) -> dict:
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     top = argparse.ArgumentParser(prog="python -m deploy", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     for name, text in (
@@ -76,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(words: list[str] | None = None) -> int:
+    """Run a command; return its exit status: 0, 1 after an error or a mismatch, 130 after Ctrl-C."""
     arguments = parser().parse_args(words)
     try:
         folder = arguments.package or find_package()

@@ -61,22 +61,22 @@ class Accelerator:
         self.close()
 
     def close(self) -> None:
-        """Stop the accelerator and gives back its memory; a second call does nothing."""
+        """Stop the accelerator and give back its memory; a second call does nothing."""
         if self.platform is not None:
             self.registers.write("CTRL", 0)
             self.platform.close()
             self.platform = None
 
     def execute(self, images: np.ndarray) -> np.ndarray:
-        """Logits int32 [N, classes] of images uint8 [N, H, W, C], N >= 1. Times ``package.logit_scale`` they are the
-        network's.
+        """Return logits int32 [N, classes] of images uint8 [N, H, W, C], N >= 1; times ``package.logit_scale`` they are
+        the network's.
 
         While the accelerator works on one batch the next is copied into the other buffer.
 
         Raises:
             DeployError: images of another shape or type.
             DeviceError: a transfer did not end, or the accelerator reports an error. It was reset, and the next call
-            works.
+                works.
         """
         images = self._checked(images)
         logits = np.empty((len(images), self.package.classes), np.int32)
@@ -85,26 +85,26 @@ class Accelerator:
         return logits
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Classes int64 [N] of images uint8 [N, H, W, C]."""
+        """Return the classes int64 [N] of images uint8 [N, H, W, C]; raise as `execute`."""
         return self.execute(images).argmax(axis=1)
 
     # counters
 
     def cycles(self) -> int:
-        """Cycles since the counters were cleared, while enabled."""
+        """Return the cycles since the counters were cleared, while enabled."""
         low = self.registers.read("CYCLES_LOW")  # stores the high half
         return self.registers.read("CYCLES_HIGH") << 32 | low
 
     def latency_cycles(self) -> int:
-        """From the first pixels of the newest frame to its last logit."""
+        """Return the cycles from the first pixels of the newest frame to its last logit."""
         return self.registers.read("LATENCY")
 
     def interval_cycles(self) -> int:
-        """Between the last logits of the two newest frames; 0 before there are two."""
+        """Return the cycles between the last logits of the two newest frames; 0 before there are two."""
         return self.registers.read("INTERVAL")
 
     def layers(self) -> dict[str, LayerCounters]:
-        """Counters of every layer, by name."""
+        """Return the counters of every layer, by name."""
         return {name: self.registers.layer(index) for index, name in enumerate(self.package.layers)}
 
     def clear_counters(self) -> None:
@@ -118,8 +118,7 @@ class Accelerator:
         if found != int(self.package.build_id, 16):
             raise PackageError(
                 f"the accelerator on the device is of build {found:032x}, the package of {self.package.build_id}: "
-                "copy bitfile and "
-                "package of one build"
+                "copy bitfile and package of one build"
             )
 
     def _start(self) -> None:
@@ -149,7 +148,7 @@ class Accelerator:
         return images
 
     def _run(self, images: np.ndarray, logits: np.ndarray) -> None:
-        """Batches through two buffers a side; a batch's logits are a packet.
+        """Run batches through two buffers a side; a batch's logits are a packet.
 
         The next batch is sent as soon as this one is in, so the accelerator never runs dry; only where the size of a
         packet changes must it have given all logits first.
@@ -185,14 +184,13 @@ class Accelerator:
         self.packing_seconds += time.perf_counter() - started
 
     def _limit(self, frames: int) -> float:
-        """Seconds after which a transfer of so many frames counts as stuck."""
+        """Return the seconds after which a transfer of so many frames counts as stuck."""
         cycles = (frames + FRAMES_INSIDE) * self.package.cycles_per_frame
         return PATIENCE * cycles / (self.package.clock_mhz * 1e6) + self.platform.slack
 
     @contextmanager
     def _recovering(self) -> Iterator[None]:
-        """After an exception, Ctrl-C included, nothing is left of the call: transfers are dropped, and the frames
-        inside."""
+        """Drop the transfers and the frames inside after an exception, Ctrl-C included: nothing is left of the call."""
         try:
             yield
         except BaseException as error:

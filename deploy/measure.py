@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def description(accelerator: Accelerator) -> dict:
+    """Return the facts of a build that every result begins with."""
     package = accelerator.package
     return {
         "platform": "sim" if accelerator.platform.simulated else "board",
@@ -34,7 +35,11 @@ def description(accelerator: Accelerator) -> dict:
 
 
 def validate(accelerator: Accelerator, count: int) -> dict:
-    """Compare every logit of the first ``count`` sample images with the golden ones, and count right classes."""
+    """Compare every logit of the first ``count`` sample images with the golden ones, and count right classes.
+
+    Raises:
+        DeployError: the package has no samples, or not so many.
+    """
     images, labels, golden = _samples(accelerator.package, count)
     logits = accelerator.execute(images)
     return {
@@ -47,11 +52,11 @@ def validate(accelerator: Accelerator, count: int) -> dict:
 
 
 def single_frames(accelerator: Accelerator, repeats: int) -> dict[str, list[float]]:
-    """Single frames, one after the other, a value each.
+    """Run single frames, one after the other; return lists of a value a frame.
 
     ``accelerator[cycles]`` is the accelerator's own counter, from the first pixels in to the last logit out. On a board
-    also ``packing[ms]``, copying the image into the buffer; ``total[ms]``, the whole call; and ``transfer[ms]``, what
-    is left of it: DMA, caches and Python.
+    also ``packing[ms]``, copying the image into the buffer; ``total[ms]``, the whole call; and ``transfer[ms]``, the
+    rest of it: DMA, caches and Python.
 
     Raises:
         DeployError: repeats below 1, or a package without samples.
@@ -75,7 +80,7 @@ def single_frames(accelerator: Accelerator, repeats: int) -> dict[str, list[floa
 
 
 def latency(accelerator: Accelerator, repeats: int) -> dict:
-    """Minimum, median and 99th percentile of `single_frames`."""
+    """Return minimum, median and 99th percentile of `single_frames`; raise as it does."""
     frames = {name: spread(values) for name, values in single_frames(accelerator, repeats).items()}
     clock = accelerator.package.clock_mhz * 1e3
     cycles = frames.pop("accelerator[cycles]")
@@ -90,7 +95,11 @@ def latency(accelerator: Accelerator, repeats: int) -> dict:
 
 
 def throughput_test(accelerator: Accelerator, count: int) -> dict:
-    """``count`` images in one call, under the field names of FINN's drivers."""
+    """Run ``count`` images in one call; return rates under the field names of FINN's drivers.
+
+    Raises:
+        DeployError: ``count`` below 1, or a package without samples.
+    """
     if count < 1:
         raise DeployError(f"{count} images: must be 1 or more")
     samples = accelerator.package.samples()[0]
@@ -113,8 +122,12 @@ def throughput_test(accelerator: Accelerator, count: int) -> dict:
 
 
 def cpu(package: Package, count: int) -> dict:
-    """Return the first ``count`` sample images on this machine's processor, in numpy: every logit compared, and the
-    time of one call."""
+    """Run the first ``count`` sample images on this machine's processor, in numpy: compare every logit, and time one
+    call.
+
+    Raises:
+        DeployError: the package has no samples, or not so many.
+    """
     images, labels, golden = _samples(package, count)
     network = package.network()
     network.execute(images[:1])  # first uses of numpy's functions
@@ -144,7 +157,7 @@ def _samples(package: Package, count: int) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Percentiles by nearest rank: values that are there, none made up by interpolation."""
+    """Return percentiles by nearest rank: each is one of ``values``, none is interpolated."""
     ordered = sorted(values)
     ranks = {"min": 1, "median": -(-len(ordered) // 2), "p99": -(-99 * len(ordered) // 100)}
     return {name: round(ordered[rank - 1], 6) for name, rank in ranks.items()}

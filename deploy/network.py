@@ -1,4 +1,4 @@
-"""The network on the processor: the accelerator's integers in numpy, to compare speed with and to check results by."""
+"""The network on the processor: the accelerator's integers in numpy, to compare its speed and check its results."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _constant(entry: dict, arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
-    """Description and arrays. The archive's checksums are compared, which np.load leaves to chance."""
+    """Return description and arrays. The archive's checksums are compared, which np.load leaves to chance."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}

@@ -37,9 +37,9 @@ class Region:
 class Package:
     """``settings.json`` of the package in ``folder``.
 
-    image: height, width, channels of a frame. labels: names of the classes. logit_scale: what one unit of a logit
-    stands for. cycles_per_frame: planned. registers: byte addresses. layers: names in the order of their counters.
-    streams: taps of the simulator. files: SHA-256 by name.
+    image: height, width, channels of a frame. labels: names of the classes. logit_scale: real value of one unit of a
+    logit. cycles_per_frame: planned. registers: byte addresses. layers: names in the order of their counters.
+    streams: number of streams that the simulator can record. files: SHA-256 by name.
     """
 
     folder: Path
@@ -90,14 +90,16 @@ class Package:
 
     @property
     def frame_bytes(self) -> int:
+        """Bytes of an image."""
         height, width, channels = self.image
         return height * width * channels
 
     def has(self, name: str) -> bool:
+        """Return whether the package has a file ``name``."""
         return name in self.files
 
     def path(self, name: str) -> Path:
-        """Where a file of the package lies, after a look at its checksum.
+        """Return the path of a file of the package, after a look at its checksum.
 
         Raises:
             PackageError: the package has none, or it is damaged.
@@ -114,23 +116,29 @@ class Package:
         return path
 
     def weights(self) -> bytes:
-        """Contents of the DDR, empty if all weights are on chip."""
+        """Return the contents of the DDR, empty if all weights are on chip."""
         return self.path(WEIGHTS).read_bytes() if self.regions else b""
 
     def network(self) -> Network:
-        """Return the same integers on the processor."""
+        """Return the network for the processor, which computes the same integers."""
         return Network(self.path(NETWORK))
 
     def samples(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Real images uint8 [N, H, W, C], their labels [N], and the logits int32 [N, classes] that the accelerator must
-        give."""
+        """Return real images uint8 [N, H, W, C], their labels [N], and the logits int32 [N, classes] that the
+        accelerator must give.
+
+        Raises:
+            PackageError: the package has none, or they are damaged.
+        """
         with np.load(self.path(SAMPLES)) as content:
             return content["images"], content["labels"], content["logits"]
 
 
 def find_package() -> Path:
-    """Return the package that POPBIN_PACKAGE names; else that in this folder, or installed with the driver, or of the
-    newest build here.
+    """Return the folder of a package.
+
+    It is the one that POPBIN_PACKAGE names, else that in this folder, or installed with the driver, or of the newest
+    build here.
 
     Raises:
         DeployError: there is none.

@@ -73,7 +73,7 @@ class Registers:
         return sum(self._read(base + WORD * index) << 32 * index for index in range(BUILD_ID_WORDS))
 
     def set_weight_base(self, region: int, address: int) -> None:
-        """Say where the weights of a region lie."""
+        """Write the address at which the weights of a region lie."""
         self._write(self._offsets["WEIGHT_BASE"] + WORD * region, address)
 
     def counter(self, layer: int, name: str) -> int:
@@ -92,8 +92,10 @@ class Registers:
 
 
 def names(regions: int, layers: int) -> dict[str, int]:
-    """Return the offset of every 32-bit register by its name, those of arrays numbered, for an accelerator of so many
-    weight regions and layers."""
+    """Return the byte offset of every 32-bit register of an accelerator with so many weight regions and layers.
+
+    Names of registers in arrays are numbered.
+    """
     arrays = {
         "BUILD_ID": [str(word) for word in range(BUILD_ID_WORDS)],
         "WEIGHT_BASE": [str(index) for index in range(regions)],

@@ -23,7 +23,7 @@ class SimulatorError(DeployError):
     """A bus protocol was broken, a register access got no answer, or a module stopped with $fatal."""
 
 
-class _Tap(ctypes.Structure):
+class _Recording(ctypes.Structure):
     _fields_ = [("words", ctypes.c_void_p), ("count", ctypes.c_int64), ("done", ctypes.c_int64)]
 
 
@@ -67,7 +67,7 @@ class Device:
         data: folder with the $readmemh files, which are read now.
         memory: the DDR from address 0, read as the clock runs; an array may be changed between calls.
         latency, bandwidth: of the DDR, in cycles and in 64-bit words a cycle.
-        streams: number of streams that the top taps.
+        streams: number of streams that can be recorded.
         error: what is raised, by any method, when the simulation went wrong.
     """
 
@@ -87,11 +87,11 @@ class Device:
         self._library = ctypes.CDLL(str(library))
         self._library.accelerator_new.restype = ctypes.c_void_p
         self._traffic = _Traffic()
-        self._taps, self._states = (_Tap * streams)(), (_State * streams)()
+        self._recordings, self._states = (_Recording * streams)(), (_State * streams)()
         self.words: list[np.ndarray] = []  # recorded, by stream
         self._memory = np.frombuffer(memory, np.uint8)
         settings = _Settings(seed, 1.0, 1.0, latency, bandwidth, self._memory.ctypes.data, self._memory.size)
-        arguments = ctypes.byref(settings), ctypes.byref(self._traffic), self._taps, self._states, streams
+        arguments = ctypes.byref(settings), ctypes.byref(self._traffic), self._recordings, self._states, streams
         with _inside(data):
             handle = self._library.accelerator_new(*arguments)
         self._check(handle is None)
@@ -108,7 +108,7 @@ class Device:
 
     @property
     def ddr_bytes(self) -> int:
-        """Read over m_axi since power-up."""
+        """Bytes read over m_axi since power-up."""
         return self._traffic.ddr_bytes
 
     @property
@@ -117,9 +117,11 @@ class Device:
         return self._traffic.pixels_done, self._traffic.logits_done
 
     def write(self, address: int, data: int) -> None:
+        """Write the 32-bit register at a byte address."""
         self._check(self._library.accelerator_write(self._handle, ctypes.byref(self._traffic), address, data))
 
     def read(self, address: int) -> int:
+        """Return the 32-bit register at a byte address."""
         data = ctypes.c_uint32()
         self._check(
             self._library.accelerator_read(self._handle, ctypes.byref(self._traffic), address, ctypes.byref(data))
@@ -129,7 +131,7 @@ class Device:
     def send(
         self, images: np.ndarray, logits: int, *, input_gaps: float = 0.0, output_stalls: float = 0.0, seed: int = 0
     ) -> None:
-        """Queues images uint8, and room for so many logits, behind a run that came to its end or was dropped.
+        """Queue images uint8, and room for so many logits, after a run that came to its end or was dropped.
 
         A pixel word waits with probability `input_gaps` each cycle before it is offered, m_axis is not ready with
         `output_stalls`.
@@ -140,8 +142,7 @@ class Device:
         self._library.accelerator_randomize(self._handle, ctypes.c_uint64(seed), *gaps)
 
     def queue_pixels(self, images: np.ndarray) -> None:
-        """Offers images uint8, whole 64-bit words of them, which are read as the clock runs: leave them alone until
-        then."""
+        """Queue images uint8, whole 64-bit words, which are read as the clock runs: leave them unchanged until then."""
         self._pixels = np.ascontiguousarray(images, np.uint8).reshape(-1).view("<u8")
         traffic = self._traffic
         traffic.pixels, traffic.pixel_count, traffic.pixels_done = self._pixels.ctypes.data, len(self._pixels), 0
@@ -155,26 +156,25 @@ class Device:
         traffic.logit_count, traffic.logits_done, traffic.packet = count, 0, 0
 
     def queue_packet(self, room: int) -> None:
-        """As `queue_logits`, for one packet: its TLAST takes away the room that is left."""
+        """Make room as `queue_logits` does, for one packet: its TLAST takes away the room that is left."""
         self.queue_logits(room)
         self._traffic.packet = 1
 
     def drop(self) -> None:
-        """Forgets what is queued, a word that is offered included: while the core is in reset, or the bus would see
-        valid fall."""
+        """Drop what is queued, with the word that is offered: only while the core is in reset, or valid would fall."""
         self._traffic.pixel_count, self._traffic.logit_count = self.beats
         self._library.accelerator_restart_input(self._handle)
 
-    def tap(self, counts: list[int]) -> None:
+    def record(self, counts: list[int]) -> None:
         """Record the next counts[i] 64-bit words of stream i into `words[i]`; 0 records nothing."""
         self.words = [np.zeros(count, np.uint64) for count in counts]
-        for tap, words in zip(self._taps, self.words):
-            tap.words, tap.count, tap.done = words.ctypes.data, len(words), 0
+        for recording, words in zip(self._recordings, self.words):
+            recording.words, recording.count, recording.done = words.ctypes.data, len(words), 0
         self._library.accelerator_open_taps(self._handle)
 
-    def tapped(self) -> list[int]:
-        """Words recorded of each stream."""
-        return [tap.done for tap in self._taps]
+    def recorded(self) -> list[int]:
+        """Return the words that were recorded of each stream."""
+        return [recording.done for recording in self._recordings]
 
     @property
     def waiting(self) -> tuple[int, int]:
@@ -215,7 +215,7 @@ class Device:
 
 @contextmanager
 def _inside(folder: Path) -> Iterator[None]:
-    """In ``folder``, from where $readmemh reads."""
+    """Work in ``folder``, from where $readmemh reads."""
     before = os.getcwd()
     os.chdir(folder)
     try:

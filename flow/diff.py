@@ -1,4 +1,4 @@
-"""Two stages of a build, tensor by tensor."""
+"""Compares two stages of a build, tensor by tensor."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def _golden(graph: str) -> Callable[[Workspace, np.ndarray], Streams]:
 def _csim(workspace: Workspace, images: np.ndarray) -> Streams:
     from flow.sim.csim import CsimAccelerator
 
-    return CsimAccelerator(workspace.hls, verify=False).execute(images, taps=True).streams
+    return CsimAccelerator(workspace.hls, verify=False).execute(images, record=True).streams
 
 
 def _rtl(workspace: Workspace, images: np.ndarray) -> Streams:
     from flow.sim.rtl import RtlAccelerator
 
-    return RtlAccelerator(workspace.rtl, verify=False).execute(images, taps=True).streams
+    return RtlAccelerator(workspace.rtl, verify=False).execute(images, record=True).streams
 
 
 STAGES = {"integer": _golden("integer"), "hardware": _golden("hardware"), "csim": _csim, "rtl": _rtl}
@@ -50,7 +50,7 @@ class StageComparison:
 
 
 def compare_stages(folder: Path, reference: str, stage: str, images: int) -> StageComparison:
-    """Run ``reference`` and ``stage`` of the build in ``folder`` on packaged images.
+    """Run ``reference`` and ``stage``, of STAGES, on packaged images; return how their tensors differ.
 
     Raises:
         FlowError: there is no build, or the stages have no tensor in common.

@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_setup(item):
-    """Sets POPBIN_PACKAGE for the kernel, which runs in the notebook's folder, where no build is found."""
+    """Set POPBIN_PACKAGE for the kernel, which runs in the notebook's folder, where no build is found."""
     stack = contextlib.ExitStack()
     item.addfinalizer(stack.close)
     with contextlib.chdir(item.config.rootpath):
@@ -36,6 +36,7 @@ def pytest_runtest_setup(item):
 
 
 def build(folder: Path) -> Path:
+    """Build a narrow network in ``folder``; return its package."""
     command = [sys.executable, "-m", "flow.cli", "build", *NARROW, "--output", str(folder)]
     run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert run.returncode == 0, f"{' '.join(command)} failed:\n{run.stdout[-2000:]}"

@@ -13,7 +13,9 @@ def open_platform(name: str | None, package: Package) -> Platform:
     """Return the platform ``name``; without one, the board if pynq is installed, else the simulation.
 
     Raises:
-        DeviceError: neither can be had, and why. PackageError: the package lacks its files.
+        DeployError: there is no platform of that name.
+        DeviceError: the platform cannot be had here, and why.
+        PackageError: the package lacks its files.
     """
     if name not in (None, *PLATFORMS):
         raise DeployError(f"platform {name!r} is unknown: use {' or '.join(PLATFORMS)}")

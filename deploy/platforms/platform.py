@@ -10,8 +10,8 @@ import numpy as np
 class Platform(ABC):
     """Registers of the accelerator, memory that its DMA reaches, and a transfer at a time in each direction.
 
-    ``simulated``: times are cycles at the clock, not measurements. ``slack`` in seconds of the accelerator's time is
-    added to what a transfer may take.
+    ``simulated``: times are cycles at the clock, not measurements. ``slack``: seconds of the accelerator's time that
+    are added to the limit of a transfer.
     """
 
     simulated: bool
@@ -22,7 +22,8 @@ class Platform(ABC):
         """Return a 32-bit register of the accelerator."""
 
     @abstractmethod
-    def write(self, address: int, value: int) -> None: ...
+    def write(self, address: int, value: int) -> None:
+        """Write a 32-bit register of the accelerator."""
 
     @abstractmethod
     def allocate(self, shape: tuple[int, ...], dtype) -> np.ndarray:
@@ -57,4 +58,4 @@ class Platform(ABC):
         """Return a clock: of the world, or of the simulated accelerator."""
 
     def close(self) -> None:
-        """Give back what was allocated."""
+        """Give back the memory that was allocated, and the device."""

@@ -1,4 +1,4 @@
-"""A simulated Zynq-7000 behind pynq's own classes: the driver's board platform runs on it as on a board, bit by bit.
+"""A simulated Zynq-7000 under pynq's own classes: the driver's board platform runs on it as on a board, bit by bit.
 
     Board(package, PynqDevice(package))
 
@@ -63,7 +63,7 @@ class PhysicalMemory:
         return address
 
     def return_pointer(self, address: int) -> None:
-        """Frees a buffer; pynq calls this name."""
+        """Free a buffer; pynq calls this name."""
         self.bytes[address : address + self._sizes.pop(address)] = FREED
 
     def find(self, address: int, size: int) -> np.ndarray | None:
@@ -105,9 +105,8 @@ class Channel:
 
     def write(self, register: int, value: int) -> None:
         if register == CONTROL:
-            self.running = bool(value & RUN) and not self.events & (
-                INTERNAL_ERROR | DECODE_ERROR
-            )  # which stay until reset
+            failed = self.events & (INTERNAL_ERROR | DECODE_ERROR)  # which stay until reset
+            self.running = bool(value & RUN) and not failed
             self.idle = self.idle and self.running
         elif register == STATUS:
             self.events &= ~(value & (COMPLETE | FAILED))
@@ -214,7 +213,7 @@ class PynqDevice(pynq.Device):
         self._power_up()
 
     def seconds(self) -> float:
-        """Since the accelerator was powered up, at the clock of the package."""
+        """Return the seconds since the accelerator was powered up, at the clock of the package."""
         return self.accelerator.cycles / (self.package.clock_mhz * 1e6)
 
     # what pynq.Overlay, MMIO and buffers call
@@ -259,7 +258,7 @@ class PynqDevice(pynq.Device):
         self.dma = AxiDma(self.accelerator, self.memory)
 
     def _at(self, address: int) -> tuple[Device | AxiDma | ClockControl, int]:
-        """Return what answers at a physical address, and the offset there."""
+        """Return the block that answers at a physical address, and the offset in it."""
         places = [(self._clocks, SLCR, SLCR_BYTES)]
         for name, block in (("accelerator", self.accelerator), ("dma", self.dma)):
             places.append((block, self.ip_dict[name]["phys_addr"], self.ip_dict[name]["addr_range"]))

@@ -1,5 +1,4 @@
-"""What the emitters of HLS and RTL have in common: names, weights in DDR, templates, and the nodes' own cells and
-calls."""
+"""The common part of the emitters of HLS and RTL: names, weights in DDR, templates, the nodes' cells and calls."""
 
 from __future__ import annotations
 
@@ -21,13 +20,13 @@ WORD_BYTES = 8  # of the buses
 
 
 class Names:
-    """Identifiers, in SystemVerilog or C++, of which none is given twice or is reserved."""
+    """Gives identifiers for SystemVerilog or C++, none twice and none that is ``reserved``."""
 
     def __init__(self, reserved: Iterable[str]):
         self.used = set(reserved)
 
     def take(self, name: str, suffixes: tuple[str, ...] = ("",)) -> str:
-        """Return an identifier like ``name`` which, with each of ``suffixes``, is not used yet."""
+        """Return an identifier like ``name`` that, with each of ``suffixes``, is not used yet, and reserve it."""
         word = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_") or "unnamed"
         word = f"n{word}" if word[0].isdigit() else word
         candidate, number = word, 2
@@ -47,11 +46,11 @@ class Region:
 
     @property
     def words(self) -> int:
-        """64-bit words."""
+        """Its 64-bit words."""
         return len(self.data) // WORD_BYTES
 
     def as_dict(self) -> dict:
-        """Return what the manifest says of it."""
+        """Return its entry in the manifest."""
         return {
             "layer": self.layer,
             "offset": self.offset,
@@ -123,7 +122,7 @@ def render(folder: str, template: str, **values) -> str:
 
 
 def braced(text: str) -> str:
-    """Return a Tcl word that stands for ``text`` as it is.
+    """Return a Tcl word whose value is ``text``.
 
     Raises:
         FlowError: it holds a brace or a backslash.

@@ -5,7 +5,7 @@ src/tables/     constants, one file a layer
 data/           ddr_weights.bin: 64-bit words for the layers whose weights are in DDR
 tb/             testbench.cpp with images and the logits to compare
 run_hls.tcl     C simulation, synthesis and export by Vitis HLS
-manifest.json   SHA-256 and layer of every file; shape and tap number of every stream
+manifest.json   SHA-256 and layer of every file; shape and number of every stream
 """
 
 from __future__ import annotations
@@ -31,10 +31,9 @@ STORAGE = {"distributed": "lutram", "block": "bram"}  # memory -> impl of BIND_S
 OWN_HEADERS = Path(__file__).parent / "templates" / "hls"
 TOP_VARIABLES = ("accelerator", "pixels", "logits", "frames", "frame", "flow", "nodes", "hls", "FrameWords", "Classes")
 KEYWORDS = """and or not xor auto bool break case catch char class const continue default delete do double else enum
-explicit export
-    extern false float for friend goto if inline int long mutable namespace new operator private protected public
-    register return short signed sizeof static struct switch template this throw true try typedef union unsigned using
-    virtual void volatile while""".split()
+    explicit export extern false float for friend goto if inline int long mutable namespace new operator private
+    protected public register return short signed sizeof static struct switch template this throw true try typedef union
+    unsigned using virtual void volatile while""".split()
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,12 @@ class Wire:
 
     @property
     def type(self) -> str:
+        """Its C++ type of a beat."""
         return _beat(self.stream)
 
     @property
     def tensor(self) -> str:
+        """The tensor that its layer writes."""
         return self.tensors[0]
 
 
@@ -71,7 +72,7 @@ class Argument:
 
     @property
     def word(self) -> int:
-        """Where they start in ddr_weights.bin, in 64-bit words."""
+        """The 64-bit word of ddr_weights.bin at which they start."""
         return self.region.offset // WORD_BYTES
 
     @property
@@ -202,7 +203,7 @@ class _Project:
             (folder / "data" / DDR_FILE).write_bytes(self.ddr)
 
     def testbench_files(self) -> list[Path]:
-        """Return what the testbench reads, and itself."""
+        """Return the testbench and the files that it reads."""
         files = [Path("tb/testbench.cpp"), Path("tb/images.bin"), Path("tb/expected_logits.bin")]
         return files + [Path("data", DDR_FILE)] * bool(self.regions)
 
@@ -221,7 +222,7 @@ class _Project:
         return found
 
     def description(self) -> dict:
-        """Return what a simulator of the project must know, for the manifest."""
+        """Return the part of the manifest that a simulator of the project reads."""
         return {
             "image": list(self.image_shape),
             "classes": self.classes,

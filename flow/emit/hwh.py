@@ -22,6 +22,8 @@ MASTERS = {"ps/Data": "M_AXI_GP0", "dma/Data_MM2S": "M_AXI_MM2S", "dma/Data_S2MM
 
 @dataclass(frozen=True)
 class Register:
+    """A register by name, at a byte offset."""
+
     name: str
     offset: int
     access: str = "read-write"
@@ -40,13 +42,14 @@ class Range:
 
     @property
     def kind(self) -> str:
+        """What the hand-off calls it."""
         return "MEMORY" if self.cell == "ps" else "REGISTER"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Of the block design. slaves, masters: its memory-mapped interfaces; registers: behind the only slave that has
-    any."""
+    """A cell of the block design. slaves, masters: its memory-mapped interfaces; registers: those of the only slave
+    that has any."""
 
     name: str
     ip: str
@@ -57,6 +60,7 @@ class Cell:
 
     @property
     def masters(self) -> list[str]:
+        """Names of its masters, each once."""
         return list(dict.fromkeys(reached.master for reached in self.ranges))
 
 
@@ -81,7 +85,7 @@ def emit_hwh(rtl_project: Path, path: Path) -> Path:
 
 
 def _clock_parameters(clock_mhz: float) -> dict[str, float]:
-    """FCLK_CLK0 at the quotient of the I/O PLL's clock that comes closest to ``clock_mhz``; the others off."""
+    """Return FCLK_CLK0 at the quotient of the I/O PLL's clock that comes closest to ``clock_mhz``; the others off."""
     pairs = ((first, second) for first in DIVISORS for second in DIVISORS if second <= first)
     divisors = min(pairs, key=lambda pair: abs(IO_PLL_MHZ / (pair[0] * pair[1]) - clock_mhz))
     parameters = {"PCW_FPGA0_PERIPHERAL_FREQMHZ": clock_mhz}
@@ -102,7 +106,7 @@ def _dma_registers() -> list[Register]:
 
 
 def _registers(manifest: dict) -> list[Register]:
-    """Return those of the accelerator; those of an array are numbered."""
+    """Return the accelerator's registers; those of an array are numbered."""
     found = registers.names(len(manifest["regions"]), len(manifest["layers"]))
     return [
         Register(name, offset, "read-write" if name.startswith(registers.WRITABLE) else "read-only")
@@ -111,7 +115,7 @@ def _registers(manifest: dict) -> list[Register]:
 
 
 def _ranges(cell: str, addresses: list[tuple[str, str, str, str]]) -> list[Range]:
-    """Return what the masters of ``cell`` reach."""
+    """Return the address ranges that the masters of ``cell`` reach."""
     found = []
     for space, segment, offset, size in addresses:
         if space.startswith(f"{cell}/"):

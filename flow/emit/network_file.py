@@ -31,7 +31,7 @@ def write_network(model: ModelWrapper, path: Path) -> None:
                 f"{name} is a {proto.op_type}, no hardware node: write the graph behind flow.passes.to_integers"
             )
     arrays: dict[str, np.ndarray] = {}
-    same: dict[str, str] = {}  # stream behind plumbing -> stream in front of it
+    same: dict[str, str] = {}  # stream after plumbing -> stream before it
     nodes = []
     for node in hardware_nodes(model):
         if node.op.plumbing:
@@ -85,7 +85,7 @@ def _narrowest(values: np.ndarray) -> np.ndarray:
 
 
 def _write_array(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
-    """Stored, not compressed: signs do not shrink, and what compression makes depends on the version of zlib."""
+    """Write ``array`` without compression: signs do not shrink, and compressed bytes depend on the version of zlib."""
     data = io.BytesIO()
     np.lib.format.write_array(data, array, version=(1, 0), allow_pickle=False)
     archive.writestr(zipfile.ZipInfo(f"{name}.npy", DATE), data.getvalue())

@@ -1,4 +1,4 @@
-"""The package of the driver: what runs on the board, and without one."""
+"""Writes the package of the driver, which runs on a board and in simulation."""
 
 from __future__ import annotations
 

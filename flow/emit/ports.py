@@ -28,10 +28,10 @@ _SIGNALS = {  # name, direction, bits (0: a plain wire)
 
 @dataclass(frozen=True)
 class Port:
-    """A port of the top. ``interface`` is type and name, ``signal`` its name in the interface, ``bits`` 0 for a plain
-    wire.
+    """A port of the top.
 
-    ``parameter``: what Vivado is told of the interface, with its first port.
+    interface: type and name. signal: the port's name in the interface. bits: its width, 0 for a plain wire.
+    parameter: Vivado's settings of the interface, at its first port.
     """
 
     direction: str

@@ -28,23 +28,22 @@ from flow.nodes.width_converter import WidthConverter
 from flow.project import DDR_FILE, MANIFEST, empty_folder, write_manifest
 
 TOP = "accelerator_top"
-TOP_MODULES = ("control",)  # that the template instantiates, beside the nodes' own
+TOP_MODULES = ("control",)  # modules that the template instantiates beside those of the nodes
 REGION_ALIGNMENT = 4096
 LOGIT_BITS = 32  # of m_axis
 KEYWORDS = """alias always always_comb always_ff always_latch and assert assign assume automatic before begin bind bins
-bit break
-    buf byte case cell chandle class clocking config const constraint context continue cover cross deassign default
-    defparam design disable dist do edge else end endcase endmodule enum event expect export extends extern final for
-    force foreach forever fork forkjoin function generate genvar global highz if iff import include initial inout input
-    inside instance int integer interface join large library local localparam logic longint matches medium modport
-    module nand negedge new nor not null or output package packed parameter posedge primitive priority program property
-    protected pull pure rand real ref reg release repeat return sequence shortint shortreal signed small solve specify
-    static string strong struct super supply table tagged task this throughout time tran tri type typedef union unique
-    unsigned use uwire var vectored virtual void wait wand weak while wildcard wire with within wor xnor xor""".split()
-TOP_NAMES = """clk_i rst_ni taps_i enable core_rst_n axi_error packet_last frame_in_start frame_in_done frame_out_done
-weight_base
-    layer_valid layer_ready in_beat_q out_beat_q out_last unused i_control i_weight_stream Layers FrameBeats Classes
-    InBits OutBits BuildId stream_asserts stream_beat stream_state weight_words weight_valid weight_ready""".split()
+    bit break buf byte case cell chandle class clocking config const constraint context continue cover cross deassign
+    default defparam design disable dist do edge else end endcase endmodule enum event expect export extends extern
+    final for force foreach forever fork forkjoin function generate genvar global highz if iff import include initial
+    inout input inside instance int integer interface join large library local localparam logic longint matches medium
+    modport module nand negedge new nor not null or output package packed parameter posedge primitive priority program
+    property protected pull pure rand real ref reg release repeat return sequence shortint shortreal signed small solve
+    specify static string strong struct super supply table tagged task this throughout time tran tri type typedef union
+    unique unsigned use uwire var vectored virtual void wait wand weak while wildcard wire with within wor xnor xor""".split()
+TOP_NAMES = """clk_i rst_ni taps_i enable core_rst_n axi_error packet_last frame_in_start frame_in_done
+    frame_out_done weight_base layer_valid layer_ready in_beat_q out_beat_q out_last unused
+    i_control i_weight_stream Layers FrameBeats Classes InBits OutBits BuildId stream_asserts
+    stream_beat stream_state weight_words weight_valid weight_ready""".split()
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,8 @@ class Wire:
 
 @dataclass(frozen=True)
 class Instance:
+    """A module instance of the top; ``parameters`` and ``ports`` are (name, SystemVerilog text)."""
+
     module: str
     name: str
     parameters: list[tuple[str, str]]
@@ -157,7 +158,7 @@ class _Project:
     # instances
 
     def _pixel_instances(self) -> list[Instance]:
-        """From the 64-bit pixel bus to the beats of the first node."""
+        """Return the converters from the 64-bit pixel bus to the beats of the first node."""
         frame, p = self.frame, self.frame.parallel
         bus = self._wire("pixel_bus", Stream(1, 1, self.frame_bytes, WORD_BYTES, 8, signed=False), note="s_axis")
         self.pixels = bus.variable
@@ -176,7 +177,7 @@ class _Project:
         return instances
 
     def _logit_instances(self) -> list[Instance]:
-        """One logit a beat, and a register that keeps the ready of m_axis out of the network."""
+        """Return a converter to one logit a beat, and a FIFO that keeps the ready of m_axis out of the network."""
         source, instances = self.wires[self.output], []
         if self.result.parallel > 1:
             sink = self._wire("logit", Stream(1, 1, self.classes, 1, self.result.bits))
@@ -218,7 +219,7 @@ class _Project:
             yield Instance(cell.module, name, _parameters(cell) + files, ports, title)
 
     def _weights(self, node: Node) -> Iterator[Instance]:
-        """Return the weight words of a region, cut or joined to those of its layer; returns their wire."""
+        """Yield the converter from the words of a region to those of its layer; return the wire of those."""
         region, source = next(pair for pair in zip(self.regions, self.region_wires) if pair[0].layer == node.name)
         word_bits = node.op.pe * node.op.simd
         sink = self._wire(f"{node.name}_weights", Stream(1, 1, 64 * region.words, word_bits, 1))
@@ -286,7 +287,7 @@ class _Project:
         return layers
 
     def description(self) -> dict:
-        """Return what software and a simulator of the project must know, for the manifest."""
+        """Return the part of the manifest that software and a simulator of the project read."""
         return {
             "image": [self.frame.height, self.frame.width, self.frame.channels],
             "classes": self.classes,

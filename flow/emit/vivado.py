@@ -28,7 +28,7 @@ from flow.project import check_project, empty_folder
 
 ZYNQ_7000 = "xc7z"  # how its part numbers start
 SCRIPTS = {"rtl": ("accelerator.v", "package_ip.tcl", "build.tcl"), "hls": ("build.tcl",)}  # of the routes
-# Bursts of 16 are the longest that the AXI3 ports take; buffers of PYNQ are aligned, so no realignment.
+# bursts of 16 are the longest that the AXI3 ports take; buffers of PYNQ are aligned, so no realignment
 DMA_PARAMETERS = {
     "c_include_sg": 0,
     "c_sg_length_width": 26,
@@ -53,7 +53,7 @@ NUMBER = r"-?\d+(?:\.\d+)?"
 
 @dataclass(frozen=True)
 class Ip:
-    """What the accelerator's IP calls its interfaces and pins, the segment of its registers, and each master's address
+    """The names of the accelerator's IP: interfaces, pins, the segment of its registers, each master's address
     space."""
 
     control: str
@@ -69,13 +69,12 @@ RTL_IP = Ip("s_axi", "s_axis", "m_axis", "clk_i", "rst_ni", "reg0", {"m_axi": "m
 
 
 def unsupported(target: Target) -> str | None:
-    """Why there are no scripts for ``target``, or None if there are."""
+    """Return the reason why there are no scripts for ``target``, or None if there are."""
     if target.part.startswith(ZYNQ_7000):
         return None
     return (
         f"{target.name}: the Vivado scripts know the processor of Zynq-7000 parts ({ZYNQ_7000}...), not "
-        f"{target.part}: use "
-        "--target pynq-z1 or pynq-z2, or put the RTL project into a design of your own"
+        f"{target.part}: use --target pynq-z1 or pynq-z2, or put the RTL project into a design of your own"
     )
 
 
@@ -87,7 +86,8 @@ def emit_vivado(project: Path, folder: Path, target: Target, clock_mhz: float, r
 
     Raises:
         FlowError: the target has no Zynq-7000, the clock is not that of the project, or the folder holds something
-        else. VerificationError: a file of the project is not what was emitted.
+            else.
+        VerificationError: a file of the project is not what was emitted.
     """
     project, folder = Path(project).resolve(), Path(folder).resolve()
     if reason := unsupported(target):
@@ -138,8 +138,8 @@ def hls_ip(interfaces: list[dict]) -> Ip:
 
 
 def results(folder: Path, build_id: str) -> list[Path]:
-    """accelerator.bit and .hwh that build.tcl in ``folder`` made of the build ``build_id``; empty if there are none of
-    it."""
+    """Return accelerator.bit and .hwh that build.tcl in ``folder`` made of the build ``build_id``; none if it made
+    none."""
     result = Path(folder) / "result"
     files = [result / name for name in (*RESULTS, "build_id")]
     if not all(path.is_file() for path in files) or files[-1].read_text().strip() != build_id:
@@ -148,7 +148,7 @@ def results(folder: Path, build_id: str) -> list[Path]:
 
 
 def read_reports(folder: Path) -> dict[str, float | str]:
-    """Return what the reports of a build in ``folder`` say of the placed and routed design, processor and DMA included.
+    """Return the figures of the placed and routed design, processor and DMA included, from the reports in ``folder``.
 
     Returns:
         lut, ff, bram36, dsp; worst_negative_slack_ns (Vivado's name: positive when timing is met); power_w, estimated;
@@ -189,7 +189,10 @@ def _found(path: Path, what: str, pattern: str) -> str:
 
 
 def block_design(ddr: bool, ip: Ip = RTL_IP) -> dict:
-    """Return the parts of the block design that depend on each other: cells, their clocks and resets, addresses."""
+    """Return the parts of the block design that depend on each other: cells, their clocks and resets, addresses.
+
+    ``ddr``: the IP reads weights from DDR.
+    """
     interconnects = [("control", 1, 2), ("frames", 2, 1)]  # name, slave ports, master ports
     interconnects += [("weights", len(ip.masters), 1)] * ddr
     ports = [

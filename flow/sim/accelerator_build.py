@@ -56,6 +56,7 @@ WRAPPER = """\
 
 @functools.cache
 def machine_flags() -> tuple[str, ...]:
+    """Return g++'s flags for the instructions of this machine that the simulator uses."""
     try:
         words = Path("/proc/cpuinfo").read_text().split()
     except OSError:

@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Difference:
-    """A stream that differs: how many of its values, and the first of them in [N, H, W, C]."""
+    """A stream that differs: how many of its values do, and the index of the first of them in [N, H, W, C]."""
 
     tensor: str
     values: int
@@ -31,7 +31,7 @@ def first_difference(
 ) -> Difference | None:
     """Return the first tensor of `order` (topological) in which `streams` differs from `reference`, or None.
 
-    Compares as many frames as `streams` has; tensors that either side lacks are passed over.
+    As many frames are compared as `streams` has; tensors that either side lacks are passed over.
 
     Raises:
         ValueError: there is nothing to compare, or a shape differs: no comparison must not look like equality.

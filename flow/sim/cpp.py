@@ -36,8 +36,9 @@ class CompileError(FlowError):
 
 
 def ap_types_folder() -> Path:
-    """Return the folder with ap_int.h and hls_stream.h, which hls4ml ships (found without importing hls4ml: that is
-    slow).
+    """Return the folder with ap_int.h and hls_stream.h, which hls4ml ships.
+
+    It is found without an import of hls4ml, which is slow.
 
     Raises:
         CompileError: there is no hls4ml, or none with these headers.
@@ -57,7 +58,7 @@ def hls_include_dirs() -> tuple[Path, Path]:
 
 
 def compile_cpp(sources: Iterable[Path], output: Path, extra_flags: Iterable[str] = ()) -> Path:
-    """Compiles C++ `sources` that include the HLS headers into the program `output`; returns its path.
+    """Compile C++ `sources` that include the HLS headers into the program `output`; return its path.
 
     The ap_int headers count as system headers: warnings, all of them errors, are about our own code.
 

@@ -25,8 +25,11 @@ MIN_FRAMES = 4  # a process with fewer is not worth its start
 
 @dataclass(frozen=True)
 class CsimResult:
-    """Logits int32 [N, classes]; the tapped frames of every stream, tensor name -> int64 [frames, H, W, C] (bipolar
-    streams as -1 and +1); seconds of simulation, without compilation."""
+    """What a run gave.
+
+    logits: int32 [N, classes]. streams: the recorded frames, tensor -> integers [frames, H, W, C] (bipolar as -1 and
+    +1). seconds: of simulation, without compilation.
+    """
 
     logits: np.ndarray
     streams: dict[str, np.ndarray]
@@ -34,6 +37,7 @@ class CsimResult:
 
     @property
     def frames_per_second(self) -> float:
+        """Frames that were simulated a second."""
         return len(self.logits) / self.seconds
 
 
@@ -53,15 +57,16 @@ class CsimAccelerator:
         self.manifest = check_project(self.project) if verify else read_manifest(self.project)
         self.program = _compiled(self.project, self.manifest)
 
-    def execute(self, images: np.ndarray, taps: bool | int = False, processes: int | None = None) -> CsimResult:
-        """Logits, and the streams of the first ``taps`` frames (True: of all).
+    def execute(self, images: np.ndarray, record: bool | int = False, processes: int | None = None) -> CsimResult:
+        """Run images uint8 [N, H, W, C].
 
         Args:
-            images: uint8 [N, H, W, 3].
+            record: frames, from the first on, whose streams are recorded (True: all).
             processes: programs that share the images; as many as there are cores unless given.
 
         Raises:
             VerificationError: a stream was read while empty, or had data left after a frame; names it.
+            FlowError: images of another shape or type.
         """
         images = np.ascontiguousarray(images)
         shape = tuple(self.manifest["image"])
@@ -69,12 +74,12 @@ class CsimAccelerator:
             raise FlowError(
                 f"csim takes uint8 images [N, {', '.join(map(str, shape))}], not {images.dtype} {list(images.shape)}"
             )
-        tapped = len(images) if taps is True else min(int(taps), len(images))
+        recorded = len(images) if record is True else min(int(record), len(images))
         processes = processes or os.cpu_count() or 1
         parts = np.array_split(np.arange(len(images)), max(1, min(processes, len(images) // MIN_FRAMES)))
         with tempfile.TemporaryDirectory(prefix="csim-") as scratch:
             runs = [
-                _Run(self, Path(scratch, str(index)), images[part], int(sum(part < tapped)))
+                _Run(self, Path(scratch, str(index)), images[part], int(sum(part < recorded)))
                 for index, part in enumerate(parts)
             ]
             try:
@@ -96,13 +101,13 @@ class CsimAccelerator:
 class _Run:
     """One process of the testbench on some of the images."""
 
-    def __init__(self, accelerator: CsimAccelerator, folder: Path, images: np.ndarray, tapped: int):
-        self.accelerator, self.folder, self.frames, self.tapped = accelerator, folder, len(images), tapped
+    def __init__(self, accelerator: CsimAccelerator, folder: Path, images: np.ndarray, recorded: int):
+        self.accelerator, self.folder, self.frames, self.recorded = accelerator, folder, len(images), recorded
         self.seconds = 0.0
         folder.mkdir()
         (folder / "images.bin").write_bytes(images.tobytes())
         weights = (accelerator.project / "data" / DDR_FILE).resolve()
-        options = [f"weights={weights}", "expected=", "logits=logits.bin", "taps=taps.bin", f"tap_frames={tapped}"]
+        options = [f"weights={weights}", "expected=", "logits=logits.bin", "taps=taps.bin", f"tap_frames={recorded}"]
         self.process = subprocess.Popen(
             [accelerator.program, *options], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -125,11 +130,12 @@ class _Run:
         self.seconds = float(seconds[1])
 
     def logits(self) -> np.ndarray:
+        """Return its logits int32 [frames, classes]."""
         return np.fromfile(self.folder / "logits.bin", "<i4").reshape(self.frames, -1).astype(np.int32)
 
     def streams(self) -> Iterator[tuple[str, np.ndarray]]:
-        """(tensor, one frame [H, W, C]) as they were tapped."""
-        if not self.tapped:
+        """Yield (tensor, one frame [H, W, C]) in the order in which they were recorded."""
+        if not self.recorded:
             return
         known = {stream["id"]: stream for stream in self.accelerator.manifest["streams"]}
         data = np.fromfile(self.folder / "taps.bin", "<u8")

@@ -1,5 +1,4 @@
-"""Runs an emitted RTL project on images: every cycle and every bit of the accelerator, driven over its buses as by
-software."""
+"""Runs an emitted RTL project on images: every cycle and every bit of the accelerator, driven over its buses."""
 
 from __future__ import annotations
 
@@ -27,14 +26,14 @@ Progress = Callable[[int, int, int], None]  # frames done, of, cycles
 
 
 class DeadlockError(VerificationError):
-    """The accelerator stands still; names the streams that wait."""
+    """The accelerator stands still; the message names the streams that wait."""
 
 
 @dataclass(frozen=True)
 class RtlResult:
     """What a run gave.
 
-    logits: int32 [N, classes]. streams: the tapped frames, tensor -> [frames, H, W, C] (bipolar as -1 and +1).
+    logits: int32 [N, classes]. streams: the recorded frames, tensor -> [frames, H, W, C] (bipolar as -1 and +1).
     cycles_per_frame, latency_cycles: control's INTERVAL (0 with one frame) and LATENCY after the last frame.
     first_latency_cycles: LATENCY of the first frame, which entered an empty pipeline; None if it was not seen in time.
     total_cycles: from the first pixel word offered to the last logit. layers: frames, busy, stall, starve of each
@@ -55,6 +54,7 @@ class RtlResult:
 
     @property
     def cycles_per_second(self) -> float:
+        """Clock cycles that were simulated a second."""
         return self.total_cycles / self.seconds
 
 
@@ -83,9 +83,8 @@ class RtlAccelerator:
             self.manifest["registers"],
         )
         self.regions = self.manifest["regions"]
-        self.order = {
-            stream["tensor"]: stream["layer"] for stream in self.manifest["streams"]
-        }  # topological: tensor -> layer
+        # tensor -> layer, in topological order
+        self.order = {stream["tensor"]: stream["layer"] for stream in self.manifest["streams"]}
         self._ddr = {"latency": ddr_latency, "bandwidth": ddr_bandwidth}
         started = time.monotonic()
         self.library = build_accelerator(self.project.resolve(), ddr=bool(self.regions))
@@ -107,7 +106,7 @@ class RtlAccelerator:
     def execute(
         self,
         images: np.ndarray,
-        taps: bool | int = False,
+        record: bool | int = False,
         *,
         input_gaps: float = 0.0,
         output_stalls: float = 0.0,
@@ -117,14 +116,16 @@ class RtlAccelerator:
         """Run images uint8 [N, H, W, C] as one packet.
 
         Args:
-            taps: streams of so many first frames are recorded (True: of all).
+            record: frames, from the first on, whose streams are recorded (True: all).
             input_gaps, output_stalls: chance a cycle that a pixel word waits, that m_axis is not ready.
+            seed: of these chances.
             progress: called a few times a second.
 
         Raises:
             DeadlockError: nothing moves any more, or a frame takes far too long; names the streams that wait.
             VerificationError: another build id, TLAST in the wrong place, or a count of frames that is wrong.
             RtlError: a bus protocol was broken.
+            FlowError: images of another shape or type.
         """
         images = np.ascontiguousarray(images)
         shape = tuple(self.manifest["image"])
@@ -133,28 +134,28 @@ class RtlAccelerator:
                 f"rtl takes uint8 images [N, {', '.join(map(str, shape))}], not {images.dtype} {list(images.shape)}"
             )
         frames = len(images)
-        tapped = frames if taps is True else min(int(taps), frames)
+        recorded = frames if record is True else min(int(record), frames)
         try:
             return self._execute(
-                images, tapped, {"input_gaps": input_gaps, "output_stalls": output_stalls, "seed": seed}, progress
+                images, recorded, {"input_gaps": input_gaps, "output_stalls": output_stalls, "seed": seed}, progress
             )
         except BaseException:
             self._device = None
             raise
 
     def reset(self) -> None:
-        """Soft reset: the frames inside, and what was queued for them, are dropped."""
+        """Reset the core by software: the frames inside, and what was queued for them, are dropped."""
         self.registers.write("CTRL", ENABLE | SOFT_RESET)
         self.device.drop()
 
     def read_layers(self) -> dict[str, dict[str, int]]:
-        """Counters of each layer, by node name."""
+        """Return the counters of each layer, by node name."""
         return {
             layer["layer"]: vars(self.registers.layer(index)) for index, layer in enumerate(self.manifest["layers"])
         }
 
     def waiting_streams(self) -> str:
-        """Which streams offer a beat that is not taken, and which wait for one, in words."""
+        """Return in words which streams offer a beat that is not taken, and which wait for one."""
         states = dict(zip(self.order, self.device.states()))
         offered = [tensor for tensor, (valid, ready) in states.items() if valid and not ready]
         wanted = [tensor for tensor, (valid, ready) in states.items() if ready and not valid]
@@ -171,12 +172,12 @@ class RtlAccelerator:
         for index, region in enumerate(self.regions):
             registers.set_weight_base(index, region["offset"])
 
-    def _execute(self, images: np.ndarray, tapped: int, traffic: dict, progress: Progress | None) -> RtlResult:
+    def _execute(self, images: np.ndarray, recorded: int, traffic: dict, progress: Progress | None) -> RtlResult:
         device, registers, classes = self.device, self.registers, self.manifest["classes"]
         started, first_bytes = time.monotonic(), device.ddr_bytes
         registers.write("FRAMES_PER_PACKET", len(images))
         registers.clear()
-        device.tap([tapped * _words(stream) for stream in self.manifest["streams"]])
+        device.record([recorded * _words(stream) for stream in self.manifest["streams"]])
         device.send(images, classes * len(images), **traffic)
         first_cycle = device.cycles
         first_latency = self._run(len(images), traffic, started, progress)
@@ -184,7 +185,7 @@ class RtlAccelerator:
         self._check_packet(len(images))
         return RtlResult(
             logits=device.logits.reshape(len(images), classes),
-            streams=self._streams(tapped) if tapped else {},
+            streams=self._streams() if recorded else {},
             frames=registers.read("FRAMES_OUT"),
             cycles_per_frame=registers.read("INTERVAL"),
             latency_cycles=registers.read("LATENCY"),
@@ -197,14 +198,13 @@ class RtlAccelerator:
         )
 
     def _run(self, frames: int, traffic: dict, started: float, progress: Progress | None) -> int | None:
-        """Run until the last logit."""
+        """Run until the last logit; return the latency of the first frame, if it was seen."""
         device, classes = self.device, self.manifest["classes"]
         slowness = 1 / max(1e-3, 1 - traffic["input_gaps"]) / max(1e-3, 1 - traffic["output_stalls"])
         period = round(slowness * self.manifest["cycles_per_frame"])
         quiet = max(QUIET_CYCLES, 2 * period)
-        frame_limit = (
-            QUIET_CYCLES + 4 * (4 + 2 * len(self.regions)) * period
-        )  # a layer with weights in DDR holds two frames
+        # a layer with weights in DDR holds two frames
+        frame_limit = QUIET_CYCLES + 4 * (4 + 2 * len(self.regions)) * period
         progress_at, logit_at = [device.cycles] * 2  # cycles at which something moved, at which a logit came
         before, shown = self._moved(), started
         look = min(LOOK_CYCLES, max(SHORT_LOOK_CYCLES, period // 2))
@@ -235,7 +235,8 @@ class RtlAccelerator:
         return latency if self.registers.read("FRAMES_OUT") == 1 else None
 
     def _moved(self) -> tuple[int, ...]:
-        """Grows with every pixel, logit and weight word on the buses, and with every beat that leaves a layer."""
+        """Return numbers that grow with every pixel, logit and weight word on the buses, and with every beat that
+        leaves a layer."""
         device = self.device
         busy = [self.registers.counter(layer, "busy") for layer in range(len(self.manifest["layers"]))]
         return (*device.beats, device.ddr_bytes, *busy)
@@ -258,9 +259,9 @@ class RtlAccelerator:
         if not self.registers.read("STATUS") & IDLE:
             raise VerificationError(f"{self.project}: not idle after {frames} frames")
 
-    def _streams(self, frames: int) -> dict[str, np.ndarray]:
+    def _streams(self) -> dict[str, np.ndarray]:
         streams = {}
-        for stream, words, done in zip(self.manifest["streams"], self.device.words, self.device.tapped()):
+        for stream, words, done in zip(self.manifest["streams"], self.device.words, self.device.recorded()):
             if done != len(words):
                 name, layer = stream["tensor"], stream["layer"]
                 raise VerificationError(f"layer {layer}: its stream {name} had {done} words instead of {len(words)}")

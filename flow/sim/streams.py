@@ -16,8 +16,7 @@ def to_beats(array: np.ndarray, p: int, bits: int, *, bipolar: bool = False, mas
 
     Args:
         array: integers, the last axis is channels and `p` divides it. A bipolar array holds -1 and +1 and has `bits=1`.
-        In a
-            masked one a beat may be 0 instead: then only its mask is set, the bit above its elements.
+            In a masked one a beat may be 0 instead: then only its mask is set, the bit above its elements.
 
     Raises:
         ValueError: `p` does not divide the channels, a value does not fit, or a masked beat is 0 in part.
@@ -48,7 +47,7 @@ def to_beats(array: np.ndarray, p: int, bits: int, *, bipolar: bool = False, mas
 
 
 def _masked_beats(signs: np.ndarray) -> list[int]:
-    """[beat, element] of -1 and +1, or 0 in all of a beat."""
+    """Return the beats of signs [beat, element], which are -1 and +1, or 0 in all of a beat."""
     outside = ~signs.any(axis=1)
     beats = to_beats(np.where(outside[:, None], -1, signs), signs.shape[1], 1, bipolar=True)
     return [1 << signs.shape[1] if mask else beat for beat, mask in zip(beats, outside)]
@@ -77,8 +76,9 @@ def words_of(bits: int) -> int:
 
 
 def decode(words: np.ndarray, stream: Stream) -> np.ndarray:
-    """Return 64-bit words of whole frames of ``stream`` as integers [frames, H, W, C]: int8 -1 and +1 (0 where masked)
-    if they are of one bit, else int32 or int64.
+    """Return 64-bit words of whole frames of ``stream`` as integers [frames, H, W, C].
+
+    They are int8 -1 and +1 (0 where masked) if they are of one bit, else int32 or int64.
 
     Raises:
         ValueError: the words are no whole frames.
@@ -91,8 +91,7 @@ def decode(words: np.ndarray, stream: Stream) -> np.ndarray:
 
 
 def unpack(words: np.ndarray, p: int, bits: int, *, signed: bool, masked: bool) -> np.ndarray:
-    """Return beats, 64-bit words [beat, word] with the low word first, as integers [beat, p]; one bit stands for -1 and
-    +1."""
+    """Return beats, 64-bit words [beat, word] with the low word first, as integers [beat, p]; one bit is -1 or +1."""
     octets = np.ascontiguousarray(words, "<u8").view(np.uint8).reshape(len(words), WORD_BYTES * words.shape[1])
     packed = np.unpackbits(octets, axis=1, count=p * bits + masked, bitorder="little")
     flat = packed[:, : p * bits].reshape(-1, p, bits)

@@ -38,6 +38,7 @@ class Step:
 
     @property
     def name(self) -> str:
+        """The name of its function."""
         return self.run.__name__
 
     @property
@@ -46,6 +47,7 @@ class Step:
         return " ".join((self.run.__doc__ or "").split("\n\n")[0].split())
 
     def is_asked(self, options: Options) -> bool:
+        """Return whether ``options`` ask for it."""
         return not self.optional or bool(getattr(options, self.name))
 
 

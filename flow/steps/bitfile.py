@@ -9,7 +9,7 @@ from .vivado import project_folder, scripts_folder
 
 
 def bitfile(build: Build) -> None:
-    """Bitfile by Vivado, with its reports of resources, timing and power."""
+    """Make the bitfile by Vivado, with its reports of resources, timing and power."""
     from flow.emit.vivado import read_reports, unsupported
     from flow.vendor import VIVADO, hls_command, run_tool
 
@@ -30,8 +30,7 @@ def bitfile(build: Build) -> None:
     if slack < 0:
         build.log(
             f"TIMING IS NOT MET: the worst slack is {slack:g} ns at {build.target.clock_mhz:g} MHz, so the "
-            "accelerator may "
-            f"compute wrongly; see {folder / 'reports' / 'timing.rpt'}, and plan for a lower clock"
+            f"accelerator may compute wrongly; see {folder / 'reports' / 'timing.rpt'}, and plan for a lower clock"
         )
     if route == "hls":
         build.log("the driver does not run this bitfile: the HLS accelerator has neither build id nor counters")

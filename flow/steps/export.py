@@ -11,7 +11,7 @@ from flow.state import Build, Comparison
 
 
 def export(build: Build) -> None:
-    """PyTorch to QONNX, compared on every logit; or a QONNX file, its real tensors made fixed point."""
+    """Export PyTorch to QONNX, compared on every logit; or make the real tensors of a QONNX file fixed point."""
     if build.options.onnx:
         _foreign(build)
     else:
@@ -30,10 +30,8 @@ def _foreign(build: Build) -> None:
     build.report("export", {"file": str(options.onnx), "approximation": approximation.as_dict()})
     build.log(
         f"{approximation.tensors} real tensors became fixed point of {approximation.bits} bits: logits differ by "
-        "at most "
-        f"{100 * approximation.relative_difference:.2g} % of their spread, another class in "
-        f"{approximation.other_class} of "
-        f"{approximation.images} images"
+        f"at most {100 * approximation.relative_difference:.2g} % of their spread, another class in "
+        f"{approximation.other_class} of {approximation.images} images"
     )
     build.store([], "export")
 

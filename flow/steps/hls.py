@@ -10,7 +10,7 @@ TESTBENCH_IMAGES = 2
 
 
 def hls(build: Build) -> None:
-    """HLS C++: kernels, generated top, tables, testbench and Tcl."""
+    """Write the HLS C++ project: kernels, generated top, tables, testbench and Tcl."""
     from flow.emit.hls import emit_hls
 
     with build.workspace.fresh(build.workspace.hls) as folder:
@@ -26,11 +26,11 @@ def hls(build: Build) -> None:
 
 
 def csim(build: Build) -> None:
-    """C simulation of the HLS project, compiled by g++, on real images."""
+    """Simulate the HLS project in C, compiled by g++, on real images."""
     from flow.sim.csim import CsimAccelerator
 
     accelerator = CsimAccelerator(build.workspace.hls)
     options = build.options
-    result = accelerator.execute(build.images(options.csim_images), taps=options.stream_images)
+    result = accelerator.execute(build.images(options.csim_images), record=options.stream_images)
     build.report("csim", {"frames_per_second": round(result.frames_per_second, 2)})
     compare_backend(build, "csim", result, options.csim_images)

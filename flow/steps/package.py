@@ -1,4 +1,4 @@
-"""What runs on the board, and without one."""
+"""The package of the driver, which runs on a board and in simulation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from .vivado import scripts_folder
 
 
 def package(build: Build) -> None:
-    """The package of the driver: settings, weights, samples with their golden logits, simulator; and deploy.zip for the
-    board."""
+    """Write the package of the driver (settings, weights, samples with their golden logits, simulator), and deploy.zip
+    for the board."""
     from brevitas_models.data import CLASSES
     from flow.emit.package import write_package, write_zip
     from flow.emit.vivado import results

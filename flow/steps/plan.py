@@ -7,7 +7,7 @@ from flow.state import Build
 
 
 def plan(build: Build) -> None:
-    """Folding, memories and FIFO depths; the estimate is frozen here, before any simulation."""
+    """Choose folding, memories and FIFO depths; the estimate is frozen here, before any simulation."""
     from flow.golden import Golden
     from flow.graph import hardware_nodes
     from flow.plan.apply import apply_plan

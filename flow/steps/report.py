@@ -8,7 +8,7 @@ from flow.state import Build
 
 
 def report(build: Build) -> None:
-    """Accuracy of the integer graph, operations beside the baseline, and summary.json."""
+    """Measure the accuracy of the integer graph, count operations beside the baseline, and write summary.json."""
     from flow.report.operations import baseline_operations
     from flow.report.summary import binary_layers, put_together
 

@@ -8,7 +8,7 @@ from .compare import compare_backend
 
 
 def rtl(build: Build) -> None:
-    """SystemVerilog: modules, generated top, memory files and the DDR image."""
+    """Write the SystemVerilog project: modules, generated top, memory files and the DDR image."""
     from flow.emit.rtl import emit_rtl
 
     with build.workspace.fresh(build.workspace.rtl) as folder:
@@ -16,12 +16,12 @@ def rtl(build: Build) -> None:
 
 
 def simulate(build: Build) -> None:
-    """The whole accelerator in Verilator: logits, every stream, cycles and latency."""
+    """Simulate the whole accelerator in Verilator: logits, every stream, cycles and latency."""
     from flow.sim.rtl import RtlAccelerator
 
     accelerator = RtlAccelerator(build.workspace.rtl)
     options = build.options
-    result = accelerator.execute(build.images(options.rtl_images), taps=options.stream_images)
+    result = accelerator.execute(build.images(options.rtl_images), record=options.stream_images)
     latency = result.first_latency_cycles  # in a full pipeline a frame also waits for those before it
     if latency is None:
         latency = accelerator.execute(build.images(1)).latency_cycles

@@ -13,7 +13,8 @@ FOREIGN_TOLERANCE = 0.05
 
 
 def streamline(build: Build) -> None:
-    """Passes to hardware nodes, each executed before and after; then golden against the export."""
+    """Rewrite the graph to hardware nodes, executed before and after every pass; then compare golden with the
+    export."""
     from flow.execute import Execution
     from flow.golden import Golden
     from flow.passes import INTEGER_PASSES, REAL_PASSES, run_pass
@@ -24,7 +25,7 @@ def streamline(build: Build) -> None:
     workspace, exact = build.workspace, not build.options.onnx
     exported = build.graph("export")
     images = build.images(build.options.pass_images)
-    known: dict = {}  # what nodes gave that a pass leaves as they are
+    known: dict = {}  # results of nodes, for those that a pass leaves as they are
     reference = Execution(exported, known).images(images)
     model, verified = copy.deepcopy(exported), []
     for index, rewrite in enumerate(REAL_PASSES):
@@ -60,7 +61,7 @@ def streamline(build: Build) -> None:
 
 
 def _require_near(what: str, result: np.ndarray, reference: np.ndarray, exact: bool) -> None:
-    """Stop at logits that differ; those of a foreign file may, by FOREIGN_TOLERANCE of their spread.
+    """Raise VerificationError if logits differ; those of a foreign file may, by FOREIGN_TOLERANCE of their spread.
 
     A step of 1 in a stream, where scales are no powers of two, moves logits a little; a wrong pass moves them a lot.
     """

@@ -6,7 +6,7 @@ from flow.state import Build
 
 
 def synth(build: Build) -> None:
-    """Synthesis by Yosys: resources by node beside the plan, and timing estimated from the netlist."""
+    """Synthesise by Yosys: resources by node beside the plan, and timing estimated from the netlist."""
     from flow.synth.report import SynthesisedBuild
 
     made = SynthesisedBuild(build.workspace, log=build.log)

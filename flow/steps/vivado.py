@@ -10,15 +10,17 @@ from flow.workspace import Workspace
 
 
 def scripts_folder(workspace: Workspace, route: str) -> Path:
+    """Return the folder of the Vivado scripts of a route, "rtl" or "hls"."""
     return workspace.folder / {"rtl": "vivado", "hls": "vivado_hls"}[route]
 
 
 def project_folder(workspace: Workspace, route: str) -> Path:
+    """Return the folder of the project of a route, "rtl" or "hls"."""
     return {"rtl": workspace.rtl, "hls": workspace.hls}[route]
 
 
 def vivado(build: Build) -> None:
-    """Vivado scripts: IP, block design, bitstream and reports; of the RTL and of the HLS project."""
+    """Write Vivado scripts (IP, block design, bitstream, reports) of the RTL and of the HLS project."""
     from flow.emit.vivado import emit_vivado, unsupported
 
     reason, workspace = unsupported(build.target), build.workspace

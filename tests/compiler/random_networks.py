@@ -165,12 +165,12 @@ def verify(sample: Sample, tally: Tally) -> str:
     order = [name for node in hardware_nodes(hardware) for name in node.outputs]
     with tempfile.TemporaryDirectory() as folder:
         project = emit_hls(hardware, Path(folder) / "hls", build_id="0" * 32, part=target.part, clock_mhz=100)
-        compare("csim", CsimAccelerator(project).execute(images, taps=STREAM_IMAGES), golden, streams, order, tally)
+        compare("csim", CsimAccelerator(project).execute(images, record=STREAM_IMAGES), golden, streams, order, tally)
         if tally.rtl_left <= 0:
             return "csim"
         project = emit_rtl(hardware, Path(folder) / "rtl", build_id="0" * 32, clock_mhz=100)
         compare(
-            "rtl", RtlAccelerator(project).execute(images[:3], taps=STREAM_IMAGES), golden[:3], streams, order, tally
+            "rtl", RtlAccelerator(project).execute(images[:3], record=STREAM_IMAGES), golden[:3], streams, order, tally
         )
     tally.rtl_left -= 1
     return "csim and rtl"

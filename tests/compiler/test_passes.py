@@ -50,15 +50,15 @@ def test_operations_are_counted_from_the_graph(tmp_path):
         assert kept["binary_mac"] == voted["binary_mac"] == 547_356_672 * width**2 // 64**2
 
 
-def test_golden_taps_hold_every_stream(tmp_path):
+def test_golden_fills_every_stream(tmp_path):
     model = compiled("qat", tmp_path)
-    taps = {}
-    Golden(model).execute(IMAGES[:3], taps, batch=2)
+    streams = {}
+    Golden(model).execute(IMAGES[:3], streams, batch=2)
     for node in hardware_nodes(model):
         for name, stream in node.output_streams().items():
-            assert taps[name].shape == (3, stream.height, stream.width, stream.channels)
+            assert streams[name].shape == (3, stream.height, stream.width, stream.channels)
             low, high = (-1, 1) if stream.bipolar else (-(1 << (stream.bits - 1)), (1 << (stream.bits - 1)) - 1)
-            assert low <= taps[name].min() and taps[name].max() <= high
+            assert low <= streams[name].min() and streams[name].max() <= high
 
 
 def test_a_float_node_is_named(tmp_path):

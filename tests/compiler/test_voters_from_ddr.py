@@ -59,7 +59,7 @@ def test_every_backend_agrees(voter, tmp_path):
     csim = CsimAccelerator(emit_hls(hardware, tmp_path / "hls", build_id="0" * 32, part=target.part, clock_mhz=100))
     rtl = RtlAccelerator(emit_rtl(hardware, tmp_path / "rtl", build_id="0" * 32, clock_mhz=100))
     for accelerator in (csim, rtl):
-        result = accelerator.execute(IMAGES[:4], taps=4)
+        result = accelerator.execute(IMAGES[:4], record=4)
         np.testing.assert_array_equal(result.logits, logits)
         assert first_difference(streams, result.streams, order) is None
 

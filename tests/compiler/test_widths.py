@@ -39,16 +39,15 @@ def small(config):
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_every_stream_stays_in_its_interval(config):
     model = small(config)
-    found, taps = intervals(model), {}
-    Golden(model).execute(IMAGES, taps)
+    found, streams = intervals(model), {}
+    Golden(model).execute(IMAGES, streams)
     narrower = 0
     for node in hardware_nodes(model):
         for name, stream in node.output_streams().items():
             low, high = found[name]
             assert low.shape == high.shape == (stream.channels,)
-            assert (low <= taps[name].min(axis=(0, 1, 2))).all() and (taps[name].max(axis=(0, 1, 2)) <= high).all(), (
-                name
-            )
+            least, largest = streams[name].min(axis=(0, 1, 2)), streams[name].max(axis=(0, 1, 2))
+            assert (low <= least).all() and (largest <= high).all(), name
             narrower += (low.min(), high.max()) != stream.range
     assert narrower > 0  # some interval says more than its type
     assert set(read_notes(model, INTERVALS)) == {name for node in hardware_nodes(model) for name in node.outputs}

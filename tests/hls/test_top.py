@@ -76,7 +76,7 @@ def differing(result, streams):
 
 def test_logits_and_every_stream_equal_golden(accelerator, golden):
     images, logits, streams = golden
-    result = accelerator.execute(images, taps=True, processes=2)
+    result = accelerator.execute(images, record=True, processes=2)
     assert np.array_equal(result.logits, logits)
     assert result.streams.keys() == streams.keys()
     assert differing(result, streams) == []
@@ -84,7 +84,7 @@ def test_logits_and_every_stream_equal_golden(accelerator, golden):
 
 def test_taps_the_first_frames_only(accelerator, golden):
     images, logits, streams = golden
-    result = accelerator.execute(images, taps=3, processes=1)
+    result = accelerator.execute(images, record=3, processes=1)
     assert np.array_equal(result.logits, logits)
     assert differing(result, {name: values[:3] for name, values in streams.items()}) == []
     assert accelerator.execute(images).streams == {}
@@ -142,7 +142,7 @@ def test_flipped_bit_names_its_layer(copy, name, layer, bit):
 def test_forged_checksum_shows_in_the_streams(copy, golden, name, tensor, edit):
     images, _, streams = golden
     forge(copy, name, edit)
-    result = CsimAccelerator(copy).execute(images, taps=True)
+    result = CsimAccelerator(copy).execute(images, record=True)
     assert differing(result, streams)[0] == tensor
 
 

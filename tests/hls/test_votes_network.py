@@ -12,7 +12,7 @@ def test_logits_and_every_stream_equal_golden(tmp_path):
     model, images, streams = votes_network(), random_images(6), {}
     logits = Golden(model).execute(images, streams)
     project = emit_hls(model, tmp_path / "votes", build_id="test", part="xc7z020clg400-1", clock_mhz=100)
-    result = CsimAccelerator(project).execute(images, taps=True)
+    result = CsimAccelerator(project).execute(images, record=True)
     np.testing.assert_array_equal(result.logits, logits)
     assert result.streams.keys() == streams.keys()
     for name, values in streams.items():

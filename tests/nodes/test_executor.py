@@ -55,26 +55,26 @@ def test_equals_node_by_node_evaluation(network, batch):
 
 
 @pytest.mark.parametrize("batch", [2, 100])
-def test_taps_are_every_stream(network, batch):
+def test_every_stream_is_recorded(network, batch):
     """Those between a window and its engine, too, which are not laid out otherwise."""
     model, images, streams = network
-    taps = {}
-    executor_of(model).execute(images, taps, batch=batch)
-    assert taps.keys() == streams.keys()
+    recorded = {}
+    executor_of(model).execute(images, recorded, batch=batch)
+    assert recorded.keys() == streams.keys()
     for name, values in streams.items():
-        assert taps[name].shape == values.shape
-        np.testing.assert_array_equal(taps[name], values, name)
+        assert recorded[name].shape == values.shape
+        np.testing.assert_array_equal(recorded[name], values, name)
 
 
-def test_taps_are_within_the_ranges_of_their_streams(network):
+def test_recorded_streams_are_within_their_ranges(network):
     model, images, _ = network
-    taps = {}
-    executor_of(model).execute(images, taps)
+    recorded = {}
+    executor_of(model).execute(images, recorded)
     for node in hardware_nodes(model):
         for name, stream in {**node.input_streams(), **node.output_streams()}.items():
             low, high = stream.range
-            assert low <= taps[name].min() and taps[name].max() <= high
-            assert taps[name].shape[1:] == (stream.height, stream.width, stream.channels)
+            assert low <= recorded[name].min() and recorded[name].max() <= high
+            assert recorded[name].shape[1:] == (stream.height, stream.width, stream.channels)
 
 
 def test_batches_run_on_several_threads():

@@ -204,10 +204,10 @@ def test_a_toy_node_goes_through_golden_csim_and_rtl(toy, tmp_path):
 
     target = {"build_id": "0" * 32, "part": "xc7z020clg400-1", "clock_mhz": 100}
     project = emit_hls(model, tmp_path / "hls", **target)
-    assert_equals(CsimAccelerator(project).execute(images, taps=True), logits, streams)
+    assert_equals(CsimAccelerator(project).execute(images, record=True), logits, streams)
     accelerator = RtlAccelerator(emit_rtl(model, tmp_path / "rtl", build_id="0" * 32, clock_mhz=100))
-    assert_equals(accelerator.execute(images, taps=True), logits, streams)
-    assert_equals(accelerator.execute(images, taps=True, input_gaps=0.6, output_stalls=0.7, seed=3), logits, streams)
+    assert_equals(accelerator.execute(images, record=True), logits, streams)
+    assert_equals(accelerator.execute(images, record=True, input_gaps=0.6, output_stalls=0.7, seed=3), logits, streams)
 
 
 def test_a_toy_node_is_planned_and_estimated(toy):

@@ -16,7 +16,7 @@ def test_a_whole_project_equals_golden(tmp_path):
     assert bent.min() == -128 and bent.max() == 127 and len(np.unique(bent)) > 30
     accelerator = RtlAccelerator(emit_rtl(bent_network(), tmp_path / "bent", build_id="0" * 32, clock_mhz=100))
     for gaps, stalls in ((0.0, 0.0), (0.6, 0.7)):
-        result = accelerator.execute(images, taps=True, input_gaps=gaps, output_stalls=stalls, seed=3)
+        result = accelerator.execute(images, record=True, input_gaps=gaps, output_stalls=stalls, seed=3)
         np.testing.assert_array_equal(result.logits, logits)
         assert result.streams.keys() == streams.keys()
         assert first_difference(streams, result.streams, result.streams) is None

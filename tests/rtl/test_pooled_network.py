@@ -26,7 +26,7 @@ def golden():
 @pytest.mark.parametrize(("gaps", "stalls"), [(0.0, 0.0), (0.9, 0.0), (0.0, 0.995), (0.6, 0.7)])
 def test_logits_and_every_stream_equal_golden(accelerator, golden, gaps, stalls):
     images, logits, streams = golden
-    result = accelerator.execute(images, taps=True, input_gaps=gaps, output_stalls=stalls, seed=3)
+    result = accelerator.execute(images, record=True, input_gaps=gaps, output_stalls=stalls, seed=3)
     np.testing.assert_array_equal(result.logits, logits)
     assert result.streams.keys() == streams.keys()
     assert first_difference(streams, result.streams, result.streams) is None

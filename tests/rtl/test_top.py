@@ -80,7 +80,7 @@ def assert_equals(result, golden):
 
 
 def test_logits_streams_and_counters(accelerator, golden, model):
-    result = accelerator.execute(golden[0], taps=True)
+    result = accelerator.execute(golden[0], record=True)
     assert_equals(result, golden)
     assert result.frames == FRAMES
     assert result.axi_errors == 0
@@ -129,7 +129,7 @@ def test_soft_reset_in_mid_frame(accelerator, golden, cycles):
 
 
 def test_taps_of_some_frames(accelerator, golden):
-    result = accelerator.execute(golden[0], taps=2)
+    result = accelerator.execute(golden[0], record=2)
     assert {len(frames) for frames in result.streams.values()} == {2}
     assert first_difference(golden[2], result.streams, accelerator.order) is None
 
