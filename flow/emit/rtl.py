@@ -39,7 +39,8 @@ KEYWORDS = """alias always always_comb always_ff always_latch and assert assign 
     modport module nand negedge new nor not null or output package packed parameter posedge primitive priority program
     property protected pull pure rand real ref reg release repeat return sequence shortint shortreal signed small solve
     specify static string strong struct super supply table tagged task this throughout time tran tri type typedef union
-    unique unsigned use uwire var vectored virtual void wait wand weak while wildcard wire with within wor xnor xor""".split()
+    unique unsigned use uwire var vectored virtual void wait wand weak while wildcard wire with within wor
+    xnor xor""".split()
 TOP_NAMES = """clk_i rst_ni taps_i enable core_rst_n axi_error packet_last frame_in_start frame_in_done
     frame_out_done weight_base layer_valid layer_ready in_beat_q out_beat_q out_last unused
     i_control i_weight_stream Layers FrameBeats Classes InBits OutBits BuildId stream_asserts
