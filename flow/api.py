@@ -44,9 +44,10 @@ def build(
         network: a Brevitas network in evaluation mode, which is exported to QONNX; its input is a float tensor
             [N, C, H, W] that holds ``pixels`` (0 to 255 unless said).
         images: uint8 [N, H, W, C], or a .npy file of them, to calibrate on and to compare with; for ``network`` and
-        ``onnx``. first, last: steps to start and to end with; all by default.
+            ``onnx``.
+        first, last: steps to start and to end with; all by default.
         fresh: do steps again that an earlier call finished with the same inputs.
-        log: is called with every line of progress; nothing is said without it.
+        log: is called with every line of progress; without it there is no output.
         options: fields of `flow.Options`.
 
     Raises:
@@ -77,10 +78,10 @@ def load(folder: str | Path) -> Result:
 
 
 def inspect(file: str | Path, pixels: tuple[float, float] = (0.0, 255.0), fixed_point_bits: int = 12) -> Inspection:
-    """Return what is in a QONNX file: a row for each node, and what has no hardware and why.
+    """Return the contents of a QONNX file: a row for each node, and the nodes that have no hardware, with reasons.
 
     Args:
-        pixels: what the network's input is for pixels 0 and 255.
+        pixels: values of the network's input for pixels 0 and 255.
         fixed_point_bits: bits of the fixed point that real tensors become.
 
     Raises:
@@ -107,7 +108,7 @@ class Result:
 
     @property
     def summary(self) -> dict:
-        """What the build found: accuracy, operations, plan, simulated cycles, every comparison, seconds.
+        """The build's figures: accuracy, operations, plan, simulated cycles, every comparison, seconds.
 
         Raises:
             FlowError: the build did not come to its last step.

@@ -1,4 +1,4 @@
-"""Compiled artefacts, kept in the user's cache folder by the content that they were made of."""
+"""Compiled artefacts, stored in the user's cache folder by the content that they were made of."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import platformdirs
 
 
 def cache_folder() -> Path:
-    """Return the folder of all entries, which is made if it is not there."""
+    """Return the folder of all entries; make it if it is not there."""
     folder = Path(platformdirs.user_cache_dir("flow")) / "compiled"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def digest(*parts: str | bytes) -> str:
-    """Return 24 hex digits over ``parts`` and where each ends."""
+    """Return 24 hex digits over ``parts`` and their lengths."""
     found = hashlib.sha256()
     for part in parts:
         part = part.encode() if isinstance(part, str) else part

@@ -29,7 +29,7 @@ def narrow(values: np.ndarray) -> np.ndarray:
 
 
 def op_of(node: NodeProto) -> nodes.HardwareOp:
-    """Return the hardware node that ``node`` stands for.
+    """Return the hardware node that ``node`` of a graph describes.
 
     Raises:
         NodeError: an attribute is missing, or of no such node.
@@ -131,10 +131,10 @@ class FromStream(_Boundary):
 
 
 class GroupVote(CustomOp):
-    """A grouped voter in an exported graph: bits [N, C, H, W], weights [O, C, K, K], both bipolar, to votes [N, O, OH,
-    OW].
+    """A grouped voter in an exported graph: bits [N, C, H, W] and weights [O, C, K, K] to votes [N, O, OH, OW].
 
-    No hardware node: QONNX has no standard form of such a layer, so an export carries this one until it is compiled.
+    All are bipolar. It is no hardware node: QONNX has no standard form of such a layer, so an export carries this one
+    until it is compiled.
     The bits are padded already. See BinaryEngine for ``group`` and the thresholds, Window.windows for ``order``.
     """
 

@@ -1,6 +1,6 @@
-"""Executing a QONNX graph, float or half-way to integers, on images of any number.
+"""Executes a QONNX graph, float or half-way to integers, on any number of images.
 
-Nodes run one after the other, in float32 as the graph says, but for the layers that could leave the integers that
+Nodes run one after the other in float32, as the graph says, but for layers whose sums may pass the integers that
 float32 holds (2^24): sums of products of anything but bits are taken in float64, and stay in it where float32 would
 round them.
 """
@@ -29,8 +29,8 @@ WIDE = (*SHAPES, "Add", "Sub", "Mul", "Div", "Neg", "BatchNormalization")
 class Execution:
     """Runs the nodes of ``model``, on batches of any size; a node's session and constants are made once.
 
-    ``known``, a dict that several executions share, keeps what nodes gave: a node with the same attributes and the same
-    values at its inputs gives the same again. Between the passes of a compilation most nodes are such.
+    ``known``, a dict that several executions share, stores results of nodes: a node with the same attributes and the
+    same input values gives the same again. Between the passes of a compilation most nodes do.
     """
 
     def __init__(self, model: ModelWrapper, known: dict | None = None):
@@ -39,7 +39,7 @@ class Execution:
         self._constants: dict[str, np.ndarray] = {}
         self._producers = {name: node for node in model.graph.node for name in node.output}
         self._functions: dict[str, Callable] = {}
-        self._fixed: dict[str, tuple[np.ndarray, ...]] = {}  # of nodes that read constants: quantized weights
+        self._fixed: dict[str, tuple[np.ndarray, ...]] = {}  # results of nodes that read constants: quantized weights
         self._digests: dict[int, tuple[np.ndarray, bytes]] = {}
 
     def images(self, images: np.ndarray, batch: int = 32) -> np.ndarray:
@@ -63,7 +63,7 @@ class Execution:
         return context if keep else {name: context[name] for name in outputs}
 
     def node(self, node: NodeProto, context: dict[str, np.ndarray]) -> None:
-        """Run one node: ``context`` has its inputs that are no constants, and gets its outputs."""
+        """Run one node: read its variable inputs from ``context``, and put its outputs there."""
         if all(not name or name in self._initializers for name in node.input):
             if node.output[0] not in self._fixed:
                 self._fixed[node.output[0]] = self._results(node, context)
@@ -79,7 +79,7 @@ class Execution:
         context.update(zip(node.output, results))
 
     def constant(self, name: str) -> np.ndarray:
-        """Return an initializer."""
+        """Return the initializer ``name``."""
         if name not in self._constants:
             self._constants[name] = numpy_helper.to_array(self._initializers[name])
         return self._constants[name]
@@ -115,7 +115,7 @@ class Execution:
         return node.domain, node.op_type, attributes, inputs, wide
 
     def _digest(self, array: np.ndarray) -> bytes:
-        """Return a digest of an array's values; that of one which is at hand again is not computed again."""
+        """Return a digest of an array's values, which is computed once for each array."""
         found = self._digests.get(id(array))
         if found is None or found[0] is not array:
             header = f"{array.dtype.str}{array.shape}".encode()
@@ -124,15 +124,14 @@ class Execution:
         return found[1]
 
     def _carries_bits(self, tensor: str) -> bool:
-        """Are its values -1 and +1 times a scale, and maybe padding?"""
+        """Return whether its values are -1 and +1 times a scale, and perhaps padding."""
         producer = self._producers.get(tensor)
         while producer is not None and producer.op_type in SHAPES:
             producer = self._producers.get(producer.input[0])
         return producer is not None and producer.op_type == "BipolarQuant"
 
     def _in_float64(self, node: NodeProto, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """Run convolutions by our own im2col, the rest by ONNX' reference implementation: onnxruntime has none in
-        float64."""
+        """Run a node in float64, which onnxruntime cannot: convolutions by im2col here, others by ONNX' reference."""
         constants = {name: _as(self.constant(name), np.float64) for name in node.input if name in self._initializers}
         if node.op_type == "Conv" and (result := convolution({**constants, **feeds}, node)) is not None:
             return [result]
@@ -178,12 +177,12 @@ def convolution(values: dict[str, np.ndarray], node: NodeProto) -> np.ndarray | 
 
 
 def as_integers(values: np.ndarray) -> np.ndarray:
-    """Return integers that are held in floats as integers."""
+    """Return integers that are stored as floats as integers."""
     return values.astype(np.int64) if values.dtype.kind == "f" else values
 
 
 def _as(value: np.ndarray, kind: type) -> np.ndarray:
-    """Real numbers as ``kind``; integers (shapes, pads) as they are."""
+    """Return real numbers as ``kind``, and integers (shapes, pads) as they are."""
     return np.ascontiguousarray(value, kind) if value.dtype.kind == "f" else value
 
 

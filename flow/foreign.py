@@ -1,9 +1,9 @@
-"""Anyone's QONNX file, made ready for the passes.
+"""Makes anyone's QONNX file ready for the passes.
 
 Networks trained elsewhere are quantized where Brevitas quantized them and real everywhere else: residual sums,
 BatchNorm outputs and pools are floats. Hardware has no floats, so such tensors get a quantizer here: one fixed-point
-grid of a power-of-two scale for all of them, wide enough for what they hold on calibration images. What that changes is
-measured, not hidden.
+grid of a power-of-two scale for all of them, wide enough for their values on calibration images. How much that changes
+the logits is measured.
 """
 
 from __future__ import annotations
@@ -33,9 +33,12 @@ BENT = ("PRelu", "Relu", "LeakyRelu")
 
 @dataclass(frozen=True)
 class Approximation:
-    """What fixed point changed: on ``images`` images, the largest difference of a logit, as it is and in parts of the
-    spread of the logits, and in how many images another class came out. ``tensors`` got a quantizer of ``bits`` bits
-    and ``scale``."""
+    """The effect of fixed point, on ``images`` images.
+
+    largest_difference: of a logit. relative_difference: the same as a fraction of the spread (largest less least) of
+    the logits. other_class: images whose class changed. tensors: how many got a quantizer, of ``bits`` bits and
+    ``scale``.
+    """
 
     images: int
     largest_difference: float
@@ -46,17 +49,18 @@ class Approximation:
     scale: float
 
     def as_dict(self) -> dict:
+        """Return its fields."""
         return asdict(self)
 
 
 def prepare(
     model: ModelWrapper, images: np.ndarray, low: float, high: float, bits: int
 ) -> tuple[ModelWrapper, Approximation]:
-    """``model`` with pixels as its input, standard pools, and a quantizer wherever a stream must be fixed point.
+    """Return ``model`` with pixels as its input, standard pools, and a quantizer wherever a stream must be fixed point.
 
     Args:
         images: uint8 [N, H, W, C], to calibrate on and to measure with.
-        low, high: what the network's input is for pixels 0 and 255.
+        low, high: values of the network's input for pixels 0 and 255.
         bits: of the fixed-point streams.
 
     Raises:
@@ -81,7 +85,7 @@ def prepare(
 
 
 def image_shape(model: ModelWrapper) -> tuple[int, int, int]:
-    """(height, width, channels) of the network's input.
+    """Return (height, width, channels) of the network's input.
 
     Raises:
         FlowError: it has several inputs, or one that is no image.
@@ -96,7 +100,11 @@ def image_shape(model: ModelWrapper) -> tuple[int, int, int]:
 
 
 def with_pixels(model: ModelWrapper, shape: tuple[int, int, int], low: float, high: float) -> ModelWrapper:
-    """Return the network behind a node that turns pixels 0..255 into low..high."""
+    """Return the network with a first node that turns pixels 0..255 into low..high.
+
+    Raises:
+        FlowError: the network's input is no image of ``shape`` (H, W, C).
+    """
     if image_shape(model) != tuple(shape):
         raise FlowError(f"the network takes images of {image_shape(model)}, not {tuple(shape)}")
     old = model.graph.input[0].name
@@ -119,7 +127,7 @@ def with_pixels(model: ModelWrapper, shape: tuple[int, int, int], low: float, hi
 
 
 def global_pools(model: ModelWrapper) -> ModelWrapper:
-    """ReduceMean over rows and columns as GlobalAveragePool (and a Flatten where the axes are dropped)."""
+    """Replace ReduceMean over rows and columns by GlobalAveragePool (and a Flatten where the axes are dropped)."""
     for node in list(model.graph.node):
         if node.op_type != "ReduceMean":
             continue
@@ -139,7 +147,7 @@ def global_pools(model: ModelWrapper) -> ModelWrapper:
 
 
 def quantize_streams(model: ModelWrapper, images: np.ndarray, bits: int) -> tuple[ModelWrapper, int, float]:
-    """Return a quantizer on every real tensor that must be a stream; returns the model, how many there are, and their
+    """Put a quantizer on every real tensor that must be a stream; return the model, how many there are, and their
     scale."""
     cuts = stream_tensors(model)
     if not cuts:
@@ -153,10 +161,11 @@ def quantize_streams(model: ModelWrapper, images: np.ndarray, bits: int) -> tupl
 
 
 def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
-    """Real tensors that must be fixed point, in topological order, and whether the quantizer floors (behind a pool).
+    """Return the real tensors that must be fixed point, in topological order: name -> whether the quantizer floors,
+    which it does after a pool.
 
-    Those are: what enters and leaves an addition of two streams or a pool, what enters a layer of integer weights, what
-    bends behind a layer, and what several nodes read.
+    They are the inputs and outputs of additions of two streams and of pools, the inputs of layers with integer weights,
+    the inputs of ReLUs and PReLUs after a layer, and tensors that several nodes read.
     """
     cuts: dict[str, bool] = {}
 
@@ -164,7 +173,7 @@ def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
         return constant_value(model, tensor) is None and tensor not in cuts and grid_of(model, tensor) is None
 
     def source(tensor: str) -> str:
-        """Return what ``tensor`` is but another shape of."""
+        """Return the tensor of which ``tensor`` is only another shape."""
         producer = model.find_producer(tensor)
         return source(producer.input[0]) if producer is not None and producer.op_type in RESHAPES else tensor
 
@@ -177,7 +186,7 @@ def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
         adds = node.op_type == "Add" and len(variables) == 2
         if adds or node.op_type in POOLS or node.op_type in LAYERS:
             cuts.update({name: False for name in map(source, variables) if is_real(name)})
-        elif node.op_type in BENT and is_real(variables[0]) and _behind_layer(model, variables[0], cuts):
+        elif node.op_type in BENT and is_real(variables[0]) and _follows_layer(model, variables[0], cuts):
             cuts[variables[0]] = False
         output = node.output[0]
         shared = len(consumers(model, output)) > 1 and node.op_type not in QUANTIZERS
@@ -186,8 +195,8 @@ def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
     return {tensor: floor for tensor, floor in cuts.items() if tensor != model.graph.output[0].name}
 
 
-def _behind_layer(model: ModelWrapper, tensor: str, cuts: dict[str, bool]) -> bool:
-    """Is there a layer, and no quantizer, between ``tensor`` and what it is computed from?"""
+def _follows_layer(model: ModelWrapper, tensor: str, cuts: dict[str, bool]) -> bool:
+    """Return whether ``tensor`` is computed from a layer by elementwise nodes, without a quantizer between them."""
     node: NodeProto | None = model.find_producer(tensor)
     while node is not None and tensor not in cuts and node.op_type in ELEMENTWISE:
         tensor = next(name for name in node.input if name and constant_value(model, name) is None)
@@ -202,7 +211,7 @@ def _largest(model: ModelWrapper, tensors: list[str], images: np.ndarray, count:
 
 
 def _insert_quantizer(model: ModelWrapper, tensor: str, scale: float, bits: int, floor: bool) -> None:
-    """All readers of ``tensor`` read it quantized. What a pool pools keeps its own grid."""
+    """Insert a quantizer between ``tensor`` and all its readers. After a pool it keeps the grid of the pool's input."""
     producer = model.find_producer(tensor)
     if floor:
         grid: Grid | None = grid_of(model, producer.input[0])

@@ -30,10 +30,12 @@ class Node:
 
     @property
     def name(self) -> str:
+        """Its name in the graph."""
         return self.op.name
 
     @property
     def kind(self) -> str:
+        """Its kind, such as XnorPopcount."""
         return self.op.kind
 
     def input_streams(self) -> dict[str, Stream]:
@@ -46,7 +48,7 @@ class Node:
 
 
 def is_hardware(node: NodeProto) -> bool:
-    """Is it one of flow.nodes?"""
+    """Return whether ``node`` is one of flow.nodes."""
     return node.domain == DOMAIN and node.op_type in nodes.kinds()
 
 

@@ -1,4 +1,4 @@
-"""What a QONNX graph consists of, and what the passes make of it."""
+"""Lists the nodes of a QONNX graph and the hardware nodes that the passes make of them."""
 
 from __future__ import annotations
 
@@ -32,15 +32,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is in a QONNX file: ``rows`` of its nodes, and what has no hardware: name, type, shape, reason and way
-    out."""
+    """The contents of a QONNX file: ``rows`` of its nodes; name, type, shape, reason and way out of the ``refused``."""
 
     rows: list[Row]
     refused: list[dict[str, str]]
 
     @property
     def builds(self) -> bool:
-        """Has every node hardware?"""
+        """Whether every node has hardware."""
         return not self.refused
 
     @property
@@ -61,7 +60,7 @@ def inspect_file(path: Path, pixels: tuple[float, float], bits: int) -> Inspecti
 
 
 def load_foreign(path: Path) -> ModelWrapper:
-    """Anyone's QONNX file, with constants folded, shapes inferred and nodes named.
+    """Return the graph of anyone's QONNX file, with constants folded, shapes inferred and nodes named.
 
     Raises:
         FlowError: it cannot be read, or a shape cannot be inferred.
@@ -80,7 +79,7 @@ def load_foreign(path: Path) -> ModelWrapper:
 
 
 def _flatten(model: ModelWrapper) -> None:
-    """Return a Reshape of one image to a row as Flatten, which takes any number of images."""
+    """Replace each Reshape of one image to a row by Flatten, which takes any number of images."""
     for index, node in enumerate(list(model.graph.node)):
         if node.op_type != "Reshape":
             continue
@@ -92,7 +91,7 @@ def _flatten(model: ModelWrapper) -> None:
 
 
 def _drop_unread_inputs(model: ModelWrapper) -> None:
-    """Some exporters list weights as inputs too."""
+    """Remove inputs that no node reads, and weights, which some exporters list as inputs too."""
     read = {name for node in model.graph.node for name in node.input}
     for info in list(model.graph.input):
         if info.name not in read or model.get_initializer(info.name) is not None:
@@ -100,8 +99,10 @@ def _drop_unread_inputs(model: ModelWrapper) -> None:
 
 
 def as_built(model: ModelWrapper, low: float, high: float, bits: int) -> ModelWrapper:
-    """``model`` as ``flow build --onnx`` takes it (see ``flow.foreign.prepare``), calibrated on noise: what becomes of
-    its nodes does not depend on the images."""
+    """Return ``model`` as ``flow build --onnx`` takes it (see ``flow.foreign.prepare``).
+
+    It is calibrated on noise: the hardware of its nodes does not depend on the images.
+    """
     from flow.foreign import image_shape, prepare
 
     images = np.random.default_rng(0).integers(0, 256, (4, *image_shape(model))).astype(np.uint8)
@@ -109,7 +110,7 @@ def as_built(model: ModelWrapper, low: float, high: float, bits: int) -> ModelWr
 
 
 def inspect_graph(model: ModelWrapper) -> tuple[list[Row], list[dict[str, str]]]:
-    """Rows of all nodes that compute, and what has no hardware (see ``flow.passes.finish.refusals``)."""
+    """Return the rows of all nodes that compute, and those without hardware (see ``flow.passes.finish.refusals``)."""
     compiled = copy.deepcopy(model)
     for rewrite in REAL_PASSES:
         compiled = run_pass(compiled, rewrite)

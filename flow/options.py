@@ -1,4 +1,4 @@
-"""What a build is asked for: every option of ``flow build`` and `flow.build`, with its default and its check."""
+"""Options of a build: every one of ``flow build`` and `flow.build`, with its default and its check."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ DEFAULT_STRATEGY = {"bnn_cifar10": "none"}  # of all others it is qat
 
 
 class Options(BaseModel):
-    """What a build is asked for.
+    """Options of a build.
 
-    The network is one of four: a bundled one (``model``, ``strategy`` and the choices beside), ``checkpoint``, or
+    The network is one of three: a bundled one (``model``, ``strategy`` and the choices beside), ``checkpoint``, or
     ``onnx``, anyone's QONNX file.
     """
 
@@ -74,7 +74,7 @@ class Options(BaseModel):
         A QONNX file has strategy "onnx", and its stem as its model unless one is given.
 
         Raises:
-            FlowError: a value is out of range, or two do not go together; names it.
+            FlowError: a value is out of range, or two do not go together; the message names them.
         """
         given = {name: value for name, value in given.items() if value is not None}
         if "onnx" in given:

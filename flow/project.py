@@ -15,10 +15,10 @@ DDR_FILE = "ddr_weights.bin"
 
 
 def empty_folder(folder: Path, marker: str, what: str, subfolders: Iterable[str] = ()) -> None:
-    """Make ``folder`` empty but for ``subfolders``.
+    """Make ``folder`` empty but for ``subfolders``, which are made.
 
     Raises:
-        FlowError: it holds something, and no ``marker`` that says it is ``what``.
+        FlowError: it holds files, and not the file ``marker``, which shows that it is ``what``.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / marker).is_file():
         raise FlowError(
@@ -35,7 +35,7 @@ def sha256(data: bytes) -> str:
 
 
 def write_manifest(project: Path, content: dict, layers: dict[Path, str]) -> None:
-    """Write what ``content`` says of the project, and SHA-256 and layer of every file in it."""
+    """Write the project's manifest: ``content``, and SHA-256 and layer of every file in it."""
     files = {
         str(path.relative_to(project)): {"sha256": sha256(path.read_bytes()), "layer": layers.get(path)}
         for path in sorted(project.rglob("*"))

@@ -1,4 +1,4 @@
-"""Which steps of a build need not be done again: those whose inputs are the same as when they were finished."""
+"""Tells which steps of a build need not be done again: those whose inputs are the same as when they were finished."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flow.steps import Step
 
 @functools.cache
 def sources_digest() -> str:
-    """Return SHA-256 over all code and templates that a build runs or copies: those of nodes in other folders too."""
+    """Return SHA-256 over all code and templates that a build runs or copies, those of nodes in other folders too."""
     import brevitas_models
     import deploy
     import flow
@@ -31,8 +31,8 @@ def sources_digest() -> str:
 
 
 def keys(build: Build, steps: tuple[Step, ...]) -> dict[str, str]:
-    """Return for every step a digest of all it depends on: code, earlier steps, its options, and the files that they
-    name."""
+    """Return a digest for every step of all that it depends on: code, earlier steps, its options, and the files that
+    they name."""
     found, key = {}, sources_digest()
     for step in steps:
         options = {name: getattr(build.options, name) for name in step.options}
@@ -46,7 +46,7 @@ def keys(build: Build, steps: tuple[Step, ...]) -> dict[str, str]:
 
 
 def _value(option):
-    """A file counts by its content; a folder (of data) by its name."""
+    """Return an option's part of the digest: of a file its content, of a folder (of data) its name."""
     if isinstance(option, Path):
         return hashlib.sha256(option.read_bytes()).hexdigest() if option.is_file() else str(option.resolve())
     return option
@@ -63,17 +63,19 @@ class Progress:
             self.finished = {}
 
     def is_finished(self, step) -> bool:
+        """Return whether the step was finished with the same inputs, and its files are there."""
         there = all((self.workspace.folder / name).exists() for name in step.leaves)
         return there and self.finished.get(step.name) == self.keys[step.name]
 
     def begin(self, step) -> None:
-        """Forgets the step, and those behind an optional one: their keys do not tell what it makes."""
+        """Forget the step, and those after an optional one: their keys do not depend on its results."""
         names = list(self.keys)
         index = names.index(step.name)
         forgotten = names[index:] if step.optional else [step.name]
         self._store({name: key for name, key in self.finished.items() if name not in forgotten})
 
     def finish(self, step) -> None:
+        """Store that the step is finished."""
         self._store({**self.finished, step.name: self.keys[step.name]})
 
     def _store(self, finished: dict[str, str]) -> None:

@@ -24,8 +24,8 @@ def run(
 ) -> Build:
     """Run the steps ``first``..``last`` (all by default) and return the build.
 
-    Steps that an earlier call finished with the same inputs are not done again, unless the call says with which to
-    start, or ``fresh``.
+    Steps that an earlier call finished with the same inputs are not done again, unless ``first`` or ``fresh`` is given.
+    ``log`` is called with every line of progress.
 
     Raises:
         FlowError: a step cannot be done; what earlier steps wrote stays.

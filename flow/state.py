@@ -1,5 +1,4 @@
-"""The state of one build: options, folder, what the finished steps have reported, and parts that are loaded when asked
-for."""
+"""The state of one build: options, folder, reports of the finished steps, and parts that are loaded when needed."""
 
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ class Comparison:
 
     @classmethod
     def of(cls, stage: str, against: str, what: str, actual: np.ndarray, expected: np.ndarray) -> Comparison:
-        """Return the comparison of two arrays [images, ...]."""
+        """Return the comparison of two arrays [images, ...] of one shape."""
         return cls(stage, against, what, len(actual), expected.size, int((actual != expected).sum()))
 
     def as_dict(self) -> dict:
@@ -49,7 +48,7 @@ class Comparison:
 
 @dataclass
 class Build:
-    """State of one run: options, folder and what the finished steps have reported."""
+    """State of one run: options, folder, and seconds of the finished steps."""
 
     options: Options
     workspace: Workspace
@@ -67,7 +66,7 @@ class Build:
 
     @cached_property
     def checkpoint(self) -> Path:
-        """The checkpoint that was given, or the bundled one that serves."""
+        """The checkpoint that was given, or the bundled one that fits the options."""
         from brevitas_models import zoo
 
         o = self.options
@@ -81,7 +80,7 @@ class Build:
 
     @property
     def metadata(self) -> Metadata:
-        """What the checkpoint says of its network and training."""
+        """The checkpoint's metadata of its network and training."""
         return self._loaded[1]
 
     @cached_property
@@ -138,7 +137,7 @@ class Build:
 
     @property
     def takes_samples(self) -> bool:
-        """Are the packaged images of the network's size, and none were given?"""
+        """Whether the packaged images have the network's size, and none were given."""
         return not self.options.images and self.image_shape == self.samples.images.shape[1:]
 
     @cached_property
@@ -154,10 +153,10 @@ class Build:
         return np.random.default_rng(0).integers(0, 256, (count, *self.image_shape), np.uint8)
 
     def images(self, count: int) -> np.ndarray:
-        """Return the first ``count`` images, uint8 [count, H, W, C].
+        """Return the first ``count`` images, uint8 [count, H, W, C]; fewer where fewer were given.
 
         Raises:
-            FlowError: there are not so many.
+            FlowError: more are asked for than are packaged.
         """
         if count > len(self.every_image):
             if self.options.images:
@@ -172,8 +171,8 @@ class Build:
         return self.workspace.load_graph(name)
 
     def golden_logits(self, count: int | None = None) -> np.ndarray:
-        """Return the golden logits int32 of the first ``count`` images, or of all, which the streamline step
-        computed."""
+        """Return the golden logits int32 [count, classes], which the streamline step computed; of all images by
+        default."""
         stored = self.workspace.load_array("golden_logits")
         return stored if count is None else stored[: len(self.images(count))]
 
@@ -185,11 +184,11 @@ class Build:
     # reports
 
     def report(self, step: str, content: dict) -> None:
-        """Store what a finished step found; ``summary.json`` is put together from these."""
+        """Store the figures of a finished step; ``summary.json`` is put together from them."""
         self.workspace.save_json(step, content)
 
     def store(self, comparisons: list[Comparison], step: str) -> None:
-        """Store and show comparisons."""
+        """Store the comparisons in the report of ``step``, and log them."""
         self.report(step, {**self._previous(step), "verification": [c.as_dict() for c in comparisons]})
         for c in comparisons:
             self.log(
@@ -198,7 +197,13 @@ class Build:
             )
 
     def require_equal(self, comparisons: list[Comparison], step: str, first: str | None = None) -> None:
-        """Store the comparisons and stop the build if one of them has a mismatch."""
+        """Store the comparisons, and stop the build if one of them has a mismatch.
+
+        ``first``: the first difference in a stream, for the message.
+
+        Raises:
+            VerificationError: a comparison has a mismatch, or compared nothing.
+        """
         self.store(comparisons, step)
         for c in comparisons:
             if c.mismatches or not c.values:

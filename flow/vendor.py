@@ -24,7 +24,7 @@ ERRORS_SHOWN = 5
 
 
 def hls_command() -> tuple[str, ...]:
-    """How the Vitis HLS on PATH runs run_hls.tcl."""
+    """Return the command with which the Vitis HLS on PATH runs run_hls.tcl."""
     return VITIS_RUN if shutil.which(VITIS_HLS[0]) is None and shutil.which(VITIS_RUN[0]) else VITIS_HLS
 
 
@@ -35,18 +35,18 @@ def require_vendor_tools(route: str) -> None:
     if missing:
         raise FlowError(
             f"{' and '.join(missing)} not found on PATH: source settings64.sh of your Vivado or Vitis "
-            "installation, or build "
-            "without --bitfile and run the Tcl scripts of the build folder where there is a Vivado"
+            "installation, or build without --bitfile and run the Tcl scripts of the build folder where there is a "
+            "Vivado"
         )
 
 
 def run_tool(command: tuple[str, ...], folder: Path, output: Path, log: Callable[[str], None]) -> None:
     """Run ``command`` in ``folder`` with its output in the file ``output``, and log every minute that it still runs.
 
-    When this is interrupted, the tool and what it started are stopped.
+    When this is interrupted, the tool and the processes that it started are stopped.
 
     Raises:
-        FlowError: the tool ended with another status than 0; names its last errors and the log.
+        FlowError: the tool ended with another status than 0; the message has its last errors and names the log.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     since, begin = time.strftime("%H:%M"), time.monotonic()
@@ -72,8 +72,7 @@ def run_tool(command: tuple[str, ...], folder: Path, output: Path, log: Callable
 
 
 def last_errors(text: str) -> list[str]:
-    """Return the last lines of a log that tell an error, of a message or of Tcl; its last lines at all where none
-    does."""
+    """Return the last lines of a log that tell an error, of a message or of Tcl; where none does, its last lines."""
     errors = re.findall(r"^ERROR.*$|^.+$(?=\n    while executing$)", text, re.MULTILINE)
     return (errors or text.splitlines())[-ERRORS_SHOWN:]
 

@@ -25,7 +25,7 @@ SHARED_BYTES = 1024  # constants of so many bytes are shared
 
 
 class Workspace:
-    """``build/<model>-<strategy>-<target>/`` and what lies where in it."""
+    """``build/<model>-<strategy>-<target>/`` and the places of the files in it."""
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
@@ -41,7 +41,11 @@ class Workspace:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep a second build out of the folder; the lock goes with the process, however it ends."""
+        """Keep a second build out of the folder; the lock ends with the process, however that ends.
+
+        Raises:
+            FlowError: another build works in it.
+        """
         with (self.folder / ".lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,7 +56,7 @@ class Workspace:
     # graphs
 
     def save_graph(self, model: ModelWrapper, name: str) -> Path:
-        """Write ``graphs/<name>.onnx``. Its large constants lie in graphs/tensors/, once for all graphs that have
+        """Write ``graphs/<name>.onnx``, and its large constants into graphs/tensors/, once for all graphs that have
         them."""
         from onnx import ModelProto
 
@@ -88,11 +92,11 @@ class Workspace:
             raise FlowError(f"{path} is damaged ({error}): build without --from-step") from error
 
     def graph_bytes(self, name: str) -> bytes:
-        """Return the file of a graph, in which shared constants stand by their SHA-256."""
+        """Return the content of a graph's file, in which shared constants are named by their SHA-256."""
         return (self.graphs / f"{name}.onnx").read_bytes()
 
     def forget_unused_tensors(self) -> None:
-        """Remove shared constants that no graph has any more."""
+        """Remove shared constants that no graph has any longer."""
         import onnx
 
         used = set()

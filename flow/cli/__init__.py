@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def explain(error: BaseException) -> tuple[str | None, int]:
-    """(message, exit code) of an error that a user may meet; the message of any other is None."""
+    """Return (message, exit code) of an error that a user may meet; the message of any other is None."""
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return "interrupted; what was finished is kept", INTERRUPTED
     if isinstance(error, (FlowError, ModelError)):
@@ -81,7 +81,7 @@ def explain(error: BaseException) -> tuple[str | None, int]:
 
 
 def complain(text: str) -> None:
-    """One message on stderr, red on a terminal."""
+    """Print a message on stderr, "error:" in red on a terminal."""
     from rich.console import Console
     from rich.markup import escape
 

@@ -1,4 +1,4 @@
-"""What commands share: options, and the tables that names are looked up in."""
+"""Common parts of the commands: options, and the tables that names are looked up in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ModelOption = Annotated[str, typer.Option(help="Network, such as bireal18.")]
 StrategyOption = Annotated[
     str | None,
     typer.Option(
-        help="none (popcounts kept), ptq (votes without training), simple-qat, qat (PopBin votes).  [default: qat, "
+        help="none (popcount baseline), ptq (votes without training), simple-qat, qat (PopBin votes).  [default: qat, "
         "of bnn_cifar10 none]",
         show_default=False,
     ),
@@ -45,9 +45,8 @@ def network_config(model: str, strategy: str | None, **fields) -> NetworkConfig:
     """Return a checked NetworkConfig; fields that are None, and the strategy, take the model's default.
 
     Raises:
-        UnknownNameError: no such model, strategy, division, threshold, shortcut, padding or slopes; pydantic's
-        ValidationError: another field is
-            out of range, or the fields do not go together.
+        UnknownNameError: no such model, strategy, division, threshold, shortcut, padding or slopes.
+        ValidationError: (pydantic's) another field is out of range, or the fields do not go together.
     """
     from brevitas_models.config import (
         DEFAULT_STRATEGY,
@@ -78,7 +77,7 @@ def network_config(model: str, strategy: str | None, **fields) -> NetworkConfig:
 
 
 def same_classes(config: NetworkConfig, images: ImageSet) -> ImageSet:
-    """``images``, if they are of the classes that the network tells apart.
+    """Return ``images``, if they are of the classes that the network tells apart.
 
     Raises:
         FlowError: they are of other ones.
@@ -92,14 +91,18 @@ def same_classes(config: NetworkConfig, images: ImageSet) -> ImageSet:
 
 
 def known(kind: str, name: str, table) -> str:
-    """``name``, if it is in ``table``."""
+    """Return ``name``, if it is in ``table``.
+
+    Raises:
+        UnknownNameError: it is not; ``kind`` says what it should be.
+    """
     if name not in table:
         raise UnknownNameError(kind, name, table)
     return name
 
 
 def write_checkpoint(folder: Path, network, metadata: Metadata) -> Path:
-    """Write ``checkpoint.popbin`` and ``card.md``."""
+    """Write ``checkpoint.popbin`` and ``card.md``; return the path of the checkpoint."""
     from brevitas_models.card import model_card
     from brevitas_models.checkpoint import SUFFIX, save_checkpoint
 
@@ -129,7 +132,11 @@ def torch_device(name: str):
 
 
 def parse_range(text: str) -> tuple[float, float]:
-    """ "-1,1" to (-1.0, 1.0)."""
+    """Return the numbers of a range: (-1.0, 1.0) of "-1,1".
+
+    Raises:
+        FlowError: it has another form, or the first is not smaller.
+    """
     try:
         low, high = map(float, text.split(","))
     except ValueError:

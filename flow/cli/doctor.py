@@ -1,4 +1,4 @@
-"""``flow doctor``: what is installed, and what is lost without it."""
+"""``flow doctor``: the tools that are installed, and what is lost without them."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class Check:
 
 
 def package(name: str) -> Callable[[], str | None]:
+    """Return a function that finds the version of a Python package."""
+
     def find():
         try:
             return metadata.version(name)
@@ -37,7 +39,7 @@ def package(name: str) -> Callable[[], str | None]:
 
 
 def tool(name: str, option: str) -> Callable[[], str | None]:
-    """Return the version number that ``name option`` prints, or the path of a tool that prints none."""
+    """Return a function that finds the version that ``name option`` prints, or the path of a tool that prints none."""
 
     def find():
         path = shutil.which(name)
@@ -54,6 +56,7 @@ def tool(name: str, option: str) -> Callable[[], str | None]:
 
 
 def ap_types() -> str | None:
+    """Return the version of hls4ml, whose ap_int headers C simulation uses, or None."""
     from flow.sim.cpp import CompileError, ap_types_folder
 
     try:
@@ -63,6 +66,8 @@ def ap_types() -> str | None:
 
 
 def data_set(path: Path) -> Callable[[], str | None]:
+    """Return a function that finds CIFAR-10 at or in ``path``."""
+
     def find():
         from brevitas_models.data import find_cifar
 
@@ -73,6 +78,7 @@ def data_set(path: Path) -> Callable[[], str | None]:
 
 
 def checks(data: Path) -> list[Check]:
+    """Return all lines of the table; ``data`` is where CIFAR-10 is looked for."""
     return [
         Check("python", platform.python_version, "everything", needed=True),
         Check("torch", package("torch"), "training, evaluation, export", needed=True),

@@ -22,12 +22,14 @@ Execute = Callable[["np.ndarray"], "np.ndarray"]
 
 
 def torch_backend(network: nn.Module) -> Execute:
+    """Return the network as PyTorch computes it."""
     from brevitas_models.evaluate import logits_of
 
     return lambda images: logits_of(network, images)
 
 
 def golden_backend(network: nn.Module) -> Execute:
+    """Return the network as its integer graph computes it."""
     from flow.compile import integer_graph
     from flow.golden import Golden
 
@@ -73,7 +75,7 @@ def evaluate(
 
 
 def test_images(data: Path) -> ImageSet:
-    """The test set at ``data``; the packaged samples when ``data`` is the default and not there."""
+    """Return the test set at ``data``; the packaged samples when ``data`` is the default and not there."""
     from brevitas_models.data import load_cifar, load_samples
 
     if data == DEFAULT_DATA and not data.exists():
@@ -82,7 +84,7 @@ def test_images(data: Path) -> ImageSet:
 
 
 def logits_in_batches(execute: Execute, images: np.ndarray) -> np.ndarray:
-    """Logits of all images, with a progress bar on a terminal."""
+    """Return the logits of all images, with a progress bar on a terminal."""
     import numpy as np
     from rich.progress import track
 

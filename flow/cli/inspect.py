@@ -1,4 +1,4 @@
-"""``flow inspect``: what is in a QONNX file, and what each of its nodes becomes."""
+"""``flow inspect``: the nodes of a QONNX file, and the hardware that each becomes."""
 
 from __future__ import annotations
 

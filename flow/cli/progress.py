@@ -1,4 +1,4 @@
-"""Shows how a training goes: a bar on a terminal, a line every so often otherwise."""
+"""Shows how a training goes: a bar on a terminal, a line every 30 seconds otherwise."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ class TrainingProgress:
         self.bar.stop()
 
     def say(self, text: str) -> None:
+        """Print a line above the bar."""
         self.bar.console.print(text, soft_wrap=True)
 
     def report(self, line: dict) -> None:
+        """Show a dict of ``Trainer.run``: a test's result as a line, any other as progress."""
         if "top1" in line:
             self.say(
                 f"epoch {line['epoch']}: loss {line['loss']:.4f}, top-1 {line['top1']:.2f} %, top-5 "
-                f"{line['top5']:.2f} % "
-                f"on {line['test_images']} test images"
+                f"{line['top5']:.2f} % on {line['test_images']} test images"
             )
             return
         text = (
@@ -51,7 +52,7 @@ class TrainingProgress:
             self.last_line = now
 
     def _remaining(self, line: dict) -> str:
-        """Time left at the recent pace; later, larger images take longer than that."""
+        """Return the time left at the recent pace; larger images, which come later, take longer than that."""
         step, seconds = line["step"], line["seconds"]
         if self.before and step > self.before[0]:
             newest = (seconds - self.before[1]) / (step - self.before[0])

@@ -23,7 +23,7 @@ def ptq(
     data: DataOption = DEFAULT_DATA,
     images: Annotated[int, typer.Option(min=1, help="Test images to measure on, taken at even distances.")] = 10_000,
 ) -> None:
-    """Make a checkpoint of strategy ptq: the same weights, majority votes behind the popcounts, nothing trained."""
+    """Make a checkpoint of strategy ptq: the same weights, majority votes after the popcounts, nothing trained."""
     from brevitas_models.checkpoint import Accuracy, load_checkpoint
     from brevitas_models.data import load_cifar
     from brevitas_models.evaluate import accuracy

@@ -30,10 +30,10 @@ DDR_ALIGNMENT = 128  # bytes: where a region of weights may start
 STORAGE = {"distributed": "lutram", "block": "bram"}  # memory -> impl of BIND_STORAGE
 OWN_HEADERS = Path(__file__).parent / "templates" / "hls"
 TOP_VARIABLES = ("accelerator", "pixels", "logits", "frames", "frame", "flow", "nodes", "hls", "FrameWords", "Classes")
-KEYWORDS = """and or not xor auto bool break case catch char class const continue default delete do double else enum
-    explicit export extern false float for friend goto if inline int long mutable namespace new operator private
-    protected public register return short signed sizeof static struct switch template this throw true try typedef union
-    unsigned using virtual void volatile while""".split()
+KEYWORDS = """and or not xor auto bool break case catch char class const continue default delete do double
+    else enum explicit export extern false float for friend goto if inline int long mutable namespace new
+    operator private protected public register return short signed sizeof static struct switch template this
+    throw true try typedef union unsigned using virtual void volatile while""".split()
 
 
 @dataclass(frozen=True)

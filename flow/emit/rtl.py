@@ -31,20 +31,20 @@ TOP = "accelerator_top"
 TOP_MODULES = ("control",)  # modules that the template instantiates beside those of the nodes
 REGION_ALIGNMENT = 4096
 LOGIT_BITS = 32  # of m_axis
-KEYWORDS = """alias always always_comb always_ff always_latch and assert assign assume automatic before begin bind bins
-    bit break buf byte case cell chandle class clocking config const constraint context continue cover cross deassign
-    default defparam design disable dist do edge else end endcase endmodule enum event expect export extends extern
-    final for force foreach forever fork forkjoin function generate genvar global highz if iff import include initial
-    inout input inside instance int integer interface join large library local localparam logic longint matches medium
-    modport module nand negedge new nor not null or output package packed parameter posedge primitive priority program
-    property protected pull pure rand real ref reg release repeat return sequence shortint shortreal signed small solve
-    specify static string strong struct super supply table tagged task this throughout time tran tri type typedef union
-    unique unsigned use uwire var vectored virtual void wait wand weak while wildcard wire with within wor
-    xnor xor""".split()
+KEYWORDS = """alias always always_comb always_ff always_latch and assert assign assume automatic before begin
+    bind bins bit break buf byte case cell chandle class clocking config const constraint context continue
+    cover cross deassign default defparam design disable dist do edge else end endcase endmodule enum event
+    expect export extends extern final for force foreach forever fork forkjoin function generate genvar global
+    highz if iff import include initial inout input inside instance int integer interface join large library
+    local localparam logic longint matches medium modport module nand negedge new nor not null or output
+    package packed parameter posedge primitive priority program property protected pull pure rand real ref reg
+    release repeat return sequence shortint shortreal signed small solve specify static string strong struct
+    super supply table tagged task this throughout time tran tri type typedef union unique unsigned use uwire
+    var vectored virtual void wait wand weak while wildcard wire with within wor xnor xor""".split()
 TOP_NAMES = """clk_i rst_ni taps_i enable core_rst_n axi_error packet_last frame_in_start frame_in_done
-    frame_out_done weight_base layer_valid layer_ready in_beat_q out_beat_q out_last unused
-    i_control i_weight_stream Layers FrameBeats Classes InBits OutBits BuildId stream_asserts
-    stream_beat stream_state weight_words weight_valid weight_ready""".split()
+    frame_out_done weight_base layer_valid layer_ready in_beat_q out_beat_q out_last unused i_control
+    i_weight_stream Layers FrameBeats Classes InBits OutBits BuildId stream_asserts stream_beat stream_state
+    weight_words weight_valid weight_ready""".split()
 
 
 @dataclass(frozen=True)

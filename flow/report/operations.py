@@ -1,4 +1,4 @@
-"""Arithmetic a frame, counted from the nodes of a hardware graph, and beside it that of the popcount baseline."""
+"""Operations a frame, counted from the nodes of a hardware graph, and those of its popcount baseline."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def operations(model: ModelWrapper) -> dict[str, int]:
 
 
 def baseline_operations(model: ModelWrapper) -> dict[str, int]:
-    """Return the operations of the same network with exact popcounts that are kept (strategy ``none``).
+    """Return the operations of the network's popcount baseline (strategy ``none``).
 
-    There every popcount whose vote chooses between two constants is multiplied and shifted instead, and no input is
+    In it every popcount whose vote chooses between two constants is multiplied and shifted instead, and no input is
     left out. ``model`` is the integer graph, before planning.
     """
     nodes = list(hardware_nodes(model))
@@ -31,7 +31,7 @@ def baseline_operations(model: ModelWrapper) -> dict[str, int]:
         if not chosen & set(node.outputs):
             baseline.append(node.op)
             continue
-        source = writers[writers[node.inputs[0]].inputs[0]]  # in front of its window
+        source = writers[writers[node.inputs[0]].inputs[0]]  # the node before its window
         ratio = source.op.ratio if source.kind == "Sample" else 1
         baseline.append(node.op.variant(activation="popcount_scale", channels=node.op.channels * ratio))
     return _counted(baseline)

@@ -12,7 +12,8 @@ from flow.state import Build
 
 
 def binary_layers(model: ModelWrapper) -> list[dict]:
-    """Return per binary layer what the sources' tables list: XNOR and popcount units, and what they do a frame."""
+    """Return a row for each binary layer, as the papers' tables have it: XNOR and popcount units, operations,
+    cycles."""
     rows = []
     for node in hardware_nodes(model):
         op, counts = node.op, node.op.operations()
@@ -38,13 +39,13 @@ def binary_layers(model: ModelWrapper) -> list[dict]:
 
 
 def implementation(build: Build) -> dict | None:
-    """Return what Vivado made of the accelerator: route, resources, slack, power, tool, timing_met; None where it did
+    """Return Vivado's figures of the accelerator: route, resources, slack, power, tool, timing_met; None where it did
     not run."""
     return build.workspace.load_json("bitfile") if (build.workspace.reports / "bitfile.json").exists() else None
 
 
 def synthesis(build: Build) -> dict | None:
-    """Return what Yosys made of the RTL that the build has, and its timing; None where it did not run, or not on it."""
+    """Return Yosys' figures of the RTL that the build has, and its timing; None where it did not run, or not on it."""
     reports, load = build.workspace.reports, build.workspace.load_json
     if not all((reports / f"{name}.json").exists() for name in ("synth", "timing")):
         return None
@@ -102,7 +103,7 @@ def show(summary: dict, console: Console) -> None:
             f"({accuracy['data']}; {accuracy['backend']} integers)"
         )
     baseline = summary["baseline_operations"]
-    table = Table("operations a frame", summary["strategy"], *["popcount kept"] * bool(baseline), box=None)
+    table = Table("operations a frame", summary["strategy"], *["popcount baseline"] * bool(baseline), box=None)
     for kind, count in summary["operations"].items():
         table.add_row(kind, f"{count:,}", *([f"{baseline[kind]:,}"] if baseline else []))
     console.print(table)
@@ -133,10 +134,8 @@ def show(summary: dict, console: Console) -> None:
     if foreign := summary["foreign"]:
         console.print(
             f"the file   {foreign['tensors']} real tensors became fixed point of {foreign['bits']} bits: logits "
-            "differ by up to "
-            f"{100 * foreign['relative_difference']:.2g} % of their spread, another class in "
-            f"{foreign['other_class']} of "
-            f"{foreign['images']} images"
+            f"differ by up to {100 * foreign['relative_difference']:.2g} % of their spread, another class in "
+            f"{foreign['other_class']} of {foreign['images']} images"
         )
     table = Table("stage", "against", "what", "images", "values", "mismatches", box=None)
     for line in summary["verification"]:

@@ -2,8 +2,8 @@
 
 Source: the switching characteristics of the -1 grade, DS187 (XC7Z020) and DS181 (Artix-7), tables for CLBs, distributed
 RAM, block RAM and DSP48E1 (T_CKO, T_ILO, T_SHCKO, T_RCKO_DO, ...), resolved by pin as timing reports of -1 parts show
-them; the pins of a CARRY4 are within 0.05 ns, those of a DSP48E1 within 0.2 ns. We could not consult the sheets here:
-the figures are those that ../shared/HARDWARE.md was measured with, and its placed designs check them.
+them; the pins of a CARRY4 are within 0.05 ns, those of a DSP48E1 within 0.2 ns. The sheets themselves were not at hand:
+the figures were checked on designs that an open place and route had placed on such a part.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .netlist import FLIP_FLOPS, LUTRAM, Cell
 
-LEVEL_NS = 1.2  # a LUT and the route to it: fitted to the placed designs of ../shared/HARDWARE.md
+LEVEL_NS = 1.2  # a LUT and the route to it: fitted to those placed designs
 LUT = 0.124
 CLOCK_TO_FF, CLOCK_TO_LUTRAM, CLOCK_TO_SRL = 0.456, 1.314, 1.63
 CLOCK_TO_BRAM, CLOCK_TO_BRAM_REGISTER = 2.454, 0.882
@@ -79,7 +79,8 @@ def arcs(cell: Cell) -> Iterator[Arc]:
 
 
 def in_slice(driver: str, kind: str, pin: str) -> bool:
-    """Is the way from a cell of kind ``driver`` to a pin within a slice or on a dedicated wire, without a route?"""
+    """Return whether the way from a cell of kind ``driver`` to a pin needs no route: within a slice, or a dedicated
+    wire."""
     if kind == "MUXF7":
         return pin != "S" and driver.startswith("LUT")
     if kind == "MUXF8":

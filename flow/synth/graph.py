@@ -1,4 +1,4 @@
-"""Longest paths through one flat netlist, and what of them can be seen from outside: its timing model.
+"""Longest paths through one flat netlist, and its timing model, the part of them that is visible from outside.
 
 A path begins at a clocked output or an input port and ends at a clocked input or an output port. Every way to a pin
 takes one stated route, but those within a slice (delays.in_slice) none. Times are nanoseconds.
@@ -24,7 +24,7 @@ class Time(NamedTuple):
     levels: int
 
     def after(self, other: Time) -> Time:
-        """Return the time of this behind ``other``."""
+        """Return the time of ``other`` and then this one."""
         return Time(self.ns + other.ns, self.levels + other.levels)
 
 
@@ -48,7 +48,7 @@ class Terminal(NamedTuple):
 
 @dataclass
 class Model:
-    """What a netlist is to those around it, by bits of its ports.
+    """The delays of a netlist as its surroundings see them, by bits of its ports.
 
     ``launch``: from the clock to an output; ``capture``: from an input to the clock; ``arcs``: from input to output.
     """
@@ -137,8 +137,7 @@ class TimingGraph:
             self.ends[found.net] = found
 
     def _topological(self) -> tuple[list[int], list[int]]:
-        """Return the nets that edges join, each after those before it, and the nets on combinational loops or behind
-        them."""
+        """Return the nets that edges join in topological order, and the nets on combinational loops or after them."""
         waiting: dict[int, int] = defaultdict(int)
         for edges in self.edges.values():
             for edge in edges:
@@ -173,7 +172,7 @@ class TimingGraph:
         return found
 
     def clocked_arrivals(self) -> dict[int, tuple[Time, Edge | None]]:
-        """Return the arrivals of what changes with the clock."""
+        """Return the arrivals of paths that begin at the clock."""
         return self.arrivals({net: start.time for net, start in self.starts.items()})
 
     def departures(self) -> dict[int, tuple[Time, Edge | None]]:
@@ -203,7 +202,7 @@ class TimingGraph:
                 yield from (((port, index), net) for index, net in enumerate(nets) if net is not None)
 
     def model(self) -> Model:
-        """Return what can be seen from outside."""
+        """Return the part of the timing that is visible from outside."""
         outputs, inputs = list(self.pins("output")), list(self.pins("input"))
         clocked, onward = self.clocked_arrivals(), self.departures()
         model = Model(

@@ -1,4 +1,4 @@
-"""What is in a netlist of 7-series primitives: its cells, flat, and how many of each resource they take."""
+"""Reads a netlist of 7-series primitives: its cells, flat, and how many of each resource they take."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ SHARED_INPUTS = 5  # of the two functions that a LUT6 gives as LUT6_2
 class Area:
     """Resources that a netlist takes.
 
-    ``lut`` is raw: every LUT primitive, with those that are memory (``lutram``). ``lut_packed`` is what is left when
-    pairs of LUTs of at most five different inputs share one LUT6 (see `packed_luts`). ``bram36`` counts a RAMB18 as
+    ``lut`` is raw: every LUT primitive, with those that are memory (``lutram``). ``lut_packed`` counts them when pairs
+    of LUTs of at most five different inputs share one LUT6 (see `packed_luts`). ``bram36`` counts a RAMB18 as
     half. ``carry`` are CARRY4.
     """
 
@@ -82,7 +82,7 @@ class Flat:
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory of the design: what it is, the style asked for, and what it was mapped to.
+    """A memory of the design: its size, the style asked for, and the primitives that it was mapped to.
 
     ``mapped`` is "block", "distributed" (LUTs) or "registers".
     """
@@ -96,7 +96,7 @@ class Memory:
 
     @property
     def as_wanted(self) -> bool:
-        """Is it what the style asked for? "auto" takes anything."""
+        """Whether it was mapped as its style asks; "auto" takes anything."""
         return self.style == "auto" or self.style == self.mapped
 
 
@@ -200,7 +200,7 @@ class _Flattener:
 
 
 def count(flat: Flat) -> Area:
-    """Return what the cells of a flat netlist take."""
+    """Return the resources that the cells of a flat netlist take."""
     kinds = Counter(cell.kind for cell in flat.cells)
     logic = sum(number for kind, number in kinds.items() if kind.startswith("LUT"))
     lutram = sum(LUTRAM.get(kind, 0) * number for kind, number in kinds.items())
@@ -254,7 +254,7 @@ def _inputs(lut: Cell) -> frozenset[int]:
 
 
 def memories_of(folder: Path, netlist: dict) -> list[Memory]:
-    """Return the memories of a part, and what each was mapped to, found by the names of the primitives."""
+    """Return the memories of a part, and where each was mapped, found by the names of the primitives."""
     requested = json.loads((folder / MEMORIES).read_text())
     return [
         Memory(**row, mapped=_mapped(row, netlist["modules"].get(module, {"cells": {}})["cells"]))

@@ -1,4 +1,4 @@
-"""What synthesis and timing say of a build, by node of its graph and beside the plan."""
+"""Reports of synthesis and timing of a build, by node of its graph and beside the plan."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class SynthesisedBuild:
         return areas, memories
 
     def _totals(self, rows: list[dict]) -> dict:
-        """Return what accelerator and platform take, by synthesis and by plan, and their share of the device."""
+        """Return the resources of accelerator and platform, by synthesis and by plan, and their share of the device."""
         platform, device = self.target.platform.model_dump(), self.target.resources.model_dump()
         counted = list(Area().as_dict())
         accelerator = {f: sum(row[f] for row in rows) for f in counted}

@@ -1,4 +1,4 @@
-"""ROMs in look-up tables, as LUT6, MUXF7 and MUXF8: what ``rom_style = "distributed"`` means, which Yosys 0.70 refuses.
+"""ROMs in look-up tables, as LUT6, MUXF7 and MUXF8: ``rom_style = "distributed"``, which Yosys 0.70 refuses.
 
 A column of the ROM (one bit of every word) is a function of the address. A LUT6 holds 64 values of it; MUXF7 and MUXF8
 join two and four of them in a slice, further address bits select in logic. Equal functions are made once, and address
@@ -102,7 +102,7 @@ class _Expansion:
 
 
 def _columns(init: str, width: int, size: int, address_bits: int) -> list[int]:
-    """Return the table of every bit of a word; what is unknown, or not there, is 0."""
+    """Return the table of every bit of a word; bits that are unknown, or not there, are 0."""
     bits = init.replace("x", "0")[::-1]
     columns = [int(bits[column : size * width : width][::-1] or "0", 2) for column in range(width)]
     return [column & ((1 << (1 << address_bits)) - 1) for column in columns]

@@ -1,4 +1,4 @@
-"""Synthesis of parts by Yosys for the fabric of 7-series devices: one JSON netlist each, kept by content.
+"""Synthesis of parts by Yosys for the fabric of 7-series devices: one JSON netlist each, cached by content.
 
 The command is ``synth_xilinx -family xc7 -abc9 -flatten``, out of context (no pads, no global buffers); modules with
 the attribute keep_hierarchy stay. It is halted before memories are mapped, to note which there are and how they are
@@ -48,7 +48,7 @@ write_json {mapped}
 def synthesise(
     parts: Iterable[Part], yosys: Yosys, jobs: int | None = None, log: Callable[[str], None] = lambda line: None
 ) -> dict[Part, Path]:
-    """Return the folder of every part's netlist; those that are not kept from before are made, ``jobs`` at a time.
+    """Return the folder of every part's netlist; those that are not cached are made, ``jobs`` at a time.
 
     Raises:
         FlowError: Yosys does not take a part; names it.

@@ -116,7 +116,7 @@ class DesignTiming:
 
     @property
     def loops(self) -> list[str]:
-        """Names of nets on combinational loops, or behind them, which no path is reported through."""
+        """Names of nets on combinational loops, or after them, which no path is reported through."""
         own = [self.graph.flat.names.get(net, str(net)) for net in self.graph.loops]
         inside = [
             f"{name}.{part.graph.flat.names.get(net, net)}"

