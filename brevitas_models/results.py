@@ -7,6 +7,7 @@ import io
 import json
 import os
 import statistics
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -104,12 +105,55 @@ def load_results(folder: Path = FOLDER) -> dict[Key, Result]:
     return found
 
 
-def table(results: dict[Key, Result]) -> list[dict[str, str]]:
-    """Rows of text under COLUMNS: every recipe at the first of the lengths, which is common to all, and what was run at
-    the others.
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: a recipe at a length, with the numbers of its runs; None where there are none.
 
-    Recipes without a result at the common length say so. Of one that was run with several seeds: the mean and the
-    standard deviation of a run.
+    top1, top5: means over the runs, in percent. top1_std, top5_std: standard deviations of a run, None for a single
+    one. source_top1, source_top5: the source's figures, in percent. seconds: of a run, on average.
+    """
+
+    title: str
+    recipe: str
+    length: str
+    width: int | None = None
+    top1: float | None = None
+    top1_std: float | None = None
+    top5: float | None = None
+    top5_std: float | None = None
+    source_top1: float | None = None
+    source_top5: float | None = None
+    epochs: float | None = None
+    seeds: tuple[int, ...] = ()
+    data: str | None = None
+    device: str | None = None
+    seconds: float | None = None
+
+    def text(self) -> dict[str, str]:
+        """Return the row as text under COLUMNS."""
+        values = [
+            self.title,
+            self.recipe,
+            self.length,
+            _number(self.width, "d"),
+            _spread(self.top1, self.top1_std) or MISSING,
+            _spread(self.top5, self.top5_std),
+            _number(self.source_top1, ".2f"),
+            _number(self.source_top5, ".2f"),
+            _number(self.epochs, "g"),
+            ", ".join(map(str, self.seeds)),
+            self.data or "",
+            self.device or "",
+            _duration(self.seconds),
+        ]
+        return dict(zip(COLUMNS, values, strict=True))
+
+
+def table(results: dict[Key, Result]) -> list[Row]:
+    """Return the rows: every recipe at the first of the lengths, which is common to all, and what was run at the
+    others.
+
+    A recipe without a result at the common length has a row without numbers; several seeds of one share a row.
     """
     order = list(lengths())
     there = {key[1:3] for key in results} | {(order[0], key[2]) for key in results}
@@ -126,62 +170,72 @@ def _order(name: str) -> tuple:
     return network.model != "reactnet18", not plain, ("none", "ptq", "simple-qat", "qat").index(network.strategy), name
 
 
-def _row(name: str, length: str, runs: list[Result]) -> dict[str, str]:
+def _row(name: str, length: str, runs: list[Result]) -> Row:
     recipe = load_recipe(name)
     source = recipe.source if not runs or runs[0].network.network.classes == 10 else None
-    values = [recipe.title, name, length]
+    figures = {"source_top1": source.top1, "source_top5": source.top5} if source else {}
     if not runs:
-        values += ["", MISSING, ""]
-    else:
-        width, accuracies = runs[0].network.network.width, [result.accuracy for result in runs]
-        values += [str(width), _spread([each.top1 for each in accuracies]), _spread([each.top5 for each in accuracies])]
-    values += [
-        f"{source.top1:.2f}" if source else "",
-        f"{source.top5:.2f}" if source and source.top5 is not None else "",
-    ]
-    if runs:
-        metadata = runs[0].network
-        seeds = ", ".join(str(result.network.seed) for result in runs)
-        duration = _duration(sum(result.network.seconds for result in runs) / len(runs)) if runs[0].train else ""
-        values += [
-            f"{metadata.epochs:g}" if runs[0].train else "0",
-            seeds,
-            metadata.accuracy.data,
-            metadata.device,
-            duration,
-        ]
-    return dict(zip(COLUMNS, values + [""] * (len(COLUMNS) - len(values))))
+        return Row(recipe.title, name, length, **figures)
+    metadata, trained = runs[0].network, runs[0].train is not None
+    top1, top5 = ([getattr(result.accuracy, figure) for result in runs] for figure in ("top1", "top5"))
+    return Row(
+        recipe.title,
+        name,
+        length,
+        width=metadata.network.width,
+        top1=statistics.fmean(top1),
+        top1_std=statistics.stdev(top1) if len(runs) > 1 else None,
+        top5=statistics.fmean(top5),
+        top5_std=statistics.stdev(top5) if len(runs) > 1 else None,
+        **figures,
+        epochs=metadata.epochs if trained else 0,
+        seeds=tuple(result.network.seed for result in runs),
+        data=metadata.accuracy.data,
+        device=metadata.device,
+        seconds=statistics.fmean(result.network.seconds for result in runs) if trained else None,
+    )
 
 
-def _spread(values: list[float]) -> str:
-    mean = f"{statistics.fmean(values):.2f}"
-    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else f"{value:{form}}"
 
 
-def _duration(seconds: float) -> str:
+def _spread(mean: float | None, deviation: float | None) -> str:
+    return _number(mean, ".2f") + ("" if deviation is None else f" ± {deviation:.2f}")
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
     minutes = round(seconds / 60)
     return f"{minutes // 60}:{minutes % 60:02d} h"
 
 
-def as_markdown(rows: list[dict[str, str]]) -> str:
+def as_markdown(rows: list[Row]) -> str:
+    """Return the rows as a Markdown table."""
     lines = [
         " | ".join(COLUMNS),
         " | ".join("---" for _ in COLUMNS),
-        *(" | ".join(row[name] for name in COLUMNS) for row in rows),
+        *(" | ".join(row.text().values()) for row in rows),
     ]
     return "".join(f"| {line} |\n" for line in lines)
 
 
-def as_csv(rows: list[dict[str, str]]) -> str:
+def as_csv(rows: list[Row]) -> str:
+    """Return the rows as CSV, with the text of the Markdown table."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(row.text() for row in rows)
     return text.getvalue()
 
 
-def as_json(rows: list[dict[str, str]]) -> str:
-    return json.dumps(rows, indent=1) + "\n"
+def as_json(rows: list[Row]) -> str:
+    """Return the rows as a JSON list of the fields of Row: numbers of at most four decimals, null where there are
+    none."""
+    fields = [asdict(row).items() for row in rows]
+    numbers = [{key: round(value, 4) if isinstance(value, float) else value for key, value in row} for row in fields]
+    return json.dumps(numbers, indent=1) + "\n"
 
 
 FORMATS = {"markdown": as_markdown, "csv": as_csv, "json": as_json}
