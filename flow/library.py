@@ -1,19 +1,23 @@
-"""The hardware sources: one SystemVerilog module and one C++ header a file, beside the package or inside it.
+"""Files that lie outside of flow/ in a checkout: hardware sources, and the licence.
 
-In a checkout rtl/ and hls/ lie beside flow/, which is looked at first; an installed package has them inside. Nodes of
-other folders (`flow.nodes.add_folder`) bring theirs along.
+rtl/ and hls/, with one SystemVerilog module and one C++ header a file, lie beside flow/ in a checkout, where they are
+looked for first; an installed package has them inside. Nodes of other folders (`flow.nodes.add_folder`) bring theirs
+along.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
 from flow import nodes
 from flow.errors import FlowError
 
 PACKAGE = Path(__file__).resolve().parent
+DISTRIBUTION = "popbin-flow"  # its name in pyproject.toml
+LICENCES = ("LICENSE", "NOTICE")
 
 
 def hls_folder() -> Path:
@@ -32,6 +36,26 @@ def rtl_folder() -> Path:
         FlowError: the installation is incomplete.
     """
     return _folder("rtl", "fifo.sv")
+
+
+def licences() -> dict[str, bytes]:
+    """Return the content of LICENSE and NOTICE, by name; an installed package has them in its metadata.
+
+    Raises:
+        FlowError: the installation is incomplete.
+    """
+    if rtl_folder().parent == PACKAGE.parent:
+        places = {name: PACKAGE.parent / name for name in LICENCES}
+    else:
+        try:
+            files = metadata.files(DISTRIBUTION) or []
+        except metadata.PackageNotFoundError:
+            files = []
+        places = {file.name: Path(str(file.locate())) for file in files if file.name in LICENCES}
+    for name in LICENCES:
+        if name not in places or not places[name].is_file():
+            raise FlowError(f"no {name} beside {PACKAGE} or in the metadata of {DISTRIBUTION}: reinstall the package")
+    return {name: places[name].read_bytes() for name in LICENCES}
 
 
 def modules() -> dict[str, Path]:

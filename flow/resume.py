@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flow import nodes
 from flow.errors import FlowError
-from flow.library import hls_folder, rtl_folder
+from flow.library import hls_folder, licences, rtl_folder
 from flow.state import Build
 from flow.steps import Step
 
@@ -27,6 +27,8 @@ def sources_digest() -> str:
     for folder in (*packages, rtl_folder(), hls_folder(), *nodes.folders()):
         for path in sorted(path for path in folder.rglob("*") if path.suffix in kinds):
             digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    for content in licences().values():
+        digest.update(content)
     return digest.hexdigest()
 
 

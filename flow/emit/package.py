@@ -16,6 +16,7 @@ from deploy.package import FORMAT, INSTALLED, NETWORK, SAMPLES, SETTINGS, SIMULA
 from flow import nodes
 from flow.emit.core import TEMPLATES, render
 from flow.emit.network_file import write_network
+from flow.library import licences
 from flow.project import read_manifest, sha256
 
 DRIVER = Path(deploy.__file__).parent
@@ -77,8 +78,10 @@ def write_package(
 
 
 def write_zip(package: Path, path: Path) -> Path:
-    """Write what goes to the board as one file that pip installs: the driver, its notebook, the nodes' arithmetic and
-    ``package`` but for the simulator, which is a library for this machine's processor."""
+    """Write the file for the board, which pip installs: driver, notebook, the nodes' arithmetic, licence and package.
+
+    The simulator in ``package`` is left out: it is a library for this machine's processor.
+    """
     settings = json.loads((package / SETTINGS).read_text())
     settings["files"] = {name: digest for name, digest in settings["files"].items() if not name.startswith("sim/")}
     top = "popbin-{model}-{strategy}-{target}".format(**settings)
@@ -88,6 +91,7 @@ def write_zip(package: Path, path: Path) -> Path:
     members = {f"deploy/{name}": content for name, content in members.items()}
     for template in sorted((TEMPLATES / "package").iterdir()):
         members[template.stem] = render("package", template.stem, **settings, top=top).encode()
+    members |= licences()
     partial = path.with_name(f"{path.name}.part")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():

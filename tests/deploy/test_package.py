@@ -5,14 +5,17 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from deploy import find_package
+from flow import library
 from flow.emit.package import write_zip
 from tests.deploy.packages import BUILD_ID, emit_small, make_package
 
 TOP = "popbin-small-qat-pynq-z2"
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,30 @@ def test_what_is_inside(archive):
     assert not [name for name in names if "sim/" in name or "__pycache__" in name or name.endswith(".so")]
 
 
+def test_the_licence_goes_along(archive):
+    content = zipfile.ZipFile(archive)
+    for name in ("LICENSE", "NOTICE"):
+        assert content.read(f"{TOP}/{name}") == (REPOSITORY / name).read_bytes()
+
+
+def test_an_installed_package_has_the_licence_in_its_metadata(tmp_path, monkeypatch):
+    """In the layout of a wheel: rtl/ inside flow/, LICENSE and NOTICE in the dist-info, a stranger's beside flow/."""
+    licences = {"LICENSE": b"as installed", "NOTICE": b"made by"}
+    info = f"{library.DISTRIBUTION.replace('-', '_')}-0.1.0.dist-info"
+    files = {"flow/rtl/fifo.sv": b"", "LICENSE": b"of another package", f"{info}/METADATA": b"Name: popbin-flow\n"}
+    files |= {f"{info}/licenses/{name}": content for name, content in licences.items()}
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / info / "RECORD").write_text("".join(f"{name},,\n" for name in files if name != "LICENSE"))
+    monkeypatch.setattr(library, "PACKAGE", tmp_path / "flow")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert library.licences() == licences
+    (tmp_path / info / "licenses" / "NOTICE").unlink()
+    with pytest.raises(library.FlowError, match="no NOTICE .* in the metadata of popbin-flow: reinstall the package"):
+        library.licences()
+
+
 def test_equal_packages_are_equal_files(package, archive, tmp_path):
     assert write_zip(package, tmp_path / "again.zip").read_bytes() == archive.read_bytes()
 
@@ -85,6 +112,10 @@ def test_pip_installs_it(archive, tmp_path):
         archive,
     )
     python(*pip, cwd=tmp_path)
+    assert {path.name for path in target.glob("popbin_deploy-*.dist-info/**/[LN]*") if path.is_file()} == {
+        "LICENSE",
+        "NOTICE",
+    }
     result = json.loads(python("-m", "deploy", "cpu", "--images", 8, cwd=tmp_path, PYTHONPATH=str(target)))
     assert (result["mismatches"], result["package"]) == (0, str(target / "deploy" / "build"))
     script = """
