@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .netlist import FLIP_FLOPS, LUTRAM, Cell
 
-LEVEL_NS = 1.2  # a LUT and the route to it: fitted to those placed designs
+LEVEL_NS = 1.0  # a LUT and the route to it, fitted to placed designs: docs/explanation/hardware.md
 LUT = 0.124
 CLOCK_TO_FF, CLOCK_TO_LUTRAM, CLOCK_TO_SRL = 0.456, 1.314, 1.63
 CLOCK_TO_BRAM, CLOCK_TO_BRAM_REGISTER = 2.454, 0.882

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+VERSION = "1"  # of what expand_roms makes: netlists that are kept are of one version
 LUT_INPUTS = 6
 SLICE_MUX = {7: "MUXF7", 8: "MUXF8"}  # by the address bits of what it gives
 

@@ -75,8 +75,7 @@ def netlist_folder(part: Part, yosys: Yosys) -> Path:
 
 
 def _key(part: Part, yosys: Yosys) -> str:
-    recipe = FRONT + SYNTH + BACK + Path(rom.__file__).read_text(encoding="utf-8")
-    return f"synth-{digest(recipe, yosys.version, part.key)}"
+    return f"synth-{digest(FRONT, SYNTH, BACK, rom.VERSION, yosys.version, part.key)}"
 
 
 def _build(part: Part, yosys: Yosys, folder: Path) -> None:
