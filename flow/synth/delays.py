@@ -1,9 +1,9 @@
 """Delays of 7-series primitives at speed grade -1, in nanoseconds, and the arcs of a cell that follow from them.
 
-Source: the switching characteristics of the -1 grade, DS187 (XC7Z020) and DS181 (Artix-7), tables for CLBs, distributed
-RAM, block RAM and DSP48E1 (T_CKO, T_ILO, T_SHCKO, T_RCKO_DO, ...), resolved by pin as timing reports of -1 parts show
-them; the pins of a CARRY4 are within 0.05 ns, those of a DSP48E1 within 0.2 ns. The sheets themselves were not at hand:
-the figures were checked on designs that an open place and route had placed on such a part.
+Source: DS187 (XC7Z020) and DS181 (Artix-7) give the switching characteristics of the -1 grade (T_ILO, T_CKO, T_SHCKO,
+T_RCKO_DO, ...), and timing reports of -1 parts resolve them by pin. The sheets were not at hand: LUT, carry chain and
+DSP48E1 were compared with such reports, other figures are approximate, those of a CARRY4 and of a DSP48E1 by formula.
+What they are off by goes into LEVEL_NS, which is fitted to placed designs.
 """
 
 from __future__ import annotations

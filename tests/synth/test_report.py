@@ -9,10 +9,13 @@ from rich.console import Console
 import flow
 from flow.cli import main
 from flow.errors import FlowError
+from flow.options import Options
 from flow.plan.plan import Plan
 from flow.plan.target import load_target
 from flow.project import write_manifest
 from flow.report.summary import synthesis
+from flow.run import run
+from flow.steps.synth import synth
 from flow.synth import report as report_module
 from flow.synth.delays import LEVEL_NS
 from flow.synth.parts import Design, Part
@@ -132,6 +135,19 @@ def test_a_report_of_other_rtl_is_not_in_the_summary(build):
     assert found["timing"]["worst_path"]["ns"] == found["timing"]["worst_ns"]
     write_manifest(build.rtl, {"top": "top", "regions": [], "build_id": "another"}, {})
     assert synthesis(state) is None
+
+
+def test_the_step_stores_both_reports(build):
+    stored = {}
+    state = types.SimpleNamespace(workspace=build, log=print, report=stored.__setitem__)
+    synth(state)
+    assert stored["synth"]["accelerator"]["lut"] == 8
+    assert stored["timing"]["fmax_mhz"] == 333.3
+
+
+def test_a_call_that_ends_before_the_step_is_refused(tmp_path):
+    with pytest.raises(FlowError, match="step synth is not between --from-step export and --to-step rtl: leave out"):
+        run(Options(synth=True, output=tmp_path), last="rtl")
 
 
 def test_a_build_without_rtl_is_refused(tmp_path, monkeypatch):
