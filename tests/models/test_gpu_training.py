@@ -435,6 +435,30 @@ def archive_of_cifar() -> Path:
     return found[0]
 
 
+@pytest.fixture
+def checkout(tmp_path, monkeypatch) -> Path:
+    """A git checkout of one file in the place of the repository, which is none where the tests run from a copy."""
+    if shutil.which("git") is None:
+        pytest.skip("no git")
+    folder = tmp_path / "checkout"
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    (folder / "tracked.txt").write_bytes(b"0123456789")
+    monkeypatch.setattr(prepare, "REPOSITORY", folder)
+    return folder
+
+
+def test_what_travels_is_what_git_does_not_ignore(tmp_path, checkout):
+    (checkout / ".gitignore").write_text("*.bin\n")
+    (checkout / "state.bin").write_bytes(bytes(1000))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "wheel").write_bytes(bytes(100))
+    assert prepare.travelling(tmp_path / "folder") == 10 + 6 + 100
+    shutil.rmtree(checkout / ".git")
+    with pytest.raises(prepare.PrepareError, match="is no git checkout"):
+        prepare.travelling(tmp_path / "folder")
+
+
+@pytest.mark.usefixtures("checkout")
 def test_too_much_to_travel_is_refused(tmp_path, monkeypatch, capsys):
     data = tmp_path / "cifar10-jpeg.tar.xz"
     data.write_bytes(b"images")
@@ -449,6 +473,7 @@ def test_too_much_to_travel_is_refused(tmp_path, monkeypatch, capsys):
         prepare.prepare(tmp_path / "folder", data, 600, 2)
 
 
+@pytest.mark.usefixtures("checkout")
 def test_what_came_is_taken_in(tmp_path, capsys, monkeypatch):
     """Finished rows land in runs and results; the next call's folder has what it goes on with, if it can travel."""
     work = made_up(tmp_path / "work", running=JOBS[1:2], finished=JOBS[:1])
