@@ -38,7 +38,8 @@ class Length(BaseModel):
     """How long and at what width every row is trained.
 
     ``width`` None is the model's full one. ``own_epochs``: as many as the recipe's source took. ``teacher_length`` is
-    the length whose networks are the teachers of this one's rows; None: its own.
+    the length whose networks are the teachers of this one's rows, ``start_length`` the one whose networks its rows
+    begin with; None: its own. ``part_resolutions`` are those of rows that are a part of the length (Recipe).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,6 +47,8 @@ class Length(BaseModel):
     width: int | None = None
     own_epochs: bool = False
     teacher_length: str | None = None
+    start_length: str | None = None
+    part_resolutions: tuple[tuple[float, int], ...] = ((0.0, 32),)
     train: TrainConfig
 
 
@@ -53,10 +56,10 @@ class Recipe(BaseModel):
     """One row.
 
     ``start``: the recipe whose trained network this one begins with; ``part``, of the length's epochs, is enough then,
-    on whole images. A ptq row trains nothing: it is that network with votes, and, with ``calibration``, BatchNorm
-    statistics of so many training images. ``epochs`` is the source's own length, in batches of 512; ``votes_from``,
-    ``branch_scale`` and ``window`` stand for those of the length (TrainConfig). ``teacher`` is the recipe whose network
-    this one learns from, with ``distillation`` as its part of the loss.
+    on whole images unless the length says otherwise. A ptq row trains nothing: it is that network with votes, and,
+    with ``calibration``, BatchNorm statistics of so many training images. ``epochs`` is the source's own length, in
+    batches of 512; ``votes_from``, ``branch_scale`` and ``window`` stand for those of the length (TrainConfig).
+    ``teacher`` is the recipe whose network this one learns from, with ``distillation`` as its part of the loss.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -145,6 +148,11 @@ def teacher_length(length: str) -> str:
     return load_length(length).teacher_length or length
 
 
+def start_length(length: str) -> str:
+    """The length at which the networks that a length's rows begin with are trained."""
+    return load_length(length).start_length or length
+
+
 def configs(name: str, length: str) -> tuple[NetworkConfig, TrainConfig]:
     """What is trained, and how, for a row at a length.
 
@@ -163,7 +171,7 @@ def configs(name: str, length: str) -> tuple[NetworkConfig, TrainConfig]:
             raise RecipeError(f"recipe {name} has no length of the source's own: use {others}")
         train["epochs"] = recipe.epochs
     if recipe.part is not None:
-        train |= {"epochs": max(1, round(recipe.part * train["epochs"])), "resolutions": ((0.0, 32),)}
+        train |= {"epochs": max(1, round(recipe.part * train["epochs"])), "resolutions": time.part_resolutions}
     network = _validated(NetworkConfig, {**recipe.network.model_dump(), **width}, f"recipe {name} at length {length}")
     return network, _validated(TrainConfig, train, f"recipe {name} at length {length}")
 

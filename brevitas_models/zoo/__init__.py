@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent
 def checkpoint_name(config: NetworkConfig) -> str:
     """Stem of the bundled checkpoint of such a network."""
     parts = [config.model, config.strategy]
-    parts += [f"w{config.width}"] * (config.width != FULL_WIDTH[config.model])
+    parts += [f"w{config.width}"] * (config.width != FULL_WIDTH.get(config.model))
     for name in ("voter", "threshold", "shortcut", "padding", "slopes"):
         value = getattr(config, name)
         if value != NetworkConfig.model_fields[name].default:

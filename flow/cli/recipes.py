@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 import typer
 
+from brevitas_models import zoo
 from brevitas_models.checkpoint import Accuracy, Metadata, from_training_state, load_checkpoint, load_trained
 from brevitas_models.data import ImageSet
 from brevitas_models.evaluate import accuracy
 from brevitas_models.networks import converted, settle_statistics
-from brevitas_models.recipes import Recipe, RecipeError, configs, load_recipe, teacher_length
-from brevitas_models.results import Result, write_result
+from brevitas_models.recipes import Recipe, RecipeError, configs, load_recipe, start_length, teacher_length
+from brevitas_models.results import Key, Result, load_results, write_result
 from brevitas_models.train import Trainer
 from brevitas_models.world import join
 from flow.cli.common import write_checkpoint
@@ -51,17 +52,17 @@ def run_recipe(
     """
     train, test = data
 
-    def folder_of(row: str, length: str = length) -> Path:
-        return run_folder(row, length, train.classes, runs, seed)
+    def trained(row: str, length: str) -> tuple[torch.nn.Module, Metadata, Path]:
+        return _trained((row, length, train.classes, seed), run_folder(row, length, train.classes, runs, seed))
 
-    recipe, folder = load_recipe(name), folder_of(name)
+    recipe, folder = load_recipe(name), run_folder(name, length, train.classes, runs, seed)
     network, config = configs(name, length)
     folder.mkdir(parents=True, exist_ok=True)
     network = network.model_copy(update={"classes": train.classes})
     config = config.model_copy(update={"seed": seed, "lr": config.lr * 0.5**halvings, "compile": compile})
     apart = None
     if network.strategy == "ptq":
-        start = _trained(recipe.start, length, folder_of(recipe.start))
+        start = trained(recipe.start, start_length(length))
         model, metadata = _without_training(recipe, length, start[:2], train)
         config = None
         top1, top5 = accuracy(model.to(device), test)
@@ -70,15 +71,14 @@ def run_recipe(
         world, device = join(torch.device(device))
         teacher = None
         if recipe.teacher:
-            taught = teacher_length(length)
-            learned_from = folder_of(recipe.teacher, taught)  # its checkpoint answers as its training state does
-            teacher = _trained(recipe.teacher, taught, learned_from)[0], str(learned_from / "checkpoint.popbin")
+            teaching, _, path = trained(recipe.teacher, teacher_length(length))
+            teacher = teaching, str(path.with_name("checkpoint.popbin"))  # which answers as its training state does
         trainer = Trainer(network, config, train, test, folder, device, save_seconds, world, teacher)
         with TrainingProgress(trainer.steps, quiet=not world.first) as progress:
             if trainer.resume(reschedule=halvings > 0):
                 progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
             elif recipe.start:
-                start, metadata, path = _trained(recipe.start, length, folder_of(recipe.start))
+                start, metadata, path = trained(recipe.start, start_length(length))
                 trainer.start_from(start, str(path), metadata)
             elif trunk := next(
                 (path for path in sorted(folder.parent.glob("*/trunk.pt")) if trainer.branch_from(path)), None
@@ -117,13 +117,19 @@ def reporter(progress: TrainingProgress) -> Callable[[dict], None]:
     return report
 
 
-def _trained(name: str, length: str, folder: Path) -> tuple[torch.nn.Module, Metadata, Path]:
-    """The network of another row, with its float weights where the run is still there; its metadata, and the file."""
+def _trained(key: Key, folder: Path) -> tuple[torch.nn.Module, Metadata, Path]:
+    """The network of another row, its metadata, and the file: of its run, with float weights, or the bundled one."""
     for path in (folder / "state.pt", folder / "checkpoint.popbin"):
         if path.is_file() and (found := load_trained(path))[1].finished:
             return *found, path
+    stored = load_results().get(key)
+    if stored and stored.network.network == configs(*key[:2])[0]:
+        path = zoo.FOLDER / f"{zoo.checkpoint_name(stored.network.network)}.popbin"
+        if path.is_file() and (found := load_trained(path))[1].weights_sha256 == stored.network.weights_sha256:
+            return *found, path
     raise RecipeError(
-        f"this recipe needs the network of {name} in {folder}: first run flow train --recipe {name} --length {length}"
+        f"this recipe needs the network of {key[0]} in {folder}: first run flow train --recipe {key[0]} --length "
+        f"{key[1]}"
     )
 
 

@@ -65,17 +65,18 @@ def table(
 def in_order(names: list[str], length: str) -> list[str]:
     """Rows that others need first, and without those that the source has no length for, if that is asked for.
 
-    Teachers are among them, unless they are of another length.
+    Teachers and what rows begin with are among them, unless they are of another length.
     """
-    from brevitas_models.recipes import load_length, load_recipe, teacher_length
+    from brevitas_models.recipes import load_length, load_recipe, start_length, teacher_length
 
     ranks: dict[str, int] = {}
 
     def rank(name: str) -> int:
         if name not in ranks:
             recipe = load_recipe(name)
+            start = recipe.start if start_length(length) == length else None
             teacher = recipe.teacher if teacher_length(length) == length else None
-            ranks[name] = max((1 + rank(needed) for needed in (recipe.start, teacher) if needed), default=0)
+            ranks[name] = max((1 + rank(needed) for needed in (start, teacher) if needed), default=0)
         return ranks[name]
 
     for name in names:

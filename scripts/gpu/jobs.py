@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from brevitas_models.recipes import configs, load_recipe, teacher_length
+from brevitas_models.recipes import configs, load_recipe, start_length, teacher_length
 from brevitas_models.results import result_path
 from flow.cli.recipes import run_folder
 
@@ -31,7 +31,7 @@ class Job:
     def needs(self) -> list[Job]:
         """Rows whose networks this one begins with or learns from."""
         recipe = load_recipe(self.recipe)
-        start = [Job(recipe.start, self.length)] if recipe.start else []
+        start = [Job(recipe.start, start_length(self.length))] if recipe.start else []
         return start + ([Job(recipe.teacher, teacher_length(self.length))] if recipe.teacher else [])
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from brevitas_models import recipes
+from brevitas_models import recipes, results, zoo
 from brevitas_models.config import DIVISIONS, STRATEGIES, TEACHERS
 from brevitas_models.recipes import RecipeError, configs, load_recipe, parse_recipe
 from brevitas_models.state import command_line
@@ -17,10 +17,9 @@ def test_every_row_can_be_run(name, length):
     assert network.strategy == recipe.network.strategy and name.startswith(network.model)
     assert network.width == (recipes.lengths()[length].width or 64)
     if recipe.part:
-        assert (train.epochs, train.resolutions) == (
-            recipe.epochs // 4 if own else {"short": 1, "day": 5, "teacher": 2, "long": 15, "long32": 15}[length],
-            ((0.0, 32),),
-        )
+        epochs = {"short": 1, "day": 5, "more": 10, "teacher": 2, "long": 15, "long32": 15}
+        assert train.epochs == (recipe.epochs // 4 if own else epochs[length])
+        assert train.resolutions == recipes.lengths()[length].part_resolutions
     elif own and network.strategy != "ptq":
         assert train.batch == 512 and train.epochs == {"reactnet18": 128, "bireal18": 256, "twin18": 128}[network.model]
 
@@ -89,6 +88,24 @@ def test_teachers_of_another_length():
         "reactnet18-qat-distilled",
         "reactnet18-maj3-distilled-from-qat",
     ]
+
+
+def test_a_length_that_goes_on_from_another(tmp_path):
+    """Rows of length more begin with those of day: with what is bundled of them, where no run is left."""
+    from flow.cli.recipes import _trained
+    from flow.cli.table import in_order
+
+    assert [recipes.start_length(length) for length in ("day", "more")] == ["day", "day"]
+    assert configs("bireal18-exact-from-qat", "more")[1].epochs == 10
+    assert [size for _, size in configs("bireal18-exact-from-qat", "more")[1].resolutions] == [16, 24, 32]
+    assert configs("bireal18-exact-from-qat", "day")[1].resolutions == ((0.0, 32),)
+    assert in_order(["bireal18-exact-from-qat"], "more") == ["bireal18-exact-from-qat"]
+    network, metadata, path = _trained(("reactnet18-none", "day", 10, 1), tmp_path)
+    assert path == zoo.FOLDER / "reactnet18-none.popbin" and network.config == metadata.network
+    stored = results.load_results()["reactnet18-none", "day", 10, 1].network
+    assert metadata.weights_sha256 == stored.weights_sha256
+    with pytest.raises(RecipeError, match="first run flow train --recipe reactnet18-qat-late --length short"):
+        _trained(("reactnet18-qat-late", "short", 10, 1), tmp_path)  # has a result, but is not bundled
 
 
 def test_a_teacher_that_is_not_there(samples, tmp_path):
