@@ -222,8 +222,7 @@ class _Project:
     def _weights(self, node: Node) -> Iterator[Instance]:
         """Yield the converter from the words of a region to those of its layer; return the wire of those."""
         region, source = next(pair for pair in zip(self.regions, self.region_wires) if pair[0].layer == node.name)
-        word_bits = node.op.pe * node.op.simd
-        sink = self._wire(f"{node.name}_weights", Stream(1, 1, 64 * region.words, word_bits, 1))
+        sink = self._wire(f"{node.name}_weights", Stream(1, 1, 64 * region.words, node.op.ddr_word_bits, 1))
         self.extra_wires.append(sink)
         yield self._converter(f"i_{node.name}_weights", source, sink)
         return sink

@@ -165,6 +165,15 @@ class HardwareOp:
         """64-bit words that it reads from DDR a frame."""
         return 0
 
+    @property
+    def ddr_word_bits(self) -> int:
+        """Bits of the words that these are cut into on the chip."""
+        return 0
+
+    def weight_words(self, *constants: np.ndarray) -> list[int]:
+        """Return the words of ``ddr_word_bits`` bits that it takes a frame, in order."""
+        return []
+
     def ddr_weights(self, *constants: np.ndarray) -> bytes:
         """Return the weights that it reads from DDR a frame, ``ddr_words`` words of 8 bytes."""
         return b""

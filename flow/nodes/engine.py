@@ -10,6 +10,9 @@ from .stream import divisors
 
 MAX_SIMD = 64  # inputs a cycle: bits of a native word in the HLS headers
 MAX_PE = 64
+DDR_WORD = 64  # bits
+LEAST_PIXELS = 4  # of a layer whose weights come from DDR: each word is used for so many cycles at least
+MOST_PIXELS = 16  # beyond this, accumulators and two frames of residuals cost more than the weights
 
 
 @dataclass(kw_only=True)

@@ -80,8 +80,12 @@ def native_words(folded: np.ndarray) -> tuple[str, np.ndarray]:
     return f"uint{width}_t", packed.astype(f"uint{width}")
 
 
-def ddr_bytes(weights: np.ndarray, pe: int, simd: int) -> bytes:
-    """Return bipolar weights [outputs, inputs] as DDR holds them: the words one after the other, cut into little-endian
-    64-bit words, the last of which is filled with 0."""
-    data = np.packbits(fold(weights, pe, simd).ravel() > 0, bitorder="little").tobytes()
-    return data + bytes(-len(data) % 8)
+def ddr_bytes(values: Sequence[int], width: int) -> bytes:
+    """Return words of ``width`` bits as DDR holds them: one after the other, cut into little-endian 64-bit words, the
+    last of which is filled with 0."""
+    size = -(-width // 8)
+    data = np.frombuffer(b"".join(value.to_bytes(size, "little") for value in values), np.uint8)
+    if width % 8:
+        bits = np.unpackbits(data.reshape(-1, size), axis=1, bitorder="little")[:, :width]
+        data = np.packbits(bits.ravel(), bitorder="little")
+    return data.tobytes() + bytes(-len(data) % 8)

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from .binary_engine import BinaryEngine
 from .cells import Call, Cell
 from .cost import Cost, memory_cost
+from .engine import DDR_WORD, LEAST_PIXELS
 from .errors import NodeError
 from .packed import BinaryLayer
-from .packing import ddr_bytes
+from .packing import ddr_bytes, fold, words
 from .stream import Stream
 from .window import Window
 from .windows import as_map
 
-DDR_WORD = 64
 DISTRIBUTED_MAP_BITS = 1 << 16
-LEAST_PIXELS = 4
 
 
 @dataclass(kw_only=True)
@@ -26,7 +25,6 @@ class WeightStationary(Window, BinaryEngine):
     """
 
     LAG = 2.0  # frames: one is collected, one is computed
-    MOST_PIXELS = 16  # beyond this, accumulators and two frames of residuals cost more than the weights
 
     @property
     def synapses(self):
@@ -40,8 +38,15 @@ class WeightStationary(Window, BinaryEngine):
     def ddr_words(self):
         return -(-self.weight_bits // DDR_WORD)
 
+    @property
+    def ddr_word_bits(self):
+        return self.pe * self.simd
+
+    def weight_words(self, weights, *constants):
+        return words(fold(weights, self.pe, self.simd), 1, "weights", bipolar=True)
+
     def ddr_weights(self, weights, *constants):
-        return ddr_bytes(weights, self.pe, self.simd)
+        return ddr_bytes(self.weight_words(weights), self.ddr_word_bits)
 
     @property
     def map_memory(self):

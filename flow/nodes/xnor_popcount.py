@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from .binary_engine import BinaryEngine
 from .cells import Call, Cell, Memory, Table
 from .cost import Cost, memory_cost
+from .engine import MOST_PIXELS
 from .errors import NodeError
 from .packed import BinaryLayer
 from .packing import fold, native_words, words
@@ -59,7 +60,7 @@ class XnorPopcount(BinaryEngine):
         return WeightStationary.absorbs_window(window)
 
     def worth_ddr(self):
-        return self.pixels <= WeightStationary.MOST_PIXELS
+        return self.pixels <= MOST_PIXELS
 
     def from_ddr(self, window):
         if reason := self.why_not_ddr(window):

@@ -25,7 +25,6 @@ from flow.emit.rtl import write_hex
 from flow.graph import Node
 from flow.library import modules
 from flow.nodes import HardwareOp, Stream
-from flow.nodes.packing import fold, words
 from flow.nodes.windows import as_map
 from flow.sim.module import RtlModule, RtlRun
 from flow.sim.streams import to_beats
@@ -203,7 +202,7 @@ class Rtl:
             for port, stream in zip(op.input_ports, op.inputs(), strict=True)
         }
         if op.ddr_words:
-            inputs["weight"] = op.pe * op.simd
+            inputs["weight"] = op.ddr_word_bits
         outputs = {port: stream.beat_bits for port, stream in zip(op.output_ports, op.outputs(), strict=True)}
         sources = [modules()[self.cell.module]]
         self.module = RtlModule(self.cell.module, parameters, inputs, outputs, sources=sources, workdir=folder)
@@ -219,8 +218,8 @@ class Rtl:
         if not op.ddr_words:
             return taken, case.output_beats()
         first, *others = case.constants
-        weights = [first, *(random_signs(frame, *first.shape) for frame in range(1, case.frames))]
-        taken["weight"] = [word for frame in weights for word in words(fold(frame, op.pe, op.simd), 1, bipolar=True)]
+        weights = [first, *(case.draw(op, case.rng(1 + frame))[0] for frame in range(1, case.frames))]
+        taken["weight"] = [word for frame in weights for word in op.weight_words(frame)]
         (x,), (made,) = case.streams, op.outputs()
         results = [op.evaluate(x[frame : frame + 1], weights[frame], *others) for frame in range(case.frames)]
         return taken, {op.output_ports[0]: beats_of(np.concatenate(results), made)}

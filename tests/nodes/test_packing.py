@@ -50,11 +50,12 @@ def test_bits_of_a_word(folding, seed):
 def test_ddr_has_the_same_words_one_after_the_other(folding, seed):
     """As little-endian 64-bit words, the last filled with 0."""
     weights, pe, simd = drawn(folding, seed)
-    data = ddr_bytes(weights, pe, simd)
-    assert len(data) % 8 == 0 and len(data) < weights.size / 8 + 8
-    whole = int.from_bytes(data, "little")
-    expected = sum(word << n * pe * simd for n, word in enumerate(words(fold(weights, pe, simd), 1, bipolar=True)))
-    assert whole == expected
+    for bits, values in ((1, weights), (3, weights + 2)):
+        folded = words(fold(values, pe, simd), bits, bipolar=bits == 1)
+        data = ddr_bytes(folded, bits * pe * simd)
+        assert len(data) % 8 == 0 and len(data) < bits * weights.size / 8 + 8
+        expected = sum(word << n * bits * pe * simd for n, word in enumerate(folded))
+        assert int.from_bytes(data, "little") == expected
 
 
 @FEW

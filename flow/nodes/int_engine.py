@@ -1,0 +1,143 @@
+"""8-bit layers: what IntConv and IntStationary have in common, their sums and how these are scaled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cells import Memory, Table
+from .cost import Cost, memory_cost
+from .dot import dot, dot_bounds
+from .engine import Engine
+from .errors import NodeError
+from .packing import grouped, words
+from .stream import Interval, Stream, saturate, signed_bits
+from .windows import as_windows
+
+WIDEST_ACCUMULATOR = 64
+FLOAT32_EXACT = 1 << 24  # float32 holds every integer up to this magnitude
+
+
+@dataclass(kw_only=True)
+class IntEngine(Engine):
+    """y = saturate((multiplier[c] * sum(w * x) + bias[c]) >> shift).
+
+    Inputs: window [N, OH, OW, n] signed (``channels`` = n), weights [O, n], bias [O] on the product's grid, and, where
+    the scales are no powers of two (``scaled``), multiplier [O] (1 without it). ``acc_bits`` hold every product plus
+    bias. The shift is arithmetic, so it floors.
+    """
+
+    weight_bits: int = 8  # of one weight
+    acc_bits: int = 32
+    out_bits: int = 8
+    shift: int = 0
+    scaled: int = 0
+
+    takes_windows = True
+    planned = (*Engine.planned, "acc_bits", "weight_bits")
+
+    def convolve(self, window, weights, bias, multiplier=1):
+        """Return the output [N, OH, OW, O]."""
+        return self.from_sums(dot(window, weights, np.float64), bias, multiplier)  # exact: far below 2^53
+
+    def quick(self, weights, bias, *multiplier):
+        """Return a function of the windows, which takes a few images at a time, in float32 where that holds every
+        sum."""
+        factors = np.ascontiguousarray(weights.T, np.float64)
+        reach = int(np.abs(weights).sum(axis=1).max())
+
+        def run(x):
+            windows = as_windows(x)
+            largest = max(int(windows.map.max()), -int(windows.map.min()), abs(windows.pad_value))
+            kind = np.float32 if largest * reach < FLOAT32_EXACT else np.float64
+            outputs = []
+            for part in windows.parts():
+                elements = part.elements(kind)
+                sums = elements.reshape(-1, windows.size) @ factors.astype(kind, copy=False)
+                sums = self.from_sums(sums.astype(np.int64), bias, *multiplier)
+                outputs.append(sums.reshape(*elements.shape[:3], -1))
+            return np.concatenate(outputs)
+
+        return run
+
+    def from_sums(self, sums, bias, multiplier=1):
+        """Return the output on ``out_bits`` bits for sums [..., O]."""
+        return saturate((multiplier * sums + bias) >> self.shift, self.out_bits)
+
+    def fitted(self, inputs, constants):
+        """Return ``acc_bits``, which hold the sum, its multiple, and that with the bias.
+
+        Raises:
+            NodeError: they are more than 64.
+        """
+        low, high = self._accumulator(inputs[0], *constants)
+        bits = max(signed_bits(low, high), self.shift + 1)
+        if bits > WIDEST_ACCUMULATOR:
+            raise NodeError(f"its accumulator reaches {low.min()}..{high.max()}: use fewer bits")
+        return {"acc_bits": bits}
+
+    def _accumulator(self, inputs: Interval, weights, bias, multiplier=1) -> Interval:
+        sums = dot_bounds(inputs, weights)
+        products = [multiplier * side for side in sums]
+        low, high = np.minimum(*products), np.maximum(*products)
+        return np.minimum.reduce([sums[0], low, low + bias]), np.maximum.reduce([sums[1], high, high + bias])
+
+    def bounds(self, inputs, constants):
+        weights, bias, *multiplier = constants
+        sides = [side * (multiplier[0] if multiplier else 1) + bias for side in dot_bounds(inputs[0], weights)]
+        return [tuple(saturate(side(*sides) >> self.shift, self.out_bits) for side in (np.minimum, np.maximum))]
+
+    def inputs(self):
+        return [Stream(self.height, self.width, self.channels, self.simd, self.bits)]
+
+    def outputs(self):
+        return [Stream(self.height, self.width, self.features, self.pe, self.out_bits)]
+
+    def _parameters(self) -> dict:
+        return {
+            "Pe": self.pe,
+            "Simd": self.simd,
+            "InBits": self.bits,
+            "WeightBits": self.weight_bits,
+            "OutBits": self.out_bits,
+            "AccBits": self.acc_bits,
+            "Shift": self.shift,
+        }
+
+    def rtl_facts(self, weights, bias, *multiplier) -> tuple[dict, tuple[Memory, ...]]:
+        """Return the module's parameters and the memories of its constants."""
+        parameters = {"Inputs": self.channels, "Outputs": self.features, **self._parameters()}
+        memories = [self._memory("Bias", "biases", grouped(bias, self.pe), self.acc_bits)]
+        if multiplier:
+            bits = signed_bits(*multiplier)
+            largest_sum = int(np.abs(weights).sum(axis=1).max()) << self.bits - 1
+            parameters |= {"Scaled": 1, "SumBits": signed_bits(largest_sum), "MultiplierBits": bits}
+            memories.append(self._memory("Multiplier", "multipliers", grouped(*multiplier, self.pe), bits))
+        return parameters, tuple(memories)
+
+    def hls_facts(self, bias, *multiplier) -> tuple[dict, tuple[Table, ...]]:
+        """Return the header's template parameters and the tables of its constants."""
+        size = {"Inputs": self.channels, "Outputs": self.features, "Pixels": self.pixels}
+        tables = (
+            Table("bias", "int32_t" if self.acc_bits <= 32 else "int64_t", bias, "[output]"),
+            *(Table("multipliers", "int32_t", values, "[output]") for values in multiplier),
+        )
+        return {**size, **self._parameters()}, tables
+
+    def sums_cost(self) -> Cost:
+        """Return the cost of its multipliers, adders, constants, and of what shifts and saturates."""
+        multipliers = self.pe * self.simd
+        bias = memory_cost(self.neuron_fold, self.pe * self.acc_bits, "distributed")
+        # a line through Yosys 0.70 estimates of rtl/int_conv.sv; a multiplier of 18 bits is one DSP on sums of up to 25
+        engine = Cost(lut=8 * multipliers + 300, ff=7 * multipliers + 110, dsp=multipliers + self.pe * self.scaled)
+        gains = memory_cost(self.neuron_fold, self.pe * 18, "distributed") if self.scaled else Cost()
+        return engine + bias + gains
+
+    @staticmethod
+    def _memory(name: str, suffix: str, values: np.ndarray, bits: int) -> Memory:
+        return Memory(f"{name}File", suffix, words(values, bits, suffix), bits * values[0].size)
+
+    def operations(self):
+        """Return the operations a frame; ``rescale`` counts outputs that are shifted or multiplied to another scale."""
+        return {"int8_mac": self.pixels * self.channels * self.features, "rescale": self.pixels * self.features}

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .cells import Call, Cell
+from .cost import Cost, memory_cost
+from .engine import DDR_WORD, LEAST_PIXELS
+from .errors import NodeError
+from .int_engine import IntEngine
+from .packing import ddr_bytes, fold, words
+
+DISTRIBUTED_BITS = 1 << 13  # a map or an output map of at most so many is in LUTs
+
+
+@dataclass(kw_only=True)
+class IntStationary(IntEngine):
+    """An 8-bit convolution (see IntEngine) whose weights come from DDR once a frame.
+
+    Each word of them is used for all pixels before the next.
+
+    Kept on the chip are two maps of windows, one of which fills
+    while the other is used, the sums of all pixels, and two maps of outputs, which come channel by channel and leave
+    pixel by pixel.
+    """
+
+    LAG = 2.0  # frames: one is collected, one is computed
+
+    @property
+    def ddr_word_bits(self):
+        return self.pe * self.simd * self.weight_bits
+
+    @property
+    def ddr_words(self):
+        return -(-self.features * self.channels * self.weight_bits // DDR_WORD)
+
+    def weight_words(self, weights, *constants):
+        return words(fold(weights, self.pe, self.simd), self.weight_bits, "weights")
+
+    def ddr_weights(self, weights, *constants):
+        return ddr_bytes(self.weight_words(weights), self.ddr_word_bits)
+
+    def why_not(self) -> str | None:
+        """Return the reason why there is no such node, or None."""
+        if self.pixels < LEAST_PIXELS:
+            return f"it needs at least {LEAST_PIXELS} output pixels"
+        word, total = self.ddr_word_bits, self.features * self.channels * self.weight_bits
+        if max(word, DDR_WORD) % min(word, DDR_WORD) or total % DDR_WORD:
+            return (
+                f"weights from DDR need pe * simd * {self.weight_bits} bits to divide {DDR_WORD} or be a multiple of "
+                f"it, not {word}, and to be whole {DDR_WORD}-bit words, not {total} bits"
+            )
+        return self.misfit()
+
+    def cycles(self):
+        return max(self.pixels * self.neuron_fold * self.synapse_fold, self.inputs()[0].beats)
+
+    def lag(self):
+        return self.LAG
+
+    def timing(self, first, last):
+        """Return the cycles of its first and last beats: a frame is collected, computed, and then goes out."""
+        done = last + self.cycles()
+        return done, done + self.outputs()[0].beats
+
+    @property
+    def map_memory(self):
+        """The memory of the two maps of windows: "distributed" or "block"."""
+        return _memory_of(2 * self.pixels * self.channels * self.bits)
+
+    @property
+    def output_memory(self):
+        """The memory of the two maps of outputs: "distributed" or "block"."""
+        return _memory_of(2 * self.pixels * self.features * self.out_bits)
+
+    def evaluate(self, window, weights, bias, multiplier=1):
+        return self.convolve(window, weights, bias, multiplier)
+
+    def _check(self):
+        if reason := self.why_not():
+            raise NodeError(reason)
+
+    def rtl(self, weights, bias, *multiplier):
+        self._check()
+        parameters, constants = self.rtl_facts(weights, bias, *multiplier)
+        styles = {"MapStyle": self.map_memory, "OutputStyle": self.output_memory}
+        return Cell("int_stationary", {"Pixels": self.pixels, **parameters, **styles}, constants)
+
+    def hls(self, weights, bias, *multiplier):
+        self._check()
+        return Call("int_stationary", *self.hls_facts(bias, *multiplier))
+
+    def cost(self):
+        maps = memory_cost(2 * self.pixels * self.synapse_fold, self.simd * self.bits, self.map_memory)
+        sums = memory_cost(self.pixels, self.pe * self.acc_bits, "distributed")
+        outputs = memory_cost(2 * self.pixels * self.neuron_fold, self.pe * self.out_bits, self.output_memory)
+        port = memory_cost(64, DDR_WORD, "distributed") + Cost(lut=180, ff=150)  # of weight_stream
+        return self.sums_cost() + maps + sums + outputs + port
+
+
+def _memory_of(bits: int) -> str:
+    return "distributed" if bits <= DISTRIBUTED_BITS else "block"
