@@ -36,7 +36,7 @@ def apply_plan(model: ModelWrapper, plan: Plan) -> ModelWrapper:
         chosen = plan.nodes[node.name]
         try:
             if node.op.engine:
-                _fold_engine(model, node.proto, chosen)
+                _fold_engine(model, node.proto, plan)
             elif node.op.folding:
                 _fold(node.proto, chosen)
         except NodeError as error:
@@ -59,10 +59,10 @@ def _fold(node: NodeProto, chosen: NodePlan) -> None:
     set_attributes(node, p=p)
 
 
-def _fold_engine(model: ModelWrapper, node: NodeProto, chosen: NodePlan) -> None:
+def _fold_engine(model: ModelWrapper, node: NodeProto, plan: Plan) -> None:
     """Give an engine and the window in front of it their folding, or replace both by the node with weights from DDR."""
     window_node = model.find_producer(node.input[0])
-    op, window = op_of(node), op_of(window_node)
+    op, window, chosen = op_of(node), op_of(window_node), plan.nodes[node.name]
     simds = op.simds(window)
     pe, simd = chosen.pe or 1, chosen.simd or simds[0]
     if op.features % pe:
@@ -70,6 +70,10 @@ def _fold_engine(model: ModelWrapper, node: NodeProto, chosen: NodePlan) -> None
     if simd not in simds:
         raise NodeError(f"simd {simd} is none of {', '.join(map(str, simds))}, which fit its windows")
     set_attributes(window_node, p=simd)
+    if style := plan.nodes[window_node.name].memory:
+        if style == "ddr":
+            raise NodeError(f"the rows of {window_node.name} cannot be in ddr: use block or distributed")
+        set_attributes(window_node, memory=style)
     if chosen.memory != "ddr":
         set_attributes(node, pe=pe, simd=simd, memory=chosen.memory or "block")
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from qonnx.core.modelwrapper import ModelWrapper
 
@@ -27,7 +28,7 @@ def branch(model: ModelWrapper, tensor: str) -> list[Node]:
     return nodes
 
 
-def lags(model: ModelWrapper, ddr: set[str]) -> dict[str, float]:
+def lags(model: ModelWrapper, ddr: Collection[str]) -> dict[str, float]:
     """Return for every stream the frames of pixels that must have come in before its first beat.
 
     ``ddr`` names engines whose weights come from DDR: those work on one frame while they take the next.
@@ -40,7 +41,12 @@ def lags(model: ModelWrapper, ddr: set[str]) -> dict[str, float]:
     return found
 
 
-def join_fifos(model: ModelWrapper, ddr: set[str], joins: list[Node] | None = None) -> dict[str, int]:
+def _work(model: ModelWrapper, tensor: str) -> int:
+    """Return the operations of the engines between the fork and ``tensor``, in cycles without any folding."""
+    return sum(node.op.variant(pe=1, simd=1).cycles() for node in branch(model, tensor) if node.op.engine)
+
+
+def join_fifos(model: ModelWrapper, ddr: Collection[str], joins: list[Node] | None = None) -> dict[str, int]:
     """Return the elements to hold, by tensor, so that no join ever stalls the fork before it.
 
     The branch with the smaller lag holds the difference in whole rows, and one at least, as rows come in bursts. A pool
@@ -51,7 +57,7 @@ def join_fifos(model: ModelWrapper, ddr: set[str], joins: list[Node] | None = No
         first, second = join.inputs
         difference = lag.get(second, 0.0) - lag.get(first, 0.0)
         faster = first if difference > 0 else second
-        if difference == 0 and any(node.op.streamable for node in branch(model, second)):
+        if difference == 0 and _work(model, second) > _work(model, first):
             faster = first
         out = stream_of(model, faster)
         row = out.width * out.channels

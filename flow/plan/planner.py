@@ -7,7 +7,9 @@ memory), the sum of every resource stays inside the budget, and the weighted use
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import combinations
 
 from ortools.sat.python import cp_model
 from qonnx.core.modelwrapper import ModelWrapper
@@ -40,11 +42,13 @@ class PlanError(FlowError):
 
 @dataclass(frozen=True)
 class Option:
-    """A folding and memory of an engine, with what it takes: resources, and bytes read from DDR a frame."""
+    """A folding and memory of an engine, and the memory of the window before it, with what both take: resources, and
+    bytes read from DDR a frame. ``window`` is None where there is no buffer."""
 
     pe: int
     simd: int
     memory: str
+    window: str | None
     cost: Cost
     ddr_bytes: int
 
@@ -97,10 +101,11 @@ def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tup
     cycles = int(clock * 1e6 / fps)
     nodes, fixed = {}, Cost()
     engines: dict[str, list[Option]] = {}
-    joins = {name: join for join in joins_of(model) for name in _engines_of(model, join)}
+    windows: dict[str, str] = {}
     for node in hardware_nodes(model):
         if node.op.engine:
-            engines[node.name] = _options(model, node, cycles, joins.get(node.name))
+            engines[node.name] = _options(model, node, cycles)
+            windows[node.name] = model.find_producer(node.inputs[0]).name
             if not engines[node.name]:
                 return None, {}
         elif node.op.folding:
@@ -111,9 +116,11 @@ def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tup
             fixed = fixed + node.op.variant(p=p).cost() + Cost(lut=12 * p, ff=16 * p)  # its width converter
         else:
             nodes[node.name] = NodePlan()
-    chosen, needed = _choose(engines, fixed + CONTROL, target, fps)
+    joins = [_join_costs(model, join, engines) for join in joins_of(model)]
+    chosen, needed = _choose(engines, joins, fixed + CONTROL, target, fps)
     for name, option in chosen.items():
         nodes[name] = NodePlan(pe=option.pe, simd=option.simd, memory=option.memory)
+        nodes[windows[name]] = NodePlan(memory=option.window)
     fifos = _fifo_plans(model, {name for name, option in chosen.items() if option.memory == "ddr"})
     fifos |= {n.outputs[0]: fifo for n in hardware_nodes(model) if (fifo := _fifo_after(n.op))}
     plan = Plan(
@@ -133,11 +140,7 @@ def _parallel(op: HardwareOp, cycles: int) -> int | None:
     return next((p for p in op.foldings() if elements // p <= cycles), None)
 
 
-def _engines_of(model: ModelWrapper, join: Node) -> list[str]:
-    return [node.name for tensor in join.inputs for node in branch(model, tensor) if node.op.streamable]
-
-
-def _fifo_plans(model: ModelWrapper, ddr: set[str], joins: list[Node] | None = None) -> dict[str, FifoPlan]:
+def _fifo_plans(model: ModelWrapper, ddr: Collection[str], joins: list[Node] | None = None) -> dict[str, FifoPlan]:
     plans = {}
     for tensor, elements in join_fifos(model, ddr, joins).items():
         bits = model.get_tensor_datatype(tensor).bitwidth()
@@ -165,18 +168,23 @@ def _window_cost(window: HardwareOp) -> Cost:
     return window.cost() + Cost(lut=24, ff=20 + width) + memory
 
 
-def _fifo_cost(model: ModelWrapper, join: Node | None, ddr: set[str]) -> Cost:
-    """Return the cost of the FIFOs at one join, if the engines ``ddr`` have their weights in DDR and no other has."""
+def _join_costs(model: ModelWrapper, join: Node, engines: dict[str, list[Option]]) -> dict[frozenset[str], Cost]:
+    """Return the cost of the FIFOs at a join, by which engines of its branches have their weights in DDR."""
+    branches = [node.name for tensor in join.inputs for node in branch(model, tensor)]
+    streamed = [n for n in branches if any(option.memory == "ddr" for option in engines.get(n, ()))]
+    sets = [frozenset(some) for count in range(len(streamed) + 1) for some in combinations(streamed, count)]
+    return {ddr: _fifo_cost(model, join, ddr) for ddr in sets}
+
+
+def _fifo_cost(model: ModelWrapper, join: Node, ddr: frozenset[str]) -> Cost:
     total = Cost()
-    if join is None:
-        return total
     for tensor, fifo in _fifo_plans(model, ddr, [join]).items():
         bits = model.get_tensor_datatype(tensor).bitwidth()
         total = total + Cost(lut=24, ff=20 + bits) + memory_cost(fifo.elements, bits, fifo.memory)
     return total
 
 
-def _options(model: ModelWrapper, node: Node, cycles: int, join: Node | None) -> list[Option]:
+def _options(model: ModelWrapper, node: Node, cycles: int) -> list[Option]:
     """Return the foldings and memories of an engine that keep up, but for those far wider than needed."""
     op, window = node.op, op_of(model.find_producer(node.inputs[0]))
     folded = [
@@ -188,36 +196,60 @@ def _options(model: ModelWrapper, node: Node, cycles: int, join: Node | None) ->
     if not folded:
         return []
     least = min(engine.pe * engine.simd for engine in folded)
-    fifos = {memory: _fifo_cost(model, join, {node.name} if memory == "ddr" else set()) for memory in ("block", "ddr")}
     streamed = [op.worth_ddr() and not engine.why_not_ddr(window) for engine in folded]
     # words of whole triples divide into beats of 64 bits from 192 bits on: the narrowest of them may be wider than
     # twice the least
     widest = max(2 * least, min((e.pe * e.simd for e, ddr in zip(folded, streamed) if ddr), default=0))
     options = []
     for engine, ddr in zip(folded, streamed):
-        window_cost = _window_cost(window.variant(p=engine.simd))
-        for memory in ("distributed", "block") if engine.pe * engine.simd <= 2 * least else ():
-            cost = engine.variant(memory=memory).cost() + window_cost + fifos["block"]
-            options.append(Option(engine.pe, engine.simd, memory, cost, 0))
-        if ddr and engine.pe * engine.simd <= widest:
-            stationary = engine.from_ddr(window)
-            if stationary.cycles() <= cycles:
-                cost = stationary.cost() + fifos["ddr"] + (Cost() if engine.absorbs(window) else window_cost)
-                options.append(Option(engine.pe, engine.simd, "ddr", cost, stationary.ddr_words * 8))
+        size, stationary = engine.pe * engine.simd, None
+        if ddr and size <= widest and (found := engine.from_ddr(window)).cycles() <= cycles:
+            stationary = found
+        if stationary and engine.absorbs(window):
+            options.append(Option(engine.pe, engine.simd, "ddr", None, stationary.cost(), stationary.ddr_words * 8))
+            stationary = None
+        for style, before in _windows(window.variant(p=engine.simd)):
+            for memory in ("distributed", "block") if size <= 2 * least else ():
+                cost = engine.variant(memory=memory).cost() + before
+                options.append(Option(engine.pe, engine.simd, memory, style, cost, 0))
+            if stationary:
+                cost, read = stationary.cost() + before, stationary.ddr_words * 8
+                options.append(Option(engine.pe, engine.simd, "ddr", style, cost, read))
     return options
 
 
-def _choose(engines: dict[str, list[Option]], fixed: Cost, target: Target, fps: float):
+def _windows(window: HardwareOp) -> list[tuple[str | None, Cost]]:
+    """Return the memories that a window's rows may be in, each with the cost of the window and of the FIFO after it."""
+    if window.is_wire:
+        return [(None, _window_cost(window))]
+    return [(style, _window_cost(window.variant(memory=style))) for style in ("distributed", "block")]
+
+
+def _choose(
+    engines: dict[str, list[Option]],
+    joins: list[dict[frozenset[str], Cost]],
+    fixed: Cost,
+    target: Target,
+    fps: float,
+):
     """Return an option for every engine, and the need of each resource that even the best choice overdraws."""
     limits = {**target.budget(), "ddr_gb_per_s": target.ddr_gb_per_s}
     problem = cp_model.CpModel()
     picks = {n: [problem.new_bool_var(f"{n}_{i}") for i in range(len(o))] for n, o in engines.items()}
+    fifos = [[problem.new_bool_var(f"join{n}_{i}") for i in range(len(costs))] for n, costs in enumerate(joins)]
+    for held, costs in zip(fifos, joins):
+        problem.add_exactly_one(held)
+        for name in frozenset().union(*costs):
+            in_ddr = sum(p for p, o in zip(picks[name], engines[name]) if o.memory == "ddr")
+            problem.add(in_ddr == sum(p for p, ddr in zip(held, costs) if name in ddr))
     objective = []
     for resource, limit in limits.items():
         used = _parts(_use(fixed, resource), limit)
         for name, options in engines.items():
             problem_terms = [p * _parts(_option_use(o, resource, fps), limit) for p, o in zip(picks[name], options)]
             used = used + sum(problem_terms)
+        for held, costs in zip(fifos, joins):
+            used = used + sum(p * _parts(_use(cost, resource), limit) for p, cost in zip(held, costs.values()))
         over = problem.new_int_var(0, LARGEST_OVERDRAFT**2 * PARTS, f"over_{resource}")
         problem.add(over >= used - PARTS)
         objective += [used * WEIGHTS[resource], over * OVERDRAFT]
@@ -233,6 +265,8 @@ def _choose(engines: dict[str, list[Option]], fixed: Cost, target: Target, fps: 
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         raise PlanError(f"the planner's integer program ended as {solver.status_name(status)}")
     chosen = {n: o[[solver.value(p) for p in picks[n]].index(1)] for n, o in engines.items()}
+    for held, costs in zip(fifos, joins):
+        fixed = fixed + list(costs.values())[[solver.value(p) for p in held].index(1)]
     totals = {r: _use(fixed, r) + sum(_option_use(o, r, fps) for o in chosen.values()) for r in limits}
     return chosen, {r: value for r, value in totals.items() if value > limits[r]}
 
