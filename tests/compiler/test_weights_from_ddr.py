@@ -1,4 +1,4 @@
-"""Grouped voters, and learned thresholds, whose weights come from DDR: golden, HLS and RTL."""
+"""Layers whose weights come from DDR, grouped voters and 8-bit shortcuts among them: golden, HLS and RTL."""
 
 import numpy as np
 import pytest
@@ -51,17 +51,57 @@ def test_every_backend_agrees(voter, tmp_path):
         "learned": (0, 3),
     }.get(voter, (16, 3))
 
+    assert_agree(model, hardware, tmp_path)
+
+
+def assert_agree(model, hardware, folder):
+    """Golden, C simulation and RTL give the logits of ``model`` and the same values in every stream."""
     logits = Golden(model).execute(IMAGES[:4])
     assert len(np.unique(logits, axis=0)) == 4
     streams: dict[str, np.ndarray] = {}
     np.testing.assert_array_equal(Golden(hardware).execute(IMAGES[:4], streams), logits)
     order = [name for node in hardware_nodes(hardware) for name in node.outputs]
-    csim = CsimAccelerator(emit_hls(hardware, tmp_path / "hls", build_id="0" * 32, part=target.part, clock_mhz=100))
-    rtl = RtlAccelerator(emit_rtl(hardware, tmp_path / "rtl", build_id="0" * 32, clock_mhz=100))
+    csim = CsimAccelerator(emit_hls(hardware, folder / "hls", build_id="0" * 32, part="xc7z020clg400-1", clock_mhz=100))
+    rtl = RtlAccelerator(emit_rtl(hardware, folder / "rtl", build_id="0" * 32, clock_mhz=100))
     for accelerator in (csim, rtl):
         result = accelerator.execute(IMAGES[:4], record=4)
         np.testing.assert_array_equal(result.logits, logits)
         assert first_difference(streams, result.streams, order) is None
+
+
+def test_a_shortcut_from_ddr_beside_its_branch(tmp_path):
+    """Both work a frame behind, so that the FIFO at their join is that of two layers with weights on the chip."""
+    model = integer_graph(settle(SmallNetwork(NetworkConfig(width=8), (Layer(2), Layer(2))), IMAGES), size=16)
+    plan = plan_network(model, load_target("u250"), 2_000)
+    last = {kind: [name for name in plan.nodes if name.startswith(kind)][-1] for kind in ("XnorPopcount", "IntConv")}
+    shortcut = [name for name in plan.nodes if name.startswith("IntConv")][-2]  # the last one is the classifier
+    both = {last["XnorPopcount"], shortcut}
+    for name, pe, simd in ((last["XnorPopcount"], 4, 16), (shortcut, 1, 4)):
+        plan.nodes[name] = NodePlan(pe=pe, simd=simd, memory="ddr")
+    fifos, one = join_fifos(model, both), join_fifos(model, {shortcut})
+    assert sum(fifos.values()) < sum(one.values())
+    plan.fifos |= {tensor: FifoPlan(elements=elements, memory="block") for tensor, elements in fifos.items()}
+    hardware = apply_plan(model, plan)
+    assert {node.kind for node in hardware_nodes(hardware)} >= {"WeightStationary", "IntStationary"}
+    assert_agree(model, hardware, tmp_path)
+
+
+def test_the_planner_weighs_memories(tmp_path):
+    """Where block RAM is short, 8-bit weights come from DDR and rows lie in LUTs; where LUTs are short, in block RAM."""
+    network = settle(SmallNetwork(NetworkConfig(width=64), (Layer(2), Layer(2), Layer())), IMAGES[:4])
+    model, target = integer_graph(network, size=16), load_target("pynq-z2")
+
+    def planned(**resources):
+        board = target.model_copy(update={"resources": target.resources.model_copy(update=resources)})
+        return apply_plan(model, _solve(model, board, 500, target.clock_mhz)[0])
+
+    def rows(hardware):
+        return [node.op.memory for node in hardware_nodes(hardware) if node.kind == "SlidingWindow"]
+
+    tight = planned(bram36=target.platform.bram36 + 20)
+    assert [node.op.ddr_words for node in hardware_nodes(tight) if node.kind == "IntStationary"]
+    assert set(rows(tight)) == {"distributed"}
+    assert "block" in rows(planned(lut=12_000))
 
 
 def test_slow_plans_may_take_triples_from_ddr():
@@ -70,7 +110,7 @@ def test_slow_plans_may_take_triples_from_ddr():
     model = integer_graph(network, size=16)
     engine = [node for node in hardware_nodes(model) if node.kind == "XnorPopcount"][-1]
     for fps in (20, 20_000):
-        options = _options(model, engine, int(1e8 / fps), None)
+        options = _options(model, engine, int(1e8 / fps))
         assert min(option.pe * option.simd for option in options if option.memory == "ddr") == 192, fps
         assert max(option.pe * option.simd for option in options if option.memory == "block") <= 2 * min(
             o.pe * o.simd for o in options
