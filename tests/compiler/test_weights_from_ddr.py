@@ -87,7 +87,7 @@ def test_a_shortcut_from_ddr_beside_its_branch(tmp_path):
 
 
 def test_the_planner_weighs_memories(tmp_path):
-    """Where block RAM is short, 8-bit weights come from DDR and rows lie in LUTs; where LUTs are short, in block RAM."""
+    """Rows of windows lie in LUTs where block RAM is short, and in block RAM where LUTs are."""
     network = settle(SmallNetwork(NetworkConfig(width=64), (Layer(2), Layer(2), Layer())), IMAGES[:4])
     model, target = integer_graph(network, size=16), load_target("pynq-z2")
 
