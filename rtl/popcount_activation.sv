@@ -1,6 +1,6 @@
 /// What a binary engine makes of its counts, by the names of flow/nodes/binary_engine.py:
 ///
-///   "majority_vote"   one threshold for all channels
+///   "majority_vote"   one threshold for all channels, which the engine has taken off the counts: they are signed
 ///   "threshold"       a threshold per channel
 ///   "popcount_scale"  multiplier and offset per channel, and a shift
 ///   "sum"             the sum of the signs itself
@@ -13,7 +13,6 @@ module popcount_activation #(
     parameter int unsigned Unit           = 1,                // what a match counts as: 1 or 2
     parameter int unsigned Words          = 1,                // groups of Pe channels
     parameter int unsigned Beats          = 1,                // beats of a group that follow each other: 1 in pixel order
-    parameter int unsigned Threshold      = 32,               // majority_vote: the least count that votes +1
     parameter              ThresholdFile  = "",               // threshold: see there
     parameter int unsigned MultiplierBits = 8,                // popcount_scale: see there
     parameter int unsigned OffsetBits     = 16,               // popcount_scale
@@ -23,7 +22,7 @@ module popcount_activation #(
 ) (
     input  logic                    clk_i,
     input  logic                    rst_ni,       // back to the first channels
-    input  logic [Pe*CountBits-1:0] in_data_i,    // Pe unsigned counts
+    input  logic [Pe*CountBits-1:0] in_data_i,    // Pe counts, unsigned but for majority_vote
     input  logic                    in_valid_i,
     output logic                    in_ready_o,
     output logic [  Pe*OutBits-1:0] out_data_o,   // Pe results
@@ -81,8 +80,7 @@ module popcount_activation #(
   end else begin : gen_majority
     majority_vote #(
         .Pe       (Pe),
-        .CountBits(CountBits),
-        .Threshold(Threshold)
+        .CountBits(CountBits)
     ) i_vote (
         .*
     );

@@ -89,7 +89,7 @@ module popcount_scale #(
     );
   end
 
-  stream_register #(
+  stream_slice #(
       .Width(Pe * OutBits)
   ) i_out (
       .clk_i,

@@ -29,7 +29,7 @@ module sum #(
     assign sums[e*OutBits+:OutBits] = OutBits'(Scale) * OutBits'(in_data_i[e*CountBits+:CountBits]) - OutBits'(Voters);
   end
 
-  stream_register #(
+  stream_slice #(
       .Width(Pe * OutBits)
   ) i_out (
       .clk_i,

@@ -38,7 +38,7 @@ module threshold #(
     assign votes[e] = {1'b0, in_data_i[e*CountBits+:CountBits]} >= thresholds[e*ThresholdBits+:ThresholdBits];
   end
 
-  stream_register #(
+  stream_slice #(
       .Width(Pe)
   ) i_out (
       .clk_i,

@@ -11,11 +11,11 @@
 /// Rate: NF*SF*OH*OW cycles a frame (SF = Kernel*Kernel*Channels/Simd, NF = Outputs/Pe), with no gap between words, passes or
 /// frames, while the map of the next frame and the next weight word (one every OH*OW cycles) are there in time and the
 /// votes drain (SF = 1 loses 2 to 4 cycles a frame: its votes drain as slowly as they come). Latency: a frame's cycles
-/// and 6 more (popcount_scale: 7) from the last beat of the map to the first of the votes.
+/// and 7 more (popcount_scale: 8) from the last beat of the map to the first of the votes.
 /// A walk, once begun, never stalls: everything it needs is waited for before its first pixel.
 ///
-/// Stages: walk (address), 1 map word, 2 tap and weights, 3 counts, 4 sums (popcount_lane), 5 votes (popcount_activation),
-/// vote map.
+/// Stages: walk (address), 1 map word, 2 tap and weights, 3 and 4 counts (popcount_lane), 5 sums, 6 votes (popcount_activation), vote
+/// map (output_maps). The sum of a majority vote begins at -Threshold, so that the vote is its sign.
 ///
 /// A weight word nf*SF + sf, sf = (kh*Kernel + kw)*Channels/Simd + cs, holds in bit e*Simd + i the weight of output nf*Pe + e and
 /// input channel cs*Simd + i of tap (kh, kw).
@@ -63,7 +63,6 @@ module weight_stationary #(
   localparam int unsigned NF        = Outputs / Pe;
   localparam int unsigned RowWords  = Width * CS;
   localparam int unsigned MapWords  = Height * RowWords;
-  localparam int unsigned VoteWords = Pixels * NF;
   localparam int unsigned Inputs    = Kernel * Kernel * Channels;
 
   localparam int unsigned Masked     = PadValue == 0 && Padding != 0 ? 1 : 0;
@@ -72,10 +71,14 @@ module weight_stationary #(
   localparam int unsigned Voters     = Group == 0 ? Inputs : (Inputs + GroupSize - 1) / GroupSize;  // signs, or groups of them
 
   localparam int unsigned AddressBits = $clog2(2 * MapWords);
-  localparam int unsigned VoteBits    = $clog2(2 * VoteWords);
   localparam int unsigned PixelBits   = Pixels > 1 ? $clog2(Pixels) : 1;
-  localparam int unsigned SumBits     = $clog2(Unit * Voters + 1);  // of a window
+  localparam logic        Majority    = 128'(Activation) == 128'("majority_vote");
+  localparam int unsigned Most        = Unit * Voters;      // the largest count
+  localparam int unsigned Above       = Most > Threshold ? Most - Threshold : 0;
+  localparam int unsigned SumBits     =                     // of a window's sum, signed for a majority vote
+      !Majority ? $clog2(Most + 1) : 1 + ($clog2(Threshold) > $clog2(Above + 1) ? $clog2(Threshold) : $clog2(Above + 1));
   localparam int unsigned StateBits   = SumBits + (Group > Simd ? $clog2(Group + 1) : 0);
+  localparam logic [SumBits-1:0] Start = Majority ? SumBits'(0) - SumBits'(Threshold) : SumBits'(0);
   // A negative row or column wraps to a number past the map: one comparison finds both borders.
   localparam int unsigned RowBits     = $clog2(Height + 2 * Padding + Stride + 1) + 1;
   localparam int unsigned ColBits     = $clog2(Width + 2 * Padding + Stride + 1) + 1;
@@ -94,8 +97,8 @@ module weight_stationary #(
     if (Pixels < 2)
       $fatal(1, "weight_stationary: needs 2 output pixels or more to hold a weight for, has %0d: use xnor_popcount", Pixels);
     if (PadValue < -1 || PadValue > 1) $fatal(1, "weight_stationary: PadValue is %0d, must be -1, 0 or 1", PadValue);
-    if (Threshold >= 2 ** SumBits && 128'(Activation) == 128'("majority_vote"))
-      $fatal(1, "weight_stationary: Threshold %0d is more than a window of %0d inputs counts", Threshold, Inputs);
+    if (Majority && (Threshold < 1 || Threshold > Most))
+      $fatal(1, "weight_stationary: Threshold %0d is not within 1 and the largest count, %0d", Threshold, Most);
   end
   // synthesis translate_on
 
@@ -302,18 +305,16 @@ module weight_stationary #(
     end
   end
 
-  // ---------------------------------------------------------------- stages 3 to 5: counts, sums, votes
+  // ---------------------------------------------------------------- stages 3 to 6: counts, sums, votes
 
-  // A sum is written at the end of the cycle that reads it, so a pixel may come again in the next one.
+  // A sum is read at stage 3 and written at the end of stage 4; a pixel comes again two cycles later at the earliest.
   (* ram_style = "distributed" *) logic [Pe*StateBits-1:0] sums[Pixels];
-  logic [Pe*StateBits-1:0] sum_d, partial;
+  logic [Pe*StateBits-1:0] sum_d, partial_q;
   logic [Pe*SumBits-1:0] sum_q;
-  logic [PixelBits-1:0] s3_pixel;
-  logic s3_valid_q, s3_first_q, s3_last_q, s3_pixel_last, s4_valid_q;
+  logic [PixelBits-1:0] s3_pixel, s4_pixel;
+  logic s3_valid_q, s3_first_q, s3_last_q, s4_valid_q, s4_last_q, s5_valid_q, unused_s3_last, s4_pixel_last;
   logic [Pe*OutBits-1:0] vote;
   logic vote_valid;
-
-  assign partial = sums[s3_pixel];
 
   counter #(
       .Count(Pixels)
@@ -322,7 +323,16 @@ module weight_stationary #(
       .rst_ni,
       .step_i (s3_valid_q),
       .count_o(s3_pixel),
-      .last_o (s3_pixel_last)
+      .last_o (unused_s3_last)
+  );
+  counter #(
+      .Count(Pixels)
+  ) i_s4_pixel (
+      .clk_i,
+      .rst_ni,
+      .step_i (s4_valid_q),
+      .count_o(s4_pixel),
+      .last_o (s4_pixel_last)
   );
 
   popcount_lanes #(
@@ -341,29 +351,37 @@ module weight_stationary #(
       .signs_i     (tap_word_q),
       .masked_i    (tap_masked_q),
       .weights_i   (weight_q),
-      .first_i     (s3_first_q),
-      .last_i      (s3_last_q),
-      .group_step_i(s3_valid_q && s3_pixel_last),
-      .state_i     (partial),
+      .last_i      (s4_last_q),
+      .group_step_i(s4_valid_q && s4_pixel_last),
+      .state_i     (partial_q),
       .state_o     (sum_d)
   );
 
   always_ff @(posedge clk_i) begin
     s3_first_q <= s2_first_q;
     s3_last_q  <= s2_last_q;
-    if (s3_valid_q) sums[s3_pixel] <= sum_d;
+    s4_last_q  <= s3_last_q;
+    // the set or reset input of the flip-flops, and no LUT
+    if (s3_first_q) partial_q[Pe*SumBits-1:0] <= {Pe{Start}};
+    else partial_q[Pe*SumBits-1:0] <= sums[s3_pixel][Pe*SumBits-1:0];
+    if (s4_valid_q) sums[s4_pixel] <= sum_d;
     sum_q <= sum_d[Pe*SumBits-1:0];
 
     if (!rst_ni) begin
       s3_valid_q <= 1'b0;
       s4_valid_q <= 1'b0;
+      s5_valid_q <= 1'b0;
     end else begin
       s3_valid_q <= s2_valid_q;
-      s4_valid_q <= s3_valid_q && s3_last_q;
+      s4_valid_q <= s3_valid_q;
+      s5_valid_q <= s4_valid_q && s4_last_q;
     end
   end
+  if (StateBits > SumBits) begin : gen_groups
+    always_ff @(posedge clk_i) partial_q[Pe*StateBits-1:Pe*SumBits] <= sums[s3_pixel][Pe*StateBits-1:Pe*SumBits];
+  end
 
-  logic vote_ready;  // always
+  logic unused_vote_ready;  // always
   popcount_activation #(
       .Activation    (Activation),
       .Pe            (Pe),
@@ -373,7 +391,6 @@ module weight_stationary #(
       .Unit          (Unit),
       .Words         (NF),
       .Beats         (Pixels),
-      .Threshold     (Threshold),
       .ThresholdFile (ThresholdFile),
       .MultiplierBits(MultiplierBits),
       .OffsetBits    (OffsetBits),
@@ -384,95 +401,27 @@ module weight_stationary #(
       .clk_i,
       .rst_ni,
       .in_data_i  (sum_q),
-      .in_valid_i (s4_valid_q),
-      .in_ready_o (vote_ready),
+      .in_valid_i (s5_valid_q),
+      .in_ready_o (unused_vote_ready),
       .out_data_o (vote),
       .out_valid_o(vote_valid),
       .out_ready_i(1'b1)
   );
 
-  // ---------------------------------------------------------------- vote maps: written in channel order, drained in pixel order
-
-  (* ram_style = "distributed" *) logic [Pe*OutBits-1:0] votes[2*VoteWords];
-  logic [VoteBits-1:0] vote_address_q, vote_start_q;  // of this pixel, pixels are NF words apart; of pixel 0
-  logic [VoteBits-1:0] drain_address;                 // word to read next
-  logic [PixelBits-1:0] unused_vote_pixel;
-  logic [NfBits-1:0] unused_vote_nf;
-  logic vote_buffer_q;
-  logic [1:0] reserved_q, complete_q;  // vote maps in use, of which full
-  logic vote_last_pixel, vote_last_nf, votes_done, out_free, drain, drain_last, drain_done;
-  logic [VoteBits-1:0] vote_start_d;
-
-  assign votes_room = reserved_q != 2'd2;
-  assign votes_done = vote_valid && vote_last_pixel && vote_last_nf;
-  assign drain      = complete_q != 2'd0 && out_free;
-  assign drain_done = drain && (drain_address == VoteBits'(VoteWords - 1) || drain_last);
-
-  counter #(
-      .Count(Pixels)
-  ) i_vote_pixel (
+  output_maps #(
+      .Pixels     (Pixels),
+      .Words      (NF),
+      .Width      (Pe * OutBits),
+      .MemoryStyle("distributed")
+  ) i_votes (
       .clk_i,
       .rst_ni,
-      .step_i (vote_valid),
-      .count_o(unused_vote_pixel),
-      .last_o (vote_last_pixel)
-  );
-  counter #(
-      .Count(NF)
-  ) i_vote_nf (
-      .clk_i,
-      .rst_ni,
-      .step_i (vote_valid && vote_last_pixel),
-      .count_o(unused_vote_nf),
-      .last_o (vote_last_nf)
-  );
-  counter #(
-      .Count(2 * VoteWords)
-  ) i_drain (
-      .clk_i,
-      .rst_ni,
-      .step_i (drain),
-      .count_o(drain_address),
-      .last_o (drain_last)
-  );
-
-  always_comb begin
-    if (!vote_last_nf) vote_start_d = vote_start_q + VoteBits'(1);
-    else vote_start_d = vote_buffer_q ? VoteBits'(0) : VoteBits'(VoteWords);
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (vote_valid) votes[vote_address_q] <= vote;
-
-    if (!rst_ni) begin
-      vote_address_q <= VoteBits'(0);
-      vote_start_q   <= VoteBits'(0);
-      vote_buffer_q  <= 1'b0;
-      reserved_q     <= 2'd0;
-      complete_q     <= 2'd0;
-    end else begin
-      if (vote_valid) vote_address_q <= vote_last_pixel ? vote_start_d : vote_address_q + VoteBits'(NF);
-      if (vote_valid && vote_last_pixel) vote_start_q <= vote_start_d;
-      if (votes_done) vote_buffer_q <= !vote_buffer_q;
-      reserved_q <= reserved_q + 2'(step && reserve) - 2'(drain_done);
-      complete_q <= complete_q + 2'(votes_done) - 2'(drain_done);
-    end
-  end
-
-  stream_register #(
-      .Width(Pe * OutBits)
-  ) i_out (
-      .clk_i,
-      .rst_ni,
-      .in_data_i (votes[drain_address]),
-      .in_valid_i(complete_q != 2'd0),
-      .in_ready_o(out_free),
+      .reserve_i(step && reserve),
+      .room_o   (votes_room),
+      .word_i   (vote),
+      .valid_i  (vote_valid),
       .out_data_o,
       .out_valid_o,
       .out_ready_i
   );
-
-  logic unused;
-  assign unused = &{1'b0, vote_ready};
-
 endmodule

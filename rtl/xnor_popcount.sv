@@ -2,8 +2,8 @@
 /// By default that is a vote: 1 (+1) when `popcount(window XNOR weight[o]) >= Threshold`, when Threshold or more products are +1.
 ///
 /// A window comes as SF = Inputs/Simd beats and is used for NF = Outputs/Pe passes (window_replay). Stages: fetch, XNOR and
-/// popcount, accumulate (popcount_lane: matches, or votes of groups), activate (popcount_activation, the output register). A
-/// window takes NF*SF cycles, with no gap between passes, windows or frames; where a frame ends makes no difference here, so
+/// popcount in two (popcount_lane: matches, or votes of groups), accumulate, activate (popcount_activation, the output registers). The
+/// sum of a majority vote begins at -Threshold, so that the vote is its sign. A window takes NF*SF cycles, with no gap between passes, windows or frames; where a frame ends makes no difference here, so
 /// the number of pixels is no parameter.
 ///
 /// With Masked a beat has one bit more, the highest: 1 if it lies outside the map and has no part in the sums. With a Group every
@@ -49,26 +49,35 @@ module xnor_popcount #(
   localparam int unsigned Unit        = Masked != 0 ? 2 : 1;  // of a match
   localparam int unsigned GroupSize   = Group == 0 ? 1 : Group;
   localparam int unsigned Voters      = Group == 0 ? Inputs : (Inputs + GroupSize - 1) / GroupSize;  // signs, or groups of them
-  localparam int unsigned SumBits     = $clog2(Unit * Voters + 1);  // of a window
+  localparam logic        Majority    = 128'(Activation) == 128'("majority_vote");
+  localparam int unsigned Most        = Unit * Voters;        // the largest count
+  localparam int unsigned Above       = Most > Threshold ? Most - Threshold : 0;
+  localparam int unsigned SumBits     =                       // of a window's sum, signed for a majority vote
+      !Majority ? $clog2(Most + 1) : 1 + ($clog2(Threshold) > $clog2(Above + 1) ? $clog2(Threshold) : $clog2(Above + 1));
   localparam int unsigned StateBits   = SumBits + (Group > Simd ? $clog2(Group + 1) : 0);
+  localparam logic [SumBits-1:0] Start = Majority ? SumBits'(0) - SumBits'(Threshold) : SumBits'(0);
 
   // synthesis translate_off
   initial begin
     if (SF * Simd != Inputs) $fatal(1, "xnor_popcount: Simd %0d does not divide Inputs %0d", Simd, Inputs);
     if (NF * Pe != Outputs) $fatal(1, "xnor_popcount: Pe %0d does not divide Outputs %0d", Pe, Outputs);
     if (Masked > 1) $fatal(1, "xnor_popcount: Masked is %0d, must be 0 or 1", Masked);
+    if (Majority && (Threshold < 1 || Threshold > Most))
+      $fatal(1, "xnor_popcount: Threshold %0d is not within 1 and the largest count, %0d", Threshold, Most);
   end
   // synthesis translate_on
 
-  logic                    stall, sum_ready;
+  logic                    stall, result_valid, result_ready, step;
   logic [ AddressBits-1:0] address;
   logic [ Simd+Masked-1:0] window;
   logic [     Pe*Simd-1:0] weights;
-  logic                    window_valid, window_first, window_last;
-  logic                    count_valid_q, count_first_q, count_last_q, sum_valid_q;
+  logic                    window_valid, unused_first, window_last;
+  logic                    match_valid_q, match_last_q, count_valid_q, count_last_q;
   logic [Pe*StateBits-1:0] state_d, state_q;
+  logic [  Pe*SumBits-1:0] result;
 
-  assign stall = sum_valid_q && !sum_ready;
+  assign stall = result_valid && !result_ready;
+  assign step  = !stall && count_valid_q;
 
   window_replay #(
       .Width (Simd + Masked),
@@ -84,7 +93,7 @@ module xnor_popcount #(
       .address_o(address),
       .data_o   (window),
       .valid_o  (window_valid),
-      .first_o  (window_first),
+      .first_o  (unused_first),
       .last_o   (window_last)
   );
 
@@ -102,15 +111,15 @@ module xnor_popcount #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
+      match_valid_q <= 1'b0;
       count_valid_q <= 1'b0;
-      sum_valid_q   <= 1'b0;
     end else if (!stall) begin
-      count_valid_q <= window_valid;
-      sum_valid_q   <= count_valid_q && count_last_q;
+      match_valid_q <= window_valid;
+      count_valid_q <= match_valid_q;
     end
     if (!stall) begin
-      count_first_q <= window_first;
-      count_last_q  <= window_last;
+      match_last_q <= window_last;
+      count_last_q <= match_last_q;
     end
   end
 
@@ -130,14 +139,40 @@ module xnor_popcount #(
       .signs_i     (window[Simd-1:0]),
       .masked_i    (Masked != 0 && window[Simd+Masked-1]),
       .weights_i   (weights),
-      .first_i     (count_first_q),
       .last_i      (count_last_q),
-      .group_step_i(!stall && count_valid_q),
+      .group_step_i(step),
       .state_i     (state_q),
       .state_o     (state_d)
   );
 
-  always_ff @(posedge clk_i) if (!stall && count_valid_q) state_q <= state_d;
+  // One condition, and a constant: the set or reset input of the flip-flops, and no LUT.
+  logic restart;
+  assign restart = !rst_ni || (step && count_last_q);
+
+  always_ff @(posedge clk_i) begin
+    if (restart) state_q[Pe*SumBits-1:0] <= {Pe{Start}};
+    else if (step) state_q[Pe*SumBits-1:0] <= state_d[Pe*SumBits-1:0];
+  end
+  if (StateBits > SumBits) begin : gen_groups
+    always_ff @(posedge clk_i) if (step) state_q[Pe*StateBits-1:Pe*SumBits] <= state_d[Pe*StateBits-1:Pe*SumBits];
+  end
+
+  if (Majority) begin : gen_sign
+    assign result       = state_d[Pe*SumBits-1:0];
+    assign result_valid = count_valid_q && count_last_q;
+  end else begin : gen_sum
+    logic [Pe*SumBits-1:0] sum_q;
+    logic sum_valid_q;
+
+    assign result       = sum_q;
+    assign result_valid = sum_valid_q;
+
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) sum_valid_q <= 1'b0;
+      else if (!stall) sum_valid_q <= count_valid_q && count_last_q;
+      if (!stall) sum_q <= state_d[Pe*SumBits-1:0];
+    end
+  end
 
   popcount_activation #(
       .Activation    (Activation),
@@ -147,7 +182,6 @@ module xnor_popcount #(
       .Voters        (Voters),
       .Unit          (Unit),
       .Words         (NF),
-      .Threshold     (Threshold),
       .ThresholdFile (ThresholdFile),
       .MultiplierBits(MultiplierBits),
       .OffsetBits    (OffsetBits),
@@ -157,9 +191,9 @@ module xnor_popcount #(
   ) i_activation (
       .clk_i,
       .rst_ni,
-      .in_data_i (state_q[Pe*SumBits-1:0]),
-      .in_valid_i(sum_valid_q),
-      .in_ready_o(sum_ready),
+      .in_data_i (result),
+      .in_valid_i(result_valid),
+      .in_ready_o(result_ready),
       .out_data_o,
       .out_valid_o,
       .out_ready_i

@@ -209,7 +209,7 @@ FOLDED = {"Height": 5, "Width": 4, "Channels": 8, "Outputs": 4, "Kernel": 3, "St
     [
         ({"PadValue": 2}, "PadValue is 2, must be -1, 0 or 1"),
         ({"PadValue": 0, "Group": 4}, "a group outside the map has no majority: pad with -1 or [+]1"),
-        ({"Group": 18}, "Group 18 is neither a multiple of Simd 4 nor does it divide it"),
+        ({"Group": 18, "Threshold": 1}, "Group 18 is neither a multiple of Simd 4 nor does it divide it"),
         (
             {"Height": 1, "Width": 1, "Kernel": 1, "Padding": 0, "Simd": 8, "Threshold": 4},
             "needs 2 output pixels or more",

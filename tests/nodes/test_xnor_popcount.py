@@ -388,7 +388,7 @@ FOLDED = {"Inputs": 36, "Outputs": 4, "Pe": 2, "Simd": 12, "Threshold": 6}
     [
         ({"Inputs": 20, "Outputs": 5, "Pe": 4, "Simd": 5}, "Pe 4 does not divide"),
         ({"Inputs": 20, "Outputs": 5, "Pe": 5, "Simd": 3}, "Simd 3 does not divide"),
-        ({"Group": 18}, "Group 18 is neither a multiple of Simd 12 nor does it divide it"),
+        ({"Group": 18, "Threshold": 1}, "Group 18 is neither a multiple of Simd 12 nor does it divide it"),
         ({"Group": 3, "GroupThreshold": 4}, "with GroupThreshold 4 all groups of 3 vote the same"),
         ({"Group": 3, "Masked": 1}, "a group outside the map has no majority: pad with -1 or [+]1"),
         ({"Activation": "relu"}, "relu is none of majority_vote, threshold, popcount_scale, sum"),

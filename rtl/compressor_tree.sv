@@ -1,0 +1,166 @@
+/// Adds bits of the weights 1, 2, 4, ...: `sum_o` is the sum of all, from a register where RankAfter is not negative.
+///
+/// `bits_i` holds the bits of weight 1 first, then those of weight 2, and so on; byte c of Counts says how many bits of weight 2**c
+/// there are. A stage replaces the bits of a weight, five and five, together with one of the next weight, by three: of this weight, of
+/// the next, and of the one after that. This is a 2-bit addition `{two, d, e} + {majority of a b c, parity of a b c, e}`, in which e
+/// comes in as a carry: two LUTs on a carry chain. Where no weight has five bits, three become two by one LUT in the same way. Bits that
+/// are there early (low ones) go through LUTs, late ones are carries. With two bits a weight left (and a third of weight 1, a carry), one
+/// addition ends it. Stages are nested: each is this module with the bits that the stage before left.
+module compressor_tree #(
+    parameter  logic [79:0] Counts    = 80'd8,  // bits of each weight, a byte a weight, 1 first; at most 255
+    parameter  int          RankAfter = -1,     // registers in front of the stage of this number; if there are fewer, of the addition
+    parameter  int unsigned SumBits   = 4,      // of the sum, which they hold
+    localparam int unsigned Weights   = 10,     // of Counts
+    localparam int unsigned Bits      = bits_below(Weights)
+) (
+    input  logic               clk_i,
+    input  logic               enable_i,  // loads the registers
+    input  logic [   Bits-1:0] bits_i,    // all bits, see above
+    output logic [SumBits-1:0] sum_o      // their sum
+);
+
+  // How many bits there are of weight 2**c, and of all weights below.
+  function automatic int unsigned count(input int unsigned c);
+    count = c < Weights ? 32'(Counts[8*c+:8]) : 0;
+  endfunction
+
+  function automatic int unsigned bits_below(input int unsigned c);
+    bits_below = 0;
+    for (int unsigned i = 0; i < c; i++) bits_below = bits_below + 32'(Counts[8*i+:8]);
+  endfunction
+
+  // Is there a weight with five bits? Is the addition all that is left?
+  function automatic logic has_fives();
+    has_fives = 1'b0;
+    for (int unsigned i = 0; i < Weights; i++) has_fives = has_fives || Counts[8*i+:8] >= 5;
+  endfunction
+
+  function automatic logic is_done();
+    is_done = Counts[7:0] <= 3;
+    for (int unsigned i = 1; i < Weights; i++) is_done = is_done && Counts[8*i+:8] <= 2;
+  endfunction
+
+  // Of weight 2**c: bits that the fives of the weight below take, fives, threes, and bits that stay as they are.
+  function automatic int unsigned taken(input int unsigned c);
+    int unsigned fives_below;
+    taken = 0;
+    if (has_fives()) begin
+      for (int unsigned i = 0; i < c; i++) begin
+        fives_below = (32'(Counts[8*i+:8]) - taken) / 5;
+        taken = fives_below < 32'(Counts[8*i+8+:8]) ? fives_below : 32'(Counts[8*i+8+:8]);
+      end
+    end
+  endfunction
+
+  function automatic int unsigned fives(input int unsigned c);
+    fives = (count(c) - taken(c)) / 5;
+  endfunction
+
+  function automatic int unsigned threes(input int unsigned c);
+    threes = !has_fives() && count(c) > (c == 0 ? 3 : 2) ? count(c) / 3 : 0;
+  endfunction
+
+  function automatic int unsigned rest(input int unsigned c);
+    rest = count(c) - taken(c) - 5 * fives(c) - 3 * threes(c);
+  endfunction
+
+  // What the next stage has of weight 2**c: what stays, sums of this weight, carries of the two below.
+  function automatic int unsigned next(input int unsigned c);
+    next = rest(c) + fives(c) + threes(c);
+    if (c >= 1) next = next + fives(c - 1) + threes(c - 1);
+    if (c >= 2) next = next + fives(c - 2);
+  endfunction
+
+  function automatic int unsigned next_below(input int unsigned c);
+    next_below = 0;
+    for (int unsigned i = 0; i < c; i++) next_below = next_below + next(i);
+  endfunction
+
+  logic [Bits-1:0] bits;
+
+  if (RankAfter == 0) begin : gen_rank
+    logic [Bits-1:0] bits_q;
+    always_ff @(posedge clk_i) if (enable_i) bits_q <= bits_i;
+    assign bits = bits_q;
+  end else begin : gen_wire
+    assign bits = bits_i;
+  end
+
+  if (is_done()) begin : gen_addition
+    logic [SumBits:0] first, second, total;
+    logic carry;
+
+    assign carry = count(0) == 3 ? bits[count(0) == 3 ? 2 : 0] : 1'b0;
+    for (genvar c = 0; c < SumBits; c++) begin : gen_weight
+      assign first[c+1]  = count(c) >= 1 ? bits[count(c) >= 1 ? bits_below(c) : 0] : 1'b0;
+      assign second[c+1] = count(c) >= 2 ? bits[count(c) >= 2 ? bits_below(c) + 1 : 0] : 1'b0;
+    end
+    assign first[0]  = carry;
+    assign second[0] = carry;
+    assign total     = first + second;
+
+    if (RankAfter > 0) begin : gen_late_rank
+      logic [SumBits-1:0] sum_q;
+      always_ff @(posedge clk_i) if (enable_i) sum_q <= total[SumBits:1];
+      assign sum_o = sum_q;
+    end else begin : gen_sum
+      assign sum_o = total[SumBits:1];
+    end
+
+    logic unused;
+    assign unused = &{1'b0, clk_i, enable_i, total[0]};
+  end else begin : gen_stage
+    localparam int unsigned NextBits = next_below(Weights);
+    localparam logic [79:0] NextCounts = {
+      8'(next(9)), 8'(next(8)), 8'(next(7)), 8'(next(6)), 8'(next(5)), 8'(next(4)), 8'(next(3)), 8'(next(2)), 8'(next(1)), 8'(next(0))
+    };
+    logic [NextBits-1:0] left;
+
+    for (genvar c = 0; c < Weights; c++) begin : gen_weight
+      localparam int unsigned From    = bits_below(c) + taken(c);
+      localparam int unsigned Fives   = fives(c);
+      localparam int unsigned Threes  = threes(c);
+      localparam int unsigned Rest    = rest(c);
+      localparam int unsigned ToSum   = next_below(c) + Rest;
+      localparam int unsigned ToCarry = next_below(c + 1) + rest(c + 1) + fives(c + 1) + threes(c + 1);
+      localparam int unsigned ToLast  = next_below(c + 2) + rest(c + 2) + fives(c + 2) + threes(c + 2) + fives(c + 1) + threes(c + 1);
+
+      for (genvar k = 0; k < Fives; k++) begin : gen_five
+        logic two;
+        assign two = k < taken(c + 1) ? bits[k < taken(c + 1) ? bits_below(c + 1) + k : 0] : 1'b0;
+        compressor i_compressor (
+            .ones_i(bits[From+5*k+:5]),
+            .two_i (two),
+            .sum_o ({left[ToLast+k], left[ToCarry+k], left[ToSum+k]})
+        );
+      end
+
+      for (genvar k = 0; k < Threes; k++) begin : gen_three
+        logic [2:0] three, sum;
+        logic unused;
+
+        assign three = bits[From+3*k+:3];
+        assign sum   = {1'b0, three[0], three[2]} + {1'b0, three[1], three[2]};
+
+        assign left[ToSum+k]   = sum[1];
+        assign left[ToCarry+k] = sum[2];
+        assign unused          = sum[0];
+      end
+
+      for (genvar k = 0; k < Rest; k++) begin : gen_rest
+        assign left[next_below(c)+k] = bits[From+5*Fives+3*Threes+k];
+      end
+    end
+
+    compressor_tree #(
+        .Counts   (NextCounts),
+        .RankAfter(RankAfter > 0 ? RankAfter - 1 : -1),
+        .SumBits  (SumBits)
+    ) i_next (
+        .clk_i,
+        .enable_i,
+        .bits_i(left),
+        .sum_o
+    );
+  end
+endmodule
