@@ -7,9 +7,9 @@
 /// are there early (low ones) go through LUTs, late ones are carries. With two bits a weight left (and a third of weight 1, a carry), one
 /// addition ends it. Stages are nested: each is this module with the bits that the stage before left.
 module compressor_tree #(
-    parameter  logic [79:0] Counts    = 80'd8,  // bits of each weight, a byte a weight, 1 first; at most 255
+    parameter  logic [79:0] Counts    = 80'd3,  // bits of each weight, a byte a weight, 1 first; at most 255
     parameter  int          RankAfter = -1,     // registers in front of the stage of this number; if there are fewer, of the addition
-    parameter  int unsigned SumBits   = 4,      // of the sum, which they hold
+    parameter  int unsigned SumBits   = 2,      // of the sum, which they hold
     localparam int unsigned Weights   = 10,     // of Counts
     localparam int unsigned Bits      = bits_below(Weights)
 ) (
@@ -26,18 +26,18 @@ module compressor_tree #(
 
   function automatic int unsigned bits_below(input int unsigned c);
     bits_below = 0;
-    for (int unsigned i = 0; i < c; i++) bits_below = bits_below + 32'(Counts[8*i+:8]);
+    for (int unsigned i = 0; i < c; i++) bits_below = bits_below + count(i);
   endfunction
 
   // Is there a weight with five bits? Is the addition all that is left?
   function automatic logic has_fives();
     has_fives = 1'b0;
-    for (int unsigned i = 0; i < Weights; i++) has_fives = has_fives || Counts[8*i+:8] >= 5;
+    for (int unsigned i = 0; i < Weights; i++) has_fives = has_fives || count(i) >= 5;
   endfunction
 
   function automatic logic is_done();
-    is_done = Counts[7:0] <= 3;
-    for (int unsigned i = 1; i < Weights; i++) is_done = is_done && Counts[8*i+:8] <= 2;
+    is_done = count(0) <= 3;
+    for (int unsigned i = 1; i < Weights; i++) is_done = is_done && count(i) <= 2;
   endfunction
 
   // Of weight 2**c: bits that the fives of the weight below take, fives, threes, and bits that stay as they are.
@@ -46,8 +46,8 @@ module compressor_tree #(
     taken = 0;
     if (has_fives()) begin
       for (int unsigned i = 0; i < c; i++) begin
-        fives_below = (32'(Counts[8*i+:8]) - taken) / 5;
-        taken = fives_below < 32'(Counts[8*i+8+:8]) ? fives_below : 32'(Counts[8*i+8+:8]);
+        fives_below = (count(i) - taken) / 5;
+        taken = fives_below < count(i + 1) ? fives_below : count(i + 1);
       end
     end
   endfunction
@@ -75,6 +75,9 @@ module compressor_tree #(
     next_below = 0;
     for (int unsigned i = 0; i < c; i++) next_below = next_below + next(i);
   endfunction
+
+  logic unused_clock;
+  assign unused_clock = &{1'b0, clk_i, enable_i};  // where there are no registers
 
   logic [Bits-1:0] bits;
 
@@ -108,7 +111,7 @@ module compressor_tree #(
     end
 
     logic unused;
-    assign unused = &{1'b0, clk_i, enable_i, total[0]};
+    assign unused = total[0];
   end else begin : gen_stage
     localparam int unsigned NextBits = next_below(Weights);
     localparam logic [79:0] NextCounts = {
