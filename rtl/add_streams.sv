@@ -36,7 +36,7 @@ module add_streams #(
     );
   end
 
-  stream_register #(
+  stream_slice #(
       .Width(P * Bits)
   ) i_out (
       .clk_i,

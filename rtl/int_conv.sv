@@ -239,7 +239,7 @@ module int_conv #(
     );
   end
 
-  stream_register #(
+  stream_slice #(
       .Width(Pe * OutBits)
   ) i_out (
       .clk_i,

@@ -90,7 +90,7 @@ module pool_buffer #(
 
   always_ff @(posedge clk_i) if (take) partials[address] <= partial_i;
 
-  stream_register #(
+  stream_slice #(
       .Width(OutWidth)
   ) i_out (
       .clk_i,

@@ -92,7 +92,7 @@ module prelu #(
     end
   end
 
-  stream_register #(
+  stream_slice #(
       .Width(P * OutBits)
   ) i_out (
       .clk_i,

@@ -84,7 +84,7 @@ module rprelu #(
     end
   end
 
-  stream_register #(
+  stream_slice #(
       .Width(P * Bits)
   ) i_out (
       .clk_i,

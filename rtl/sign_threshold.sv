@@ -38,7 +38,7 @@ module sign_threshold #(
     assign signs[i] = $signed(in_data_i[i*Bits+:Bits]) >= $signed(thresholds[i*Bits+:Bits]);
   end
 
-  stream_register #(
+  stream_slice #(
       .Width(P)
   ) i_out (
       .clk_i,

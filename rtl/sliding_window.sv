@@ -16,7 +16,8 @@
 ///
 /// Rate: a tap every cycle across windows, rows and frames, while the input keeps up; a beat in every cycle until the buffer is
 /// full. A frame takes max(Height*Width, OH*OW*Kernel*Kernel) * Channels/P * TapsTogether cycles. Latency: 3 cycles from the word
-/// that completes a tap to its beat, 4 from the last of several taps. Nothing of a frame comes out, padding included, before its first word is in.
+/// that completes a tap to its beat, 4 from the last of several taps. Where a word is read, and whether it is padding, is found a word
+/// ahead (wait_q). Nothing of a frame comes out, padding included, before its first word is in.
 /// Kernel 1, Stride 1, Padding 0 is a wire.
 module sliding_window #(
     parameter  int unsigned Height       = 32,               // of the input map
@@ -104,6 +105,7 @@ module sliding_window #(
 
     localparam int AddrWidth = $clog2(Depth);
     localparam int TapWidth = TapWords > 1 ? $clog2(TapWords) : 1;
+    localparam int TapRowWidth = Taps > 1 ? $clog2(Taps) : 1;
     localparam int RowWordWidth = RowWords > 1 ? $clog2(RowWords) : 1;
     localparam int AheadWidth = $clog2(Rows + 1) + 1;                                  // signed
     localparam int RowWidth = $clog2(MapRows + Pad + Taps + Step + 1) + 1;             // signed
@@ -148,16 +150,29 @@ module sliding_window #(
     logic signed [WordWidth-1:0] left_q, word_q;   // columns of the same
     logic signed [AheadWidth-1:0] above_q;         // rows from base to this one
     logic [AddrWidth-1:0] base_addr_q, row_addr_q; // where rows base and base + above_q start
-    logic issue, tap_row_end, round_end, window_end, row_end, frame_end;
+    logic issue, wait_row_end_q;                   // the word that waits is read; it is the last of its row of windows
+    logic signed [AheadWidth-1:0] wait_release_q;  // rows to let go then
+    logic step, tap_row_end, round_end, window_end, row_end, frame_end;
 
     // Each kernel row is read in one go up to tap_row_end; the next one starts at word tap_row_d. With all taps of a channel together
     // a go is only the columns of one word of channels, and the round over the kernel rows starts again for the next such word. All
     // other words come from column word_d, that of a new round too.
     logic signed [WordWidth-1:0] word_d, tap_row_d;
-    logic tap_row_last, word_last;
+    logic tap_row_last, round_last, word_last;
+    logic [TapRowWidth-1:0] unused_tap_row;
 
-    assign tap_row_end = issue && tap_row_last;
-    assign round_end   = tap_row_end && row_q == top_q + RowWidth'(Taps - 1);
+    counter #(
+        .Count(Taps)
+    ) i_tap_row (
+        .clk_i,
+        .rst_ni,
+        .step_i (tap_row_end),
+        .count_o(unused_tap_row),
+        .last_o (round_last)
+    );
+
+    assign tap_row_end = step && tap_row_last;
+    assign round_end   = tap_row_end && round_last;
     assign window_end  = round_end && word_last;
     assign row_end     = window_end && left_q == WordWidth'(LastLeft);
     assign frame_end   = row_end && top_q == RowWidth'(LastTop);
@@ -174,7 +189,7 @@ module sliding_window #(
       ) i_tap (
           .clk_i,
           .rst_ni,
-          .step_i (issue),
+          .step_i (step),
           .count_o(unused_tap),
           .last_o (tap_row_last)
       );
@@ -194,47 +209,68 @@ module sliding_window #(
       ) i_column (
           .clk_i,
           .rst_ni,
-          .step_i (issue),
+          .step_i (step),
           .count_o(unused_column),
           .last_o (column_last)
       );
     end
 
-    // Rows to let go at row_end, and base after that.
-    logic signed [AheadWidth-1:0] release_rows;
+    // Rows to let go at row_end, base after that, and the row after this one, each found in a cycle of its own where a row of windows, or
+    // of taps, takes several.
+    localparam int TapRowSteps = TapsTogether == 1 || TapsTogether == Kernel ? TapWords : Taps;
+    localparam logic Early = TapRowSteps >= 2 && OutCols * Taps * TapRowSteps >= 3;
+
+    logic signed [AheadWidth-1:0] release_rows_d, release_rows;
     logic [AddrWidth:0] release_words, base_addr_raw, row_addr_raw;
-    logic [AddrWidth-1:0] base_addr_d, row_addr_d;
+    logic [AddrWidth-1:0] base_next, row_next, base_addr_d, row_addr_d;
 
     always_comb begin
       if (top_q == RowWidth'(LastTop)) begin
-        release_rows  = AheadWidth'(LastRelease);
-        release_words = (AddrWidth + 1)'(LastRelease * RowWords);
+        release_rows_d = AheadWidth'(LastRelease);
+        release_words  = (AddrWidth + 1)'(LastRelease * RowWords);
       end else if (top_q >= 0) begin
-        release_rows  = AheadWidth'(Step);
-        release_words = (AddrWidth + 1)'(Step * RowWords);
+        release_rows_d = AheadWidth'(Step);
+        release_words  = (AddrWidth + 1)'(Step * RowWords);
       end else if (top_q + RowWidth'(Step) > 0) begin
-        release_rows  = AheadWidth'(EntryRelease);
-        release_words = (AddrWidth + 1)'(EntryRelease * RowWords);
+        release_rows_d = AheadWidth'(EntryRelease);
+        release_words  = (AddrWidth + 1)'(EntryRelease * RowWords);
       end else begin
-        release_rows  = '0;
-        release_words = '0;
+        release_rows_d = '0;
+        release_words  = '0;
       end
     end
 
     assign base_addr_raw = {1'b0, base_addr_q} + release_words;
     assign row_addr_raw  = {1'b0, row_addr_q} + (AddrWidth + 1)'(RowWords);
 
-    assign base_addr_d = AddrWidth'(base_addr_raw >= (AddrWidth + 1)'(Depth)
-                                    ? base_addr_raw - (AddrWidth + 1)'(Depth) : base_addr_raw);
-    assign row_addr_d  = AddrWidth'(row_addr_raw >= (AddrWidth + 1)'(Depth)
-                                    ? row_addr_raw - (AddrWidth + 1)'(Depth) : row_addr_raw);
+    assign base_next = AddrWidth'(base_addr_raw >= (AddrWidth + 1)'(Depth)
+                                  ? base_addr_raw - (AddrWidth + 1)'(Depth) : base_addr_raw);
+    assign row_next  = AddrWidth'(row_addr_raw >= (AddrWidth + 1)'(Depth)
+                                  ? row_addr_raw - (AddrWidth + 1)'(Depth) : row_addr_raw);
+
+    if (Early) begin : gen_early
+      logic signed [AheadWidth-1:0] release_rows_q;
+      logic [AddrWidth-1:0] base_next_q, row_next_q;
+      always_ff @(posedge clk_i) begin
+        release_rows_q <= release_rows_d;
+        base_next_q    <= base_next;
+        row_next_q     <= row_next;
+      end
+      assign release_rows = release_rows_q;
+      assign base_addr_d  = base_next_q;
+      assign row_addr_d   = row_next_q;
+    end else begin : gen_now
+      assign release_rows = release_rows_d;
+      assign base_addr_d  = base_next;
+      assign row_addr_d   = row_next;
+    end
 
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
         ahead_q <= '0;
       end else begin
         ahead_q <= ahead_q + (row_written ? AheadWidth'(1) : AheadWidth'(0))
-                   - (row_end ? release_rows : AheadWidth'(0));
+                   - (issue && wait_row_end_q ? wait_release_q : AheadWidth'(0));
       end
     end
 
@@ -281,34 +317,49 @@ module sliding_window #(
           above_q    <= above_q + AheadWidth'(1);
           row_addr_q <= row_addr_d;
         end
-      end else if (issue) begin
+      end else if (step) begin
         word_q <= word_d;
       end
     end
 
-    // ---- reader: memory word, then the choice of word or padding ----
+    // ---- reader: the next word waits here until it is written and there is room; then memory, then word or padding ----
 
-    logic pad, started, written;
-    logic [AddrWidth-1:0] rd_addr;
-    logic wanted, read_step, read_valid, read_pad_q, tap_free, tap_valid, tap_ready;
+    logic pad, wait_valid_q, wait_pad_q, started, written, wanted;
+    logic signed [AheadWidth-1:0] wait_above_q;
+    logic signed [WordWidth-1:0] wait_word_q;
+    logic [AddrWidth-1:0] wait_addr_q;
+    logic read_step, read_valid, read_pad_q, tap_free, tap_valid, tap_ready;
     logic [InP*Bits-1:0] read_word_q;
     logic [InP*Bits+Masked-1:0] tap_d, tap;
 
-    assign pad     = row_q < 0 || row_q >= RowWidth'(MapRows) || word_q < 0 || word_q >= WordWidth'(RowWords);
-    assign written = above_q < ahead_q || (above_q == ahead_q && word_q < wr_word);
-    assign started = ahead_q > 0 || (ahead_q == 0 && wr_word != 0);  // row base: no padding before its frame comes
-    assign rd_addr = row_addr_q + AddrWidth'(word_q);
+    assign pad  = row_q < 0 || row_q >= RowWidth'(MapRows) || word_q < 0 || word_q >= WordWidth'(RowWords);
+    assign step = !wait_valid_q || issue;
 
-    assign wanted  = pad ? started : written;
-    assign issue   = read_step && wanted;
+    always_ff @(posedge clk_i) begin
+      if (step) begin
+        wait_pad_q     <= pad;
+        wait_above_q   <= above_q;
+        wait_word_q    <= word_q;
+        wait_addr_q    <= row_addr_q + AddrWidth'(word_q);
+        wait_row_end_q <= row_end;
+        wait_release_q <= release_rows;
+      end
+      wait_valid_q <= rst_ni;
+    end
+
+    assign written = wait_above_q < ahead_q || (wait_above_q == ahead_q && wait_word_q < wr_word);
+    assign started = ahead_q > 0 || (ahead_q == 0 && wr_word != 0);  // row base: no padding before its frame comes
+
+    assign wanted = wait_valid_q && (wait_pad_q ? started : written);
+    assign issue  = read_step && wanted;
 
     (* ram_style = MemoryStyle *) logic [InP*Bits-1:0] rows[Depth];
 
     always_ff @(posedge clk_i) begin
       if (write) rows[wr_addr] <= in_data_i;
       if (issue) begin
-        read_word_q <= rows[rd_addr];
-        read_pad_q  <= pad;
+        read_word_q <= rows[wait_addr_q];
+        read_pad_q  <= wait_pad_q;
       end
     end
 
@@ -327,9 +378,9 @@ module sliding_window #(
       assign tap_d = read_pad_q ? {InP{Bits'(PadValue)}} : read_word_q;
     end
 
-    stream_register #(
+    stream_slice #(
         .Width(InP * Bits + Masked)
-    ) i_tap_register (
+    ) i_tap (
         .clk_i,
         .rst_ni,
         .in_data_i  (tap_d),

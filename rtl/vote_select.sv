@@ -39,7 +39,7 @@ module vote_select #(
     assign chosen[i*Bits+:Bits] = in_data_i[i] ? pairs[(2*i+1)*Bits+:Bits] : pairs[2*i*Bits+:Bits];
   end
 
-  stream_register #(
+  stream_slice #(
       .Width(P * Bits)
   ) i_out (
       .clk_i,

@@ -42,7 +42,7 @@ def test_foldings():
     assert engine.pes() == [1, 2, 3, 6]
 
 
-def test_weights_of_an_int_conv_do_not_come_from_ddr():
+def test_weights_of_one_window_do_not_come_from_ddr():
     window = hardware_op("SlidingWindow", kernel=1)
-    with pytest.raises(NodeError, match="^only binary convolutions read their weights from DDR$"):
+    with pytest.raises(NodeError, match="^it needs at least 4 output pixels$"):
         hardware_op("IntConv", features=1).from_ddr(window)

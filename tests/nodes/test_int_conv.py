@@ -278,7 +278,7 @@ def test_streams_cycles_and_operations():
     assert op.outputs() == [Stream(4, 3, 8, 2, 9)]
     assert op.cycles() == 12 * 4 * 6
     assert op.operations() == {"int8_mac": 12 * 36 * 8, "rescale": 12 * 8}
-    assert op.engine and not op.streamable
+    assert op.engine and op.streamable
 
 
 # hardware
