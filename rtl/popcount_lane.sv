@@ -8,6 +8,10 @@
 ///
 /// Pairs are looked at three by three (match_triple): a sum of 22 bits of weight 1 and 21 of weight 2 stands for 64 of them, which a
 /// compressor_tree adds, with registers in front of its third stage and at its end. 64 pairs take about 72 LUTs.
+///
+/// With the macro FLOW_COUNTONES, which simulations of whole accelerators set, a beat's matches are counted by $countones instead, which
+/// Verilator runs several times as fast; tests of lanes and engines, and synthesis, take what stands here (tests/rtl/test_popcount_lane.py
+/// compares both).
 module popcount_lane #(
     parameter  int unsigned Simd      = 32,  // signs a beat, at most 255
     parameter  int unsigned Group     = 0,   // signs a group; 0: no groups
@@ -24,8 +28,6 @@ module popcount_lane #(
     input  logic                 masked_i,   // it lies outside the map
     output logic [CountBits-1:0] count_o     // its count, two cycles later
 );
-  localparam int RankAfter = 2;  // stages of the tree
-
   // synthesis translate_off
   initial if (Simd > 255) $fatal(1, "popcount_lane: Simd is %0d, must be at most 255", Simd);
   // synthesis translate_on
@@ -43,9 +45,12 @@ module popcount_lane #(
         .votes_o  (votes)
     );
 
+`ifdef FLOW_COUNTONES
+    always_ff @(posedge clk_i) if (enable_i) count <= CountBits'($countones(votes));
+`else
     compressor_tree #(
         .Counts   (80'(Votes)),
-        .RankAfter(RankAfter),
+        .RankAfter(2),
         .SumBits  (CountBits)
     ) i_tree (
         .clk_i,
@@ -53,6 +58,7 @@ module popcount_lane #(
         .bits_i(votes),
         .sum_o (count)
     );
+`endif
 
     always_ff @(posedge clk_i) if (enable_i) count_q <= count;
     assign count_o = count_q;
@@ -60,14 +66,19 @@ module popcount_lane #(
     logic unused;
     assign unused = &{1'b0, masked_i};
   end else begin : gen_matches
-    localparam int unsigned Triples  = Simd / 3;
-    localparam int unsigned Singles  = Simd % 3;  // signs that are left
-    localparam int unsigned Ones     = Triples + Singles;
-    localparam int unsigned SumBits  = $clog2(Simd + 1);
+    localparam int unsigned SumBits = $clog2(Simd + 1);
+
+    logic [  SumBits-1:0] sum;
+    logic [CountBits-1:0] count_q;
+
+`ifdef FLOW_COUNTONES
+    always_ff @(posedge clk_i) if (enable_i) sum <= SumBits'($countones(~(signs_i ^ weights_i)));
+`else
+    localparam int unsigned Triples = Simd / 3;
+    localparam int unsigned Singles = Simd % 3;  // signs that are left
+    localparam int unsigned Ones    = Triples + Singles;
 
     logic [Ones+Triples-1:0] bits;
-    logic [     SumBits-1:0] sum;
-    logic [   CountBits-1:0] count_q;
 
     for (genvar t = 0; t < Triples; t++) begin : gen_triple
       match_triple i_triple (
@@ -83,7 +94,7 @@ module popcount_lane #(
 
     compressor_tree #(
         .Counts   (80'(Ones) | 80'(Triples) << 8),
-        .RankAfter(RankAfter),
+        .RankAfter(2),
         .SumBits  (SumBits)
     ) i_tree (
         .clk_i,
@@ -91,6 +102,7 @@ module popcount_lane #(
         .bits_i(bits),
         .sum_o (sum)
     );
+`endif
 
     if (Masked != 0) begin : gen_masked
       logic masked_q;

@@ -29,7 +29,7 @@ from flow.sim.build import (
 )
 
 HARNESS_FOLDER = Path(__file__).parent / "rtl"
-FLAGS = ("+define+FLOW_TAPS", "--output-split", "4000", "--output-split-cfuncs", "400")
+FLAGS = ("+define+FLOW_TAPS", "+define+FLOW_COUNTONES", "--output-split", "4000", "--output-split-cfuncs", "400")
 ONCE_FLAGS = ("-O0",)  # constructors, initial values: a later -O wins
 
 PRELUDE = """\

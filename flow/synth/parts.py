@@ -95,7 +95,7 @@ def read_design(project: Path, top: str, yosys: Yosys) -> Design:
     memories = {path.name: path.read_bytes() for path in sorted((project / "data").glob(f"*{MEMORY_SUFFIX}"))}
     text = sources.pop(f"{top}.sv")
     words = set(re.findall(r"\w+", _code(text)))
-    below = _closure({name.removesuffix(".sv") for name in sources} & words, sources)
+    below = sources_of({name.removesuffix(".sv") for name in sources} & words, sources)
     glue = Part(top, (), (), ((f"{top}.sv", text),), tuple(memories.items()), tuple(below.items()))
     with tempfile.TemporaryDirectory(prefix="flow-synth-") as name:
         folder = Path(name)
@@ -121,7 +121,7 @@ def _part(kind: str, box: dict | None, sources: dict[str, str], memories: dict[s
             used[f"memory{len(used)}{MEMORY_SUFFIX}"] = memories[value]
             text = f'"memory{len(used) - 1}{MEMORY_SUFFIX}"'
         parameters.append((name, text))
-    return Part(module, tuple(parameters), ports, tuple(_closure({module}, sources).items()), tuple(used.items()))
+    return Part(module, tuple(parameters), ports, tuple(sources_of({module}, sources).items()), tuple(used.items()))
 
 
 def _literal(value: str) -> str:
@@ -131,7 +131,7 @@ def _literal(value: str) -> str:
     return f'"{value.removesuffix(" ") if set(value) <= set("01xz ") else value}"'
 
 
-def _closure(modules: set[str], sources: dict[str, str]) -> dict[str, str]:
+def sources_of(modules: set[str], sources: dict[str, str]) -> dict[str, str]:
     """Return the sources of ``modules`` and of all that they name."""
     wanted, found = set(modules), {}
     names = {path.removesuffix(".sv"): path for path in sources}

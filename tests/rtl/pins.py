@@ -42,7 +42,7 @@ def _bytes(width: int) -> int:
 class Pins:
     """`pins["name"]` reads a port, `pins["name"] = value` drives one, `clock()` makes a rising edge of clk_i."""
 
-    def __init__(self, top: str, parameters: dict[str, int | str]):
+    def __init__(self, top: str, parameters: dict[str, int | str], flags: tuple[str, ...] = ()):
         found = {}
 
         def wrapper(ports):
@@ -53,7 +53,7 @@ class Pins:
                 + f'EXPORT const char* pins_names() {{ return "{listing}"; }}\n'
             )
 
-        self._library = ctypes.CDLL(str(build_library(Design(top, parameters), wrapper, key=_WRAPPER)))
+        self._library = ctypes.CDLL(str(build_library(Design(top, parameters), wrapper, flags, key=_WRAPPER)))
         self._library.pins_new.restype = ctypes.c_void_p
         self._library.pins_names.restype = ctypes.c_char_p
         for index, line in enumerate(self._library.pins_names().decode().splitlines()):

@@ -48,11 +48,12 @@ def mark(case):
     return pytest.param(*case, marks=[] if quick else SLOW, id="-".join(f"{k}{v}" for k, v in case[0].items()))
 
 
+@pytest.mark.parametrize("form", ["compressors", "countones"])
 @pytest.mark.parametrize(("parameters", "count"), [mark(case) for case in lanes()])
-def test_lane(parameters, count):
-    """A count comes two enabled cycles after its beat; where a beat is masked, it is Simd."""
+def test_lane(parameters, count, form):
+    """A count comes two enabled cycles after its beat; where a beat is masked, it is Simd. So it is in both forms."""
     simd, masked = parameters["Simd"], parameters.get("Masked", 0)
-    pins = Pins("popcount_lane", parameters)
+    pins = Pins("popcount_lane", parameters, ("+define+FLOW_COUNTONES",) if form == "countones" else ())
     rng, expected = np.random.default_rng(simd), []
     for signs, other in zip(words(simd, 200, 1), words(simd, 200, 2)):
         outside, enabled = masked * int(rng.integers(0, 3) == 0), int(rng.integers(0, 4) > 0)

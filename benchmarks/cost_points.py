@@ -1,0 +1,162 @@
+"""Synthesise single nodes by Yosys, and compare what their cost models say: the points that the models are fitted to.
+
+    python benchmarks/cost_points.py            # makes what is missing and prints model and synthesis side by side
+    python benchmarks/cost_points.py --kind XnorPopcount
+
+Points are kept in benchmarks/cost_points.json; each takes some seconds to a minute of one core the first time (netlists
+are cached by their content).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from flow import nodes
+from flow.synth.netlist import count, flatten, read_netlist
+from flow.synth.single import part_of
+from flow.synth.synthesis import synthesise
+from flow.synth.yosys import find_yosys
+
+STORE = Path(__file__).with_suffix(".json")
+FIGURES = ("lut", "ff", "bram36", "dsp")
+MAP = {"height": 8, "width": 8}
+
+
+def engines():
+    """Yield binary engines: foldings, activations, masks, groups, memories."""
+    layer = {**MAP, "channels": 576, "features": 64, "bits": 1}
+    for pe, simd in ((64, 2), (32, 4), (16, 8), (8, 16), (4, 32), (2, 64), (16, 32), (8, 64), (1, 9), (64, 1)):
+        yield "XnorPopcount", {**layer, "pe": pe, "simd": simd, "memory": "block"}
+    for pe, simd in ((64, 2), (8, 16)):
+        yield "XnorPopcount", {**layer, "pe": pe, "simd": simd, "memory": "distributed"}
+    for options in (
+        {"activation": "threshold"},
+        {"activation": "popcount_scale", "out_bits": 8, "shift": 8},
+        {"activation": "sum", "out_bits": 11},
+        {"masked": 1},
+        {"group": 64, "simd": 64, "pe": 2},
+        {"group": 64},
+    ):
+        yield "XnorPopcount", {**layer, "pe": 8, "simd": 16, "memory": "block", **options}
+    for pe, simd in ((8, 24), (16, 48), (32, 6)):
+        yield "XnorPopcount", {**layer, "pe": pe, "simd": simd, "memory": "block", "group": 3}
+    large = {**MAP, "channels": 1152, "features": 128, "bits": 1, "memory": "block"}
+    for pe, simd in ((8, 16), (64, 2)):
+        yield "XnorPopcount", {**large, "pe": pe, "simd": simd}
+    last = {"height": 4, "width": 4, "channels": 512, "features": 512, "kernel": 3, "padding": 1, "pad_value": -1}
+    for pe, simd in ((2, 64), (1, 64), (8, 16), (4, 32)):
+        yield "WeightStationary", {**last, "bits": 1, "pe": pe, "simd": simd}
+    yield "WeightStationary", {**last, "bits": 1, "pe": 2, "simd": 64, "activation": "threshold"}
+    yield "WeightStationary", {**last, "bits": 1, "pe": 8, "simd": 24, "channels": 504, "group": 3}
+    for pe, simd, scaled in ((2, 4, 0), (4, 4, 0), (1, 8, 1)):
+        yield (
+            "IntStationary",
+            {
+                **{k: last[k] for k in ("height", "width")},
+                "channels": 256,
+                "features": 512,
+                "pe": pe,
+                "simd": simd,
+                "acc_bits": 22,
+                "shift": 8,
+                "scaled": scaled,
+            },
+        )
+    for n, o, pe, simd, scaled in ((27, 64, 2, 3, 1), (64, 128, 2, 4, 0), (512, 10, 1, 1, 0), (128, 256, 4, 2, 1)):
+        yield (
+            "IntConv",
+            {**MAP, "channels": n, "features": o, "pe": pe, "simd": simd, "acc_bits": 22, "shift": 8, "scaled": scaled},
+        )
+
+
+def others():
+    """Yield windows, activations, sums, pools and plumbing."""
+    window = {"kernel": 3, "padding": 1, "bits": 1, "pad_value": -1}
+    for side, channels, p, memory in (
+        (32, 64, 2, "distributed"),
+        (32, 64, 16, "distributed"),
+        (32, 64, 16, "block"),
+        (16, 128, 8, "distributed"),
+        (8, 256, 32, "distributed"),
+        (8, 256, 2, "block"),
+    ):
+        yield "SlidingWindow", {"height": side, "width": side, "channels": channels, "p": p, "memory": memory, **window}
+    yield "SlidingWindow", {"height": 32, "width": 32, "channels": 3, "p": 3, "kernel": 3, "padding": 1, "bits": 8}
+    yield "SlidingWindow", {"height": 32, "width": 32, "channels": 64, "p": 8, **window, "stride": 2}
+    yield "SlidingWindow", {"height": 32, "width": 32, "channels": 64, "p": 8, **window, "pad_value": 0}
+    yield "SlidingWindow", {"height": 16, "width": 16, "channels": 128, "p": 24, **window, "order": "row"}
+    for channels, p in ((64, 1), (64, 4), (512, 1), (256, 2)):
+        size = {**MAP, "channels": channels, "p": p}
+        yield "VoteSelect", {**size, "bits": 8}
+        yield "SignThreshold", {**size, "bits": 8}
+        yield "AddStreams", {**size, "bits": 8}
+        yield "Duplicate", {**size, "bits": 8}
+        yield "RPReLU", {**size, "bits": 8}
+    for depth, bits, memory in (
+        (16, 8, "distributed"),
+        (64, 8, "distributed"),
+        (1024, 8, "block"),
+        (4096, 8, "block"),
+        (300, 16, "distributed"),
+        (20480, 8, "block"),
+    ):
+        yield "Fifo", {"channels": 64, "p": 1, "bits": bits, "depth": depth, "memory": memory}
+    for p, out_p, bits in ((1, 8, 1), (8, 1, 1), (64, 2, 1), (2, 64, 1), (1, 4, 8), (8, 1, 8)):
+        yield "WidthConverter", {**MAP, "channels": 64, "p": p, "out_p": out_p, "bits": bits}
+    for kind in ("AvgPool", "MaxPool"):
+        yield kind, {"height": 32, "width": 32, "channels": 64, "p": 1, "bits": 8}
+    yield "GlobalPool", {**MAP, "channels": 512, "p": 1, "bits": 8}
+
+
+def constants(op, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Return random constants of a node."""
+    if op.kind in ("XnorPopcount", "WeightStationary"):
+        weights = rng.choice([-1, 1], (op.features, op.synapses))
+        if op.activation == "threshold":
+            return weights, rng.integers(-40, 40, op.features)
+        if op.activation == "popcount_scale":
+            return weights, rng.integers(1, 200, op.features), rng.integers(-9000, 9000, op.features)
+        return (weights,)
+    if op.engine:
+        weights = rng.integers(-128, 128, (op.features, op.channels))
+        bias = rng.integers(-(1 << 18), 1 << 18, op.features)
+        return (weights, bias, rng.integers(1 << 5, 1 << 6, op.features)) if op.scaled else (weights, bias)
+    tables = {"VoteSelect": 2, "SignThreshold": 1}
+    if op.kind == "RPReLU":
+        before, after = rng.integers(-60, 60, (2, op.channels))
+        return before, rng.integers(0, 4, op.channels), after
+    return tuple(rng.integers(-60, 60, op.channels) for _ in range(tables.get(op.kind, 0)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kind")
+    wanted = parser.parse_args().kind
+    yosys, parts = find_yosys(), {}
+    for kind, attributes in [*engines(), *others()]:
+        if wanted in (None, kind):
+            op = nodes.find(kind)(name="node", **{"height": 1, "width": 1, **attributes})
+            try:
+                parts[part_of(op, *constants(op, np.random.default_rng(1)))] = op, attributes
+            except Exception as error:  # noqa: BLE001
+                print("SKIPPED", kind, attributes, error)
+    folders = synthesise(parts, yosys, log=lambda line: print(line, flush=True))
+    points = []
+    for part, (op, attributes) in parts.items():
+        area = count(flatten(read_netlist(folders[part]), part.top)).as_dict()
+        points.append({"kind": op.kind, **attributes, **{f"yosys_{name}": area[name] for name in area}})
+    if wanted is None:
+        STORE.write_text(json.dumps({"yosys": yosys.version, "points": points}, indent=1) + "\n")
+    for point, (op, _) in zip(points, parts.values()):
+        model = op.cost().as_dict()
+        figures = "  ".join(f"{name} {model[name]:.4g}/{point[f'yosys_{name}']:.4g}" for name in FIGURES)
+        about = " ".join(f"{k}={v}" for k, v in point.items() if not k.startswith("yosys_") and k != "kind")
+        print(f"{op.kind:17s} {figures}   {about}")
+
+
+if __name__ == "__main__":
+    main()
