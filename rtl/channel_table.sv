@@ -1,5 +1,5 @@
 /// Constants per channel for a stream: gives word 0 for the first Beats beats, word 1 for the next, and starts again after word
-/// Words - 1. The word of the next beat is read ahead, so that a memory with a registered read does.
+/// Words - 1. The word of the next beat is read ahead, so that a memory with a registered read does, from an address that is there already.
 ///
 /// A stream in pixel order has Beats = 1 and a word for each beat of a pixel; one in channel order (weight_stationary) has a word
 /// for all pixels of a group of channels.
@@ -18,7 +18,7 @@ module channel_table #(
   localparam int unsigned AddressBits = Words > 1 ? $clog2(Words) : 1;
   localparam int unsigned BeatBits = Beats > 1 ? $clog2(Beats) : 1;
 
-  logic [AddressBits-1:0] address_q, address_d;
+  logic [AddressBits-1:0] address_q, next_q, address_d;  // of the word, of the one after it, of the one that is read now
   logic [BeatBits-1:0] unused_beat;
   logic last_beat;
 
@@ -32,14 +32,17 @@ module channel_table #(
       .last_o (last_beat)
   );
 
-  always_comb begin
-    address_d = address_q;
-    if (!rst_ni) address_d = AddressBits'(0);
-    else if (step_i && last_beat)
-      address_d = address_q == AddressBits'(Words - 1) ? AddressBits'(0) : address_q + AddressBits'(1);
-  end
+  localparam logic [AddressBits-1:0] Second = AddressBits'(Words > 1 ? 1 : 0);
 
-  always_ff @(posedge clk_i) address_q <= address_d;
+  logic move;
+  assign move      = step_i && last_beat;
+  assign address_d = !rst_ni ? AddressBits'(0) : move ? next_q : address_q;
+
+  always_ff @(posedge clk_i) begin
+    address_q <= address_d;
+    if (!rst_ni) next_q <= Second;
+    else if (move) next_q <= next_q == AddressBits'(Words - 1) ? AddressBits'(0) : next_q + AddressBits'(1);
+  end
 
   rom #(
       .Words      (Words),

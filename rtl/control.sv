@@ -24,7 +24,7 @@
 /// At most 64 frames are in the core at once, or LATENCY is wrong.
 ///
 /// The counters of the layers lie in memory: a scan visits a layer each cycle and adds what small counters collected since. The
-/// read of a layer waits for the scan and is exact at the cycle that answers it; it may take Layers + 3 cycles.
+/// read of a layer waits for the scan and is exact at the cycle before the one that answers it; it may take Layers + 4 cycles.
 module control #(
     parameter int unsigned          Ports         = 4,                   // weight regions, 1 to 8
     parameter int unsigned          Layers        = 16,                  // 1 to 64
@@ -293,14 +293,15 @@ module control #(
 
   logic [WordBits-1:0] read_word_q, layer_word;
   logic ar_q, is_layer, answer;  // an address is there; its answer is
-  logic [31:0] register, layer_register;
+  logic [31:0] register, layer_register, layer_register_q;  // what is read; a counter of a layer, and one cycle later
+  logic layer_found_q;  // the scan was at the layer that is read
 
   assign s_axi_arready  = !ar_q;
   assign s_axi_rresp    = 2'b00;
   assign layer_word     = read_word_q - WordBits'(32);
   assign is_layer       = read_word_q >= WordBits'(32) && read_word_q < WordBits'(32 + 4 * Layers);
   assign layer_register = layer_now[layer_word[1:0]*32+:32];
-  assign answer         = ar_q && !s_axi_rvalid && (!is_layer || layer_word[WordBits-1:2] == (WordBits - 2)'(scan));
+  assign answer         = ar_q && !s_axi_rvalid && (!is_layer || layer_found_q);
 
   always_comb begin
     case (read_word_q)
@@ -322,12 +323,14 @@ module control #(
       default: register = 32'd0;
     endcase
     for (int unsigned i = 0; i < Ports; i++) if (read_word_q == WordBits'(16 + i)) register = weight_base_o[i*32+:32];
-    if (is_layer) register = layer_register;
+    if (is_layer) register = layer_register_q;
   end
 
   always_ff @(posedge clk_i) begin
     if (s_axi_arready) read_word_q <= s_axi_araddr[AddressBits-1:2];
     if (answer) s_axi_rdata <= register;
+    layer_register_q <= layer_register;
+    layer_found_q    <= ar_q && !answer && layer_word[WordBits-1:2] == (WordBits - 2)'(scan);
     if (answer && read_word_q == WordBits'(4)) cycles_high_stored_q <= cycles_q[63:32];
 
     if (!rst_ni) begin

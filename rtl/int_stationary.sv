@@ -224,13 +224,16 @@ module int_stationary #(
     logic [Simd*ProductBits-1:0] products_q;
 
     for (genvar i = 0; i < Simd; i++) begin : gen_product
-      logic signed [InBits-1:0] x;
-      logic signed [WeightBits-1:0] w;
-      logic signed [ProductBits-1:0] xw_q;
-      assign x = x_q[i*InBits+:InBits];
-      assign w = w_q[(e*Simd+i)*WeightBits+:WeightBits];
-      always_ff @(posedge clk_i) xw_q <= x * w;
-      assign products_q[i*ProductBits+:ProductBits] = xw_q;
+      product #(
+          .ABits(InBits),
+          .BBits(WeightBits)
+      ) i_product (
+          .clk_i,
+          .enable_i (1'b1),
+          .a_i      (x_q[i*InBits+:InBits]),
+          .b_i      (w_q[(e*Simd+i)*WeightBits+:WeightBits]),
+          .product_o(products_q[i*ProductBits+:ProductBits])
+      );
     end
 
     always_comb begin

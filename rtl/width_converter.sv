@@ -26,42 +26,57 @@ module width_converter #(
 
   if (InElements < OutElements) begin : gen_collect
     localparam int unsigned Parts = OutElements / InElements;
-    localparam int unsigned CountBits = $clog2(Parts + 1);
+    localparam int unsigned CountBits = Parts > 1 ? $clog2(Parts) : 1;
     logic [OutBits-1:0] word_q;  // new parts come in at the top
-    logic [CountBits-1:0] count_q;  // parts in the word
-    logic full, take;
+    logic [CountBits-1:0] unused_count;
+    logic full_q, take, last;  // the word is whole; the part that comes makes it so
 
-    assign full = count_q == CountBits'(Parts);
     assign take = in_valid_i && in_ready_o;
-    assign in_ready_o = !full || out_ready_i;
-    assign out_valid_o = full;
+    assign in_ready_o = !full_q || out_ready_i;
+    assign out_valid_o = full_q;
     assign out_data_o = word_q;
+
+    counter #(
+        .Count(Parts)
+    ) i_part (
+        .clk_i,
+        .rst_ni,
+        .step_i (take),
+        .count_o(unused_count),
+        .last_o (last)
+    );
 
     always_ff @(posedge clk_i) begin
       if (take) word_q <= {in_data_i, word_q[OutBits-1:InBits]};
-      if (!rst_ni) count_q <= CountBits'(0);
-      else if (full && out_ready_i) count_q <= CountBits'(take);
-      else count_q <= count_q + CountBits'(take);
+      if (!rst_ni) full_q <= 1'b0;
+      else if (in_ready_o) full_q <= take && last;
     end
   end else if (InElements > OutElements) begin : gen_split
     localparam int unsigned Parts = InElements / OutElements;
-    localparam int unsigned CountBits = $clog2(Parts + 1);
+    localparam int unsigned CountBits = Parts > 1 ? $clog2(Parts) : 1;
     logic [InBits-1:0] word_q;  // the next part is at the bottom
-    logic [CountBits-1:0] count_q;  // parts left in the word
-    logic take, give;
+    logic [CountBits-1:0] left_q;  // parts in the word behind that one
+    logic valid_q, last_q, take, give;  // there is a part; it is the word's last one
 
     assign take = in_valid_i && in_ready_o;
-    assign give = out_valid_o && out_ready_i;
-    assign in_ready_o = count_q == CountBits'(0) || (count_q == CountBits'(1) && out_ready_i);
-    assign out_valid_o = count_q != CountBits'(0);
+    assign give = valid_q && out_ready_i;
+    assign in_ready_o = !valid_q || (last_q && out_ready_i);
+    assign out_valid_o = valid_q;
     assign out_data_o = word_q[OutBits-1:0];
 
     always_ff @(posedge clk_i) begin
       if (take) word_q <= in_data_i;
       else if (give) word_q <= word_q >> OutBits;
-      if (!rst_ni) count_q <= CountBits'(0);
-      else if (take) count_q <= CountBits'(Parts);
-      else count_q <= count_q - CountBits'(give);
+
+      if (take) left_q <= CountBits'(Parts - 1);
+      else if (give) left_q <= left_q - CountBits'(1);
+
+      if (take) last_q <= 1'b0;
+      else if (give) last_q <= left_q == CountBits'(1);
+
+      if (!rst_ni) valid_q <= 1'b0;
+      else if (take) valid_q <= 1'b1;
+      else if (give) valid_q <= !last_q;
     end
   end else begin : gen_wire
     logic unused;

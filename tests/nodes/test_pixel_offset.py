@@ -22,6 +22,7 @@ def pixels(op, rng, frames, constants):
 
 
 class TestPixelOffset(NodeTests):
+    latency = 1
     cases = [case(1), case(3), case(8), case(1, (16, 16, 1), rtl=SLOW), case(16, (4, 48, 16), rtl=SLOW)]
 
     @staticmethod
