@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .base import HardwareOp
 from .cells import Call, Cell, Memory, Table
-from .cost import Cost, memory_cost
+from .cost import Cost, memory_cost, ram_cost
 from .errors import NodeError
 from .stream import Interval, Stream
 
@@ -97,4 +97,5 @@ __all__ = [
     "folders",
     "kinds",
     "memory_cost",
+    "ram_cost",
 ]

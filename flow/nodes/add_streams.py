@@ -26,4 +26,4 @@ class AddStreams(HardwareOp):
         return Call("add_streams", {"P": self.p, "Bits": self.bits, "Beats": self.inputs()[0].beats})
 
     def cost(self):
-        return Cost(lut=self.p * (self.bits * 2 + 1) + 4, ff=self.p * self.bits + 1)
+        return Cost(lut=self.p * self.bits * 2.6, ff=2 * self.p * self.bits + 2)

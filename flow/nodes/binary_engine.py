@@ -218,10 +218,41 @@ class BinaryEngine(Engine):
             Table("offsets", "int64_t", offsets, CHANNELS_LAYOUT),
         )
 
-    def voter_cost(self) -> Cost:
-        """Return the cost of the activation's constants and multipliers."""
+    @property
+    def sum_bits(self) -> int:
+        """Bits of a sum in hardware: signed, about its threshold, for a majority vote; else of a count."""
+        if self.activation != "majority_vote":
+            return self.most.bit_length()
+        least = int(self.least_count(self.threshold))
+        return 1 + max((least - 1).bit_length(), max(0, self.most - least).bit_length())
+
+    def lanes_cost(self) -> Cost:
+        """Return the cost of ``pe`` lanes: counts, sums and activations.
+
+        Lines through Yosys 0.70's figures of rtl/popcount_lane.sv and of engines (benchmarks/cost_points.py).
+        """
+        votes = self.simd // self.group if self.group and self.group <= self.simd else 0
+        if votes:
+            voting = 1.0 if self.group == 3 else 1.2 * self.group + 1
+            lut, rank = votes * (voting + 0.85) + 3, votes / 4 + 2
+        else:
+            lut, rank = 1.2 * self.simd + 2.5, self.simd / 4 + 1.5
+        if self.group > self.simd:
+            lut += 2.2 * self.group.bit_length() + 1
+        lut += self.windows_masked
+        lut += {
+            "threshold": 0.6 * self.sum_bits + 3,
+            "popcount_scale": 3 * self.out_bits,
+            "sum": 2 * self.out_bits,
+        }.get(self.activation, 0)
+        count = (votes or self.simd * (1 + self.windows_masked)).bit_length()
+        kept = 0 if self.activation == "majority_vote" else self.sum_bits
+        ff = self.sum_bits + count + rank + 2 * self.output_bits + kept
+        return Cost(lut=self.pe * lut, ff=self.pe * ff) + self._constants_cost()
+
+    def _constants_cost(self) -> Cost:
         table = {
-            "threshold": self.synapses.bit_length() + 1,
+            "threshold": self.sum_bits + 1,
             "popcount_scale": 2 * (self.out_bits + self.shift),
         }.get(self.activation, 0)
         multiply = Cost(dsp=self.pe if self.activation == "popcount_scale" else 0)

@@ -23,6 +23,7 @@ class Cost:
         return asdict(self)
 
 
+PORT = Cost(lut=170, ff=110)  # of the master that reads weights from DDR: its FIFO and counters, for one layer
 BRAM18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))  # words, bits
 
 
@@ -35,4 +36,32 @@ def memory_cost(depth: int, width: int, style: str) -> Cost:
     if style == "distributed":
         return Cost(lut=width * math.ceil(depth / 64) * 1.25, ff=width)
     best = min(math.ceil(depth / words) * math.ceil(width / bits) for words, bits in BRAM18_SHAPES)
-    return Cost(lut=width * 0.5 * (depth > 16384), bram36=best / 2)
+    return Cost(lut=_bank_luts(depth, width), bram36=best / 2)
+
+
+def table_style(words: int) -> str:
+    """Return the rom_style of a table of constants: a LUT holds 64 words of a bit, and tools then use what is constant;
+    larger ones become three times as large where they are left to logic."""
+    return "auto" if words <= 64 else "distributed"
+
+
+def ram_cost(depth: int, width: int, style: str) -> Cost:
+    """Return the cost of a memory that is written at one address and read at another (a line through Yosys 0.70).
+
+    "distributed": four LUTs hold 64 words of 3 bits or 32 words of 6, and more than one such bank needs a multiplexer
+    and a decoder of its writes. "block": as of `memory_cost`.
+    """
+    if style != "distributed":
+        return memory_cost(depth, width, style)
+    if depth <= 32:
+        return Cost(lut=4 * math.ceil(width / 6))
+    banks = math.ceil(depth / 64)
+    return Cost(lut=banks * 4 * math.ceil(width / 3) + (banks > 1) * banks * (width / 3 + 1))
+
+
+def _bank_luts(depth: int, width: int) -> float:
+    """Return the LUTs between block RAMs of one memory: where its depth is no power of two Yosys takes fewer block RAMs
+    and multiplexes their words."""
+    if depth <= 4096:
+        return 0.0
+    return width * (3.75 if depth & (depth - 1) else 0.5 * math.ceil(depth / 8192))

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 from .base import HardwareOp
 from .cells import Cell
-from .cost import Cost, memory_cost
+from .cost import Cost, ram_cost
 
 
 @dataclass(kw_only=True)
@@ -27,4 +27,4 @@ class Fifo(HardwareOp):
 
     def cost(self):
         width = self.p * self.bits
-        return Cost(lut=24, ff=20 + width) + memory_cost(self.depth, width, self.memory)
+        return Cost(lut=24, ff=26 + width) + ram_cost(self.depth, width, self.memory)

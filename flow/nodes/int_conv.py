@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .cells import Call, Cell, Table
-from .cost import Cost, memory_cost
+from .cost import Cost, memory_cost, ram_cost
 from .engine import MOST_PIXELS
 from .errors import NodeError
 from .int_engine import IntEngine
@@ -58,8 +58,7 @@ class IntConv(IntEngine):
         return Call("int_conv", parameters, (table, *constants), self.memory)
 
     def cost(self):
-        replay = (
-            memory_cost(self.synapse_fold, self.simd * self.bits, "distributed") if self.neuron_fold > 1 else Cost()
-        )
+        replay = ram_cost(self.synapse_fold, self.simd * self.bits, "distributed") if self.neuron_fold > 1 else Cost()
         bits = self.pe * self.simd * self.weight_bits
-        return self.sums_cost() + replay + memory_cost(self.neuron_fold * self.synapse_fold, bits, self.memory)
+        beat = Cost(ff=2 * self.simd * self.bits)
+        return self.sums_cost() + beat + replay + memory_cost(self.neuron_fold * self.synapse_fold, bits, self.memory)

@@ -126,12 +126,18 @@ class IntEngine(Engine):
         return {**size, **self._parameters()}, tables
 
     def sums_cost(self) -> Cost:
-        """Return the cost of its multipliers, adders, constants, and of what shifts and saturates."""
-        multipliers = self.pe * self.simd
+        """Return the cost of its multipliers, sums, constants, and of what shifts and saturates.
+
+        Lines through Yosys 0.70's figures (benchmarks/cost_points.py); a multiplier of 18 bits is one DSP on sums of up
+        to 25.
+        """
         bias = memory_cost(self.neuron_fold, self.pe * self.acc_bits, "distributed")
-        # a line through Yosys 0.70 estimates of rtl/int_conv.sv; a multiplier of 18 bits is one DSP on sums of up to 25
-        engine = Cost(lut=8 * multipliers + 300, ff=7 * multipliers + 110, dsp=multipliers + self.pe * self.scaled)
         gains = memory_cost(self.neuron_fold, self.pe * 18, "distributed") if self.scaled else Cost()
+        engine = Cost(
+            lut=40 + self.pe * (1.2 * self.acc_bits + 2 * self.out_bits),
+            ff=60 + self.pe * (self.acc_bits + 2 * self.out_bits),
+            dsp=self.pe * self.simd + self.pe * self.scaled,
+        )
         return engine + bias + gains
 
     @staticmethod

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .cells import Call, Cell
-from .cost import Cost, memory_cost
+from .cost import PORT, Cost, ram_cost
 from .engine import DDR_WORD, LEAST_PIXELS
 from .errors import NodeError
 from .int_engine import IntEngine
@@ -90,11 +90,14 @@ class IntStationary(IntEngine):
         return Call("int_stationary", *self.hls_facts(bias, *multiplier))
 
     def cost(self):
-        maps = memory_cost(2 * self.pixels * self.synapse_fold, self.simd * self.bits, self.map_memory)
-        sums = memory_cost(self.pixels, self.pe * self.acc_bits, "distributed")
-        outputs = memory_cost(2 * self.pixels * self.neuron_fold, self.pe * self.out_bits, self.output_memory)
-        port = memory_cost(64, DDR_WORD, "distributed") + Cost(lut=180, ff=150)  # of weight_stream
-        return self.sums_cost() + maps + sums + outputs + port
+        """Return its estimated resources, and those of its port of rtl/weight_stream.sv."""
+        maps = ram_cost(2 * self.pixels * self.synapse_fold, self.simd * self.bits, self.map_memory)
+        sums = ram_cost(self.pixels, self.pe * self.acc_bits, "distributed")
+        outputs = ram_cost(2 * self.pixels * self.neuron_fold, self.pe * self.out_bits, self.output_memory)
+        products = self.pe * (self.simd - 1) * (self.bits + self.weight_bits + 1)  # added in LUTs
+        words = 2 * self.simd * self.bits + 2 * self.pe * self.simd * self.weight_bits
+        walk = Cost(lut=100 + products, ff=60 + words + self.pe * self.acc_bits)
+        return walk + self.sums_cost() + maps + sums + outputs + PORT
 
 
 def _memory_of(bits: int) -> str:

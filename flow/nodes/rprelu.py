@@ -2,7 +2,7 @@ import numpy as np
 
 from .base import HardwareOp
 from .cells import Call, Cell, Memory, Table
-from .cost import Cost, memory_cost
+from .cost import Cost, memory_cost, table_style
 from .errors import NodeError
 from .packing import grouped, words
 from .stream import saturate
@@ -43,6 +43,7 @@ class RPReLU(HardwareOp):
         width = 2 * self.bits + self.slope_bits
         memory = Memory("TableFile", "table", words(grouped(triples, self.p), width), self.p * width)
         parameters = {"Channels": self.channels, "P": self.p, "Bits": self.bits, "SlopeBits": self.slope_bits}
+        parameters["MemoryStyle"] = table_style(self.channels // self.p)
         return Cell("rprelu", parameters, (memory,))
 
     def hls(self, before, slope, after):
@@ -58,4 +59,4 @@ class RPReLU(HardwareOp):
         width = 2 * self.bits + self.slope_bits
         table = memory_cost(self.channels // self.p, self.p * width, "distributed")
         # lines through Yosys estimates of rtl/rprelu.sv
-        return Cost(lut=self.p * self.bits * 5 + 8, ff=self.p * (3 * self.bits + width + 2) + 10) + table
+        return Cost(lut=self.p * self.bits * 6 + 8, ff=self.p * (4 * self.bits + width + 2) + 10) + table

@@ -2,7 +2,7 @@ import numpy as np
 
 from .base import HardwareOp
 from .cells import Call, Cell, Memory, Table
-from .cost import Cost, memory_cost
+from .cost import Cost, memory_cost, table_style
 from .packing import grouped, words
 from .stream import Stream
 
@@ -27,7 +27,9 @@ class SignThreshold(HardwareOp):
         extend = int(threshold.max() >= 1 << self.bits - 1)
         bits = self.bits + extend
         memory = Memory("ThresholdFile", "thresholds", words(grouped(threshold, self.p), bits), self.p * bits)
-        return Cell("sign_threshold", {"Channels": self.channels, "P": self.p, "Bits": bits}, (memory,), extend)
+        style = "auto" if len(np.unique(threshold)) == 1 else table_style(self.channels // self.p)
+        parameters = {"Channels": self.channels, "P": self.p, "Bits": bits, "MemoryStyle": style}
+        return Cell("sign_threshold", parameters, (memory,), extend)
 
     def hls(self, threshold):
         parameters = {"Channels": self.channels, "P": self.p, "Bits": self.bits, "Pixels": self.pixels}
@@ -39,4 +41,4 @@ class SignThreshold(HardwareOp):
 
     def cost(self):
         table = memory_cost(self.channels // self.p, self.p * self.bits, "distributed")
-        return Cost(lut=self.p * self.bits / 2 + 8, ff=self.p + 10) + table
+        return Cost(lut=self.p * (self.bits / 2 + 1) + 6, ff=2 * self.p + 6) + table

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .cells import Call, Cell
-from .cost import Cost, memory_cost
+from .cost import Cost, ram_cost
 from .errors import NodeError
 from .stream import Stream
 from .window import Window, taps_together
@@ -103,5 +103,6 @@ class SlidingWindow(Window):
         if self.passes_through:
             return Cost()
         rows, width = self.kernel + self.stride, self.p // self.taps_together
-        buffer = memory_cost(rows * self.width * self.channels // width, width * self.bits, self.memory)
-        return Cost(lut=170, ff=140 + self.p * self.bits) + buffer
+        buffer = ram_cost(rows * self.width * self.channels // width, width * self.bits, self.memory)
+        gather = self.p * self.bits * (self.taps_together > 1)
+        return Cost(lut=115 + width * self.bits + gather, ff=145 + 1.5 * width * self.bits + 2 * gather) + buffer

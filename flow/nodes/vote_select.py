@@ -2,7 +2,7 @@ import numpy as np
 
 from .base import HardwareOp
 from .cells import Call, Cell, Memory, Table
-from .cost import Cost, memory_cost
+from .cost import Cost, memory_cost, table_style
 from .packing import grouped, words
 from .stream import Stream
 
@@ -29,7 +29,8 @@ class VoteSelect(HardwareOp):
     def rtl(self, low, high):
         pairs = grouped(np.stack([low, high], axis=1).ravel(), 2 * self.p)  # high in the upper half of a pair
         memory = Memory("TableFile", "table", words(pairs, self.bits), 2 * self.p * self.bits)
-        return Cell("vote_select", {"Channels": self.channels, "P": self.p, "Bits": self.bits}, (memory,))
+        parameters = {"Channels": self.channels, "P": self.p, "Bits": self.bits, "MemoryStyle": table_style(len(pairs))}
+        return Cell("vote_select", parameters, (memory,))
 
     def hls(self, low, high):
         parameters = {"Channels": self.channels, "P": self.p, "Bits": self.bits, "Pixels": self.pixels}
@@ -41,4 +42,4 @@ class VoteSelect(HardwareOp):
 
     def cost(self):
         table = memory_cost(self.channels // self.p, 2 * self.p * self.bits, "distributed")
-        return Cost(lut=self.p * self.bits / 2 + 8, ff=self.p * self.bits + 10) + table
+        return Cost(lut=self.p * self.bits + 5, ff=2 * self.p * self.bits + 6) + table

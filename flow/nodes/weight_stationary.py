@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .binary_engine import BinaryEngine
 from .cells import Call, Cell
-from .cost import Cost, memory_cost
+from .cost import PORT, Cost, ram_cost
 from .engine import DDR_WORD, LEAST_PIXELS
 from .errors import NodeError
 from .packed import BinaryLayer
@@ -126,10 +126,10 @@ class WeightStationary(Window, BinaryEngine):
         return Call("weight_stationary", {**self._parameters(), **voter}, tables)
 
     def cost(self):
-        # lines through Yosys estimates of rtl/weight_stationary.sv and one port of rtl/weight_stream.sv
-        engine = Cost(lut=2.7 * self.pe * self.simd + 60 + 180, ff=0.45 * self.pe * self.simd + 440 + 150)
-        maps = memory_cost(2 * self.pixels * self.channels // self.simd, self.simd, self.map_memory)
-        sums = memory_cost(self.out_pixels, self.pe * self.synapses.bit_length(), "distributed")
-        votes = memory_cost(2 * self.out_pixels * self.neuron_fold, self.pe * self.output_bits, "distributed")
-        fifo = memory_cost(64, DDR_WORD, "distributed")
-        return engine + maps + sums + votes + fifo + self.voter_cost()
+        """Return its estimated resources, and those of its port of rtl/weight_stream.sv."""
+        maps = ram_cost(2 * self.pixels * self.channels // self.simd, self.simd, self.map_memory)
+        sums = ram_cost(self.out_pixels, self.pe * self.sum_bits, "distributed")
+        votes = ram_cost(2 * self.out_pixels * self.neuron_fold, self.pe * self.output_bits, "distributed")
+        words = 2 * self.pe * self.simd + 2 * self.simd
+        walk = Cost(lut=170, ff=110 + words + 2 * self.pe * self.sum_bits)
+        return walk + self.lanes_cost() + maps + sums + votes + PORT

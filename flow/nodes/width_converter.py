@@ -30,5 +30,7 @@ class WidthConverter(HardwareOp):
         return Call("width_converter", parameters)
 
     def cost(self):
-        wide = max(self.p, self.out_p) * self.bits
-        return Cost(lut=0.6 * wide + 10, ff=2 * wide + 8)
+        wide, parts = max(self.p, self.out_p) * self.bits, max(self.p, self.out_p) // min(self.p, self.out_p)
+        if parts == 1:
+            return Cost()
+        return Cost(lut=6 + (wide if self.p > self.out_p else 0), ff=wide + parts.bit_length() + 2)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .binary_engine import BinaryEngine
 from .cells import Call, Cell, Memory, Table
-from .cost import Cost, memory_cost
+from .cost import Cost, memory_cost, ram_cost
 from .engine import MOST_PIXELS
 from .errors import NodeError
 from .packed import BinaryLayer
@@ -115,11 +115,8 @@ class XnorPopcount(BinaryEngine):
         return Call("xnor_popcount", parameters, (Table("weights", ctype, packed, WORDS_LAYOUT), *tables), self.memory)
 
     def cost(self):
-        """Return its estimated resources: a line through Yosys 0.70 estimates of rtl/xnor_popcount.sv, exact voter.
-
-        Other voters were not synthesised one by one: groups of three take a third of the popcount, so this is too much.
-        """
-        engine = Cost(lut=2.7 * self.pe * self.simd + 40, ff=0.45 * self.pe * self.simd + 60)
-        replay = memory_cost(self.synapse_fold, self.simd, "distributed") if self.neuron_fold > 1 else Cost()
+        """Return its estimated resources: lines through Yosys 0.70's figures (benchmarks/cost_points.py)."""
+        width = self.simd + self.masked
+        replay = ram_cost(self.synapse_fold, width, "distributed") if self.neuron_fold > 1 else Cost()
         weights = memory_cost(self.neuron_fold * self.synapse_fold, self.pe * self.simd, self.memory)
-        return engine + replay + weights + self.voter_cost()
+        return Cost(lut=32 + width, ff=24 + 1.5 * width) + self.lanes_cost() + replay + weights

@@ -13,7 +13,7 @@ from flow.nodes import Cost
 from .plan import Plan
 from .target import Target
 
-CONTROL = Cost(lut=1900, ff=1600)  # registers, counters and stream adapters of the top: Yosys estimate
+CONTROL = Cost(lut=1750, ff=2000)  # registers, counters and stream adapters of the top: Yosys estimate
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from flow.custom_op import op_of
 from flow.errors import FlowError
 from flow.graph import Node, hardware_nodes
-from flow.nodes import Cost, HardwareOp, memory_cost
+from flow.nodes import Cost, HardwareOp, ram_cost
 
 from .estimate import CONTROL
 from .fifos import branch, join_fifos, joins_of
@@ -113,7 +113,7 @@ def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tup
             if p is None:
                 return None, {}
             nodes[node.name] = NodePlan(p=p)
-            fixed = fixed + node.op.variant(p=p).cost() + Cost(lut=12 * p, ff=16 * p)  # its width converter
+            fixed = fixed + node.op.variant(p=p).cost() + Cost(lut=6, ff=10 * p)  # its width converter
         else:
             nodes[node.name] = NodePlan()
     joins = [_join_costs(model, join, engines) for join in joins_of(model)]
@@ -164,8 +164,8 @@ def _window_cost(window: HardwareOp) -> Cost:
         return window.cost()
     stream = window.outputs()[0]
     width = stream.parallel * stream.bits
-    memory = memory_cost(fifo.elements // stream.parallel, width, fifo.memory)
-    return window.cost() + Cost(lut=24, ff=20 + width) + memory
+    memory = ram_cost(fifo.elements // stream.parallel, width, fifo.memory)
+    return window.cost() + Cost(lut=24, ff=26 + width) + memory
 
 
 def _join_costs(model: ModelWrapper, join: Node, engines: dict[str, list[Option]]) -> dict[frozenset[str], Cost]:
@@ -180,7 +180,7 @@ def _fifo_cost(model: ModelWrapper, join: Node, ddr: frozenset[str]) -> Cost:
     total = Cost()
     for tensor, fifo in _fifo_plans(model, ddr, [join]).items():
         bits = model.get_tensor_datatype(tensor).bitwidth()
-        total = total + Cost(lut=24, ff=20 + bits) + memory_cost(fifo.elements, bits, fifo.memory)
+        total = total + Cost(lut=24, ff=26 + bits) + ram_cost(fifo.elements, bits, fifo.memory)
     return total
 
 
@@ -206,9 +206,12 @@ def _options(model: ModelWrapper, node: Node, cycles: int) -> list[Option]:
         if ddr and size <= widest and (found := engine.from_ddr(window)).cycles() <= cycles:
             stationary = found
         if stationary and engine.absorbs(window):
-            options.append(Option(engine.pe, engine.simd, "ddr", None, stationary.cost(), stationary.ddr_words * 8))
+            cost = stationary.cost() + _converters(engine)
+            options.append(Option(engine.pe, engine.simd, "ddr", None, cost, stationary.ddr_words * 8))
             stationary = None
+        converters = _converters(engine)
         for style, before in _windows(window.variant(p=engine.simd)):
+            before = before + converters
             for memory in ("distributed", "block") if size <= 2 * least else ():
                 cost = engine.variant(memory=memory).cost() + before
                 options.append(Option(engine.pe, engine.simd, memory, style, cost, 0))
@@ -216,6 +219,13 @@ def _options(model: ModelWrapper, node: Node, cycles: int) -> list[Option]:
                 cost, read = stationary.cost() + before, stationary.ddr_words * 8
                 options.append(Option(engine.pe, engine.simd, "ddr", style, cost, read))
     return options
+
+
+def _converters(engine: HardwareOp) -> Cost:
+    """Return the cost of the width converters around an engine, as if its neighbours had single elements a beat."""
+    (made,) = engine.outputs()
+    wide = made.parallel * made.bits
+    return Cost(lut=6 + wide * (made.parallel > 1), ff=wide + engine.simd * engine.bits + 12)
 
 
 def _windows(window: HardwareOp) -> list[tuple[str | None, Cost]]:
