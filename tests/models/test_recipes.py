@@ -17,7 +17,7 @@ def test_every_row_can_be_run(name, length):
     assert network.strategy == recipe.network.strategy and name.startswith(network.model)
     assert network.width == (recipes.lengths()[length].width or 64)
     if recipe.part:
-        epochs = {"short": 1, "day": 5, "more": 10, "teacher": 2, "long": 15, "long32": 15}
+        epochs = {"short": 1, "day": 5, "more": 10, "teacher": 2, "long": 15, "long32": 15, "further": 5}
         assert train.epochs == (recipe.epochs // 4 if own else epochs[length])
         assert train.resolutions == recipes.lengths()[length].part_resolutions
     elif own and network.strategy != "ptq":
@@ -57,13 +57,13 @@ def test_titles_differ():
 def test_starts_and_teachers():
     """A row starts from its own network with popcounts kept.
 
-    Rows ...-from-qat start from exact votes, and take a part of their length.
+    Rows ...-from-qat and ...-further start from exact votes, and take a part of their length.
     """
     for name in recipes.names():
         recipe = load_recipe(name)
         if recipe.start:
             start = load_recipe(recipe.start).network
-            wanted = "qat" if name.endswith("-from-qat") else "none"
+            wanted = "qat" if name.endswith(("-from-qat", "-further")) else "none"
             assert (start.model, start.strategy, start.voter) == (recipe.network.model, wanted, "exact")
             assert wanted == "none" or recipe.part
         assert recipe.teacher is None or load_recipe(recipe.teacher).network.model in TEACHERS
