@@ -142,7 +142,7 @@ def main() -> None:
             op = nodes.find(kind)(name="node", **{"height": 1, "width": 1, **attributes})
             try:
                 parts[part_of(op, *constants(op, np.random.default_rng(1)))] = op, attributes
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 print("SKIPPED", kind, attributes, error)
     folders = synthesise(parts, yosys, log=lambda line: print(line, flush=True))
     points = []

@@ -115,13 +115,16 @@ def _fifo(width: int, depth: int) -> Proof:
 
 
 def _converter(inputs: int, outputs: int, bits: int) -> Proof:
-    block = "gen_collect" if inputs < outputs else "genblk1.gen_split"  # Yosys names the scope of an "else if"
+    if inputs < outputs:
+        block, names = "gen_collect", ("full_q", "unused_count", "word_q")
+    else:
+        block, names = "genblk1.gen_split", ("valid_q", "left_q", "last_q", "word_q")  # Yosys's name of an "else if"
     return Proof(
         "width_converter_proof",
-        ("width_converter",),
+        ("width_converter", "counter"),
         f"{STREAM}, parts within the word",
         {"InElements": inputs, "OutElements": outputs, "Bits": bits},
-        {name: f"{block}.{name}" for name in ("count_q", "word_q")},
+        {name: f"{block}.{name}" for name in names},
         depth=max(inputs, outputs) // min(inputs, outputs) + 2,
     )
 
@@ -130,16 +133,22 @@ def _register(width: int) -> Proof:
     return Proof("stream_register_proof", ("stream_register", "stream_stage"), STREAM, {"Width": width})
 
 
+def _slice(width: int) -> Proof:
+    names = {name: name for name in ("spare_valid_q", "spare_q")}
+    return Proof("stream_slice_proof", ("stream_slice",), STREAM, {"Width": width}, names)
+
+
 def _duplicate(width: int) -> Proof:
     return Proof("duplicate_proof", ("duplicate",), "every beat once to both, protocol, no deadlock", {"Width": width})
 
 
 def _wire(width: int) -> Proof:
-    return Proof("wire_proof", ("width_converter",), "equal widths are a wire", {"Width": width})
+    return Proof("wire_proof", ("width_converter", "counter"), "equal widths are a wire", {"Width": width})
 
 
 PROOFS = (
     *(_register(width) for width in (1, 8, 64)),
+    *(_slice(width) for width in (1, 8, 64)),
     *(_duplicate(width) for width in (1, 8, 64)),
     *(_fifo(*sizes) for sizes in ((8, 2), (8, 3), (4, 4), (4, 7), (2, 16), (64, 5))),
     *(_converter(*sizes) for sizes in ((1, 2, 8), (1, 3, 2), (2, 6, 5), (1, 8, 1), (4, 16, 8))),
@@ -151,6 +160,9 @@ MUTATIONS = (
     Mutation("stream_stage", "!valid_q || out_ready_i", "1'b1", _register(8), "overwrites a beat that waits"),
     Mutation("stream_register", "if (in_ready_o) data_q", "data_q", _register(8), "changes the data of a beat"),
     Mutation("stream_stage", "valid_q <= 1'b0", "valid_q <= valid_q", _register(8), "keeps a beat through a reset"),
+    Mutation("stream_slice", "spare_valid_q ? spare_q", "1'b0 ? spare_q", _slice(8), "loses the spare beat"),
+    Mutation("stream_slice", "if (!spare_valid_q) spare_q", "spare_q", _slice(8), "overwrites the spare beat"),
+    Mutation("stream_slice", "!move && (", "(", _slice(8), "gives the spare beat twice"),
     Mutation("duplicate", "in_valid_i && !done1_q", "in_valid_i", _duplicate(8), "gives a beat twice"),
     Mutation("duplicate", "done0_d && done1_d", "done0_d || done1_d", _duplicate(8), "leaves a consumer out"),
     Mutation("duplicate", "done0_q || out0_ready_i", "done0_q", _duplicate(8), "never moves on"),
@@ -163,15 +175,9 @@ MUTATIONS = (
     Mutation(
         "width_converter", "{in_data_i, word_q[", "{word_q[InBits-1:0], word_q[", _converter(1, 3, 2), "loses parts"
     ),
-    Mutation(
-        "width_converter",
-        "CountBits'(take);\n      else",
-        "CountBits'(0);\n      else",
-        _converter(1, 3, 2),
-        "loses one",
-    ),
+    Mutation("width_converter", "full_q <= take && last", "full_q <= last", _converter(1, 3, 2), "makes one up"),
     Mutation("width_converter", "word_q >> OutBits", "word_q", _converter(3, 1, 2), "gives a part again"),
-    Mutation("width_converter", "count_q == CountBits'(1) && out_ready_i", "1'b1", _converter(3, 1, 2), "drops parts"),
+    Mutation("width_converter", "last_q && out_ready_i", "1'b1", _converter(3, 1, 2), "drops parts"),
     Mutation("width_converter", "assign out_valid_o = in_valid_i", "assign out_valid_o = 1'b1", _wire(8), "is no wire"),
 )
 

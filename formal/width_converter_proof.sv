@@ -22,7 +22,9 @@ module width_converter_proof #(
   logic [5:0] held, position;
   logic started, in_ready, out_valid;
 
-  wire [$clog2(Parts+1)-1:0] count_q;  // parts in the word
+  // Of a converter that collects, and of one that splits.
+  wire [$clog2(Parts)-1:0] unused_count, left_q;
+  wire full_q, valid_q, last_q;
   wire [Wide-1:0] word_q;
 
   width_converter #(.InElements(InElements), .OutElements(OutElements), .Bits(Bits)) dut (
@@ -44,13 +46,21 @@ module width_converter_proof #(
       .complete_i(held >= OutWidth / Narrow), .in_ready_i(in_ready), .out_valid_i(out_valid), .out_ready_i(out_ready)
   );
 
-  logic [5:0] lane;  // of the followed part
-  assign lane = Collects ? 6'(Parts) - 6'(count_q) + position : position;
+  logic [5:0] parts, lane;  // in the word; of the followed part
+  assign parts = Collects ? (full_q ? 6'(Parts) : 6'(unused_count)) : (valid_q ? 6'(left_q) + 6'd1 : 6'd0);
+  assign lane  = Collects ? 6'(Parts) - parts + position : position;
 
   always_comb begin
     if (started) begin
-      assert (count_q <= Parts);
-      assert (held == 6'(count_q));
+      assert (parts <= Parts);
+      assert (held == parts);
+      if (Collects) begin
+        assert (unused_count < Parts);
+        if (full_q) assert (unused_count == 0);
+      end else if (valid_q) begin
+        assert (left_q < Parts);
+        assert (last_q == (left_q == 0));
+      end
       if (position < held) assert (word_q[lane*Narrow+:Narrow] == element);
     end
   end

@@ -206,13 +206,16 @@ module int_conv #(
     logic [Simd*ProductBits-1:0] product_q;
 
     for (genvar i = 0; i < Simd; i++) begin : gen_product
-      logic signed [ InBits-1:0]     x;
-      logic signed [ WeightBits-1:0] w;
-      logic signed [ProductBits-1:0] xw_q;
-      assign x = window[i*InBits+:InBits];
-      assign w = weights[(e*Simd+i)*WeightBits+:WeightBits];
-      always_ff @(posedge clk_i) if (!stall) xw_q <= x * w;
-      assign product_q[i*ProductBits+:ProductBits] = xw_q;
+      product #(
+          .ABits(InBits),
+          .BBits(WeightBits)
+      ) i_product (
+          .clk_i,
+          .enable_i (!stall),
+          .a_i      (window[i*InBits+:InBits]),
+          .b_i      (weights[(e*Simd+i)*WeightBits+:WeightBits]),
+          .product_o(product_q[i*ProductBits+:ProductBits])
+      );
     end
 
     always_comb begin

@@ -133,8 +133,9 @@ class IntEngine(Engine):
         """
         bias = memory_cost(self.neuron_fold, self.pe * self.acc_bits, "distributed")
         gains = memory_cost(self.neuron_fold, self.pe * 18, "distributed") if self.scaled else Cost()
+        products = self.pe * (self.simd - 1) * (self.bits + self.weight_bits + 1)  # added in LUTs
         engine = Cost(
-            lut=40 + self.pe * (1.2 * self.acc_bits + 2 * self.out_bits),
+            lut=40 + self.pe * (1.2 * self.acc_bits + 2 * self.out_bits) + products,
             ff=60 + self.pe * (self.acc_bits + 2 * self.out_bits),
             dsp=self.pe * self.simd + self.pe * self.scaled,
         )

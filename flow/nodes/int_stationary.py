@@ -94,9 +94,8 @@ class IntStationary(IntEngine):
         maps = ram_cost(2 * self.pixels * self.synapse_fold, self.simd * self.bits, self.map_memory)
         sums = ram_cost(self.pixels, self.pe * self.acc_bits, "distributed")
         outputs = ram_cost(2 * self.pixels * self.neuron_fold, self.pe * self.out_bits, self.output_memory)
-        products = self.pe * (self.simd - 1) * (self.bits + self.weight_bits + 1)  # added in LUTs
         words = 2 * self.simd * self.bits + 2 * self.pe * self.simd * self.weight_bits
-        walk = Cost(lut=100 + products, ff=60 + words + self.pe * self.acc_bits)
+        walk = Cost(lut=100, ff=60 + words + self.pe * self.acc_bits)
         return walk + self.sums_cost() + maps + sums + outputs + PORT
 
 
