@@ -54,13 +54,10 @@ module width_converter_proof #(
     if (started) begin
       assert (parts <= Parts);
       assert (held == parts);
-      if (Collects) begin
-        assert (unused_count < Parts);
-        if (full_q) assert (unused_count == 0);
-      end else if (valid_q) begin
-        assert (left_q < Parts);
-        assert (last_q == (left_q == 0));
-      end
+      assert (!Collects || unused_count < Parts);
+      assert (!Collects || !full_q || unused_count == 0);
+      assert (Collects || !valid_q || left_q < Parts);
+      assert (Collects || !valid_q || last_q == (left_q == 0));
       if (position < held) assert (word_q[lane*Narrow+:Narrow] == element);
     end
   end
