@@ -229,7 +229,8 @@ class BinaryEngine(Engine):
     def lanes_cost(self) -> Cost:
         """Return the cost of ``pe`` lanes: counts, sums and activations.
 
-        Lines through Yosys 0.70's figures of rtl/popcount_lane.sv and of engines (benchmarks/cost_points.py).
+        Lines through Yosys 0.70's figures of rtl/popcount_lane.sv and of the demo's engines; benchmarks/cost_points.py
+        puts them beside more.
         """
         votes = self.simd // self.group if self.group and self.group <= self.simd else 0
         if votes:

@@ -128,7 +128,7 @@ class IntEngine(Engine):
     def sums_cost(self) -> Cost:
         """Return the cost of its multipliers, sums, constants, and of what shifts and saturates.
 
-        Lines through Yosys 0.70's figures (benchmarks/cost_points.py); a multiplier of 18 bits is one DSP on sums of up
+        Lines through Yosys 0.70's figures of the demo's layers; a multiplier of 18 bits is one DSP on sums of up
         to 25.
         """
         bias = memory_cost(self.neuron_fold, self.pe * self.acc_bits, "distributed")

@@ -115,7 +115,7 @@ class XnorPopcount(BinaryEngine):
         return Call("xnor_popcount", parameters, (Table("weights", ctype, packed, WORDS_LAYOUT), *tables), self.memory)
 
     def cost(self):
-        """Return its estimated resources: lines through Yosys 0.70's figures (benchmarks/cost_points.py)."""
+        """Return its estimated resources: lines through Yosys 0.70's figures of the demo's engines."""
         width = self.simd + self.masked
         replay = ram_cost(self.synapse_fold, width, "distributed") if self.neuron_fold > 1 else Cost()
         weights = memory_cost(self.neuron_fold * self.synapse_fold, self.pe * self.simd, self.memory)
