@@ -35,6 +35,7 @@ void compute(const beat<Simd, InBits> (&map)[Pixels * (Inputs / Simd)], hls::str
     const bool Scaled = sizeof...(Multipliers) > 0;
     const unsigned SumBits = Scaled ? InBits + WeightBits - 1 + bits_for(Inputs) : AccBits;
 
+#pragma HLS ARRAY_PARTITION variable=bias cyclic factor=Pe dim=1
     integer<WeightBits> weight[Pe * Simd];
 #pragma HLS ARRAY_PARTITION variable=weight complete dim=1
     accumulator<SumBits> sums[Pixels][Pe];

@@ -20,6 +20,7 @@ from flow.sim.streams import decode, words_of
 
 QUIET_CYCLES = 200_000  # at least, without any transfer: a deadlock
 LOOK_CYCLES, SHORT_LOOK_CYCLES = 50_000, 200  # between looks at the progress, at most and at least
+DRAIN_CYCLES = 2_000  # without a recorded beat after the last logit: then none comes
 NAMED_STREAMS = 20  # at most, in a message
 
 Progress = Callable[[int, int, int], None]  # frames done, of, cycles
@@ -259,7 +260,22 @@ class RtlAccelerator:
         if not self.registers.read("STATUS") & IDLE:
             raise VerificationError(f"{self.project}: not idle after {frames} frames")
 
+    def _drain(self) -> None:
+        """Run on until the recorded streams have all their words, or none comes any more.
+
+        The last logits may be out before beats that nothing needs, such as the last row before a pool of odd height.
+        """
+        missing, left = None, self._words_missing()
+        while left and left != missing:
+            missing = left
+            self.device.advance(DRAIN_CYCLES)
+            left = self._words_missing()
+
+    def _words_missing(self) -> int:
+        return sum(len(words) - done for words, done in zip(self.device.words, self.device.recorded()))
+
     def _streams(self) -> dict[str, np.ndarray]:
+        self._drain()
         streams = {}
         for stream, words, done in zip(self.manifest["streams"], self.device.words, self.device.recorded()):
             if done != len(words):
