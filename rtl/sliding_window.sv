@@ -152,13 +152,14 @@ module sliding_window #(
     logic [AddrWidth-1:0] base_addr_q, row_addr_q; // where rows base and base + above_q start
     logic issue, wait_row_end_q;                   // the word that waits is read; it is the last of its row of windows
     logic signed [AheadWidth-1:0] wait_release_q;  // rows to let go then
-    logic step, tap_row_end, round_end, window_end, row_end, frame_end;
+    logic step;                                    // to the next word
+    logic tap_row_end, round_end, window_end, row_end, frame_end;  // this word is the last one of these
 
     // Each kernel row is read in one go up to tap_row_end; the next one starts at word tap_row_d. With all taps of a channel together
     // a go is only the columns of one word of channels, and the round over the kernel rows starts again for the next such word. All
     // other words come from column word_d, that of a new round too.
     logic signed [WordWidth-1:0] word_d, tap_row_d;
-    logic tap_row_last, round_last, word_last;
+    logic round_last, word_last;
     logic [TapRowWidth-1:0] unused_tap_row;
 
     counter #(
@@ -166,16 +167,15 @@ module sliding_window #(
     ) i_tap_row (
         .clk_i,
         .rst_ni,
-        .step_i (tap_row_end),
+        .step_i (step && tap_row_end),
         .count_o(unused_tap_row),
         .last_o (round_last)
     );
 
-    assign tap_row_end = step && tap_row_last;
-    assign round_end   = tap_row_end && round_last;
-    assign window_end  = round_end && word_last;
-    assign row_end     = window_end && left_q == WordWidth'(LastLeft);
-    assign frame_end   = row_end && top_q == RowWidth'(LastTop);
+    assign round_end  = tap_row_end && round_last;
+    assign window_end = round_end && word_last;
+    assign row_end    = window_end && left_q == WordWidth'(LastLeft);
+    assign frame_end  = row_end && top_q == RowWidth'(LastTop);
 
     if (TapsTogether == 1) begin : gen_neighbours
       logic [TapWidth-1:0] unused_tap;  // words done of this kernel row
@@ -191,7 +191,7 @@ module sliding_window #(
           .rst_ni,
           .step_i (step),
           .count_o(unused_tap),
-          .last_o (tap_row_last)
+          .last_o (tap_row_end)
       );
     end else begin : gen_columns
       localparam logic signed [WordWidth-1:0] Back = WordWidth'((Taps - 1) * PixelWords);  // from the last column to the first
@@ -200,7 +200,7 @@ module sliding_window #(
       logic column_last;
 
       assign word_last    = word_q == left_q + WordWidth'(TapWords - 1);
-      assign tap_row_last = column_last && (TapsTogether > Kernel || word_last);
+      assign tap_row_end = column_last && (TapsTogether > Kernel || word_last);
       assign tap_row_d    = TapsTogether > Kernel ? word_q - Back : left_q;
       assign word_d       = column_last ? word_q - Back + WordWidth'(1) : word_q + WordWidth'(PixelWords);
 
@@ -283,42 +283,42 @@ module sliding_window #(
         above_q     <= '0;
         row_addr_q  <= '0;
         base_addr_q <= '0;
-      end else if (frame_end) begin
-        word_q      <= WordWidth'(-Pad * PixelWords);
-        left_q      <= WordWidth'(-Pad * PixelWords);
-        row_q       <= RowWidth'(-Pad);
-        top_q       <= RowWidth'(-Pad);
-        above_q     <= '0;
-        row_addr_q  <= base_addr_d;
-        base_addr_q <= base_addr_d;
-      end else if (row_end) begin
-        word_q      <= WordWidth'(-Pad * PixelWords);
-        left_q      <= WordWidth'(-Pad * PixelWords);
-        row_q       <= top_q + RowWidth'(Step);
-        top_q       <= top_q + RowWidth'(Step);
-        above_q     <= '0;
-        row_addr_q  <= base_addr_d;
-        base_addr_q <= base_addr_d;
-      end else if (window_end) begin
-        word_q     <= left_q + WordWidth'(Step * PixelWords);
-        left_q     <= left_q + WordWidth'(Step * PixelWords);
-        row_q      <= top_q;
-        above_q    <= '0;
-        row_addr_q <= base_addr_q;
-      end else if (round_end) begin
-        word_q     <= word_d;
-        row_q      <= top_q;
-        above_q    <= '0;
-        row_addr_q <= base_addr_q;
-      end else if (tap_row_end) begin
-        word_q <= tap_row_d;
-        row_q  <= row_q + RowWidth'(1);
-        if (row_q >= 0) begin
-          above_q    <= above_q + AheadWidth'(1);
-          row_addr_q <= row_addr_d;
-        end
       end else if (step) begin
         word_q <= word_d;
+        if (frame_end) begin
+          word_q      <= WordWidth'(-Pad * PixelWords);
+          left_q      <= WordWidth'(-Pad * PixelWords);
+          row_q       <= RowWidth'(-Pad);
+          top_q       <= RowWidth'(-Pad);
+          above_q     <= '0;
+          row_addr_q  <= base_addr_d;
+          base_addr_q <= base_addr_d;
+        end else if (row_end) begin
+          word_q      <= WordWidth'(-Pad * PixelWords);
+          left_q      <= WordWidth'(-Pad * PixelWords);
+          row_q       <= top_q + RowWidth'(Step);
+          top_q       <= top_q + RowWidth'(Step);
+          above_q     <= '0;
+          row_addr_q  <= base_addr_d;
+          base_addr_q <= base_addr_d;
+        end else if (window_end) begin
+          word_q     <= left_q + WordWidth'(Step * PixelWords);
+          left_q     <= left_q + WordWidth'(Step * PixelWords);
+          row_q      <= top_q;
+          above_q    <= '0;
+          row_addr_q <= base_addr_q;
+        end else if (round_end) begin
+          row_q      <= top_q;
+          above_q    <= '0;
+          row_addr_q <= base_addr_q;
+        end else if (tap_row_end) begin
+          word_q <= tap_row_d;
+          row_q  <= row_q + RowWidth'(1);
+          if (row_q >= 0) begin
+            above_q    <= above_q + AheadWidth'(1);
+            row_addr_q <= row_addr_d;
+          end
+        end
       end
     end
 
