@@ -219,9 +219,14 @@ class PynqDevice(pynq.Device):
         self._clocks = ClockControl()
         self._power_up()
 
+    @property
+    def clock_mhz(self) -> float:
+        """FCLK_CLK0, the accelerator's clock."""
+        return self._clocks.fclk0_mhz
+
     def seconds(self) -> float:
         """Return the seconds since the accelerator was powered up; each cycle took what the clock was then."""
-        return self._passed + (self.accelerator.cycles - self._counted) / (self._clocks.fclk0_mhz * 1e6)
+        return self._passed + (self.accelerator.cycles - self._counted) / (self.clock_mhz * 1e6)
 
     # what pynq.Overlay, MMIO and buffers call
 
@@ -269,10 +274,10 @@ class PynqDevice(pynq.Device):
 
     def _at(self, address: int) -> tuple[Device | AxiDma | ClockControl, int]:
         """Return the block that answers at a physical address, and the offset in it."""
-        places = [(self._clocks, SLCR, SLCR_BYTES)]
+        if SLCR <= address < SLCR + SLCR_BYTES:
+            return self._clocks, address - SLCR
         for name, block in (("accelerator", self.accelerator), ("dma", self.dma)):
-            places.append((block, self.ip_dict[name]["phys_addr"], self.ip_dict[name]["addr_range"]))
-        for block, base, size in places:
+            base, size = self.ip_dict[name]["phys_addr"], self.ip_dict[name]["addr_range"]
             if base <= address < base + size:
                 return block, address - base
         raise RuntimeError(f"bus error: nothing answers at {address:#x}")
