@@ -18,7 +18,7 @@ from deploy.measure import latency, throughput_test, validate
 from deploy.package import Package
 from deploy.platforms import board, lock
 from deploy.platforms.board import Board
-from deploy.platforms.pynq_device import IO_PLL, SLCR, PynqDevice
+from deploy.platforms.pynq_device import INTERNAL_ERROR, IO_PLL, SLCR, PynqDevice, ReceiveChannel, SendChannel
 from deploy.platforms.simulated import SimulatedBoard as PlainBoard
 
 from .boards import SimulatedBoard, opened
@@ -279,6 +279,21 @@ def test_a_transfer_that_fails(folder, samples, kind, error, message):
         assert limit < waited < 3 * limit if error is TransferTimeout else waited < limit
         platform.__class__ = SimulatedBoard
         np.testing.assert_array_equal(accelerator.execute(images[:10]), golden[:10])
+
+
+def test_a_transfer_that_ends_with_an_error_has_failed(folder, samples, monkeypatch):
+    """Idle and an error at once, as PG021 allows: the logits are not to be trusted."""
+    images, golden = samples
+
+    def complete(channel):
+        SendChannel.complete(channel)
+        channel.events |= INTERNAL_ERROR
+
+    with opened(folder, batch=4) as accelerator:
+        with monkeypatch.context() as patch, pytest.raises(DeviceError, match=r"0x1002 \(images\) and 0x1012 \(logits"):
+            patch.setattr(ReceiveChannel, "complete", complete)
+            accelerator.execute(images[:4])
+        np.testing.assert_array_equal(accelerator.execute(images[:4]), golden[:4])
 
 
 @pytest.mark.parametrize("buffers, message", [("_inputs", "0x5041.* 0x1000"), ("_outputs", "0x100[02].* 0x5041")])
