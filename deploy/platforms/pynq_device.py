@@ -184,7 +184,7 @@ class AxiDma:
 
 
 class ClockControl:
-    """The registers that set the clocks of the logic: words that keep what is written, and what FCLK_CLK0 is by them."""
+    """The registers that set the clocks of the logic: words that keep what is written, and the clock they make."""
 
     def __init__(self):
         self._words = dict(BOOTED)

@@ -219,7 +219,9 @@ def test_no_simulator_and_no_board(copy):
     with pytest.raises(DeviceError, match="has no simulator"):
         Accelerator(copy, "sim")
     for name in (None, "board"):
-        with pytest.raises(DeviceError, match="platform board needs pynq.*sudo -i and source /etc/profile.d/pynq_venv.sh"):
+        with pytest.raises(
+            DeviceError, match="platform board needs pynq.*sudo -i and source /etc/profile.d/pynq_venv.sh"
+        ):
             Accelerator(copy, name)
     with pytest.raises(DeployError, match="'fpga' is unknown"):
         Accelerator(copy, "fpga")

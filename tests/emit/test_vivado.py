@@ -109,7 +109,10 @@ def test_without_board_files(vivado):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pll": "1600.000"}, "takes an IO PLL of 1600.000 MHz, where pynq-z2 has 1000, .* install the board files of tul"),
+        (
+            {"pll": "1600.000"},
+            "takes an IO PLL of 1600.000 MHz, where pynq-z2 has 1000, .* install the board files of tul",
+        ),
         ({"pll": "1600.000", "board": 0}, "takes an IO PLL of 1600.000 MHz"),
         ({"clock": "142.857132"}, "can give 142.857132 MHz, not 100 MHz: plan and emit"),
         ({"progress": "45%"}, r"synth_1 stopped at 45% \(failed\)"),

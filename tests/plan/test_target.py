@@ -68,7 +68,12 @@ def test_a_clock_that_the_board_does_not_make_is_refused_before_work(board, tmp_
     with pytest.raises(SystemExit) as stop:
         cli.main(["build", "--target", board(clock_mhz=75), "--output", str(tmp_path / "out")])
     told = capsys.readouterr().err
-    assert stop.value.code == 1 and "mine.yaml: the clock cannot be 75 MHz" in told and "use 71.4286 or 76.9231" in told.replace("\n", " ") and "Traceback" not in told
+    assert (
+        stop.value.code == 1
+        and "mine.yaml: the clock cannot be 75 MHz" in told
+        and "use 71.4286 or 76.9231" in told.replace("\n", " ")
+        and "Traceback" not in told
+    )
     assert not (tmp_path / "out").exists()
 
 
