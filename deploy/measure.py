@@ -1,7 +1,8 @@
 """Validation, latency and throughput of an accelerator, as dictionaries that are written as JSON.
 
 On a board times are measured, and cycles become times by the clock that was read back from it. Of a simulated
-accelerator all times are its cycles at the clock of the build, and are called so by ``"platform": "sim"``; what the simulating machine takes is told nowhere.
+accelerator all times are its cycles at the clock of the build, and are called so by ``"platform": "sim"``; what the
+simulating machine takes is told nowhere.
 """
 
 from __future__ import annotations
