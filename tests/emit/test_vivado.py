@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from flow.emit.rtl import emit_rtl
 from flow.emit.vivado import emit_vivado, hls_ip, read_reports, results
 from flow.errors import FlowError, VerificationError
 from flow.plan.target import load_target
 from flow.vendor import ROUTES
-from tests.emit.projects import BUILD_ID, FOLDERS, GOLDEN, emitted, needs_tclsh, problems, rows, run
+from tests.emit.projects import BUILD_ID, FOLDERS, GOLDEN, emitted, needs_tclsh, problems, reduced, rows, run
 from tests.graphs import pooled_network, small_network
 
 
@@ -60,6 +61,18 @@ def test_design(tmp_path, target, network, ddr, route):
     for name in ("utilization", "timing", "power"):
         assert (vivado / "reports" / f"{name}.rpt").is_file()
     assert [path.name for path in results(vivado, BUILD_ID)] == ["accelerator.bit", "accelerator.hwh"]
+
+
+@needs_tclsh
+@pytest.mark.parametrize("clock", [76.923, 125, 142.857, 166.667])
+@pytest.mark.parametrize("board", [0, 1])
+def test_other_clocks_of_the_board(tmp_path, clock, board):
+    project = reduced(emit_rtl(small_network(), tmp_path / "rtl", build_id=BUILD_ID, clock_mhz=clock))
+    vivado = emit_vivado(project, tmp_path / "vivado", load_target("pynq-z2"), clock)
+    status, output, log, _ = run(vivado, board=board)
+    assert status == 0, output
+    assert f"CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ {clock:g} " in log
+    assert run(vivado, board=board, pll="1600.000")[0] != 0
 
 
 @needs_tclsh

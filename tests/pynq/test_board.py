@@ -154,6 +154,14 @@ def test_the_clock_is_the_planned_one_whatever_the_plls(name, times):
         assert device.seconds() - before == pytest.approx(passed)
 
 
+@pytest.mark.parametrize("mhz", [76.923, 125, 142.857, 166.667])
+def test_other_clocks_of_the_board(folder, mhz):
+    package = Package(**{**vars(Package.load(folder)), "clock_mhz": mhz})
+    platform = Board(package, PynqDevice(package))
+    platform.close()
+    assert [platform.clock_mhz, platform.device.clock_mhz] == pytest.approx([mhz, mhz], rel=1e-5)
+
+
 @pytest.mark.parametrize(("times", "message"), [(33, "103.125 MHz"), (3, "150 MHz")])
 def test_a_clock_that_the_board_does_not_make(folder, times, message):
     package = Package.load(folder)
