@@ -13,7 +13,7 @@ from .errors import DeployError, DeviceError, PackageError
 from .package import Package, find_package
 from .platforms import Platform, open_platform
 from .registers import AXI_ERROR, LayerCounters, Registers
-from .signals import ending_signals_raise
+from .signals import ending_signals_raise, ending_signals_wait
 
 BATCH = 64  # frames of a transfer
 PATIENCE = 4  # times what a transfer should take
@@ -199,10 +199,11 @@ class Accelerator:
         try:
             yield
         except BaseException as error:
-            state = self._state() if isinstance(error, DeviceError) else ""
-            self.registers.write("CTRL", 0)
-            self.platform.abort()
-            self.clear_counters()
+            with ending_signals_wait():
+                state = self._state() if isinstance(error, DeviceError) else ""
+                self.registers.write("CTRL", 0)
+                self.platform.abort()
+                self.clear_counters()
             if state:
                 raise type(error)(
                     f"{error}; {state}; the accelerator was reset, and the next call starts afresh"

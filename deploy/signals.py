@@ -33,3 +33,13 @@ def ending_signals_raise() -> Iterator[None]:
         yield
     finally:
         set_all(signal.SIG_DFL)
+
+
+@contextmanager
+def ending_signals_wait() -> Iterator[None]:
+    """Hold back the ENDING signals and Ctrl-C until the block is done: for what must not be left half done."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, *ENDING))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

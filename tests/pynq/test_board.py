@@ -328,15 +328,24 @@ def test_a_receiver_that_halts_is_seen_while_images_are_sent(folder, samples, mo
 
 
 def test_ctrl_c_leaves_nothing_behind(folder, samples, monkeypatch):
+    """Another one, while the transfers are stopped, waits for that."""
     images, golden = samples
     with opened(folder, batch=4) as accelerator:
+        channels, stopped = accelerator.platform.device.dma.channels.values(), []
 
         def interrupted(seconds):
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
+
+        def once_more():
+            signal.raise_signal(signal.SIGINT)
+            SimulatedBoard.abort(accelerator.platform)
+            stopped.extend(not channel.active for channel in channels)
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(accelerator.platform, "wait_received", interrupted)
+            patch.setattr(accelerator.platform, "wait_sent", interrupted)
+            patch.setattr(accelerator.platform, "abort", once_more)
             accelerator.execute(images[:10])
+        assert stopped == [True, True]
         np.testing.assert_array_equal(accelerator.execute(images[:10]), golden[:10])
 
 
