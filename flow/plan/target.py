@@ -98,6 +98,6 @@ def divisors(pll_mhz: float, clock_mhz: float) -> tuple[int, int]:
     slower, faster = (n for n in sorted(pairs) if n > wanted), (n for n in sorted(pairs, reverse=True) if n < wanted)
     around = [next(slower, None), next(faster, None)]
     raise ValueError(
-        f"the clock cannot be {clock_mhz:g} MHz, which is no whole fraction of the PLL's {pll_mhz:g} MHz: use "
+        f"the clock cannot be {clock_mhz:g} MHz: it is the PLL's {pll_mhz:g} MHz divided by a whole number; use "
         + " or ".join(f"{pll_mhz / divisor:.6g}" for divisor in around if divisor)
     )
