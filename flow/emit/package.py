@@ -13,6 +13,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 import deploy
 from deploy.package import FORMAT, INSTALLED, NETWORK, SAMPLES, SETTINGS, SIMULATOR, WEIGHTS
+from deploy.platforms import ENVIRONMENT
 from flow import nodes
 from flow.emit.core import TEMPLATES, render
 from flow.emit.network_file import write_network
@@ -90,7 +91,7 @@ def write_zip(package: Path, path: Path) -> Path:
     members |= driver_sources()
     members = {f"deploy/{name}": content for name, content in members.items()}
     for template in sorted((TEMPLATES / "package").iterdir()):
-        members[template.stem] = render("package", template.stem, **settings, top=top).encode()
+        members[template.stem] = render("package", template.stem, **settings, top=top, environment=ENVIRONMENT).encode()
     members |= licences()
     partial = path.with_name(f"{path.name}.part")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -12,6 +12,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.errors import FlowError
 from flow.graph import hardware_nodes
+from flow.plan.target import load_target
 
 FOLDINGS = ("p", "pe", "simd", "memory")
 HEADER = """\
@@ -85,7 +86,7 @@ class Plan(BaseModel):
         """Return the plan of a YAML file for ``model`` on ``target``.
 
         Raises:
-            FlowError: the file is missing or damaged, or the plan is one of another network or target.
+            FlowError: the file is missing or damaged, or the plan is one of another network, target or clock.
         """
         plan = cls.read(path)
         if plan.network != fingerprint(model):
@@ -93,6 +94,11 @@ class Plan(BaseModel):
         if plan.target != target:
             raise FlowError(
                 f"plan {path} is for {plan.target}, not {target}: build without --plan, or use --target {plan.target}"
+            )
+        if plan.clock_mhz != (clock := load_target(target).clock_mhz):
+            raise FlowError(
+                f"plan {path} is for {plan.clock_mhz:g} MHz, but {target} runs at {clock:g}: a clock is a target's, so "
+                "change it in a file of flow/targets"
             )
         return plan
 

@@ -78,6 +78,7 @@ def test_plan_file_round_trip_and_edit(model, plan, tmp_path):
     [
         (lambda p: p.update(network="0" * 16), "another network"),
         (lambda p: p.update(target="kv260"), "is for kv260"),
+        (lambda p: p.update(clock_mhz=125), "is for 125 MHz, but pynq-z2 runs at 100"),
         (lambda p: p["nodes"]["XnorPopcount_0"].update(pe="many"), "XnorPopcount_0.pe"),
         (lambda p: p["nodes"]["XnorPopcount_0"].update(pe=3), "must divide"),
         (lambda p: p["nodes"].pop("AddStreams_3"), "AddStreams_3"),
