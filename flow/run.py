@@ -40,7 +40,7 @@ def run(
         if step.optional and step.is_asked(options) and step not in STEPS[start : end + 1]:
             asked = f"--from-step {NAMES[start]} and --to-step {NAMES[end]}"
             raise FlowError(f"step {step.name} is not between {asked}: leave out --{step.name}")
-    load_target(options.target)
+    load_target(options.target).at(options.clock)
     build = Build(options, Workspace(options.folder), log)
     with build.workspace.locked():
         progress = Progress(build, STEPS)

@@ -12,7 +12,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.errors import FlowError
 from flow.graph import hardware_nodes
-from flow.plan.target import load_target
+from flow.plan.target import Target
 
 FOLDINGS = ("p", "pe", "simd", "memory")
 HEADER = """\
@@ -82,7 +82,7 @@ class Plan(BaseModel):
             raise FlowError(f"plan {path}: {where}: {first['msg']}") from error
 
     @classmethod
-    def load(cls, path: Path, model: ModelWrapper, target: str) -> Plan:
+    def load(cls, path: Path, model: ModelWrapper, target: Target) -> Plan:
         """Return the plan of a YAML file for ``model`` on ``target``.
 
         Raises:
@@ -91,14 +91,15 @@ class Plan(BaseModel):
         plan = cls.read(path)
         if plan.network != fingerprint(model):
             raise FlowError(f"plan {path} belongs to another network: build without --plan to get one for this network")
-        if plan.target != target:
+        if plan.target != target.name:
             raise FlowError(
-                f"plan {path} is for {plan.target}, not {target}: build without --plan, or use --target {plan.target}"
+                f"plan {path} is for {plan.target}, not {target.name}: build without --plan, or use --target "
+                f"{plan.target}"
             )
-        if plan.clock_mhz != (clock := load_target(target).clock_mhz):
+        if plan.clock_mhz != target.clock_mhz:
             raise FlowError(
-                f"plan {path} is for {plan.clock_mhz:g} MHz, but {target} runs at {clock:g}: a clock is a target's, so "
-                "change it in a file of flow/targets"
+                f"plan {path} is for {plan.clock_mhz:g} MHz, and {target.name} runs at {target.clock_mhz:g}: build with "
+                f"--clock {plan.clock_mhz:g}, or edit clock_mhz"
             )
         return plan
 

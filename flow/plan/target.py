@@ -56,6 +56,32 @@ class Target(BaseModel):
             divisors(self.pll_mhz, self.clock_mhz)
         return self
 
+    @property
+    def delays_known(self) -> bool:
+        """Whether the delays that path_ns of nodes and flow timing stand on are this part's: 7 series, speed grade -1."""
+        return self.part.startswith("xc7") and self.part.endswith("-1")
+
+    def at(self, clock_mhz: float | None) -> Target:
+        """Return the board at another clock; None is its own.
+
+        Raises:
+            FlowError: the board cannot make it.
+        """
+        if clock_mhz is None:
+            return self
+        try:
+            return Target(**{**self.model_dump(), "clock_mhz": clock_mhz})
+        except ValidationError as error:
+            raise FlowError(f"{self.name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+
+    def clocks(self, below_ns: float) -> list[float]:
+        """Return the clocks in MHz that it can make and whose period is ``below_ns`` or more, the fastest first; none
+        where its own is the only one that is known."""
+        if self.pll_mhz is None:
+            return []
+        products = sorted({first * second for second in DIVISORS for first in DIVISORS})
+        return [self.pll_mhz / n for n in products if 1000 * n / self.pll_mhz >= below_ns]
+
     def budget(self) -> dict[str, float]:
         """Return what the accelerator itself may take: the usable part less the platform's share."""
         fields = Resources.model_fields

@@ -68,7 +68,7 @@ NETWORK = (
 STEPS = (
     Step(export, NETWORK, ("graphs/export.onnx", "golden/export_logits.npy", "report/export.json")),
     Step(streamline, ("pass_images",), ("graphs/integer.onnx", "golden/golden_logits.npy", "report/streamline.json")),
-    Step(plan, ("target", "fps", "plan"), ("graphs/hardware.onnx", "plan.yaml", "report/plan.json")),
+    Step(plan, ("target", "clock", "fps", "plan"), ("graphs/hardware.onnx", "plan.yaml", "report/plan.json")),
     Step(hls, (), ("hls/manifest.json",), lambda workspace: check_project(workspace.hls)),
     Step(rtl, (), ("rtl/manifest.json",), lambda workspace: check_project(workspace.rtl)),
     Step(csim, ("csim_images", "stream_images"), ("report/csim.json",)),

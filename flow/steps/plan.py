@@ -17,7 +17,7 @@ def plan(build: Build) -> None:
 
     options, model = build.options, build.graph("integer")
     if options.plan:
-        chosen = Plan.load(options.plan, model, options.target)
+        chosen = Plan.load(options.plan, model, build.target)
     else:
         label = f"{options.model} {options.strategy}"
         chosen = plan_network(model, build.target, options.fps, label=label)
@@ -39,4 +39,5 @@ def plan(build: Build) -> None:
     build.report("plan", {"requested_fps": chosen.requested_fps, "plan": result.as_dict(), "nodes": nodes})
     if not result.fits:
         used = ", ".join(f"{value:g} {kind}" for kind, value in result.resources.items())
-        raise FlowError(f"the plan does not fit {options.target}: it needs {used}; edit it or lower --fps")
+        slow = f"; its longest path takes {result.path_ns:g} ns" if result.path_ns else ""
+        raise FlowError(f"the plan does not fit {options.target}: it needs {used}{slow}; edit it or lower --fps")
