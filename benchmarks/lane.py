@@ -1,7 +1,7 @@
 """Synthesise one popcount lane (XNOR, popcount, accumulate, vote) by Yosys, beside the same lane with $countones.
 
-    python benchmarks/lane.py             # a table: inputs, LUT, FF, longest path
-    python benchmarks/lane.py --simd 64
+python benchmarks/lane.py             # a table: inputs, LUT, FF, longest path
+python benchmarks/lane.py --simd 64
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def main() -> None:
     for (simd, group), row in measure([size for size in SIZES if wanted in (None, size[0])]).items():
         ours, plain = row["lane"], row["countones"]
         print(
-            f"{simd:6} {group or '':>6} | {ours['lut']:5} {ours['ff']:5} |             {plain['lut']:5} {plain['ff']:5} "
-            f"| {ours['lut'] / plain['lut']:.2f}"
+            f"{simd:6} {group or '':>6} | {ours['lut']:5} {ours['ff']:5} | {'':12}{plain['lut']:5} {plain['ff']:5} | "
+            f"{ours['lut'] / plain['lut']:.2f}"
         )
 
 

@@ -60,7 +60,9 @@ def estimate(model: ModelWrapper, plan: Plan, target: Target) -> Estimate:
     bandwidth = ddr * fps / 1e9
     path = longest_path(nodes) if target.delays_known else None
     slack = None if path is None else round(1000 / plan.clock_mhz - path, 2)
-    fits = all(used[k] <= limits[k] for k in used) and bandwidth <= target.ddr_gb_per_s and (slack is None or slack >= 0)
+    fits = (
+        all(used[k] <= limits[k] for k in used) and bandwidth <= target.ddr_gb_per_s and (slack is None or slack >= 0)
+    )
     return Estimate(round(fps, 2), cycles, latency(nodes), used, ddr, round(bandwidth, 4), path, slack, fits)
 
 

@@ -98,8 +98,8 @@ class Plan(BaseModel):
             )
         if plan.clock_mhz != target.clock_mhz:
             raise FlowError(
-                f"plan {path} is for {plan.clock_mhz:g} MHz, and {target.name} runs at {target.clock_mhz:g}: build with "
-                f"--clock {plan.clock_mhz:g}, or edit clock_mhz"
+                f"plan {path} is for {plan.clock_mhz:g} MHz, and {target.name} runs at {target.clock_mhz:g}: build "
+                f"with --clock {plan.clock_mhz:g}, or edit clock_mhz"
             )
         return plan
 

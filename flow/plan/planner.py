@@ -70,8 +70,8 @@ def plan_network(
     if target.delays_known and path > 1000 / clock:
         slower = f"use --clock {target.clocks(path)[0]:.6g}" if target.clocks(path) else "choose a slower clock"
         raise PlanError(
-            f"{label or 'this network'} at {clock:g} MHz: its longest path takes {path:g} ns, the clock {1000 / clock:.3g}, "
-            f"on {target.name}: {slower}"
+            f"{label or 'this network'} at {clock:g} MHz: its longest path takes {path:g} ns, the clock "
+            f"{1000 / clock:.3g}, on {target.name}: {slower}"
         )
     plan, needed = _solve(model, target, fps, clock)
     if plan is not None and not needed:

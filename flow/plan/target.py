@@ -58,7 +58,7 @@ class Target(BaseModel):
 
     @property
     def delays_known(self) -> bool:
-        """Whether the delays that path_ns of nodes and flow timing stand on are this part's: 7 series, speed grade -1."""
+        """Whether the delays behind a node's path_ns and flow timing are this part's: 7 series, speed grade -1."""
         return self.part.startswith("xc7") and self.part.endswith("-1")
 
     def at(self, clock_mhz: float | None) -> Target:

@@ -105,7 +105,9 @@ def test_bad_plans_say_what_is_wrong(model, plan, tmp_path, change, message):
 
 
 def test_a_clock_too_fast_for_the_longest_path(model):
-    with pytest.raises(PlanError, match=r"at 200 MHz: its longest path takes [\d.]+ ns, the clock 5, .*: use --clock 111.111"):
+    with pytest.raises(
+        PlanError, match=r"at 200 MHz: its longest path takes [\d.]+ ns, the clock 5, .*: use --clock 111.111"
+    ):
         plan_network(model, load_target("pynq-z2").at(200), 300)
     with pytest.raises(FlowError, match="pynq-z2: the clock cannot be 105 MHz"):
         load_target("pynq-z2").at(105)
