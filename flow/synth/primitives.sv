@@ -317,7 +317,10 @@ module block_ram #(
 );
   localparam int Row = 2 * Port, Parity = Row / 8, Offset = $clog2(Row);
   localparam bit Wide = Mode == "SDP", WritesB = WriteB != 0;
-  localparam int WriteWidth = WritesB ? WriteB : WriteA;
+  localparam int Write = WritesB ? WriteB : WriteA;
+  localparam int DataA = ReadA < 9 ? ReadA : ReadA / 9 * 8;  // data bits of a word, without its parity
+  localparam int DataB = ReadB < 9 ? ReadB : ReadB / 9 * 8;
+  localparam int DataW = Write < 9 ? Write : Write / 9 * 8;
 
   if (Registers != 0) $error("block RAM with output registers is not modelled");
   if (WriteA != 0 && WriteB != 0) $error("block RAM that both ports write is not modelled");
@@ -333,20 +336,27 @@ module block_ram #(
       parities[i] = Parities[i*Parity+:Parity];
     end
 
+  // Where a word begins in its row: the address without what is below its width.
+  logic [$clog2(Port)+9:0] addr_w;
+  logic [Offset-1:0] start_a, start_b, start_w;
+  assign start_a = addr_a[Offset-1:0] & ~Offset'(DataA - 1);
+  assign start_b = addr_b[Offset-1:0] & ~Offset'(DataB - 1);
+  assign start_w = addr_w[Offset-1:0] & ~Offset'(DataW - 1);
+
   // reads
 
   always_ff @(posedge clk_a)
     if (en_a) begin
       if (ReadA != 0 && rst_a) $error("block RAM whose output is reset is not modelled");
-      row_a <= rows[addr_a[Offset+:9]] >> first(addr_a[Offset-1:0], ReadA);
-      parity_a <= parities[addr_a[Offset+:9]] >> first(addr_a[Offset-1:0], ReadA) / 8;
+      row_a <= rows[addr_a[Offset+:9]] >> start_a;
+      parity_a <= parities[addr_a[Offset+:9]] >> start_a / 8;
     end
 
   always_ff @(posedge clk_b)
     if (en_b) begin
       if (ReadB != 0 && rst_b) $error("block RAM whose output is reset is not modelled");
-      row_b <= rows[addr_b[Offset+:9]] >> first(addr_b[Offset-1:0], ReadB);
-      parity_b <= parities[addr_b[Offset+:9]] >> first(addr_b[Offset-1:0], ReadB) / 8;
+      row_b <= rows[addr_b[Offset+:9]] >> start_b;
+      parity_b <= parities[addr_b[Offset+:9]] >> start_b / 8;
     end
 
   assign do_a  = row_a[Port-1:0];
@@ -357,35 +367,22 @@ module block_ram #(
   // the write
 
   logic clk_w;
-  logic [$clog2(Port)+9:0] addr_w;
   logic [Parity-1:0] we;
-  logic [Offset-1:0] start;
 
   assign clk_w  = WritesB ? clk_b : clk_a;
   assign addr_w = WritesB ? addr_b : addr_a;
   assign we     = WritesB ? (en_b ? we_b : '0) : (en_a ? Parity'(we_a) : '0);
-  assign start  = first(addr_w[Offset-1:0], WriteWidth);
   assign {written, written_parity} = Wide ? {di_b, di_a, dip_b, dip_a} : WritesB ?
       {Row'(di_b), Parity'(dip_b)} : {Row'(di_a), Parity'(dip_a)};
-  for (genvar i = 0; i < Row; ++i) assign mask[i] = i < data_bits(WriteWidth) && we[WriteWidth<9?0 : i/8];
-  for (genvar i = 0; i < Parity; ++i) assign mask_parity[i] = i < WriteWidth / 9 && we[i];
+  for (genvar i = 0; i < Row; ++i) assign mask[i] = i < DataW && we[Write < 9 ? 0 : i / 8];
+  for (genvar i = 0; i < Parity; ++i) assign mask_parity[i] = i < Write / 9 && we[i];
 
-  if (WriteWidth != 0)
+  if (Write != 0)
     always_ff @(posedge clk_w) begin
-      rows[addr_w[Offset+:9]] <= rows[addr_w[Offset+:9]] & ~(mask << start) | (written & mask) << start;
-      parities[addr_w[Offset+:9]] <= parities[addr_w[Offset+:9]] & ~(mask_parity << start / 8)
-          | (written_parity & mask_parity) << start / 8;
+      rows[addr_w[Offset+:9]] <= rows[addr_w[Offset+:9]] & ~(mask << start_w) | (written & mask) << start_w;
+      parities[addr_w[Offset+:9]] <= parities[addr_w[Offset+:9]] & ~(mask_parity << start_w / 8)
+          | (written_parity & mask_parity) << start_w / 8;
     end
-
-  // Data bits of a width.
-  function automatic int data_bits(int width);
-    return width < 9 ? width : width / 9 * 8;
-  endfunction
-
-  // First bit of a word in its row: the address without what is below the width.
-  function automatic logic [Offset-1:0] first(logic [Offset-1:0] address, int width);
-    return address & ~Offset'(data_bits(width) - 1);
-  endfunction
 endmodule
 
 // ---------------------------------------------------------------- DSP slice
