@@ -151,7 +151,8 @@ class SynthesisedBuild:
         """
         from .simulation import compare, netlist_accelerator
 
-        return compare(netlist_accelerator(self.workspace.rtl, self.design, self.netlists), self.workspace, images)
+        accelerator = netlist_accelerator(self.workspace.rtl, self.design, self.netlists)
+        return compare(accelerator, self.workspace.load_graph("hardware"), images)
 
     def _areas_and_memories(self) -> tuple[dict[Part, Area], dict[Part, list[Memory]]]:
         areas, memories = {}, {}

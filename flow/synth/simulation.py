@@ -9,19 +9,23 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from flow.errors import FlowError, VerificationError
 from flow.golden import Golden
+from flow.nodes import Stream
 from flow.project import read_manifest
 from flow.sim.compare import first_difference
 from flow.sim.rtl import RtlAccelerator, RtlResult
-from flow.workspace import Workspace
 
 from .netlist import read_netlist
 from .parts import Design, Part
 from .verilog import HEADER, MODELS, verilog
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
 
 TOP = "netlist_top"  # the top's netlist, inside the accelerator_top that records streams
 RUNNING = "core_rst_n"  # the net of the top that is 0 while the accelerator is in reset
@@ -81,7 +85,7 @@ def netlist_accelerator(project: Path, design: Design, netlists: dict[Part, Path
 
 def write_sources(folder: Path, design: Design, netlists: dict[Part, dict], streams: list[dict]) -> list[Path]:
     """Write the netlists of a design into ``folder``; return the files that Verilator reads, the top first."""
-    taps = [Tap(row["id"], row["variable"], _beat_bits(row)) for row in streams]
+    taps = [Tap(row["id"], row["variable"], Stream.from_dict(row).beat_bits) for row in streams]
     parts = [part for part in netlists if part is not design.glue]
     tops = {part: f"netlist_{index}" for index, part in enumerate(parts)}
     instances = {name: tops[part] for name, part in design.instances.items()}
@@ -102,14 +106,15 @@ def part_verilog(netlist: dict, top: str, name: str) -> str:
     return verilog(netlist, lambda module: name if module == top else f"{name}_{numbers[module]}")
 
 
-def compare(accelerator: RtlAccelerator, workspace: Workspace, images: np.ndarray) -> RtlResult:
-    """Run images uint8 [N, H, W, C] through the netlist, and return the result if it equals the golden model's.
+def compare(accelerator: RtlAccelerator, model: ModelWrapper, images: np.ndarray) -> RtlResult:
+    """Run images uint8 [N, H, W, C] through the netlist, and return the result if it is that of the hardware graph
+    ``model``.
 
     Raises:
         VerificationError: a stream or a logit differs; names the first.
     """
     streams: dict[str, np.ndarray] = {}
-    logits = Golden(workspace.load_graph("hardware")).execute(images, streams)
+    logits = Golden(model).execute(images, streams)
     result = accelerator.execute(images, record=True)
     difference = first_difference(streams, result.streams, accelerator.order)
     if difference is None:
@@ -119,12 +124,6 @@ def compare(accelerator: RtlAccelerator, workspace: Workspace, images: np.ndarra
         where = f"layer {layer}: stream " if layer else ""
         raise VerificationError(f"the netlist differs from the golden model: {where}{difference}")
     return result
-
-
-def _beat_bits(row: dict) -> int:
-    from flow.nodes import Stream
-
-    return Stream.from_dict(row).beat_bits
 
 
 def _with_outputs(netlist: dict, top: str, nets: list[str]) -> dict:
@@ -155,6 +154,4 @@ def _wrapper(name: str, top: dict, taps: list[Tap]) -> str:
 
 def _words(data: str, bits: int) -> list[str]:
     """Return a beat as 64-bit words, the low one first."""
-    return [
-        f"{WORD_BITS}'({data}[{min(low + WORD_BITS, bits) - 1}:{low}])" for low in range(0, bits, WORD_BITS)
-    ]
+    return [f"{WORD_BITS}'({data}[{min(low + WORD_BITS, bits) - 1}:{low}])" for low in range(0, bits, WORD_BITS)]

@@ -129,10 +129,10 @@ BENCH = """module bench (
   assign in_ready_o = out_ready_i;
 endmodule
 """
-LINT = "".join(
-    f"/* verilator lint_off {rule} */\n"
-    for rule in "CASEINCOMPLETE CASEOVERLAP DECLFILENAME PINMISSING UNDRIVEN UNOPTFLAT UNUSEDSIGNAL WIDTH COMBDLY SYNCASYNCNET".split()
+RULES = (
+    """CASEINCOMPLETE CASEOVERLAP COMBDLY DECLFILENAME PINMISSING SYNCASYNCNET UNDRIVEN UNOPTFLAT UNUSEDSIGNAL WIDTH"""
 )
+LINT = "".join(f"/* verilator lint_off {rule} */\n" for rule in RULES.split())
 
 
 def different(folder, rows):

@@ -1,7 +1,7 @@
 """Netlists in Verilator, with the models of primitives.sv: nodes by themselves, and a whole network."""
 
 import copy
-from pathlib import Path
+import json
 
 import numpy as np
 import pytest
@@ -9,12 +9,13 @@ import pytest
 from flow.emit.rtl import emit_rtl
 from flow.errors import FlowError, VerificationError
 from flow.golden import Golden
-from flow.sim.module import RtlModule
-from flow.synth.netlist import count, flatten, read_netlist
+from flow.sim.module import RtlError, RtlModule
+from flow.sim.rtl import RtlAccelerator
+from flow.synth.netlist import flatten, read_netlist
 from flow.synth.parts import read_design
-from flow.synth.simulation import netlist_accelerator, part_verilog
+from flow.synth.simulation import compare, netlist_accelerator, part_verilog
 from flow.synth.single import part_of
-from flow.synth.synthesis import netlist_folder, synthesise
+from flow.synth.synthesis import MAPPED, netlist_folder, synthesise
 from flow.synth.verilog import HEADER, MODELS, parameters, verilog
 from flow.synth.yosys import find_yosys
 from tests.graphs import GraphBuilder, random_images
@@ -93,7 +94,9 @@ def inverted(text, index):
 def break_a_table(netlist):
     """Inverts one entry of the table before the lowest bit of the output."""
     top = netlist["modules"]["part"]
-    register = next(c for c in top["cells"].values() if c["connections"].get("Q") == top["ports"]["out_data_o"]["bits"][:1])
+    register = next(
+        c for c in top["cells"].values() if c["connections"].get("Q") == top["ports"]["out_data_o"]["bits"][:1]
+    )
     broken = next(c for c in top["cells"].values() if c["connections"].get("O") == register["connections"]["D"])
     assert broken["type"].startswith("LUT")
     broken["parameters"]["INIT"] = inverted(broken["parameters"]["INIT"], 0)
@@ -103,3 +106,105 @@ def break_a_table(netlist):
 def test_an_inverted_bit_of_one_table_is_seen(tmp_path):
     with pytest.raises(AssertionError, match="assert"):
         Netlist(NODES[2][0], tmp_path, break_a_table).check()
+
+
+# a whole network
+
+
+def tiny_network():
+    g = GraphBuilder(4, 4, p=4)
+    x = g.conv(g.pixels(p=3), "stem", 8, pe=2, simd=3, out_bits=6)
+    x = g.node("SignThreshold", "sign", [x], {"threshold": g.rng.integers(-20, 20, 8)})
+    x = g.select(g.vote(x, "block", 8, pe=2, simd=8), "block", 9)
+    x = g.node("GlobalPool", "pool", [x])
+    return g.model(g.int_conv(x, "classifier", 10, pe=1, out_bits=24, shift=0))
+
+
+IMAGES = random_images(3, size=4)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """(hardware graph, RTL project, its parts, the folders of their netlists)"""
+    model = tiny_network()
+    project = emit_rtl(model, tmp_path_factory.mktemp("rtl") / "tiny", build_id="5" * 32, clock_mhz=100)
+    design = read_design(project, "accelerator_top", find_yosys())
+    return model, project, design, synthesise([design.glue, *design.instances.values()], find_yosys())
+
+
+@installed
+@pytest.mark.slow
+def test_the_netlist_of_a_network_gives_the_golden_logits_in_as_many_cycles(whole):
+    model, project, design, netlists = whole
+    kinds = {found.kind for part in netlists for found in flatten(read_netlist(netlists[part]), part.top).cells}
+    assert {"CARRY4", "DSP48E1", "FDRE", "FDSE", "MUXF7", "RAM32M", "RAM64M", "RAMB18E1", "RAMB36E1"} <= kinds
+    result = compare(netlist_accelerator(project, design, netlists), model, IMAGES)
+    np.testing.assert_array_equal(result.logits, Golden(model).execute(IMAGES))
+    rtl = RtlAccelerator(project).execute(IMAGES, record=True)
+    assert result.streams.keys() == rtl.streams.keys()
+    same = ("cycles_per_frame", "latency_cycles", "total_cycles", "layers")
+    assert {name: getattr(result, name) for name in same} == {name: getattr(rtl, name) for name in same}
+
+
+@installed
+@pytest.mark.slow
+def test_a_broken_table_is_found_in_its_layer(whole, tmp_path):
+    model, project, design, netlists = whole
+    part = design.instances["block_select"]
+    broken = copy.deepcopy(read_netlist(netlists[part]))
+    break_a_table(broken)
+    (tmp_path / MAPPED).write_text(json.dumps(broken))
+    accelerator = netlist_accelerator(project, design, {**netlists, part: tmp_path})
+    with pytest.raises(VerificationError, match="netlist differs .* layer block.select: stream block.select.out: "):
+        compare(accelerator, model, IMAGES)
+
+
+# how a netlist is written
+
+
+def names(key):
+    return f"own_{key}"
+
+
+def test_constants_ports_and_boxes():
+    ports = {"a": ("input", [2, 3]), "y": ("output", ["1", 4, 2])}
+    cells = {"and": cell("LUT2", {"INIT": "1000"}, I0=2, I1=3, O=4), "inside": cell("box", p=[4, "x"])}
+    text = verilog(netlist(top=module(ports, cells), box=module({}, {}, box=True)), names, {"inside": "other"}.get)
+    assert "module own_top (\n    input wire [1:0] a,\n    output wire [2:0] y\n);" in text
+    assert "  assign {n3, n2} = a;\n  assign y = {n2, n4, 1'b1};" in text
+    assert "  LUT2 #(.INIT(4'b1000)) \\and (.I0(n2), .I1(n3), .O(n4));" in text
+    assert "  other \\inside (.p({1'bx, n4}));" in text
+    assert "module own_box" not in text
+
+
+def test_the_contents_of_a_block_ram_are_one_number():
+    """Words that are not given are 0, and so are unknown bits."""
+    contents = {"INIT_00": "x" * 248 + "11111111", "INIT_02": "1" + "0" * 255, "INITP_00": "10".zfill(256)}
+    found = parameters(cell("RAMB18E1", {**contents, "INIT_A": "0" * 18, "RAM_MODE": "TDP"}))
+    assert found == {
+        "INIT_A": f"18'b{'0' * 18}",
+        "RAM_MODE": '"TDP"',
+        "INIT": f"768'h{(1 << 767) + 255:x}",
+        "INITP": "256'h2",
+    }
+
+
+def test_what_is_no_primitive_is_refused():
+    with pytest.raises(FlowError, match="odd is a LDCE, which is no primitive that is simulated: please report it"):
+        verilog(netlist(top=module({}, {"odd": cell("LDCE", Q=2)})), names)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        ("SRL16E", {"IS_CLK_INVERTED": "1"}, "SRL16E with an inverted clock is not modelled"),
+        ("DSP48E1", {"AREG": f"{2:032b}"}, "DSP48E1 with two registers before the product is not modelled"),
+        ("RAMB18E1", {"DOA_REG": f"{1:032b}"}, "block RAM with output registers is not modelled"),
+        ("FDRE", {"IS_C_INVERTED": "1"}, "IS_C_INVERTED"),
+    ],
+)
+def test_a_setting_that_is_not_modelled_is_refused(tmp_path, kind, given, message):
+    source = tmp_path / "top.sv"
+    source.write_text(HEADER + verilog(netlist(top=module({}, {"odd": cell(kind, given)})), lambda key: "odd_top"))
+    with pytest.raises(RtlError, match=message):
+        RtlModule("odd_top", {}, {}, {}, sources=[source, MODELS])
