@@ -19,7 +19,15 @@ from flow.synth.synthesis import MAPPED, netlist_folder, synthesise
 from flow.synth.verilog import HEADER, MODELS, parameters, verilog
 from flow.synth.yosys import find_yosys
 from tests.graphs import GraphBuilder, random_images
-from tests.nodes import test_fifo, test_int_conv, test_prelu, test_sliding_window, test_vote_select, test_xnor_popcount
+from tests.nodes import (
+    test_fifo,
+    test_int_conv,
+    test_pixel_offset,
+    test_prelu,
+    test_sliding_window,
+    test_vote_select,
+    test_xnor_popcount,
+)
 from tests.nodes.harness import Case, Rtl
 from tests.rtl.streams import RATES
 
@@ -57,7 +65,7 @@ NODES = [  # a case, and kinds of primitives that its netlist must have
     (test_xnor_popcount.case(27, 6, 2, 9, group=3), {"CARRY4", "FDRE"}),
     (test_vote_select.case(12, 4, 8), {"LUT4", "FDRE"}),
     (test_int_conv.case(27, 64, 4, 3, 6, out_bits=10, acc_bits=22, shift=8), {"DSP48E1"}),
-    (fifo(20, 600), {"RAMB18E1"}),
+    (fifo(18, 700), {"RAMB18E1"}),
 ]
 SLOW_NODES = [
     *((fifo(bits, depth), {"RAMB36E1"}) for bits, depth in ((1, 30000), (2, 12000), (4, 8000), (9, 4000), (72, 512))),
@@ -85,6 +93,9 @@ def test_the_netlist_of_a_node_computes_what_the_node_says(case, kinds, tmp_path
     node.check(seed=4, p_valid=0.8, p_ready=0.8, reset_at=1 + case.op.cycles() // 2)
 
 
+BREAKABLE = test_pixel_offset.case(1)
+
+
 def inverted(text, index):
     """``text``, binary, with the bit ``index`` inverted."""
     position = len(text) - 1 - index
@@ -92,7 +103,8 @@ def inverted(text, index):
 
 
 def break_a_table(netlist):
-    """Inverts one entry of the table before the lowest bit of the output."""
+    """Inverts one entry of the table before the lowest bit of the output: of PixelOffset, all of them are reached when
+    its output stalls."""
     top = netlist["modules"]["part"]
     register = next(
         c for c in top["cells"].values() if c["connections"].get("Q") == top["ports"]["out_data_o"]["bits"][:1]
@@ -104,8 +116,11 @@ def break_a_table(netlist):
 
 @installed
 def test_an_inverted_bit_of_one_table_is_seen(tmp_path):
-    with pytest.raises(AssertionError, match="assert"):
-        Netlist(NODES[2][0], tmp_path, break_a_table).check()
+    Netlist(BREAKABLE, tmp_path).check(p_ready=0.5)
+    broken = Netlist(BREAKABLE, tmp_path, break_a_table)
+    taken, expected = broken.traffic
+    found = broken.module.run(taken, {"out": len(expected["out"])}, p_ready=0.5).outputs["out"]
+    assert {ours ^ right for ours, right in zip(found, expected["out"], strict=True)} == {0, 1}
 
 
 # a whole network
@@ -150,12 +165,12 @@ def test_the_netlist_of_a_network_gives_the_golden_logits_in_as_many_cycles(whol
 @pytest.mark.slow
 def test_a_broken_table_is_found_in_its_layer(whole, tmp_path):
     model, project, design, netlists = whole
-    part = design.instances["block_select"]
+    part = design.instances["pixels"]
     broken = copy.deepcopy(read_netlist(netlists[part]))
     break_a_table(broken)
     (tmp_path / MAPPED).write_text(json.dumps(broken))
     accelerator = netlist_accelerator(project, design, {**netlists, part: tmp_path})
-    with pytest.raises(VerificationError, match="netlist differs .* layer block.select: stream block.select.out: "):
+    with pytest.raises(VerificationError, match="netlist differs .* layer pixels: stream pixels.out: "):
         compare(accelerator, model, IMAGES)
 
 
