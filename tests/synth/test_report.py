@@ -13,7 +13,7 @@ from flow.errors import FlowError, VerificationError
 from flow.options import Options
 from flow.plan.plan import Plan
 from flow.plan.target import load_target
-from flow.project import write_manifest
+from flow.project import MANIFEST, write_manifest
 from flow.report.summary import synthesis
 from flow.run import run
 from flow.steps.synth import synth
@@ -176,6 +176,7 @@ def test_rows_may_be_kinds(build):
 
 def simulated(build, monkeypatch, image, simulate):
     """The exit code of ``flow synth --simulate 2`` where ``simulate`` stands for the simulation of the netlist."""
+    (build.rtl / MANIFEST).unlink()
     write_manifest(build.rtl, {"top": "top", "regions": [], "image": image}, {})
     monkeypatch.setattr(SynthesisedBuild, "simulate", simulate)
     with pytest.raises(SystemExit) as ended:
