@@ -8,6 +8,7 @@
 /* verilator lint_off UNUSEDPARAM */
 /* verilator lint_off UNUSEDSIGNAL */
 /* verilator lint_off MULTIDRIVEN */
+/* verilator lint_off WIDTH */  // Yosys writes INIT without its leading zeros
 
 // ---------------------------------------------------------------- logic
 

@@ -90,20 +90,13 @@ def write_sources(folder: Path, design: Design, netlists: dict[Part, dict], stre
     tops = {part: f"netlist_{index}" for index, part in enumerate(parts)}
     instances = {name: tops[part] for name, part in design.instances.items()}
     glue = _with_outputs(netlists[design.glue], design.glue.top, [RUNNING, *(net for tap in taps for net in tap.nets)])
-    texts = [verilog(glue, lambda module: TOP, instances.__getitem__)]
-    for part in parts:
-        texts.append(part_verilog(netlists[part], part.top, tops[part]))
+    texts = [verilog(glue, design.glue.top, TOP, instances)]
+    texts += [verilog(netlists[part], part.top, tops[part]) for part in parts]
     body = folder / "netlists.sv"
     body.write_text(HEADER + "\n".join(texts), encoding="utf-8")
     top = folder / f"{design.name}.sv"
     top.write_text(HEADER + _wrapper(design.name, netlists[design.glue]["modules"][design.glue.top], taps))
     return [top, body, MODELS]
-
-
-def part_verilog(netlist: dict, top: str, name: str) -> str:
-    """Return the netlist of a part as text, its module ``top`` named ``name``, and the others after it."""
-    numbers = {module: index for index, module in enumerate(netlist["modules"])}
-    return verilog(netlist, lambda module: name if module == top else f"{name}_{numbers[module]}")
 
 
 def compare(accelerator: RtlAccelerator, model: ModelWrapper, images: np.ndarray) -> RtlResult:

@@ -7,7 +7,7 @@ place of one of a netlist.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from flow.errors import FlowError
@@ -21,25 +21,25 @@ LINT = ("DECLFILENAME", "PINMISSING", "UNOPTFLAT", "UNUSEDSIGNAL")  # a netlist 
 HEADER = "".join(f"/* verilator lint_off {rule} */\n" for rule in LINT)
 
 
-def verilog(netlist: dict, names: Callable[[str], str], boxes: Callable[[str], str] = str) -> str:
-    """Return all modules of a netlist.
+def verilog(netlist: dict, top: str, name: str, boxes: Mapping[str, str] | None = None) -> str:
+    """Return all modules of a netlist as text: ``top`` is called ``name``, the others have names that begin so.
 
     Args:
-        names: of a module of the netlist to its name in the text.
-        boxes: of an instance of a black box to the module that it becomes.
+        boxes: of every instance of a black box the module that it becomes.
 
     Raises:
         FlowError: the netlist has a cell that is no primitive and no module of it.
     """
     modules = netlist["modules"]
-    written = [_Module(modules, key, names, boxes).text() for key in modules if not modules[key]["box"]]
+    names = {key: name if key == top else f"{name}_{index}" for index, key in enumerate(modules)}
+    written = [_Module(modules, key, names, boxes or {}).text() for key in modules if not modules[key]["box"]]
     return "\n".join(written)
 
 
 class _Module:
     """One module of a netlist as text."""
 
-    def __init__(self, modules: dict, key: str, names: Callable[[str], str], boxes: Callable[[str], str]):
+    def __init__(self, modules: dict, key: str, names: Mapping[str, str], boxes: Mapping[str, str]):
         self.modules, self.module, self.key = modules, modules[key], key
         self.names, self.boxes = names, boxes
 
@@ -51,7 +51,7 @@ class _Module:
         cells = [line for name, cell in self.module["cells"].items() for line in self._cell(name, cell)]
         listing = ",\n".join(ports)
         body = "\n".join([*self._wires(), *self._port_assignments(), *cells])
-        return f"module {self.names(self.key)} (\n{listing}\n);\n{body}\nendmodule\n"
+        return f"module {self.names[self.key]} (\n{listing}\n);\n{body}\nendmodule\n"
 
     def _wires(self) -> Iterator[str]:
         lists = [port["bits"] for port in self.module["ports"].values()]
@@ -74,7 +74,7 @@ class _Module:
         if kind in PRIMITIVES:
             given, module = parameters(cell), kind
         elif kind in self.modules:
-            given, module = {}, self.boxes(name) if self.modules[kind]["box"] else self.names(kind)
+            given, module = {}, self.boxes[name] if self.modules[kind]["box"] else self.names[kind]
         else:
             raise FlowError(f"{name} is a {kind}, which is no primitive that is simulated: please report it")
         listing = ", ".join(f".{parameter}({value})" for parameter, value in given.items())

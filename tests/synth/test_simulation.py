@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from flow.sim.module import RtlError, RtlModule
 from flow.sim.rtl import RtlAccelerator
 from flow.synth.netlist import flatten, read_netlist
 from flow.synth.parts import read_design
-from flow.synth.simulation import compare, netlist_accelerator, part_verilog
+from flow.synth.simulation import compare, netlist_accelerator
 from flow.synth.single import part_of
 from flow.synth.synthesis import MAPPED, netlist_folder, synthesise
 from flow.synth.verilog import HEADER, MODELS, parameters, verilog
@@ -48,7 +49,7 @@ class Netlist(Rtl):
         self.flat = flatten(self.netlist, part.top)
         self.change(self.netlist)
         source = folder / "netlist.sv"
-        source.write_text(HEADER + part_verilog(self.netlist, part.top, "netlist"))
+        source.write_text(HEADER + verilog(self.netlist, part.top, "netlist"))
         return RtlModule("netlist", {}, inputs, outputs, sources=[source, MODELS])
 
     def kinds(self):
@@ -177,19 +178,18 @@ def test_a_broken_table_is_found_in_its_layer(whole, tmp_path):
 # how a netlist is written
 
 
-def names(key):
-    return f"own_{key}"
-
-
 def test_constants_ports_and_boxes():
     ports = {"a": ("input", [2, 3]), "y": ("output", ["1", 4, 2])}
     cells = {"and": cell("LUT2", {"INIT": "1000"}, I0=2, I1=3, O=4), "inside": cell("box", p=[4, "x"])}
-    text = verilog(netlist(top=module(ports, cells), box=module({}, {}, box=True)), names, {"inside": "other"}.get)
-    assert "module own_top (\n    input wire [1:0] a,\n    output wire [2:0] y\n);" in text
+    cells["deep"] = cell("below")
+    modules = {"top": module(ports, cells), "box": module({}, {}, box=True), "below": module({}, {})}
+    text = verilog(netlist(**modules), "top", "own", {"inside": "other"})
+    assert "module own (\n    input wire [1:0] a,\n    output wire [2:0] y\n);" in text
     assert "  assign {n3, n2} = a;\n  assign y = {n2, n4, 1'b1};" in text
     assert "  LUT2 #(.INIT(4'b1000)) \\and (.I0(n2), .I1(n3), .O(n4));" in text
     assert "  other \\inside (.p({1'bx, n4}));" in text
-    assert "module own_box" not in text
+    assert "  own_2 \\deep ();" in text
+    assert re.findall(r"^module (\w+)", text, re.MULTILINE) == ["own", "own_2"]
 
 
 def test_the_contents_of_a_block_ram_are_one_number():
@@ -206,7 +206,15 @@ def test_the_contents_of_a_block_ram_are_one_number():
 
 def test_what_is_no_primitive_is_refused():
     with pytest.raises(FlowError, match="odd is a LDCE, which is no primitive that is simulated: please report it"):
-        verilog(netlist(top=module({}, {"odd": cell("LDCE", Q=2)})), names)
+        verilog(netlist(top=module({}, {"odd": cell("LDCE", Q=2)})), "top", "own")
+
+
+def test_leading_zeros_of_a_parameter_may_be_left_out(tmp_path):
+    ports = {"clk_i": ("input", 2), "rst_ni": ("input", 3)}
+    source = tmp_path / "top.sv"
+    design = netlist(top=module(ports, {"short": cell("SRL16E", {"INIT": "101"}, CLK=2)}))
+    source.write_text(HEADER + verilog(design, "top", "short_top"))
+    RtlModule("short_top", {}, {}, {}, sources=[source, MODELS])
 
 
 @pytest.mark.parametrize(
@@ -220,6 +228,6 @@ def test_what_is_no_primitive_is_refused():
 )
 def test_a_setting_that_is_not_modelled_is_refused(tmp_path, kind, given, message):
     source = tmp_path / "top.sv"
-    source.write_text(HEADER + verilog(netlist(top=module({}, {"odd": cell(kind, given)})), lambda key: "odd_top"))
+    source.write_text(HEADER + verilog(netlist(top=module({}, {"odd": cell(kind, given)})), "top", "odd_top"))
     with pytest.raises(RtlError, match=message):
         RtlModule("odd_top", {}, {}, {}, sources=[source, MODELS])
