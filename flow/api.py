@@ -162,6 +162,21 @@ class Result:
         """
         return self._stored("timing", self._synthesised(jobs, log).timing(level_ns))
 
+    def simulate_netlist(
+        self, images: np.ndarray, jobs: int | None = None, log: Callable[[str], None] | None = None
+    ) -> RtlResult:
+        """Run images uint8 [N, H, W, C] through the netlist of Yosys in Verilator, and compare with the golden model.
+
+        Args:
+            images: a few: a netlist is some ten times slower than its RTL.
+            jobs, log: as for `synth`, which is done first where it was not.
+
+        Raises:
+            FlowError: as for `synth`.
+            VerificationError: a stream or a logit differs; names the first.
+        """
+        return self._synthesised(jobs, log).simulate(_checked(images))
+
     def _synthesised(self, jobs: int | None, log: Callable[[str], None] | None) -> SynthesisedBuild:
         from flow.synth.report import SynthesisedBuild
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from flow.cli.common import known
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from flow.api import Result
 
 BuildArgument = Annotated[Path, typer.Argument(metavar="BUILD", help="Folder of a finished build.")]
 JobsOption = Annotated[
@@ -26,18 +29,47 @@ def synth(
     by: Annotated[str, typer.Option(help="Rows of the table: node, or kind of node.")] = "node",
     jobs: JobsOption = None,
     quiet: QuietOption = False,
+    simulate: Annotated[
+        int, typer.Option(min=0, max=512, help="Images to run through the netlist, in Verilator.", show_default=False)
+    ] = 0,
 ) -> None:
     """Synthesise the RTL of a build with Yosys: LUT, FF, BRAM and DSP by node, beside the plan.
 
     Each distinct module instance is synthesised on its own, out of context, and kept in the cache by its content. The
-    figures go to report/synth.json.
+    figures go to report/synth.json. With --simulate the netlist runs in Verilator, too, with models of its primitives:
+    its streams and logits must be those of the golden model; the first that differs is named.
     """
     known("table by", by, ROWS)
     import flow
 
     console = console_of_tables()
     log = (lambda line: None) if quiet else (lambda line: console.print(line, style="dim"))
-    show(flow.load(build).synth(jobs, log=log), console, by)
+    result = flow.load(build)
+    show(result.synth(jobs, log=log), console, by)
+    if simulate:
+        console.print(run_netlist(result, simulate, jobs))
+
+
+def run_netlist(result: Result, count: int, jobs: int | None = None) -> str:
+    """Run ``count`` images through the netlist of a build, and return what that says.
+
+    They are packaged images, or random ones where the network takes others.
+
+    Raises:
+        FlowError: the netlist differs; names the first difference.
+    """
+    from brevitas_models.data import load_samples
+    from flow.project import read_manifest
+
+    images, shape = load_samples().images[:count], tuple(read_manifest(result.workspace.rtl)["image"])
+    if images.shape[1:] != shape:
+        images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+    run = result.simulate_netlist(images, jobs)
+    values = sum(stream.size for stream in run.streams.values())
+    return (
+        f"{count} images through the netlist: logits as golden, and {values:,} values of {len(run.streams)} streams "
+        f"({run.total_cycles:,} cycles in {run.seconds:,.0f} s)"
+    )
 
 
 def console_of_tables() -> Console:

@@ -10,6 +10,7 @@ import functools
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -64,13 +65,13 @@ def machine_flags() -> tuple[str, ...]:
     return ("-mpopcnt",) if "popcnt" in words else ()
 
 
-def build_accelerator(project: Path, *, ddr: bool) -> Path:
-    """Return the simulator of the RTL in ``project``/rtl; ``ddr``: the top has a port m_axi.
+def build_accelerator(project: Path, *, ddr: bool, sources: Sequence[Path] = ()) -> Path:
+    """Return the simulator of the RTL in ``project``/rtl, or of ``sources``; ``ddr``: the top has a port m_axi.
 
     Raises:
         RtlError: no Verilator or g++, or the sources do not build.
     """
-    design = Design("accelerator_top", sources=(project / "rtl" / "accelerator_top.sv",))
+    design = Design("accelerator_top", sources=tuple(sources) or (project / "rtl" / "accelerator_top.sv",))
     texts = [text for path in design.files() for text in (path.name, path.read_bytes())]
     texts += [path.read_bytes() for folder in (HARNESS_FOLDER, CPP_FOLDER) for path in sorted(folder.glob("*.?pp"))]
     settings = repr((ddr, FLAGS, ONCE_FLAGS, PRELUDE, WRAPPER, machine_flags(), VERILATOR_FLAGS, CXX_FLAGS))

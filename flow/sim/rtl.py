@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,7 @@ class RtlAccelerator:
     Args:
         verify: refuse a project whose files are not what was emitted.
         ddr_latency, ddr_bandwidth: of the memory model, in cycles and in 64-bit words a cycle.
+        sources: files of its accelerator_top, as of a netlist, instead of the project's.
 
     Raises:
         VerificationError: a file is not what the emitter wrote; names its layer.
@@ -75,7 +76,15 @@ class RtlAccelerator:
         RtlError: no Verilator or g++, or the project does not build.
     """
 
-    def __init__(self, project: Path, *, verify: bool = True, ddr_latency: int = 60, ddr_bandwidth: float = 0.75):
+    def __init__(
+        self,
+        project: Path,
+        *,
+        verify: bool = True,
+        ddr_latency: int = 60,
+        ddr_bandwidth: float = 0.75,
+        sources: Sequence[Path] = (),
+    ):
         self.project = Path(project)
         self.manifest = check_project(self.project) if verify else read_manifest(self.project)
         self.registers = Registers(
@@ -88,7 +97,7 @@ class RtlAccelerator:
         self.order = {stream["tensor"]: stream["layer"] for stream in self.manifest["streams"]}
         self._ddr = {"latency": ddr_latency, "bandwidth": ddr_bandwidth}
         started = time.monotonic()
-        self.library = build_accelerator(self.project.resolve(), ddr=bool(self.regions))
+        self.library = build_accelerator(self.project.resolve(), ddr=bool(self.regions), sources=sources)
         self.build_seconds = time.monotonic() - started
         self._device: Device | None = None
 

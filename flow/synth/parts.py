@@ -116,7 +116,7 @@ def _part(kind: str, box: dict | None, sources: dict[str, str], memories: dict[s
     parameters: list[tuple[str, str]] = []
     used: dict[str, bytes] = {}
     for name, value in sorted(box.get("parameter_default_values", {}).items()):
-        text = _literal(value)
+        text = literal(value)
         if value in memories:  # by the order of use: names of files do not make a part another
             used[f"memory{len(used)}{MEMORY_SUFFIX}"] = memories[value]
             text = f'"memory{len(used) - 1}{MEMORY_SUFFIX}"'
@@ -124,7 +124,7 @@ def _part(kind: str, box: dict | None, sources: dict[str, str], memories: dict[s
     return Part(module, tuple(parameters), ports, tuple(sources_of({module}, sources).items()), tuple(used.items()))
 
 
-def _literal(value: str) -> str:
+def literal(value: str) -> str:
     """Return a parameter of a JSON netlist as a Verilog literal: bits, or text (bits and a blank are text)."""
     if value and set(value) <= set("01xz"):
         return f"{len(value)}'b{value}"

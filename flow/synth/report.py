@@ -8,6 +8,9 @@ from dataclasses import asdict
 from functools import reduce
 from operator import add
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from flow.emit.core import Names
 from flow.emit.rtl import KEYWORDS, TOP_NAMES
@@ -24,6 +27,9 @@ from .parts import Design, Part, read_design
 from .synthesis import SYNTH, synthesise
 from .timing import DesignTiming
 from .yosys import Yosys, find_yosys
+
+if TYPE_CHECKING:
+    from flow.sim.rtl import RtlResult
 
 ESTIMATED = "estimated from the netlist"
 CONTROL_NODE = "control"  # the row of what is no node: registers, adapters and wires of the top
@@ -136,6 +142,17 @@ class SynthesisedBuild:
             },
             "loops": timing.loops[:WORST_PATHS],
         }
+
+    def simulate(self, images: np.ndarray) -> RtlResult:
+        """Run images uint8 [N, H, W, C] through the netlist in Verilator, and return the result if it is golden.
+
+        Raises:
+            VerificationError: a stream or a logit differs; names the first.
+        """
+        from .simulation import compare, netlist_accelerator
+
+        accelerator = netlist_accelerator(self.workspace.rtl, self.design, self.netlists)
+        return compare(accelerator, self.workspace.load_graph("hardware"), images)
 
     def _areas_and_memories(self) -> tuple[dict[Part, Area], dict[Part, list[Memory]]]:
         areas, memories = {}, {}

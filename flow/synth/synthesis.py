@@ -23,6 +23,7 @@ from .parts import INSTANCE, Part
 from .yosys import Yosys
 
 SYNTH = "synth_xilinx -family xc7 -abc9 -flatten -noiopad -noclkbuf"
+VERSION = "2"  # of what `compact` keeps
 UNMAPPED, MAPPED, MEMORIES = "unmapped.json", "netlist.json", "memories.json"
 FRONT = """
 {reads}
@@ -75,7 +76,7 @@ def netlist_folder(part: Part, yosys: Yosys) -> Path:
 
 
 def _key(part: Part, yosys: Yosys) -> str:
-    return f"synth-{digest(FRONT, SYNTH, BACK, rom.VERSION, yosys.version, part.key)}"
+    return f"synth-{digest(FRONT, SYNTH, BACK, rom.VERSION, VERSION, yosys.version, part.key)}"
 
 
 def _build(part: Part, yosys: Yosys, folder: Path) -> None:
@@ -135,14 +136,14 @@ def without_library(design: dict, boxes: set[str]) -> dict:
 
 
 def compact(netlist: dict) -> dict:
-    """Return the netlist without sources, parameters that no one reads, and the name of the wrapper's instance."""
+    """Return the netlist without sources, and without the name of the wrapper's instance."""
     modules = {}
     for name, module in netlist["modules"].items():
         box = "blackbox" in module["attributes"]
         cells = {
             cell.removeprefix(INSTANCE): {
                 "type": content["type"],
-                "parameters": {k: v for k, v in content["parameters"].items() if len(v) <= 64},
+                "parameters": content["parameters"],
                 "connections": content["connections"],
             }
             for cell, content in ({} if box else module["cells"]).items()

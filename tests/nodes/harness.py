@@ -193,10 +193,6 @@ class Rtl:
     def __init__(self, case: Case, folder: Path):
         self.case, op = case, case.op
         self.cell = cell_of(case.node)
-        parameters = dict(self.cell.parameters)
-        for memory in self.cell.memories:
-            parameters[memory.parameter] = f"{memory.suffix}.hex"
-            write_hex(folder / parameters[memory.parameter], memory.words, memory.width)
         inputs = {
             port: stream.beat_bits + self.cell.extend * stream.parallel
             for port, stream in zip(op.input_ports, op.inputs(), strict=True)
@@ -204,8 +200,16 @@ class Rtl:
         if op.ddr_words:
             inputs["weight"] = op.ddr_word_bits
         outputs = {port: stream.beat_bits for port, stream in zip(op.output_ports, op.outputs(), strict=True)}
+        self.module = self.build(folder, inputs, outputs)
+
+    def build(self, folder: Path, inputs: dict[str, int], outputs: dict[str, int]) -> RtlModule:
+        """Return the module with its memories in ``folder``; ``inputs`` and ``outputs`` are its streams."""
+        parameters = dict(self.cell.parameters)
+        for memory in self.cell.memories:
+            parameters[memory.parameter] = f"{memory.suffix}.hex"
+            write_hex(folder / parameters[memory.parameter], memory.words, memory.width)
         sources = [modules()[self.cell.module]]
-        self.module = RtlModule(self.cell.module, parameters, inputs, outputs, sources=sources, workdir=folder)
+        return RtlModule(self.cell.module, parameters, inputs, outputs, sources=sources, workdir=folder)
 
     @cached_property
     def traffic(self) -> tuple[dict[str, list[int]], dict[str, list[int]]]:

@@ -3,16 +3,17 @@
 import json
 import types
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 import flow
 from flow.cli import main
-from flow.errors import FlowError
+from flow.errors import FlowError, VerificationError
 from flow.options import Options
 from flow.plan.plan import Plan
 from flow.plan.target import load_target
-from flow.project import write_manifest
+from flow.project import MANIFEST, write_manifest
 from flow.report.summary import synthesis
 from flow.run import run
 from flow.steps.synth import synth
@@ -171,3 +172,35 @@ def test_rows_may_be_kinds(build):
     with console.capture() as capture:
         show(SynthesisedBuild(build).synth(), console, "kind")
     assert "Window (2)" in capture.get()
+
+
+def simulated(build, monkeypatch, image, simulate):
+    """The exit code of ``flow synth --simulate 2`` where ``simulate`` stands for the simulation of the netlist."""
+    (build.rtl / MANIFEST).unlink()
+    write_manifest(build.rtl, {"top": "top", "regions": [], "image": image}, {})
+    monkeypatch.setattr(SynthesisedBuild, "simulate", simulate)
+    with pytest.raises(SystemExit) as ended:
+        main(["synth", str(build.folder), "--quiet", "--simulate", "2"])
+    return ended.value.code
+
+
+@pytest.mark.parametrize("image", [[32, 32, 3], [8, 8, 1]])
+def test_images_go_through_the_netlist(build, monkeypatch, capsys, image):
+    def simulate(self, images):
+        assert (images.dtype, images.shape) == (np.uint8, (2, *image))
+        streams = {"a": np.zeros((2, 5, 5, 30)), "b": np.zeros((2, 1, 1, 8))}
+        return types.SimpleNamespace(streams=streams, total_cycles=12345, seconds=2.4)
+
+    assert simulated(build, monkeypatch, image, simulate) == 0
+    said = capsys.readouterr().out
+    assert (
+        "2 images through the netlist: logits as golden, and 1,516 values of 2 streams (12,345 cycles in 2 s)" in said
+    )
+
+
+def test_a_netlist_that_differs_ends_with_1(build, monkeypatch, capsys):
+    def simulate(self, images):
+        raise VerificationError("the netlist differs from the golden model: layer a: stream b: 1 of 2 values differ")
+
+    assert simulated(build, monkeypatch, [32, 32, 3], simulate) == 1
+    assert "the netlist differs from the golden model: layer a" in capsys.readouterr().err
