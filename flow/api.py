@@ -111,9 +111,11 @@ class Result:
         """The build's figures: accuracy, operations, plan, simulated cycles, every comparison, seconds.
 
         Raises:
-            FlowError: the build did not come to its last step.
+            FlowError: the build did not come to its last step, or a report is not what its step wrote.
         """
-        return self.workspace.load_json("summary")
+        from flow.report.summary import put_together
+
+        return put_together(self.workspace)
 
     @property
     def plan(self) -> Plan:
@@ -168,6 +170,7 @@ class Result:
         return SynthesisedBuild(self.workspace, jobs, log or _silent)
 
     def _stored(self, name: str, report: dict) -> dict:
+        self.workspace.record.forget(["synth"])  # whose report is replaced
         self.workspace.save_json(name, report)
         return report
 

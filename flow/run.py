@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 
 from flow.errors import FlowError
 from flow.options import Options
 from flow.plan.target import load_target
+from flow.report.summary import put_together
 from flow.resume import Progress
 from flow.state import Build
 from flow.steps import NAMES, STEPS
@@ -44,7 +44,6 @@ def run(
     build = Build(options, Workspace(options.folder), log)
     with build.workspace.locked():
         progress = Progress(build, STEPS)
-        build.seconds = _stored_seconds(build.workspace)
         skipping = not (first or fresh)
         for step in STEPS[start : end + 1]:
             if not step.is_asked(options):
@@ -52,7 +51,6 @@ def run(
                 continue
             skipping = skipping and progress.is_finished(step)
             if skipping:
-                step.check(build.workspace)
                 log(f"{step.name}: finished before with the same inputs")
                 continue
             log(f"{step.name}: {step.what}")
@@ -63,12 +61,7 @@ def run(
             except KeyboardInterrupt:
                 log(f"stopped in step {step.name}: the same call goes on there")
                 raise
-            build.seconds[step.name] = round(time.monotonic() - begin, 2)
-            build.workspace.save_json("seconds", build.seconds)
-            progress.finish(step)
+            progress.finish(step, round(time.monotonic() - begin, 2))
+        if NAMES[end] == "report":
+            build.workspace.save_json("summary", put_together(build.workspace))
     return build
-
-
-def _stored_seconds(workspace: Workspace) -> dict[str, float]:
-    path = workspace.reports / "seconds.json"
-    return json.loads(path.read_text()) if path.exists() else {}

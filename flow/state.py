@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,12 +47,11 @@ class Comparison:
 
 @dataclass
 class Build:
-    """State of one run: options, folder, and seconds of the finished steps."""
+    """State of one run: options and folder."""
 
     options: Options
     workspace: Workspace
     log: Callable[[str], None] = print
-    seconds: dict[str, float] = field(default_factory=dict)
 
     @cached_property
     def target(self) -> Target:
@@ -213,8 +211,8 @@ class Build:
                 )
 
     def _previous(self, step: str) -> dict:
-        path = self.workspace.reports / f"{step}.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        there = (self.workspace.reports / f"{step}.json").exists()
+        return self.workspace.load_json(step) if there else {}  # type: ignore[return-value]
 
 
 def load_images(path: Path, shape: tuple[int, int, int]) -> np.ndarray:

@@ -100,7 +100,7 @@ def build(
         find_yosys()  # before an hour of work
     from rich.console import Console
 
-    from flow.report.summary import show
+    from flow.report.summary import put_together, show
     from flow.run import run
     from flow.sim.tools import require_tools
     from flow.steps import NAMES
@@ -109,7 +109,7 @@ def build(
     require_tools(NAMES, from_step, to_step)
     done = run(options, from_step, to_step, log=console.print, fresh=fresh)
     if to_step in (None, "report"):
-        show(done.workspace.load_json("summary"), console)
+        show(put_together(done.workspace), console)
         console.print(f"\nall of it is in {done.workspace.folder}, the figures in report/summary.json")
 
 

@@ -13,6 +13,9 @@ from qonnx.core.modelwrapper import ModelWrapper
 from flow.errors import FlowError
 from flow.graph import hardware_nodes
 
+from .target import load_target
+
+MOST_ELEMENTS = 1 << 24  # of a FIFO: more than any board's memory
 FOLDINGS = ("p", "pe", "simd", "memory")
 HEADER = """\
 # What every node of the accelerator is given. Edit it and build again with --plan FILE.
@@ -38,7 +41,7 @@ class FifoPlan(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    elements: int = Field(ge=2)
+    elements: int = Field(ge=2, le=MOST_ELEMENTS)
     memory: Literal["distributed", "block"] = "distributed"
 
 
@@ -49,8 +52,8 @@ class Plan(BaseModel):
 
     network: str
     target: str
-    clock_mhz: float = Field(gt=0)
-    requested_fps: float = Field(gt=0)
+    clock_mhz: float = Field(gt=0, allow_inf_nan=False)
+    requested_fps: float = Field(gt=0, allow_inf_nan=False)
     nodes: dict[str, NodePlan]
     fifos: dict[str, FifoPlan]
 
@@ -70,15 +73,20 @@ class Plan(BaseModel):
             FlowError: the file is missing or damaged.
         """
         try:
-            return cls(**yaml.safe_load(path.read_text()))
+            content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
         except OSError as error:
             raise FlowError(f"plan {path} cannot be read: {error.strerror}") from error
-        except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
-            raise FlowError(f"plan {path} is no plan: {str(error).splitlines()[0]}") from error
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+            raise FlowError(f"plan {path} is no YAML that can be read: {_first(error)}") from error
+        if not isinstance(content, dict):
+            what = "is empty" if content is None else f"holds a {type(content).__name__}"
+            raise FlowError(f"plan {path} {what}, not nodes and fifos: take the plan.yaml of a build and edit it")
+        try:
+            return cls.model_validate(content)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise FlowError(f"plan {path}: {where}: {first['msg']}") from error
+            raise FlowError(f"plan {path}: {where} is {first['input']!r}: {first['msg']}") from error
 
     @classmethod
     def load(cls, path: Path, model: ModelWrapper, target: str) -> Plan:
@@ -94,7 +102,33 @@ class Plan(BaseModel):
             raise FlowError(
                 f"plan {path} is for {plan.target}, not {target}: build without --plan, or use --target {plan.target}"
             )
+        if plan.clock_mhz != (clock := load_target(target).clock_mhz):
+            raise FlowError(
+                f"plan {path}: clock_mhz is {plan.clock_mhz:g}, and {target} runs at {clock:g}: the clock is the "
+                f"target's, so write {clock:g}"
+            )
         return plan
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, of which YAML takes the last without a word."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands twice", problem_mark=key.start_mark)
+            if isinstance(key.value, str):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _first(error: Exception) -> str:
+    """Return the first line of an error's text, and its line in the file."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark is not None else ""
+    text = getattr(error, "problem", None) or str(error) or type(error).__name__
+    return where + str(text).splitlines()[0]
 
 
 def fingerprint(model: ModelWrapper) -> str:

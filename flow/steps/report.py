@@ -8,16 +8,23 @@ from flow.state import Build
 
 
 def report(build: Build) -> None:
-    """Measure the accuracy of the integer graph, count operations beside the baseline, and write summary.json."""
+    """Measure the accuracy of the integer graph, and count operations beside the baseline."""
     from flow.report.operations import baseline_operations
-    from flow.report.summary import binary_layers, put_together
+    from flow.report.summary import binary_layers
 
     baseline = None if build.options.onnx else baseline_operations(build.graph("integer"))
     layers = binary_layers(build.graph("hardware"))
+    what = {
+        "model": build.options.model,
+        "strategy": build.options.strategy,
+        "voter": build.voter,
+        "target": build.options.target,
+        "clock_mhz": build.target.clock_mhz,
+        "build_id": build.build_id(),
+    }
     content = {"accuracy": integer_accuracy(build), "baseline_operations": baseline, "layers": layers}
-    build.report("report", content)
+    build.report("report", {"build": what, **content})
     build.workspace.forget_unused_tensors()
-    build.workspace.save_json("summary", put_together(build))
 
 
 def integer_accuracy(build: Build) -> dict | None:
