@@ -19,6 +19,7 @@ WEIGHTS = "ddr_weights.bin"
 SAMPLES = "samples.npz"
 NETWORK = "network.npz"
 BITFILE = "accelerator.bit"
+UNKNOWN = -1  # the label of a sample whose class nobody gave
 SIMULATOR = "sim/model.so"
 INSTALLED = "build"  # where deploy.zip has the package, inside the driver's own folder
 HINT = "copy the package again, or make it again with flow build"

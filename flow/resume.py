@@ -72,8 +72,8 @@ class Progress:
         entry = self.record.steps.get(step.name)
         if not there or entry is None or entry.key != self.keys[step.name] or not self.record.has_files(step.name):
             return False
+        step.check(self.workspace)  # names layers
         self.workspace.check_step(step.name)
-        step.check(self.workspace)
         return True
 
     def begin(self, step) -> None:

@@ -40,7 +40,13 @@ class Workspace:
         self.planned = self.reports / "planned.yaml"
         self.written: set[Path] = set()  # since `finish` was called last
         for path in (self.graphs, self.reports, self.arrays):
-            path.mkdir(parents=True, exist_ok=True)
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise FlowError(
+                    f"{self.folder} cannot be a build folder ({path}: {error.strerror}): remove what is in the way, or "
+                    "use another --output"
+                ) from error
         self.record = Record(self.folder)
 
     @contextlib.contextmanager
@@ -50,7 +56,13 @@ class Workspace:
         Raises:
             FlowError: another build works in it.
         """
-        with (self.folder / ".lock").open("w") as file:
+        try:
+            file = (self.folder / ".lock").open("w")
+        except OSError as error:
+            raise FlowError(
+                f"{self.folder} cannot be written ({error.strerror}): make it writable, or use another --output"
+            ) from error
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -28,7 +28,7 @@ HEADER = """\
 class NodePlan(BaseModel):
     """What the plan chooses of a node; None where the node has no such choice, or takes its default."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     p: int | None = Field(None, ge=1)
     pe: int | None = Field(None, ge=1)
@@ -39,7 +39,7 @@ class NodePlan(BaseModel):
 class FifoPlan(BaseModel):
     """A FIFO: the elements it holds, and the memory that holds them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     elements: int = Field(ge=2, le=MOST_ELEMENTS)
     memory: Literal["distributed", "block"] = "distributed"
@@ -48,12 +48,12 @@ class FifoPlan(BaseModel):
 class Plan(BaseModel):
     """Folding of the graph whose ``network`` fingerprint it carries, for one target."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     network: str
     target: str
-    clock_mhz: float = Field(gt=0, allow_inf_nan=False)
-    requested_fps: float = Field(gt=0, allow_inf_nan=False)
+    clock_mhz: float = Field(gt=0)
+    requested_fps: float = Field(gt=0)
     nodes: dict[str, NodePlan]
     fifos: dict[str, FifoPlan]
 

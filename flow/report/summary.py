@@ -9,6 +9,7 @@ from rich.table import Table
 from flow.errors import FlowError
 from flow.graph import hardware_nodes
 from flow.project import MANIFEST, sha256
+from flow.state import percent
 from flow.workspace import Workspace
 
 
@@ -87,6 +88,7 @@ def _put_together(workspace: Workspace) -> dict:
         **final["build"],
         "accuracy": final["accuracy"],
         "foreign": exported.get("approximation"),
+        "images": exported.get("images", "packaged samples"),
         "approximations": streamlined.get("approximations", {}),
         "operations": streamlined["operations"],
         "baseline_operations": final["baseline_operations"],
@@ -144,13 +146,15 @@ def show(summary: dict, console: Console) -> None:
     if foreign := summary["foreign"]:
         console.print(
             f"the file   {foreign['tensors']} real tensors became fixed point of {foreign['bits']} bits: logits "
-            f"differ by up to {100 * foreign['relative_difference']:.2g} % of their spread, another class in "
-            f"{foreign['other_class']} of {foreign['images']} images"
+            f"differ by {percent(foreign['relative_difference'])}, another class in {foreign['other_class']} of "
+            f"{foreign['images']} images ({summary['images']})"
         )
     table = Table("stage", "against", "what", "images", "values", "mismatches", box=None)
     for line in summary["verification"]:
+        equal = "deviation" not in line
+        result = f"{line['mismatches']:,}" if equal else f"not exact: {percent(line['deviation'])}"
         table.add_row(
-            line["stage"], line["against"], line["what"], *(f"{line[k]:,}" for k in ("images", "values", "mismatches"))
+            line["stage"], line["against"], line["what"], f"{line['images']:,}", f"{line['values']:,}", result
         )
     console.print(table)
     console.print("seconds    " + ", ".join(f"{step} {value:g}" for step, value in summary["seconds"].items()))

@@ -63,6 +63,7 @@ NETWORK = (
     "pixels",
     "images",
     "fixed_point_bits",
+    "tolerance",
     "golden_images",
 )
 STEPS = (
@@ -80,7 +81,7 @@ STEPS = (
     Step(vivado, (), ("vivado", "vivado_hls")),
     Step(bitfile, ("bitfile",), ("report/bitfile.json",), optional=True),
     Step(synth, (), ("report/synth.json", "report/timing.json"), optional=True),
-    Step(package, ("accuracy_images",), ("deploy/settings.json", "deploy.zip")),
+    Step(package, ("accuracy_images", "labels"), ("deploy/settings.json", "deploy.zip")),
     Step(report, ("data",), ("report/report.json",)),
 )
 NAMES = tuple(step.name for step in STEPS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from flow.errors import FlowError
 from flow.state import Build
 
 
@@ -30,10 +31,13 @@ def report(build: Build) -> None:
 def integer_accuracy(build: Build) -> dict | None:
     """Return top-1 and top-5 of the golden model on the packaged images, or on the data set that was given.
 
-    None for a network that takes other images or has other classes.
+    Of a QONNX file on the images that were given with labels; None without.
+
+    Raises:
+        FlowError: a label is no class of the network.
     """
-    if not build.takes_samples:
-        return None
+    if build.options.onnx:
+        return _own_accuracy(build)
     if build.options.data:
         from brevitas_models.data import load_cifar
         from flow.golden import Golden
@@ -47,6 +51,22 @@ def integer_accuracy(build: Build) -> dict | None:
         classes, source = build.samples.classes, build.samples.source
     if logits.shape[1] != classes:
         return None
+    return _accuracy(logits, labels, source)
+
+
+def _own_accuracy(build: Build) -> dict | None:
+    if build.labels is None:
+        return None
+    logits = build.golden_logits()
+    if build.labels.max() >= logits.shape[1]:
+        raise FlowError(
+            f"{build.options.labels} has class {build.labels.max()}, and the network {logits.shape[1]} classes: give "
+            "labels from 0 on"
+        )
+    return _accuracy(logits, build.labels, f"{build.options.images.name}, labels {build.options.labels.name}")
+
+
+def _accuracy(logits: np.ndarray, labels: np.ndarray, source: str) -> dict:
     order = np.argsort(-logits, axis=1, kind="stable")[:, :5] == labels[:, None]
     return {
         "top1": round(100 * float(order[:, 0].mean()), 2),
