@@ -39,8 +39,8 @@ def cache_folder() -> Path:
         found = place.stat()
         if found.st_uid not in (os.geteuid(), 0) or found.st_mode & EXCLUSIVE:
             raise FlowError(
-                f"{place} can be written by others, and programs in it are run: chmod go-w it (and look who owns it), or "
-                "set XDG_CACHE_HOME to a folder that only you can write"
+                f"{place} is not yours alone to write, and programs in it are run: chmod go-w {place}, or set "
+                "XDG_CACHE_HOME to a folder that only you can write"
             )
     return folder
 

@@ -91,9 +91,7 @@ def _parsed(path: Path) -> ModelProto:
         onnx.load_external_data_for_model(model, str(path.parent))
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
         reason = str(error).split("\n")[0]
-        raise FlowError(
-            f"{path}: values that it has in another file cannot be read ({reason}): export all in one"
-        ) from error
+        raise FlowError(f"{path}: its values in another file cannot be read ({reason}): export all in one") from error
     return model
 
 

@@ -6,11 +6,11 @@ import errno
 import math
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 
-import click
 import typer
 
 from brevitas_models.errors import ModelError
@@ -51,21 +51,22 @@ def application() -> typer.Typer:
     return app
 
 
-def finite(command: click.Command) -> click.Command:
-    """Return ``command``, and those below it, with options that refuse NaN and infinity where they take a number."""
+def refuse_infinite(command) -> None:
+    """Make all options of ``command`` (as typer makes it), and of those below it, refuse NaN and infinity."""
+    for parameter in command.params:
+        parameter.callback = _finite(parameter.callback)
+    for below in getattr(command, "commands", {}).values():
+        refuse_infinite(below)
 
+
+def _finite(callback: Callable | None) -> Callable:
     def checked(context, parameter, value):
         for number in value if isinstance(value, (list, tuple)) else [value]:
             if isinstance(number, float) and not math.isfinite(number):
-                raise click.BadParameter(f"{number} is no finite number", context, parameter)
-        return before[parameter](context, parameter, value) if before[parameter] else value
+                raise typer.BadParameter(f"{number} is no finite number", ctx=context, param=parameter)
+        return callback(context, parameter, value) if callback else value
 
-    before = {parameter: parameter.callback for parameter in command.params}
-    for parameter in command.params:
-        parameter.callback = checked
-    for below in getattr(command, "commands", {}).values():
-        finite(below)
-    return command
+    return checked
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -76,7 +77,8 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments
     arguments = [word for word in arguments if word != "--debug"]
     try:
-        command = finite(typer.main.get_command(application()))
+        command = typer.main.get_command(application())
+        refuse_infinite(command)
         code = command(arguments, prog_name="flow", standalone_mode=False) or 0
         if code == INTERRUPTED:  # typer swallows KeyboardInterrupt
             raise KeyboardInterrupt

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from click.core import ParameterSource
 
 from flow.errors import FlowError, UnknownNameError
 
@@ -111,7 +110,8 @@ def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None
         FlowError: one of the parameters ``names`` stands on the command line.
     """
     for name in names:
-        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
             option = next(parameter for parameter in context.command.params if parameter.name == name)
             raise FlowError(f"{option.opts[0]} {why}")
 
