@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import platform
 import shlex
 from pathlib import Path
@@ -100,7 +101,8 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict:
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch.load raises half a dozen kinds
-        reason = str(error).split("\n")[0]
+        more = isinstance(error, pickle.UnpicklingError)  # whose text says how to load what would run programs
+        reason = "it holds more than numbers and names" if more else str(error).split("\n")[0]
         raise TrainError(f"{path} is damaged ({reason}): remove it to start again") from error
     needed = {"network", "config", "model", "optimizer", "step", "seconds", "history", "source"}
     if not isinstance(state, dict) or not needed <= state.keys():

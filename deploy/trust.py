@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import DeployError
@@ -22,10 +23,11 @@ def own_simulators() -> Path:
 
 
 def note_simulator(digest: str) -> None:
-    """Note that this user has built the simulator with SHA-256 ``digest``."""
+    """Note that this user has built the simulator with SHA-256 ``digest``; where that cannot be, it is asked for."""
     folder = own_simulators()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / digest).touch()
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / digest).touch()
 
 
 def require_trusted(path: Path, digest: str) -> None:

@@ -48,9 +48,9 @@ def run(
     build = Build(options, Workspace(options.folder), log)
     with build.workspace.locked():
         progress = Progress(build, STEPS)
-        if not progress.is_finished(STEPS[0]):
-            _require_rate(build)
         skipping = not (first or fresh)
+        if not start and not (skipping and progress.is_finished(STEPS[0])):
+            _require_rate(build)
         for step in STEPS[start : end + 1]:
             if not step.is_asked(options):
                 log(f"{step.name}: not asked for with --{step.name}")

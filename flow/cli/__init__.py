@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -124,7 +125,8 @@ def complain(text: str) -> None:
 
 def _explain_os(error: OSError) -> str:
     where = f" ({error.filename})" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    cut = error.errno is None and re.search(r"\d+ requested and \d+ written", str(error))  # numpy's
+    if cut or error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full{where}: free some space and call again; what was finished is kept"
     return f"{error.strerror or error}{where}"
 

@@ -63,7 +63,7 @@ def _own_accuracy(build: Build) -> dict | None:
             f"{build.options.labels} has class {build.labels.max()}, and the network {logits.shape[1]} classes: give "
             "labels from 0 on"
         )
-    return _accuracy(logits, build.labels, f"{build.options.images.name}, labels {build.options.labels.name}")
+    return _accuracy(logits, build.labels, f"{build.options.images}, labels of {build.options.labels}")
 
 
 def _accuracy(logits: np.ndarray, labels: np.ndarray, source: str) -> dict:

@@ -225,7 +225,9 @@ CHECKPOINTS: dict[str, tuple[Change, str]] = {
     ),
     "an array too many": (checkpoint_with(lambda arrays: arrays.update(more=np.zeros(3))), "is too many"),
     "an array of another shape": (
-        checkpoint_with(lambda arrays: arrays.update({name: arrays[name][:1] for name in list(arrays)[1:]})),
+        checkpoint_with(
+            lambda arrays: arrays.update({name: value[:1] for name, value in arrays.items() if value.ndim > 1})
+        ),
         "does not hold the arrays",
     ),
     "width 400,000": (_header(lambda header: header["network"].update(width=400_000)), "no network that this version"),
