@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from tests.abuse import template
@@ -47,14 +48,17 @@ def _do(index: int):
     return _work(index)
 
 
+def complain(outcome: Outcome) -> None:
+    """Print what a call that ended wrongly printed."""
+    call, console = outcome.call, Console(highlight=False, soft_wrap=True, markup=False)
+    console.print(f"{outcome.verdict}: {call.group}, {call.name}: exit code {outcome.code} in {outcome.seconds:.1f} s")
+    console.print("  " + " ".join(map(str, call.words)))
+    console.print("  " + outcome.printed.strip()[-500:].replace("\n", "\n  "))
+
+
 def show(outcomes: list[Outcome], seconds: float) -> None:
-    """Print a row a group, and what was printed by calls that ended wrongly."""
+    """Print a row a group."""
     console = Console(highlight=False, soft_wrap=True)
-    for outcome in outcomes:
-        if outcome.verdict != "right":
-            console.print(f"{outcome.verdict}: {outcome.call.group}, {outcome.call.name}: {outcome.code}", markup=False)
-            console.print("  " + " ".join(map(str, outcome.call.words)), markup=False)
-            console.print("  " + outcome.printed.strip()[-500:].replace("\n", "\n  "), markup=False)
     table = Table("calls of", "all", *VERDICTS, "longest", box=None)
     groups = dict.fromkeys(outcome.call.group for outcome in outcomes)
     for group in (*groups, None):
@@ -88,8 +92,13 @@ def main() -> int:
             outcome = in_copy(calls[index], folder)
             return outcome.verdict, outcome.code, outcome.seconds, outcome.printed
 
+        progress = Console(stderr=True, quiet=not sys.stderr.isatty())
         with Workers(arguments.jobs, outcome_of) as workers:
-            outcomes = [Outcome(call, *found) for call, found in zip(calls, workers.map(len(calls)))]
+            outcomes = []
+            for call, found in zip(calls, track(workers.map(len(calls)), "calls", len(calls), console=progress)):
+                outcomes.append(Outcome(call, *found))
+                if outcomes[-1].verdict != "right":
+                    complain(outcomes[-1])
     show(outcomes, time.monotonic() - started)
     return int(any(outcome.verdict != "right" for outcome in outcomes))
 

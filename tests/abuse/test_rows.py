@@ -39,7 +39,8 @@ def test_there_are_many_and_none_twice():
         ("print('top-1 100.00 %')", "wrong or silent"),
         ("1 / 0", "traceback"),
         ("import os; os.kill(os.getpid(), 7)", "crash"),
-        ("import time; time.sleep(60)", "hang"),
+        ("import time; time.sleep(600)", "hang"),
+        ("while True: pass", "hang"),
         ("import os, sys; os.unlink('kept'); sys.exit('error: x is 3: give 4')", "loss"),
     ],
 )
@@ -52,5 +53,5 @@ def test_the_judge(program, verdict, tmp_path, monkeypatch):
     folder = tmp_path / "here"
     folder.mkdir()
     write = lambda here: damage(here / "kept", b"1")
-    call = Call("judge", verdict, ["flow"], "x is 3", write, codes=(1,), seconds=3, memory=1 << 40, keeps=("kept",))
+    call = Call("judge", verdict, ["flow"], "x is 3", write, codes=(1,), seconds=1, memory=1 << 40, keeps=("kept",))
     assert run(call, folder).verdict == verdict
