@@ -2,7 +2,7 @@
 
     python -m tests.random_kills --kills 50 --data ../shared/data/cifar10
 
-Caches are cold: each kill has its own, so that compilers are among what is killed (``--warm`` takes the user's). Half of
+Caches are cold: each kill has its own, so that compilers are killed too (``--warm`` takes the user's). Half of
 the kills hit a build at width 4, half a short training at width 16 (``--jobs`` takes one of them). Prints a line a kill
 and the counts; exits with 1 if a result differs, a call after a kill fails, or something half-written is left under a
 final name.
