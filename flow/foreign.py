@@ -109,13 +109,6 @@ def image_shape(model: ModelWrapper) -> tuple[int, int, int]:
     inputs = [info.name for info in model.graph.input if model.get_initializer(info.name) is None]
     if not inputs:
         raise FlowError("the network has no input that a node reads: export it with one image as its input")
-    if len(inputs) > 1:
-        weights = [
-            (name, node.name) for node in model.graph.node for name in list(node.input)[1:] if name in inputs[1:]
-        ]
-        if weights:
-            name, reader = weights[0]
-            raise FlowError(f"{name}, which {reader} reads, has no values in the file: export it with its initializers")
     shape = model.get_tensor_shape(inputs[0]) if len(inputs) == 1 else None
     if shape is None or len(shape) != 4 or shape[0] != 1:
         raise FlowError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.errors import FlowError
+from flow.memory import require_memory
 
 MOST_BYTES = (1 << 31) - 1  # of a protobuf message
 MOST_BITS = 32  # of a quantizer
 OPSETS = range(7, 24)  # of ONNX, in which the nodes that the passes know have the meaning that they take them for
+BINARY = ("Add", "Sub", "Mul", "Div", "Concat", "Max", "Min", "Sum", "Where", "Pow")  # of two variables
+COPIES = 4  # of an image in float32, at least, while a graph is executed
 OURS = ("", "ai.onnx")
 REAL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 
@@ -36,6 +40,7 @@ def require_readable(path: Path) -> None:
     if not any(entry.domain in OURS for entry in model.opset_import):
         raise FlowError(f"{path} does not say its ONNX opset: export it again")
     _require_written(path, graph)
+    _require_inputs(path, graph)
     for name, tensor in _constants(graph):
         if tensor.data_type in REAL:
             try:
@@ -109,6 +114,25 @@ def _require_written(path: Path, graph: GraphProto) -> None:
     for info in graph.output:
         if info.name not in written:
             raise FlowError(f"{path}: nothing writes its output {info.name}")
+
+
+def _require_inputs(path: Path, graph: GraphProto) -> None:
+    """Raise FlowError if a layer's parameter is an input without values, or the image is larger than memory."""
+    valued = {tensor.name for tensor in graph.initializer}
+    inputs = {info.name: info for info in graph.input if info.name not in valued}
+    for node in graph.node:
+        for name in list(node.input)[1:]:
+            if name in inputs and node.op_type not in BINARY:
+                raise FlowError(
+                    f"{path}: {name}, which {node.name or node.op_type} reads, has no values in the file: export with "
+                    "its initializers"
+                )
+    for name, info in inputs.items():
+        shape = [dimension.dim_value for dimension in info.type.tensor_type.shape.dim]
+        size = "x".join(map(str, shape))
+        require_memory(
+            COPIES * 4 * math.prod(shape), f"{path}: its input {name} of {size}", "export it for smaller images"
+        )
 
 
 def _constants(graph: GraphProto):

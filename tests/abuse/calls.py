@@ -72,7 +72,8 @@ def checkpoints() -> Iterator[Call]:
             ("ptq", ["ptq", CHECKPOINT, "--output", "new"]),
             ("train", ["train", "--init", CHECKPOINT, "--width", "4"]),
         ):
-            yield Call("checkpoint", f"{command}: {name}", ["flow", *words], text, change, never="top-1")
+            said = f"{text}|is qat, not none" if command == "ptq" else text  # what it looks at first
+            yield Call("checkpoint", f"{command}: {name}", ["flow", *words], said, change, never="top-1")
     for name, content in (("empty", b""), ("text", b"x"), ("a pickle that runs", pickle.dumps(_Runs()))):
         for words in (["pack", "run"], ["train", "--init", "run/state.pt"]):
             yield Call(

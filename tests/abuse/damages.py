@@ -71,12 +71,16 @@ def _opset(version: int) -> Callable[[ModelProto], None]:
 
 def _no_initializer(model: ModelProto) -> None:
     tensor = _real(model)
-    model.graph.input.append(helper.make_tensor_value_info(tensor.name, 1, list(tensor.dims)))
+    if tensor.name not in [info.name for info in model.graph.input]:
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, 1, list(tensor.dims)))
     model.graph.initializer.remove(tensor)
 
 
 def _dangling(model: ModelProto) -> None:
-    model.graph.initializer.remove(_real(model))
+    tensor = _real(model)
+    model.graph.initializer.remove(tensor)
+    for info in [info for info in model.graph.input if info.name == tensor.name]:
+        model.graph.input.remove(info)
 
 
 def _short(model: ModelProto) -> None:
