@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import platform
 import shlex
+import warnings
 from pathlib import Path
 
 import torch
@@ -99,7 +100,8 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict:
     if not path.is_file():
         raise TrainError(f"no training state at {path}: give the folder of a training run")
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of damaged files: what is wrong is said below
+            state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch.load raises half a dozen kinds
         more = isinstance(error, pickle.UnpicklingError)  # whose text says how to load what would run programs
         reason = "it holds more than numbers and names" if more else str(error).split("\n")[0]

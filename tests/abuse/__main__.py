@@ -21,6 +21,8 @@ from tests.abuse import template
 from tests.abuse.calls import every_call
 from tests.abuse.harness import VERDICTS, Outcome, in_copy, preload
 
+PLAIN_WIDTH = 120  # of the table where there is no terminal
+
 
 class Workers:
     """Forked processes that share the work: calls hold functions, which cannot be sent, but are inherited."""
@@ -59,6 +61,8 @@ def complain(outcome: Outcome) -> None:
 def show(outcomes: list[Outcome], seconds: float) -> None:
     """Print a row a group."""
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
     table = Table("calls of", "all", *VERDICTS, "longest", box=None)
     groups = dict.fromkeys(outcome.call.group for outcome in outcomes)
     for group in (*groups, None):

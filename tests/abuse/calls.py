@@ -186,7 +186,7 @@ def surroundings() -> Iterator[Call]:
     home = {"XDG_CACHE_HOME": "/sys/cache"}
     csim = [*BUILD_WORDS, "--from-step", "csim", "--to-step", "csim"]
     yield Call("folders", "a cache that cannot be written", csim, "XDG_CACHE_HOME", environment=home)
-    own = {"XDG_CACHE_HOME": "cache"}
+    own = {"XDG_CACHE_HOME": "{here}/cache"}
     yield Call("security", "a cache that others can write", csim, "not yours alone", shared_cache, environment=own)
     evaluate = ["flow", "eval", "--checkpoint", CHECKPOINT, "--data"]
     yield Call("data", "a folder without data", [*evaluate, "."], "no data set at")
@@ -394,7 +394,7 @@ def packages(template: Path) -> Iterator[Call]:
             "settings.json",
             _changed("deploy/settings.json", lambda _, c=content: c),
         )
-    elsewhere = {"XDG_DATA_HOME": "elsewhere"}
+    elsewhere = {"XDG_DATA_HOME": "{here}/elsewhere"}
     yield Call("security", "a simulator of somebody else", latency, "not built by you", environment=elsewhere)
     trusted = {**elsewhere, "POPBIN_TRUST": "1"}
     yield Call("security", "a simulator of somebody trusted", latency, "accelerator", codes=(0,), environment=trusted)

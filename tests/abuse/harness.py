@@ -31,7 +31,8 @@ class Call:
 
     ``words``: of the command line, the first one "flow" or "deploy". ``prepare``, given the folder that the call works
     in, damages something there. ``text``: what the message must have, a regular expression. ``codes``: exit codes that
-    are right. ``keeps``: files, by name, that must be as they were. ``stays``: what must not be in what is printed.
+    are right. ``never``: what must not be printed. ``keeps``: files, by name, that must be as they were.
+    ``environment``: variables, in which {here} is the folder.
     """
 
     group: str
@@ -145,7 +146,7 @@ def _become(call: Call, folder: Path, out: Path, err: Path) -> None:
             opened = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
             os.dup2(opened, descriptor)
         sys.stdout, sys.stderr = (os.fdopen(descriptor, "w", closefd=False) for descriptor in (1, 2))
-        os.environ.update(call.environment)
+        os.environ.update({name: value.format(here=folder) for name, value in call.environment.items()})
         resource.setrlimit(resource.RLIMIT_AS, (call.memory, call.memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         used = int(time.process_time()) + 1
