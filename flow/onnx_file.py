@@ -18,6 +18,7 @@ from flow.memory import require_memory
 MOST_BYTES = (1 << 31) - 1  # of a protobuf message
 MOST_BITS = 32  # of a quantizer
 OPSETS = range(7, 24)  # of ONNX, in which the nodes that the passes know have the meaning that they take them for
+QUANTIZERS = ("Quant", "BipolarQuant", "Trunc")  # of weights, too
 BINARY = ("Add", "Sub", "Mul", "Div", "Concat", "Max", "Min", "Sum", "Where", "Pow")  # of two variables
 COPIES = 4  # of an image in float32, at least, while a graph is executed
 OURS = ("", "ai.onnx")
@@ -57,7 +58,7 @@ def require_readable(path: Path) -> None:
 def require_quantizers(path: Path, model: ModelWrapper) -> None:
     """Raise FlowError if a quantizer has a scale that is not positive, or bits that no hardware has."""
     for node in model.graph.node:
-        if node.op_type not in ("Quant", "BipolarQuant", "Trunc"):
+        if node.op_type not in QUANTIZERS:
             continue
         named = dict(zip(("scale", "zero point", "bits"), list(node.input)[1:]))
         for what, name in named.items():
@@ -120,9 +121,12 @@ def _require_inputs(path: Path, graph: GraphProto) -> None:
     """Raise FlowError if a layer's parameter is an input without values, or the image is larger than memory."""
     valued = {tensor.name for tensor in graph.initializer}
     inputs = {info.name: info for info in graph.input if info.name not in valued}
+    source = {name: name for name in inputs}
     for node in graph.node:
-        for name in list(node.input)[1:]:
-            if name in inputs and node.op_type not in BINARY:
+        if node.op_type in QUANTIZERS and node.input[0] in source:
+            source[node.output[0]] = source[node.input[0]]
+        for read in list(node.input)[1:]:
+            if (name := source.get(read)) and node.op_type not in BINARY:
                 raise FlowError(
                     f"{path}: {name}, which {node.name or node.op_type} reads, has no values in the file: export with "
                     "its initializers"

@@ -85,10 +85,9 @@ def main() -> int:
     preload()
     with tempfile.TemporaryDirectory(prefix="abuse-") as scratch:
         folder = (arguments.keep or Path(scratch) / "template").resolve()
-        if not (folder / template.BUILD / "report" / "summary.json").exists():
-            if not folder.exists():
-                template.make(folder)
-            template.build(folder)
+        if not folder.exists():
+            template.make(folder)
+        template.build(folder)  # what is finished with the same code is passed over
         started = time.monotonic()
         calls = [call for call in every_call(folder) if not arguments.group or call.group in arguments.group]
 
