@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from flow import nodes
+from flow.synth.delays import LEVEL_NS
 from flow.synth.netlist import count, flatten, read_netlist
 from flow.synth.single import part_of
 from flow.synth.synthesis import synthesise
+from flow.synth.timing import PartTiming
 from flow.synth.yosys import find_yosys
 
 STORE = Path(__file__).with_suffix(".json")
@@ -140,22 +142,22 @@ def main() -> None:
     for kind, attributes in [*engines(), *others()]:
         if wanted in (None, kind):
             op = nodes.find(kind)(name="node", **{"height": 1, "width": 1, **attributes})
-            try:
-                parts[part_of(op, *constants(op, np.random.default_rng(1)))] = op, attributes
-            except Exception as error:
-                print("SKIPPED", kind, attributes, error)
+            parts[part_of(op, *constants(op, np.random.default_rng(1)))] = op, attributes
     folders = synthesise(parts, yosys, log=lambda line: print(line, flush=True))
     points = []
     for part, (op, attributes) in parts.items():
-        area = count(flatten(read_netlist(folders[part]), part.top)).as_dict()
-        points.append({"kind": op.kind, **attributes, **{f"yosys_{name}": area[name] for name in area}})
+        flat = flatten(read_netlist(folders[part]), part.top)
+        area, inside = count(flat).as_dict(), PartTiming(flat, LEVEL_NS).inside
+        path = {"yosys_path_ns": round(inside[0].ns, 2), "yosys_levels": inside[0].levels} if inside else {}
+        points.append({"kind": op.kind, **attributes, **{f"yosys_{name}": area[name] for name in area}, **path})
     if wanted is None:
         STORE.write_text(json.dumps({"yosys": yosys.version, "points": points}, indent=1) + "\n")
     for point, (op, _) in zip(points, parts.values()):
         model = op.cost().as_dict()
         figures = "  ".join(f"{name} {model[name]:.4g}/{point[f'yosys_{name}']:.4g}" for name in FIGURES)
         about = " ".join(f"{k}={v}" for k, v in point.items() if not k.startswith("yosys_") and k != "kind")
-        print(f"{op.kind:17s} {figures}   {about}")
+        path = f"path_ns {op.path_ns:.4g}/{point.get('yosys_path_ns', 0):.4g}"
+        print(f"{op.kind:17s} {figures}  {path}   {about}")
 
 
 if __name__ == "__main__":

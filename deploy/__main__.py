@@ -85,7 +85,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run a command; return its exit status: 0, 1 after an error or a mismatch, 130 after Ctrl-C."""
+    """Run a command; return its exit status: 0, 1 after an error or a mismatch, 130 after Ctrl-C.
+
+    SIGTERM and SIGHUP while images are computed raise SystemExit(128 + number), after the transfers were stopped.
+    """
     arguments = parser().parse_args(words)
     try:
         folder = arguments.package or find_package()

@@ -13,6 +13,7 @@ from .errors import DeployError, DeviceError, PackageError
 from .package import Package, find_package
 from .platforms import Platform, open_platform
 from .registers import AXI_ERROR, LayerCounters, Registers
+from .signals import ending_signals_raise, ending_signals_wait
 
 BATCH = 64  # frames of a transfer
 PATIENCE = 4  # times what a transfer should take
@@ -29,6 +30,9 @@ class Accelerator:
         package: folder that `flow build` made, or a Package; without it the one of deploy.find_package.
         platform: "board", "sim", or a Platform; without it the board where pynq is installed, else the simulation.
         batch: frames of a transfer. Two input and two output buffers of so many are kept.
+
+    A call that Ctrl-C, SIGTERM or SIGHUP ends stops its transfers first. SIGKILL (kill -9) cannot be caught: the DMA
+    goes on in memory that Linux may have given to others, until the next Accelerator stops it.
 
     Raises:
         PackageError: a file of the package is missing or damaged.
@@ -80,7 +84,7 @@ class Accelerator:
         """
         images = self._checked(images)
         logits = np.empty((len(images), self.package.classes), np.int32)
-        with self._recovering():
+        with ending_signals_raise(), self._recovering():
             self._run(images, logits)
         return logits
 
@@ -123,6 +127,7 @@ class Accelerator:
 
     def _start(self) -> None:
         self.registers.write("CTRL", 0)
+        self.platform.abort()  # transfers of a process that was killed
         if self.package.regions:
             base = self.platform.load_weights(self.package.weights())
             for index, region in enumerate(self.package.regions):
@@ -186,18 +191,19 @@ class Accelerator:
     def _limit(self, frames: int) -> float:
         """Return the seconds after which a transfer of so many frames counts as stuck."""
         cycles = (frames + FRAMES_INSIDE) * self.package.cycles_per_frame
-        return PATIENCE * cycles / (self.package.clock_mhz * 1e6) + self.platform.slack
+        return PATIENCE * cycles / (self.platform.clock_mhz * 1e6) + self.platform.slack
 
     @contextmanager
     def _recovering(self) -> Iterator[None]:
-        """Drop the transfers and the frames inside after an exception, Ctrl-C included: nothing is left of the call."""
+        """Drop the transfers and the frames inside after any exception: nothing is left of the call."""
         try:
             yield
         except BaseException as error:
-            state = self._state() if isinstance(error, DeviceError) else ""
-            self.registers.write("CTRL", 0)
-            self.platform.abort()
-            self.clear_counters()
+            with ending_signals_wait():
+                state = self._state() if isinstance(error, DeviceError) else ""
+                self.registers.write("CTRL", 0)
+                self.platform.abort()
+                self.clear_counters()
             if state:
                 raise type(error)(
                     f"{error}; {state}; the accelerator was reset, and the next call starts afresh"

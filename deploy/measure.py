@@ -1,7 +1,8 @@
 """Validation, latency and throughput of an accelerator, as dictionaries that are written as JSON.
 
-On a board times are measured. Of a simulated accelerator all times are its cycles at the clock of the build, and are
-called so by ``"platform": "sim"``; what the simulating machine takes is told nowhere.
+On a board times are measured, and cycles become times by the clock that was read back from it. Of a simulated
+accelerator all times are its cycles at the clock of the build, and are called so by ``"platform": "sim"``; what the
+simulating machine takes is told nowhere.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def description(accelerator: Accelerator) -> dict:
         "strategy": package.strategy,
         "voter": package.voter,
         "target": package.target,
-        "fclk[mhz]": package.clock_mhz,
+        "fclk[mhz]": accelerator.platform.clock_mhz,
     }
 
 
@@ -64,7 +65,7 @@ def single_frames(accelerator: Accelerator, repeats: int) -> dict[str, list[floa
     if repeats < 1:
         raise DeployError(f"repeats is {repeats}: must be 1 or more")
     images = accelerator.package.samples()[0]
-    clock = accelerator.package.clock_mhz * 1e3  # cycles a millisecond
+    clock = accelerator.platform.clock_mhz * 1e3  # cycles a millisecond
     frames = []
     for index in range(repeats):
         image = images[index % len(images)][None]
@@ -82,7 +83,7 @@ def single_frames(accelerator: Accelerator, repeats: int) -> dict[str, list[floa
 def latency(accelerator: Accelerator, repeats: int) -> dict:
     """Return minimum, median and 99th percentile of `single_frames`; raise as it does."""
     frames = {name: spread(values) for name, values in single_frames(accelerator, repeats).items()}
-    clock = accelerator.package.clock_mhz * 1e3
+    clock = accelerator.platform.clock_mhz * 1e3
     cycles = frames.pop("accelerator[cycles]")
     in_time = {name: round(value / clock, 6) for name, value in cycles.items()}
     return {

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .errors import DeviceError
+
 OFFSETS = {  # bytes
     "CTRL": 0x00,
     "STATUS": 0x04,
@@ -35,6 +37,8 @@ MAX_REGIONS = 8  # addresses in WEIGHT_BASE
 MAX_LAYERS = 64  # groups of counters in LAYER
 LAYER_COUNTERS = ("frames", "busy", "stall", "starve")
 LAYER_BYTES = WORD * len(LAYER_COUNTERS)
+
+CLEAR_READS = 1_000  # of CTRL; counters are clear after two cycles a layer, and a read takes more than one
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,19 @@ class Registers:
         return LayerCounters(*(self.counter(layer, name) for name in LAYER_COUNTERS))
 
     def clear(self) -> None:
-        """Enable the core and clear its counters."""
+        """Enable the core and clear its counters.
+
+        Raises:
+            DeviceError: they are not clear after CLEAR_READS reads.
+        """
         self.write("CTRL", ENABLE | CLEAR)
-        while self.read("CTRL") & CLEAR:
-            pass
+        for _ in range(CLEAR_READS):
+            control = self.read("CTRL")
+            if not control & CLEAR:
+                return
+        raise DeviceError(
+            f"the counters were not cleared: CTRL is {control:#x} after {CLEAR_READS} reads; load the bitfile again"
+        )
 
 
 def names(regions: int, layers: int) -> dict[str, int]:

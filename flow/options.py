@@ -51,6 +51,7 @@ class Options(BaseModel):
         "point may make; more stops the build.",
     )
     plan: Path | None = Field(None, description="An edited plan.yaml instead of the planner.")
+    clock: float | None = Field(None, gt=0, description="Clock of the accelerator in MHz; None is the target's.")
     fps: float = Field(300.0, ge=0.1, le=1e6, description="Frames a second that the plan must reach.")
     data: Path | None = Field(
         None, description="CIFAR-10, for accuracy on all test images instead of the packaged ones."

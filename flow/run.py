@@ -75,7 +75,7 @@ def run(
 
 def _require_inputs(options: Options) -> None:
     """Raise FlowError or ModelError if a file that an option names is not what it must be: before an hour of work."""
-    load_target(options.target)
+    load_target(options.target).at(options.clock)
     if options.plan:
         Plan.read(options.plan)
     if options.data:

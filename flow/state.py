@@ -81,7 +81,7 @@ class Build:
         """The board."""
         from flow.plan.target import load_target
 
-        return load_target(self.options.target)
+        return load_target(self.options.target).at(self.options.clock)
 
     # the network
 

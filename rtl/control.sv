@@ -24,7 +24,7 @@
 /// At most 64 frames are in the core at once, or LATENCY is wrong.
 ///
 /// The counters of the layers lie in memory: a scan visits a layer each cycle and adds what small counters collected since. The
-/// read of a layer waits for the scan and is exact at the cycle before the one that answers it; it may take Layers + 4 cycles.
+/// read of a layer waits for the scan and is exact two cycles before the one that answers it; it may take Layers + 5 cycles.
 module control #(
     parameter int unsigned          Ports         = 4,                   // weight regions, 1 to 8
     parameter int unsigned          Layers        = 16,                  // 1 to 64
@@ -213,10 +213,11 @@ module control #(
   localparam int unsigned LayerBits = Layers > 1 ? $clog2(Layers) : 1;
   localparam int unsigned SmallBits = $clog2(Layers + 1);  // a small counter is emptied every Layers cycles
 
-  logic [LayerBits-1:0] scan;
+  logic [LayerBits-1:0] scan, scan_q;           // the layer whose small counters are emptied, and a cycle later its sums are written
   logic scan_last, clear_wanted_q, clearing_q;  // a clear is asked for; one scan writes zeros
+  logic clear_q;                                // of scan_q
   logic [Layers*4*SmallBits-1:0] small_counts;
-  logic [4*SmallBits-1:0] small_scanned;
+  logic [4*SmallBits-1:0] small_q;              // those of scan_q
   logic [127:0] layer_sums, layer_now;
 
   assign clear = clear_wanted_q || clearing_q;
@@ -269,25 +270,29 @@ module control #(
     );
 
     for (genvar k = 0; k < 4; k++) begin : gen_counter
-      logic [SmallBits-1:0] small_q;
+      logic [SmallBits-1:0] count_q;
 
       always_ff @(posedge clk_i) begin
-        if (clear) small_q <= SmallBits'(0);
-        else small_q <= (visit ? SmallBits'(0) : small_q) + SmallBits'(event_now[k]);
+        if (clear) count_q <= SmallBits'(0);
+        else count_q <= (visit ? SmallBits'(0) : count_q) + SmallBits'(event_now[k]);
       end
-      assign small_counts[(l*4+k)*SmallBits+:SmallBits] = small_q;
+      assign small_counts[(l*4+k)*SmallBits+:SmallBits] = count_q;
     end
   end
 
   (* ram_style = "distributed" *) logic [127:0] sums[Layers];
 
-  assign layer_sums    = sums[scan];
-  assign small_scanned = small_counts[scan*4*SmallBits+:4*SmallBits];
+  assign layer_sums = sums[scan_q];
   for (genvar k = 0; k < 4; k++) begin : gen_sum
-    assign layer_now[k*32+:32] = clear ? 32'd0 : layer_sums[k*32+:32] + 32'(small_scanned[k*SmallBits+:SmallBits]);
+    assign layer_now[k*32+:32] = clear_q ? 32'd0 : layer_sums[k*32+:32] + 32'(small_q[k*SmallBits+:SmallBits]);
   end
 
-  always_ff @(posedge clk_i) sums[scan] <= layer_now;
+  always_ff @(posedge clk_i) begin
+    scan_q  <= scan;
+    clear_q <= clear;
+    small_q <= small_counts[scan*4*SmallBits+:4*SmallBits];
+    sums[scan_q] <= layer_now;
+  end
 
   // ---------------------------------------------------------------- reads
 
@@ -330,7 +335,7 @@ module control #(
     if (s_axi_arready) read_word_q <= s_axi_araddr[AddressBits-1:2];
     if (answer) s_axi_rdata <= register;
     layer_register_q <= layer_register;
-    layer_found_q    <= ar_q && !answer && layer_word[WordBits-1:2] == (WordBits - 2)'(scan);
+    layer_found_q    <= ar_q && !answer && layer_word[WordBits-1:2] == (WordBits - 2)'(scan_q);
     if (answer && read_word_q == WordBits'(4)) cycles_high_stored_q <= cycles_q[63:32];
 
     if (!rst_ni) begin

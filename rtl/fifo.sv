@@ -28,7 +28,7 @@ module fifo #(
 
   (* ram_style = MemoryStyle *) logic [Width-1:0] memory[Depth];
   logic [AddressBits-1:0] write_address, read_address;
-  logic [CountBits-1:0] count_q, count_d;  // beats in the memory
+  logic [CountBits-1:0] count_q;  // beats in the memory
   logic full_q, valid_q;
   logic [Width-1:0] data_q;
   logic write, read, unused_write_last, unused_read_last;
@@ -39,7 +39,6 @@ module fifo #(
 
   assign write = in_valid_i && !full_q;
   assign read  = count_q != CountBits'(0) && (!valid_q || out_ready_i);
-  assign count_d = count_q + CountBits'(write) - CountBits'(read);
 
   counter #(
       .Count(Depth)
@@ -72,8 +71,8 @@ module fifo #(
       full_q  <= 1'b0;
       valid_q <= 1'b0;
     end else begin
-      count_q <= count_d;
-      full_q  <= count_d == CountBits'(Depth);
+      count_q <= count_q + CountBits'(write) - CountBits'(read);
+      full_q  <= !read && (full_q || (write && count_q == CountBits'(Depth - 1)));
       valid_q <= read || (valid_q && !out_ready_i);
     end
   end

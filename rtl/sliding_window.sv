@@ -15,8 +15,8 @@
 /// a frame to row 0 of the next, also past rows that no window needs (ahead_q may then be negative until they have come).
 ///
 /// Rate: a tap every cycle across windows, rows and frames, while the input keeps up; a beat in every cycle until the buffer is
-/// full. A frame takes max(Height*Width, OH*OW*Kernel*Kernel) * Channels/P * TapsTogether cycles. Latency: 3 cycles from the word
-/// that completes a tap to its beat, 4 from the last of several taps. Where a word is read, and whether it is padding, is found a word
+/// full. A frame takes max(Height*Width, OH*OW*Kernel*Kernel) * Channels/P * TapsTogether cycles. Latency: 4 cycles from the word
+/// that completes a tap to its beat, 5 from the last of several taps. Where a word is read, and whether it is padding, is found a word
 /// ahead (wait_q). Nothing of a frame comes out, padding included, before its first word is in.
 /// Kernel 1, Stride 1, Padding 0 is a wire.
 module sliding_window #(
@@ -152,13 +152,14 @@ module sliding_window #(
     logic [AddrWidth-1:0] base_addr_q, row_addr_q; // where rows base and base + above_q start
     logic issue, wait_row_end_q;                   // the word that waits is read; it is the last of its row of windows
     logic signed [AheadWidth-1:0] wait_release_q;  // rows to let go then
-    logic step, tap_row_end, round_end, window_end, row_end, frame_end;
+    logic step;                                    // to the next word
+    logic tap_row_end, round_end, window_end, row_end, frame_end;  // this word is the last one of these
 
     // Each kernel row is read in one go up to tap_row_end; the next one starts at word tap_row_d. With all taps of a channel together
     // a go is only the columns of one word of channels, and the round over the kernel rows starts again for the next such word. All
     // other words come from column word_d, that of a new round too.
     logic signed [WordWidth-1:0] word_d, tap_row_d;
-    logic tap_row_last, round_last, word_last;
+    logic round_last, word_last;
     logic [TapRowWidth-1:0] unused_tap_row;
 
     counter #(
@@ -166,16 +167,15 @@ module sliding_window #(
     ) i_tap_row (
         .clk_i,
         .rst_ni,
-        .step_i (tap_row_end),
+        .step_i (step && tap_row_end),
         .count_o(unused_tap_row),
         .last_o (round_last)
     );
 
-    assign tap_row_end = step && tap_row_last;
-    assign round_end   = tap_row_end && round_last;
-    assign window_end  = round_end && word_last;
-    assign row_end     = window_end && left_q == WordWidth'(LastLeft);
-    assign frame_end   = row_end && top_q == RowWidth'(LastTop);
+    assign round_end  = tap_row_end && round_last;
+    assign window_end = round_end && word_last;
+    assign row_end    = window_end && left_q == WordWidth'(LastLeft);
+    assign frame_end  = row_end && top_q == RowWidth'(LastTop);
 
     if (TapsTogether == 1) begin : gen_neighbours
       logic [TapWidth-1:0] unused_tap;  // words done of this kernel row
@@ -191,7 +191,7 @@ module sliding_window #(
           .rst_ni,
           .step_i (step),
           .count_o(unused_tap),
-          .last_o (tap_row_last)
+          .last_o (tap_row_end)
       );
     end else begin : gen_columns
       localparam logic signed [WordWidth-1:0] Back = WordWidth'((Taps - 1) * PixelWords);  // from the last column to the first
@@ -200,7 +200,7 @@ module sliding_window #(
       logic column_last;
 
       assign word_last    = word_q == left_q + WordWidth'(TapWords - 1);
-      assign tap_row_last = column_last && (TapsTogether > Kernel || word_last);
+      assign tap_row_end = column_last && (TapsTogether > Kernel || word_last);
       assign tap_row_d    = TapsTogether > Kernel ? word_q - Back : left_q;
       assign word_d       = column_last ? word_q - Back + WordWidth'(1) : word_q + WordWidth'(PixelWords);
 
@@ -283,50 +283,52 @@ module sliding_window #(
         above_q     <= '0;
         row_addr_q  <= '0;
         base_addr_q <= '0;
-      end else if (frame_end) begin
-        word_q      <= WordWidth'(-Pad * PixelWords);
-        left_q      <= WordWidth'(-Pad * PixelWords);
-        row_q       <= RowWidth'(-Pad);
-        top_q       <= RowWidth'(-Pad);
-        above_q     <= '0;
-        row_addr_q  <= base_addr_d;
-        base_addr_q <= base_addr_d;
-      end else if (row_end) begin
-        word_q      <= WordWidth'(-Pad * PixelWords);
-        left_q      <= WordWidth'(-Pad * PixelWords);
-        row_q       <= top_q + RowWidth'(Step);
-        top_q       <= top_q + RowWidth'(Step);
-        above_q     <= '0;
-        row_addr_q  <= base_addr_d;
-        base_addr_q <= base_addr_d;
-      end else if (window_end) begin
-        word_q     <= left_q + WordWidth'(Step * PixelWords);
-        left_q     <= left_q + WordWidth'(Step * PixelWords);
-        row_q      <= top_q;
-        above_q    <= '0;
-        row_addr_q <= base_addr_q;
-      end else if (round_end) begin
-        word_q     <= word_d;
-        row_q      <= top_q;
-        above_q    <= '0;
-        row_addr_q <= base_addr_q;
-      end else if (tap_row_end) begin
-        word_q <= tap_row_d;
-        row_q  <= row_q + RowWidth'(1);
-        if (row_q >= 0) begin
-          above_q    <= above_q + AheadWidth'(1);
-          row_addr_q <= row_addr_d;
-        end
       end else if (step) begin
         word_q <= word_d;
+        if (frame_end) begin
+          word_q      <= WordWidth'(-Pad * PixelWords);
+          left_q      <= WordWidth'(-Pad * PixelWords);
+          row_q       <= RowWidth'(-Pad);
+          top_q       <= RowWidth'(-Pad);
+          above_q     <= '0;
+          row_addr_q  <= base_addr_d;
+          base_addr_q <= base_addr_d;
+        end else if (row_end) begin
+          word_q      <= WordWidth'(-Pad * PixelWords);
+          left_q      <= WordWidth'(-Pad * PixelWords);
+          row_q       <= top_q + RowWidth'(Step);
+          top_q       <= top_q + RowWidth'(Step);
+          above_q     <= '0;
+          row_addr_q  <= base_addr_d;
+          base_addr_q <= base_addr_d;
+        end else if (window_end) begin
+          word_q     <= left_q + WordWidth'(Step * PixelWords);
+          left_q     <= left_q + WordWidth'(Step * PixelWords);
+          row_q      <= top_q;
+          above_q    <= '0;
+          row_addr_q <= base_addr_q;
+        end else if (round_end) begin
+          row_q      <= top_q;
+          above_q    <= '0;
+          row_addr_q <= base_addr_q;
+        end else if (tap_row_end) begin
+          word_q <= tap_row_d;
+          row_q  <= row_q + RowWidth'(1);
+          if (row_q >= 0) begin
+            above_q    <= above_q + AheadWidth'(1);
+            row_addr_q <= row_addr_d;
+          end
+        end
       end
     end
 
     // ---- reader: the next word waits here until it is written and there is room; then memory, then word or padding ----
 
-    logic pad, wait_valid_q, wait_pad_q, started, written, wanted;
-    logic signed [AheadWidth-1:0] wait_above_q;
-    logic signed [WordWidth-1:0] wait_word_q;
+    // Whether a word is written is found a cycle before it is read, of the word that comes to wait as well as of that which waits on, so
+    // that `issue` comes from registers. Rows that the word before lets go count as still there: `ahead_q` counts them too.
+    logic pad, wait_valid_q, wait_pad_q, wait_written_q;
+    logic signed [AheadWidth-1:0] wait_above_q, let_go, next_above;
+    logic signed [WordWidth-1:0] wait_word_q, next_word;
     logic [AddrWidth-1:0] wait_addr_q;
     logic read_step, read_valid, read_pad_q, tap_free, tap_valid, tap_ready;
     logic [InP*Bits-1:0] read_word_q;
@@ -335,23 +337,37 @@ module sliding_window #(
     assign pad  = row_q < 0 || row_q >= RowWidth'(MapRows) || word_q < 0 || word_q >= WordWidth'(RowWords);
     assign step = !wait_valid_q || issue;
 
+    // A word of padding waits for the first word at row base: there is none before its frame comes.
+    assign let_go     = wait_row_end_q ? wait_release_q : '0;
+    assign next_above = pad ? '0 : above_q;
+    assign next_word  = pad ? '0 : word_q;
+
+    function automatic logic written(input logic signed [AheadWidth-1:0] above, input logic signed [WordWidth-1:0] word,
+                                     input logic signed [AheadWidth-1:0] ahead, input logic signed [WordWidth-1:0] words);
+      written = above < ahead || (above == ahead && word < words);
+    endfunction
+
     always_ff @(posedge clk_i) begin
       if (step) begin
         wait_pad_q     <= pad;
-        wait_above_q   <= above_q;
-        wait_word_q    <= word_q;
+        wait_above_q   <= next_above;
+        wait_word_q    <= next_word;
         wait_addr_q    <= row_addr_q + AddrWidth'(word_q);
         wait_row_end_q <= row_end;
         wait_release_q <= release_rows;
+        wait_written_q <= written(next_above + let_go, next_word, ahead_q, wr_word);
+      end else begin
+        wait_written_q <= written(wait_above_q, wait_word_q, ahead_q, wr_word);
       end
+
       wait_valid_q <= rst_ni;
+      if (!rst_ni) begin
+        wait_written_q <= 1'b0;
+        wait_row_end_q <= 1'b0;
+      end
     end
 
-    assign written = wait_above_q < ahead_q || (wait_above_q == ahead_q && wait_word_q < wr_word);
-    assign started = ahead_q > 0 || (ahead_q == 0 && wr_word != 0);  // row base: no padding before its frame comes
-
-    assign wanted = wait_valid_q && (wait_pad_q ? started : written);
-    assign issue  = read_step && wanted;
+    assign issue = read_step && wait_written_q;
 
     (* ram_style = MemoryStyle *) logic [InP*Bits-1:0] rows[Depth];
 
@@ -366,7 +382,7 @@ module sliding_window #(
     stream_stage i_read (
         .clk_i,
         .rst_ni,
-        .in_valid_i (wanted),
+        .in_valid_i (wait_written_q),
         .in_ready_o (read_step),
         .out_valid_o(read_valid),
         .out_ready_i(tap_free)

@@ -215,6 +215,9 @@ module weight_stationary #(
   logic [RowBits-1:0] row_q;
   logic [ColBits-1:0] col_q;
   logic [AddressBits-1:0] address_q, line_q, tap_q, line_d, tap_d;
+  logic [RowBits-1:0] row_d, row_next_q;  // where the walk of the next weight word begins; from registers, as there is time for it
+  logic [ColBits-1:0] col_d, col_next_q;
+  logic [AddressBits-1:0] tap_next_q;
   logic buffer_q;                      // map in use
   logic fetched, votes_room, reserve;  // a weight word is there; a vote map is free; it is taken
 
@@ -227,6 +230,20 @@ module weight_stationary #(
     if (!last_cs || !last_kw) tap_d = tap_q + AddressBits'(1);
     else if (!last_kh) tap_d = tap_q + AddressBits'(RowWords - Kernel * CS + 1);
     else tap_d = Origin + ((buffer_q ^ last_nf) ? AddressBits'(MapWords) : AddressBits'(0));
+
+    row_d = RowBits'(kh);
+    col_d = ColBits'(kw);
+    if (last_cs) begin
+      col_d = last_kw ? ColBits'(0) : ColBits'(kw) + ColBits'(1);
+      if (last_kw) row_d = last_kh ? RowBits'(0) : RowBits'(kh) + RowBits'(1);
+    end
+  end
+
+  // A walk has two pixels at least, so what its weight word says is there a cycle later and before its end.
+  always_ff @(posedge clk_i) begin
+    tap_next_q <= tap_d;
+    row_next_q <= row_d - RowBits'(Padding);
+    col_next_q <= col_d - ColBits'(Padding);
   end
 
   always_ff @(posedge clk_i) begin
@@ -247,14 +264,11 @@ module weight_stationary #(
         address_q <= line_d;
       end
       if (last_pixel) begin
-        row_q     <= RowBits'(kh) - RowBits'(Padding);
-        tap_q     <= tap_d;
-        line_q    <= tap_d;
-        address_q <= tap_d;
-        if (last_cs) begin
-          col_q <= (last_kw ? ColBits'(0) : ColBits'(kw) + ColBits'(1)) - ColBits'(Padding);
-          if (last_kw) row_q <= (last_kh ? RowBits'(0) : RowBits'(kh) + RowBits'(1)) - RowBits'(Padding);
-        end
+        row_q     <= row_next_q;
+        col_q     <= col_next_q;
+        tap_q     <= tap_next_q;
+        line_q    <= tap_next_q;
+        address_q <= tap_next_q;
         if (last_word && last_nf) buffer_q <= !buffer_q;
       end
     end

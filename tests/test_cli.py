@@ -62,7 +62,7 @@ WRONG_CALLS = {
     "foreign checkpoint": (["eval", "--checkpoint", __file__], "no .popbin checkpoint"),
     "device": (["train", "--device", "abacus"], "device 'abacus' cannot be used"),
     "run": (["pack", "nothing"], "no training state at nothing"),
-    "recipe": (["train", "--recipe", "resnet"], "recipe 'resnet' is unknown: use bireal18-exact"),
+    "recipe": (["train", "--recipe", "resnet"], "recipe 'resnet' is unknown: use bireal18-"),
     "length": (
         ["train", "--recipe", "bireal18-qat", "--length", "night"],
         "length 'night' is unknown: use short, day, source",

@@ -27,10 +27,10 @@ from deploy import Accelerator, measure
 
 accelerator = Accelerator()
 package, simulated = accelerator.package, accelerator.platform.simulated
-milliseconds = 1 / (package.clock_mhz * 1e3)  # of a cycle
+milliseconds = 1 / (accelerator.platform.clock_mhz * 1e3)  # of a cycle
 
 print(f"{package.model} {package.strategy}, voter {package.voter}, build {package.build_id}")
-print(f"for {package.target} at {package.clock_mhz:g} MHz")
+print(f"for {package.target} at {accelerator.platform.clock_mhz:g} MHz")
 if simulated:
     print(f"platform sim: times are cycles of the simulated hardware at {package.clock_mhz:g} MHz, nothing was measured on a board")
 else:

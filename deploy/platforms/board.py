@@ -16,8 +16,11 @@ from .platform import Platform
 
 ACCELERATOR, DMA = "accelerator", "dma"  # cells of the block design (flow/emit/templates/vivado)
 SEND, RECEIVE = 0x00, 0x30  # channels of the DMA, Xilinx PG021
-CONTROL, STATUS, RESET = 0x00, 0x04, 1 << 2
+CONTROL, STATUS, LENGTH = 0x00, 0x04, 0x28  # registers of a channel
+RESET = 1 << 2  # of CONTROL
+IDLE, ERRORS = 1 << 1, 0x770  # of STATUS
 RESET_SECONDS = 1.0
+CLOCK_TOLERANCE = 0.01
 
 
 class Board(Platform):
@@ -38,12 +41,14 @@ class Board(Platform):
         self.device = device
         self._buffers: list[np.ndarray] = []
         self._logits: np.ndarray | None = None
+        self._logit_bytes = 0
         try:
             self.overlay = pynq.Overlay(str(path), device=device, download=download)
             missing = [name for name in (ACCELERATOR, DMA) if name not in self.overlay.ip_dict]
             if missing:
                 raise PackageError(f"{path} has no {missing[0]}: it is of another design")
             self.accelerator, self.dma = getattr(self.overlay, ACCELERATOR), getattr(self.overlay, DMA)
+            self.clock_mhz = set_clock(package.clock_mhz)
         except (RuntimeError, OSError) as error:  # OSError is what pynq raises where root is needed
             os.close(self._lock)
             raise DeviceError(f"{path} cannot be loaded ({error}): is this a PYNQ board, and are you root?") from error
@@ -77,28 +82,42 @@ class Board(Platform):
         return buffer.device_address
 
     def send(self, buffer, frames):
-        self.dma.sendchannel.transfer(buffer, nbytes=buffer[:1].nbytes * frames)  # flushes the buffer
+        self._transfer(self.dma.sendchannel, buffer, buffer[:frames].nbytes)  # flushes the buffer
 
     def receive(self, buffer, frames):
-        self._logits = buffer
-        self.dma.recvchannel.transfer(buffer, nbytes=buffer[:1].nbytes * frames)
+        self._logits, self._logit_bytes = buffer, buffer[:frames].nbytes
+        self._transfer(self.dma.recvchannel, buffer, self._logit_bytes)
+
+    def _transfer(self, channel, buffer, size: int) -> None:
+        try:
+            channel.transfer(buffer, nbytes=size)
+        except RuntimeError as error:  # the channel has stopped, or is still at work
+            raise DeviceError(f"the DMA does not begin a transfer of {size} bytes ({error})") from error
 
     def wait_sent(self, seconds):
-        self._wait(self.dma.sendchannel, "the images were not sent", seconds)
+        self._wait(SEND, "the images were not sent", seconds)
 
     def wait_received(self, seconds):
-        self._wait(self.dma.recvchannel, "the logits were not received", seconds)
+        self._wait(RECEIVE, "the logits were not received", seconds)
         self._logits.invalidate()
 
-    def _wait(self, channel, what: str, seconds: float) -> None:
-        """Wait as the channel does, but with a time-out, and see errors of both: one halts, the other waits on."""
+    def _wait(self, channel: int, what: str, seconds: float) -> None:
+        """Wait until a channel is idle, with a time-out, and see what fails in either: one ends, the other waits on.
+
+        Each status is read once a turn, and errors go before idle: a transfer that fails may leave both.
+        """
         end = self.seconds() + seconds
-        while not channel.idle:
-            if self.dma.sendchannel.error or self.dma.recvchannel.error:
-                images, logits = (self.dma.read(base + STATUS) for base in (SEND, RECEIVE))
+        while True:
+            status = {base: self.dma.read(base + STATUS) for base in (SEND, RECEIVE)}
+            if any(value & ERRORS for value in status.values()):
                 raise DeviceError(
-                    f"the DMA reports an error: its DMASR are {images:#x} (images) and {logits:#x} (logits)"
+                    f"the DMA reports an error: its DMASR are {status[SEND]:#x} (images) and "
+                    f"{status[RECEIVE]:#x} (logits)"
                 )
+            if status[RECEIVE] & IDLE and (received := self.dma.read(RECEIVE + LENGTH)) != self._logit_bytes:
+                raise DeviceError(f"a packet of {received} bytes of logits came, not of {self._logit_bytes}")
+            if status[channel] & IDLE:
+                return
             if self.seconds() > end:
                 raise TransferTimeout(f"{what} within {seconds:.3g} s")
 
@@ -120,3 +139,22 @@ class Board(Platform):
             buffer.freebuffer()
         self._buffers = []
         os.close(self._lock)
+
+
+def set_clock(wanted_mhz: float) -> float:
+    """Set the clock of the logic to ``wanted_mhz``, as close as the board can; return what it is now, in MHz.
+
+    pynq's Overlay writes the divisors of the hand-off, which are right for the PLL that Vivado assumed; here they are
+    found from the PLL that the board has.
+
+    Raises:
+        DeviceError: the clock differs by more than CLOCK_TOLERANCE.
+    """
+    pynq.Clocks.fclk0_mhz = wanted_mhz
+    found = float(pynq.Clocks.fclk0_mhz)
+    if abs(found - wanted_mhz) > CLOCK_TOLERANCE * wanted_mhz:
+        raise DeviceError(
+            f"the accelerator needs a clock of {wanted_mhz:g} MHz, and the closest that this board makes is "
+            f"{found:g} MHz: build for a clock that it makes, or use an image of PYNQ for this board"
+        )
+    return found

@@ -10,11 +10,12 @@ import numpy as np
 class Platform(ABC):
     """Registers of the accelerator, memory that its DMA reaches, and a transfer at a time in each direction.
 
-    ``simulated``: times are cycles at the clock, not measurements. ``slack``: seconds of the accelerator's time that
-    are added to the limit of a transfer.
+    ``simulated``: times are cycles at the clock, not measurements. ``clock_mhz``: of the accelerator, as it runs.
+    ``slack``: seconds of the accelerator's time that are added to the limit of a transfer.
     """
 
     simulated: bool
+    clock_mhz: float
     slack: float
 
     @abstractmethod

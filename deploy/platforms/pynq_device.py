@@ -4,7 +4,8 @@
 
 The accelerator is the simulator of the package, the DMA a model of its registers, and the DDR is memory apart from that
 of the process, as the caches of the processor make it on a board: what the CPU wrote is there after a flush, what the
-DMA wrote can be read after an invalidate. Time is the accelerator's cycles, and passes with accesses of registers only.
+DMA wrote can be read after an invalidate. Time is the accelerator's cycles at the clock that the registers of the
+processor make of a 50 MHz crystal, and passes with accesses of registers only.
 
 What differs from a board: the DMA has no latency of its own and takes no logit before a transfer; a transfer outside of
 all buffers is an error, where a board has errors outside of the DDR only.
@@ -39,7 +40,9 @@ LENGTH_BITS = 26
 CYCLES_PER_READ = 2_000  # of a register of the DMA, about what Python takes on a Zynq-7000 at 100 MHz
 
 SLCR, SLCR_BYTES = 0xF800_0000, 0x1000  # the processor's clock control, where Overlay.download sets FCLK_CLK0; UG585
-PLL_CONTROLS, PLL_TIMES_20 = (0x100, 0x104, 0x108), 20 << 12
+CRYSTAL_MHZ = 50
+ARM_PLL, DDR_PLL, IO_PLL, FCLK0 = 0x100, 0x104, 0x108, 0x170
+BOOTED = {ARM_PLL: 26 << 12, DDR_PLL: 21 << 12, IO_PLL: 20 << 12, FCLK0: 2 << 20 | 5 << 8}  # by PYNQ's image: 100 MHz
 
 
 class PhysicalMemory:
@@ -181,13 +184,17 @@ class AxiDma:
 
 
 class ClockControl:
-    """The registers that set the clocks of the logic: words that keep what is written.
-
-    The simulated clock is the package's.
-    """
+    """The registers that set the clocks of the logic: words that keep what is written, and the clock they make."""
 
     def __init__(self):
-        self._words = dict.fromkeys(PLL_CONTROLS, PLL_TIMES_20)
+        self._words = dict(BOOTED)
+
+    @property
+    def fclk0_mhz(self) -> float:
+        """FCLK_CLK0: a PLL of the crystal's clock, divided twice."""
+        control = self._words[FCLK0]
+        pll = (IO_PLL, IO_PLL, ARM_PLL, DDR_PLL)[control >> 4 & 3]
+        return CRYSTAL_MHZ * (self._words[pll] >> 12 & 0x7F) / ((control >> 8 & 0x3F) * (control >> 20 & 0x3F))
 
     def read(self, address: int) -> int:
         return self._words.get(address, 0)
@@ -212,9 +219,14 @@ class PynqDevice(pynq.Device):
         self._clocks = ClockControl()
         self._power_up()
 
+    @property
+    def clock_mhz(self) -> float:
+        """FCLK_CLK0, the accelerator's clock."""
+        return self._clocks.fclk0_mhz
+
     def seconds(self) -> float:
-        """Return the seconds since the accelerator was powered up, at the clock of the package."""
-        return self.accelerator.cycles / (self.package.clock_mhz * 1e6)
+        """Return the seconds since the accelerator was powered up; each cycle took what the clock was then."""
+        return self._passed + (self.accelerator.cycles - self._counted) / (self.clock_mhz * 1e6)
 
     # what pynq.Overlay, MMIO and buffers call
 
@@ -231,6 +243,8 @@ class PynqDevice(pynq.Device):
 
     def write_registers(self, address: int, data: bytes) -> None:
         block, offset = self._at(address)
+        if block is self._clocks:
+            self._passed, self._counted = self.seconds(), self.accelerator.cycles
         for word in range(0, len(data), 4):
             block.write(offset + word, int.from_bytes(data[word : word + 4], "little"))
 
@@ -255,14 +269,15 @@ class PynqDevice(pynq.Device):
     def _power_up(self) -> None:
         library = self.package.path(SIMULATOR).resolve()
         self.accelerator = Device(library, library.parent, self.memory.bytes, streams=self.package.streams)
+        self._passed, self._counted = 0.0, 0  # seconds and cycles when the clock was changed last
         self.dma = AxiDma(self.accelerator, self.memory)
 
     def _at(self, address: int) -> tuple[Device | AxiDma | ClockControl, int]:
         """Return the block that answers at a physical address, and the offset in it."""
-        places = [(self._clocks, SLCR, SLCR_BYTES)]
+        if SLCR <= address < SLCR + SLCR_BYTES:
+            return self._clocks, address - SLCR
         for name, block in (("accelerator", self.accelerator), ("dma", self.dma)):
-            places.append((block, self.ip_dict[name]["phys_addr"], self.ip_dict[name]["addr_range"]))
-        for block, base, size in places:
+            base, size = self.ip_dict[name]["phys_addr"], self.ip_dict[name]["addr_range"]
             if base <= address < base + size:
                 return block, address - base
         raise RuntimeError(f"bus error: nothing answers at {address:#x}")

@@ -33,7 +33,7 @@ class SimulatedBoard(Platform):
                 package.path(name)
         library = package.path(SIMULATOR).resolve()
         require_trusted(library, package.files[SIMULATOR])
-        self.clock_hz = package.clock_mhz * 1e6
+        self.clock_mhz = package.clock_mhz
         self.device = Device(library, library.parent, package.weights(), streams=package.streams)
         self._received: np.ndarray | None = None
 
@@ -70,7 +70,7 @@ class SimulatedBoard(Platform):
             raise DeviceError(f"TLAST came with logits {lasts} of {self._received.size}, not with the last")
 
     def _run(self, direction: int, seconds: float, what: str, unit: str) -> None:
-        device, end = self.device, self.device.cycles + seconds * self.clock_hz
+        device, end = self.device, self.device.cycles + seconds * self.clock_mhz * 1e6
         while device.waiting[direction]:
             if device.cycles > end:
                 raise TransferTimeout(f"{device.waiting[direction]} {unit} were not {what} within {seconds:.3g} s")
@@ -80,4 +80,4 @@ class SimulatedBoard(Platform):
         self.device.drop()
 
     def seconds(self):
-        return self.device.cycles / self.clock_hz
+        return self.device.cycles / (self.clock_mhz * 1e6)

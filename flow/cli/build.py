@@ -61,6 +61,9 @@ def build(
         ),
     ] = DEFAULTS.tolerance,
     fps: Annotated[float, typer.Option(min=0.1, help="Frames a second that the plan must reach.")] = DEFAULTS.fps,
+    clock: Annotated[
+        float | None, typer.Option(min=1, help="Clock of the accelerator in MHz, one that the board can make.")
+    ] = None,
     plan: Annotated[Path | None, typer.Option(help="An edited plan.yaml instead of the planner.")] = None,
     data: Annotated[
         Path | None, typer.Option(help="CIFAR-10, to measure accuracy on all test images instead of the packaged ones.")
@@ -104,6 +107,7 @@ def build(
         checkpoint=checkpoint,
         plan=plan,
         fps=fps,
+        clock=clock,
         data=data,
         output=output,
         voter=voter,

@@ -12,10 +12,10 @@ from pathlib import Path
 from deploy import registers
 from flow.emit.core import render
 from flow.emit.vivado import DMA_PARAMETERS, block_design
+from flow.plan.target import divisors
 from flow.project import read_manifest
 
-IO_PLL_MHZ = 1000  # of both PYNQ boards: 50 MHz times 20
-DIVISORS = range(1, 64)  # 6 bits
+PLL_MHZ = 1000  # of both PYNQ boards: 50 MHz times 20
 DMA_REGISTERS = {"DMACR": 0x00, "DMASR": 0x04, "LENGTH": 0x28}  # of both channels, beside their addresses; Xilinx PG021
 MASTERS = {"ps/Data": "M_AXI_GP0", "dma/Data_MM2S": "M_AXI_MM2S", "dma/Data_S2MM": "M_AXI_S2MM"}  # of address spaces
 
@@ -64,17 +64,21 @@ class Cell:
         return list(dict.fromkeys(reached.master for reached in self.ranges))
 
 
-def emit_hwh(rtl_project: Path, path: Path) -> Path:
+def emit_hwh(rtl_project: Path, path: Path, pll_mhz: float = PLL_MHZ) -> Path:
     """Write the hand-off of the design around ``rtl_project`` to ``path``; return it.
+
+    ``pll_mhz`` is what the design takes for the board's PLL: with another than the board's, as Vivado assumes without
+    board files and settings, a hand-off has the wrong divisors.
 
     Raises:
         FlowError: no RTL project there.
+        ValueError: the PLL cannot make the project's clock.
     """
     manifest = read_manifest(rtl_project)
     addresses = block_design(ddr=bool(manifest["regions"]))["addresses"]
     ranges = {cell: _ranges(cell, addresses) for cell in ("ps", "dma", "accelerator")}
     memories = sorted({reached.slave for cell in ("dma", "accelerator") for reached in ranges[cell]})
-    clocks = _clock_parameters(manifest["clock_mhz"])
+    clocks = _clock_parameters(manifest["clock_mhz"], pll_mhz)
     cells = [
         Cell("ps", "xilinx.com:ip:processing_system7:5.5", clocks, memories, ranges["ps"], []),
         Cell("dma", "xilinx.com:ip:axi_dma:7.1", DMA_PARAMETERS, ["S_AXI_LITE"], ranges["dma"], _dma_registers()),
@@ -84,15 +88,14 @@ def emit_hwh(rtl_project: Path, path: Path) -> Path:
     return path
 
 
-def _clock_parameters(clock_mhz: float) -> dict[str, float]:
-    """Return FCLK_CLK0 at the quotient of the I/O PLL's clock that comes closest to ``clock_mhz``; the others off."""
-    pairs = ((first, second) for first in DIVISORS for second in DIVISORS if second <= first)
-    divisors = min(pairs, key=lambda pair: abs(IO_PLL_MHZ / (pair[0] * pair[1]) - clock_mhz))
+def _clock_parameters(clock_mhz: float, pll_mhz: float) -> dict[str, float]:
+    """Return FCLK_CLK0 as ``clock_mhz`` of a PLL of ``pll_mhz``; the other clocks off."""
+    pair = divisors(pll_mhz, clock_mhz)
     parameters = {"PCW_FPGA0_PERIPHERAL_FREQMHZ": clock_mhz}
     for clock in range(4):
         parameters[f"PCW_FPGA_FCLK{clock}_ENABLE"] = int(clock == 0)
         for index in range(2):
-            parameters[f"PCW_FCLK{clock}_PERIPHERAL_DIVISOR{index}"] = divisors[index] if clock == 0 else 1
+            parameters[f"PCW_FCLK{clock}_PERIPHERAL_DIVISOR{index}"] = pair[index] if clock == 0 else 1
     return parameters
 
 

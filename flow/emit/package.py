@@ -23,6 +23,7 @@ from deploy.package import (
     WEIGHTS,
     settings_text,
 )
+from deploy.platforms import ENVIRONMENT
 from deploy.trust import note_simulator
 from flow import nodes
 from flow.emit.core import TEMPLATES, render
@@ -103,7 +104,7 @@ def write_zip(package: Path, path: Path) -> Path:
     members |= driver_sources()
     members = {f"deploy/{name}": content for name, content in members.items()}
     for template in sorted((TEMPLATES / "package").iterdir()):
-        members[template.stem] = render("package", template.stem, **settings, top=top).encode()
+        members[template.stem] = render("package", template.stem, **settings, top=top, environment=ENVIRONMENT).encode()
     members |= licences()
     partial = path.with_name(f"{path.name}.part")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -71,6 +71,8 @@ RTL_IP = Ip("s_axi", "s_axis", "m_axis", "clk_i", "rst_ni", "reg0", {"m_axi": "m
 def unsupported(target: Target) -> str | None:
     """Return the reason why there are no scripts for ``target``, or None if there are."""
     if target.part.startswith(ZYNQ_7000):
+        if target.pll_mhz is None or not target.processor:
+            return f"{target.name}: the Vivado scripts set its clock by pll_mhz and processor: give both in its file"
         return None
     return (
         f"{target.name}: the Vivado scripts know the processor of Zynq-7000 parts ({ZYNQ_7000}...), not "
@@ -105,6 +107,8 @@ def emit_vivado(project: Path, folder: Path, target: Target, clock_mhz: float, r
         "part": target.part,
         "board_part": target.board_part,
         "clock_mhz": f"{clock_mhz:g}",
+        "pll_mhz": f"{target.pll_mhz:g}",
+        "processor": target.processor,
         "emitted": os.path.relpath(project, folder),  # so that the two can be moved together
     }
     texts = {name: render("vivado", name, **values) for name in SCRIPTS[route]}

@@ -3,6 +3,7 @@ stalls."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from qonnx.core.modelwrapper import ModelWrapper
@@ -14,14 +15,16 @@ from .plan import Plan
 from .target import Target
 
 CONTROL = Cost(lut=1750, ff=2000)  # registers, counters and stream adapters of the top: Yosys estimate
+CONTROL_NS = 8.6  # as path_ns of a node: of these and of the master that reads weights
 
 
 @dataclass(frozen=True)
 class Estimate:
     """Estimated figures of a planned graph.
 
-    ``resources`` (by field of Cost) include the platform's share; ``fits`` compares them, and the DDR bandwidth in
-    GB/s, with the usable part of the board.
+    ``resources`` (by field of Cost) include the platform's share; ``path_ns`` is the longest path between registers,
+    None where the delays of the part are not known. ``fits`` compares them with the usable part of the board, the DDR
+    bandwidth in GB/s with what it gives, and the path with the clock.
     """
 
     fps: float
@@ -30,6 +33,8 @@ class Estimate:
     resources: dict[str, float]
     ddr_bytes_per_frame: int
     ddr_gb_per_s: float
+    path_ns: float | None
+    slack_ns: float | None
     fits: bool
 
     def as_dict(self) -> dict:
@@ -53,8 +58,17 @@ def estimate(model: ModelWrapper, plan: Plan, target: Target) -> Estimate:
     used = {k: round(v, 1) for k, v in asdict(total).items()}
     limits = {k: getattr(target.resources, k) * getattr(target.usable, k) for k in used}
     bandwidth = ddr * fps / 1e9
-    fits = all(used[k] <= limits[k] for k in used) and bandwidth <= target.ddr_gb_per_s
-    return Estimate(round(fps, 2), cycles, latency(nodes), used, ddr, round(bandwidth, 4), fits)
+    path = longest_path(nodes) if target.delays_known else None
+    slack = None if path is None else round(1000 / plan.clock_mhz - path, 2)
+    fits = (
+        all(used[k] <= limits[k] for k in used) and bandwidth <= target.ddr_gb_per_s and (slack is None or slack >= 0)
+    )
+    return Estimate(round(fps, 2), cycles, latency(nodes), used, ddr, round(bandwidth, 4), path, slack, fits)
+
+
+def longest_path(nodes: Iterable[Node]) -> float:
+    """Return the longest path between registers in ns, by the bounds of the nodes' kinds."""
+    return max(CONTROL_NS, *(node.op.path_ns for node in nodes))
 
 
 def latency(nodes: list[Node]) -> int:

@@ -12,8 +12,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.errors import FlowError
 from flow.graph import hardware_nodes
-
-from .target import load_target
+from flow.plan.target import Target
 
 MOST_ELEMENTS = 1 << 24  # of a FIFO: more than any board's memory
 FOLDINGS = ("p", "pe", "simd", "memory")
@@ -89,23 +88,24 @@ class Plan(BaseModel):
             raise FlowError(f"plan {path}: {where} is {first['input']!r}: {first['msg']}") from error
 
     @classmethod
-    def load(cls, path: Path, model: ModelWrapper, target: str) -> Plan:
+    def load(cls, path: Path, model: ModelWrapper, target: Target) -> Plan:
         """Return the plan of a YAML file for ``model`` on ``target``.
 
         Raises:
-            FlowError: the file is missing or damaged, or the plan is one of another network or target.
+            FlowError: the file is missing or damaged, or the plan is one of another network, target or clock.
         """
         plan = cls.read(path)
         if plan.network != fingerprint(model):
             raise FlowError(f"plan {path} belongs to another network: build without --plan to get one for this network")
-        if plan.target != target:
+        if plan.target != target.name:
             raise FlowError(
-                f"plan {path} is for {plan.target}, not {target}: build without --plan, or use --target {plan.target}"
+                f"plan {path} is for {plan.target}, not {target.name}: build without --plan, or use --target "
+                f"{plan.target}"
             )
-        if plan.clock_mhz != (clock := load_target(target).clock_mhz):
+        if plan.clock_mhz != target.clock_mhz:
             raise FlowError(
-                f"plan {path}: clock_mhz is {plan.clock_mhz:g}, and {target} runs at {clock:g}: the clock is the "
-                f"target's, so write {clock:g}"
+                f"plan {path} is for {plan.clock_mhz:g} MHz, and {target.name} runs at {target.clock_mhz:g}: build "
+                f"with --clock {plan.clock_mhz:g}, or edit clock_mhz"
             )
         return plan
 

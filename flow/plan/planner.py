@@ -19,7 +19,7 @@ from flow.errors import FlowError
 from flow.graph import Node, hardware_nodes
 from flow.nodes import Cost, HardwareOp, ram_cost
 
-from .estimate import CONTROL
+from .estimate import CONTROL, longest_path
 from .fifos import branch, join_fifos, joins_of
 from .plan import FifoPlan, NodePlan, Plan, fingerprint
 from .target import Target
@@ -66,10 +66,18 @@ def plan_network(
         PlanError: it does not fit; the message has the numbers and the nearest rate that does.
     """
     clock = clock_mhz or target.clock_mhz
+    path = longest_path(hardware_nodes(model))
+    if target.delays_known and path > 1000 / clock:
+        slower = f"use --clock {target.clocks(path)[0]:.6g}" if target.clocks(path) else "choose a slower clock"
+        raise PlanError(
+            f"{label or 'this network'} at {clock:g} MHz: its longest path takes {path:g} ns, the clock "
+            f"{1000 / clock:.3g}, on {target.name}: {slower}"
+        )
     plan, needed = _solve(model, target, fps, clock)
     if plan is not None and not needed:
         return plan
     nearest = _nearest(model, target, fps, clock)
+    faster = _faster(model, target, fps, clock, path)
     budget = {**target.budget(), "ddr_gb_per_s": target.ddr_gb_per_s}
     if plan is None:
         why = "needs more parallelism than its channels give"
@@ -77,6 +85,7 @@ def plan_network(
         over = [f"{_figure(k, v)} {k} ({_figure(k, budget[k])} usable)" for k, v in needed.items()]
         why = "needs " + ", ".join(over)
     way = f"lower --fps to {nearest}" if nearest else "no rate fits: use a smaller --width or a larger board"
+    way += f", or use --clock {faster:.6g}" if faster else ""
     raise PlanError(f"{label or 'this network'} at {fps:g} fps {why} on {target.name}: {way}", needed)
 
 
@@ -94,6 +103,17 @@ def _nearest(model: ModelWrapper, target: Target, fps: float, clock: float) -> i
         else:
             high = middle
     return low
+
+
+def _faster(model: ModelWrapper, target: Target, fps: float, clock: float, path: float) -> float | None:
+    """Return the slowest clock above ``clock`` at which ``fps`` fits, or None."""
+    if not target.delays_known:
+        return None
+    for mhz in reversed([mhz for mhz in target.clocks(path) if mhz > clock]):
+        plan, needed = _solve(model, target, fps, mhz)
+        if plan is not None and not needed:
+            return mhz
+    return None
 
 
 def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tuple[Plan | None, dict[str, float]]:

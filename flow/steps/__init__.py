@@ -71,7 +71,7 @@ STEPS = (
     Step(streamline, ("pass_images",), ("graphs/integer.onnx", "golden/golden_logits.npy", "report/streamline.json")),
     Step(
         plan,
-        ("target", "fps", "plan"),
+        ("target", "clock", "fps", "plan"),
         ("graphs/hardware.onnx", "plan.yaml", "report/planned.yaml", "report/plan.json"),
     ),
     Step(hls, (), ("hls/manifest.json",), lambda workspace: check_project(workspace.hls)),

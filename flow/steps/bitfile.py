@@ -30,7 +30,8 @@ def bitfile(build: Build) -> None:
     if slack < 0:
         build.log(
             f"TIMING IS NOT MET: the worst slack is {slack:g} ns at {build.target.clock_mhz:g} MHz, so the "
-            f"accelerator may compute wrongly; see {folder / 'reports' / 'timing.rpt'}, and plan for a lower clock"
+            f"accelerator may compute wrongly; see {folder / 'reports' / 'timing.rpt'}, and build "
+            "with a lower --clock"
         )
     if route == "hls":
         build.log("the driver does not run this bitfile: the HLS accelerator has neither build id nor counters")

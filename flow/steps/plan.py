@@ -24,7 +24,7 @@ def plan(build: Build) -> None:
     options, model = build.options, build.graph("integer")
     given = options.plan or _edited(build, model)
     if given:
-        chosen = Plan.load(given, model, options.target)
+        chosen = Plan.load(given, model, build.target)
         text = given.read_text(encoding="utf-8")
     else:
         label = f"{options.model} {options.strategy}"
@@ -51,22 +51,20 @@ def plan(build: Build) -> None:
     build.report("plan", {"requested_fps": chosen.requested_fps, "plan": result.as_dict(), "nodes": nodes})
     if not result.fits:
         used = ", ".join(f"{value:g} {kind}" for kind, value in result.resources.items())
-        raise FlowError(f"the plan does not fit {options.target}: it needs {used}; edit it or lower --fps")
+        slow = f"; its longest path takes {result.path_ns:g} ns" if result.path_ns else ""
+        raise FlowError(f"the plan does not fit {options.target}: it needs {used}{slow}; edit it or lower --fps")
 
 
 def _edited(build: Build, model: ModelWrapper) -> Path | None:
-    """Return the build's own plan.yaml, if a person edited it and it is for what is built now; None if not.
-
-    Raises:
-        FlowError: it was edited, and is no plan any longer.
-    """
+    """Return the build's own plan.yaml, if a person edited it and what was planned is what is built now; else None."""
     from flow.plan.plan import Plan, fingerprint
 
     workspace, options = build.workspace, build.options
     if workspace.edited_plan() is None:
         return None
-    found = Plan.read(workspace.plan)
-    if (found.network, found.target, found.requested_fps) != (fingerprint(model), options.target, options.fps):
+    found = Plan.read(workspace.planned)
+    planned = found.network, found.target, found.clock_mhz, found.requested_fps
+    if planned != (fingerprint(model), options.target, build.target.clock_mhz, options.fps):
         return None
     build.log(f"{workspace.plan} was edited: it is taken; the planner's own is {workspace.planned}")
     return workspace.plan
@@ -82,6 +80,6 @@ def _keep_edited(build: Build) -> None:
     kept = next(path for path in names if not path.exists())
     kept.write_bytes(edited)
     build.log(
-        f"{workspace.plan} was edited, for another network, target or --fps: it is kept as {kept}, to be edited for "
-        f"this one and given with --plan"
+        f"{workspace.plan} was edited, for another network, target, clock or rate: it is kept as {kept}, to be edited "
+        "for this one and given with --plan"
     )

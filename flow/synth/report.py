@@ -55,7 +55,7 @@ class SynthesisedBuild:
             raise FlowError(f"{workspace.rtl} holds no RTL project: build to the step rtl first")
         self.nodes: dict[str, dict] = workspace.load_json("plan")["nodes"]  # type: ignore[call-overload]
         self.plan = Plan.read(workspace.plan)
-        self.target: Target = load_target(self.plan.target)
+        self.target: Target = load_target(self.plan.target).at(self.plan.clock_mhz)
         self.design: Design = read_design(workspace.rtl, check_project(workspace.rtl)["top"], self.yosys)
         parts = [self.design.glue, *self.design.instances.values()]
         self.netlists: dict[Part, Path] = synthesise(parts, self.yosys, jobs, log)

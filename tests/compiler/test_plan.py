@@ -59,14 +59,24 @@ def test_a_faster_plan_costs_more(model):
     assert luts[0] < luts[1]
 
 
+def test_another_clock(model):
+    target = load_target("pynq-z2").at(1000 / 9)
+    plan = plan_network(model, target, 330)
+    found = estimate(apply_plan(model, plan), plan, target)
+    assert plan.clock_mhz == 1000 / 9 and found.fits and found.slack_ns == round(9 - found.path_ns, 2) > 0
+    assert not estimate(apply_plan(model, plan), plan.model_copy(update={"clock_mhz": 125}), target).fits
+    other = load_target("kv260")
+    assert estimate(apply_plan(model, plan), plan, other).path_ns is None
+
+
 def test_plan_file_round_trip_and_edit(model, plan, tmp_path):
     path = tmp_path / "plan.yaml"
     path.write_text(plan.text())
-    assert Plan.load(path, model, "pynq-z2") == plan
+    assert Plan.load(path, model, load_target("pynq-z2")) == plan
     edited = yaml.safe_load(path.read_text())
     edited["nodes"]["XnorPopcount_0"].update(pe=8, simd=16)
     path.write_text(yaml.safe_dump(edited))
-    hardware = apply_plan(model, Plan.load(path, model, "pynq-z2"))
+    hardware = apply_plan(model, Plan.load(path, model, load_target("pynq-z2")))
     op = next(node.op for node in hardware_nodes(hardware) if node.name == "XnorPopcount_0")
     assert (op.pe, op.simd) == (8, 16)
     images = load_samples().images[:4]
@@ -78,6 +88,7 @@ def test_plan_file_round_trip_and_edit(model, plan, tmp_path):
     [
         (lambda p: p.update(network="0" * 16), "another network"),
         (lambda p: p.update(target="kv260"), "is for kv260"),
+        (lambda p: p.update(clock_mhz=125), "is for 125 MHz, and pynq-z2 runs at 100: build with --clock 125"),
         (lambda p: p["nodes"]["XnorPopcount_0"].update(pe="many"), "XnorPopcount_0.pe"),
         (lambda p: p["nodes"]["XnorPopcount_0"].update(pe=3), "must divide"),
         (lambda p: p["nodes"].pop("AddStreams_3"), "AddStreams_3"),
@@ -90,7 +101,16 @@ def test_bad_plans_say_what_is_wrong(model, plan, tmp_path, change, message):
     path = tmp_path / "plan.yaml"
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(FlowError, match=message):
-        apply_plan(model, Plan.load(path, model, "pynq-z2"))
+        apply_plan(model, Plan.load(path, model, load_target("pynq-z2")))
+
+
+def test_a_clock_too_fast_for_the_longest_path(model):
+    with pytest.raises(
+        PlanError, match=r"at 200 MHz: its longest path takes [\d.]+ ns, the clock 5, .*: use --clock 111.111"
+    ):
+        plan_network(model, load_target("pynq-z2").at(200), 300)
+    with pytest.raises(FlowError, match="pynq-z2: the clock cannot be 105 MHz"):
+        load_target("pynq-z2").at(105)
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", "nodes: {", "\0\1\2"])
@@ -98,9 +118,9 @@ def test_damaged_plans(model, tmp_path, content):
     path = tmp_path / "plan.yaml"
     path.write_text(content)
     with pytest.raises(FlowError, match="plan.yaml"):
-        Plan.load(path, model, "pynq-z2")
+        Plan.load(path, model, load_target("pynq-z2"))
     with pytest.raises(FlowError, match="cannot be read"):
-        Plan.load(tmp_path / "none.yaml", model, "pynq-z2")
+        Plan.load(tmp_path / "none.yaml", model, load_target("pynq-z2"))
 
 
 @pytest.mark.slow

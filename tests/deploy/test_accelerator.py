@@ -1,16 +1,26 @@
 """The driver on a simulated board: right on every image in any order, and one clear error for each mistake."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import threading
+from stat import S_IWGRP, S_IWOTH
 
 import numpy as np
 import pytest
 
+import deploy.platforms
 from deploy import Accelerator, DeployError, DeviceError, PackageError, TransferTimeout
 from deploy.__main__ import main
 from deploy.measure import latency, single_frames, spread
 from deploy.package import CHECKSUM, Package, settings_text
+from deploy.platforms import lock
+from deploy.platforms.lock import lock_board
 from deploy.platforms.simulated import SimulatedBoard
+from deploy.signals import ending_signals_raise
 from deploy.trust import note_simulator, own_simulators
 from flow.sim.rtl import RtlAccelerator
 from tests.deploy.packages import IMAGES, emit_small, golden_logits, make_package
@@ -117,6 +127,44 @@ def test_ctrl_c_leaves_nothing_behind(package, golden, monkeypatch):
     np.testing.assert_array_equal(accelerator.execute(IMAGES[:10]), golden[:10])
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_the_process_leaves_the_accelerator_stopped(package, number):
+    script = f"""
+import os
+from deploy import Accelerator
+from tests.deploy.packages import IMAGES
+with Accelerator({str(package)!r}, "sim", batch=4) as accelerator:
+    platform, abort = accelerator.platform, accelerator.platform.abort
+    platform.wait_received = lambda seconds: os.kill(os.getpid(), {number})
+    platform.abort = lambda: (abort(), print("aborted, CTRL", accelerator.registers.read("CTRL")))
+    accelerator.execute(IMAGES[:10])
+    print("went on")
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (128 + number, "aborted, CTRL 0\n", "")
+
+
+def test_signals_that_are_handled_stay_so():
+    def handler(number, _):
+        seen.append(number)
+
+    seen, before = [], signal.signal(signal.SIGTERM, handler)
+    try:
+        with ending_signals_raise():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert seen == [signal.SIGTERM] and signal.getsignal(signal.SIGTERM) == handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_in_another_thread_signals_are_left_alone(accelerator, golden):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(accelerator.execute(IMAGES[:3])))
+    thread.start()
+    thread.join()
+    np.testing.assert_array_equal(found[0], golden[:3])
+
+
 @pytest.fixture
 def copy(package, tmp_path):
     return shutil.copytree(package, tmp_path / "copy")
@@ -204,19 +252,38 @@ def test_another_build_on_the_device(copy):
 def test_no_simulator_and_no_board(copy):
     change_settings(copy, files={})
     with pytest.raises(DeviceError, match="has no simulator"):
-        Accelerator(copy)
-    with pytest.raises(DeviceError, match="platform board needs pynq"):
-        Accelerator(copy, "board")
+        Accelerator(copy, "sim")
+    for name in (None, "board"):
+        with pytest.raises(
+            DeviceError, match="platform board needs pynq.*sudo -i and source /etc/profile.d/pynq_venv.sh"
+        ):
+            Accelerator(copy, name)
     with pytest.raises(DeployError, match="'fpga' is unknown"):
         Accelerator(copy, "fpga")
 
 
+@pytest.mark.parametrize(("machine", "simulates"), [("armv7l", False), ("aarch64", True), ("x86_64", True)])
+def test_a_zynq_without_pynq_does_not_simulate(package, machine, simulates, monkeypatch):
+    monkeypatch.setattr(deploy.platforms, "machine", lambda: machine)
+    if simulates:
+        Accelerator(package).close()
+    else:
+        with pytest.raises(DeviceError, match="platform board needs pynq, which this Python does not have"):
+            Accelerator(package)
+    Accelerator(package, "sim").close()
+
+
+def test_the_lock_lies_where_only_root_writes():
+    assert lock.LOCK.parent.stat().st_uid == 0 and not lock.LOCK.parent.stat().st_mode & (S_IWGRP | S_IWOTH)
+
+
 def test_one_process_a_board(monkeypatch, tmp_path):
-    import os
-
-    from deploy.platforms.lock import lock_board
-
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(lock, "LOCK", tmp_path / "board.lock")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(DeviceError, match="only root may use the board's hardware"):
+        lock_board()
+    assert not lock.LOCK.exists()  # the check comes first: what others make, root may not open
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     first = lock_board()
     with pytest.raises(DeviceError, match="another process uses the accelerator"):
         lock_board()
@@ -316,7 +383,7 @@ def test_times_on_a_board(package):
 
     accelerator = Accelerator(package, Board(Package.load(package)))
     frames = single_frames(accelerator, 5)
-    cycles = np.array(frames["accelerator[cycles]"]) / (accelerator.package.clock_mhz * 1e3)
+    cycles = np.array(frames["accelerator[cycles]"]) / (accelerator.platform.clock_mhz * 1e3)
     assert all(np.array(frames["packing[ms]"]) > 0)
     np.testing.assert_allclose(frames["packing[ms]"] + cycles + frames["transfer[ms]"], frames["total[ms]"])
     result = latency(accelerator, 5)

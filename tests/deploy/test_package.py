@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy import find_package
+from deploy.platforms import ENVIRONMENT
 from flow import library
 from flow.emit.package import write_zip
 from tests.deploy.packages import BUILD_ID, emit_small, make_package
@@ -52,6 +53,14 @@ def test_what_is_inside(archive):
     )
     assert {f"{TOP}/{name}" for name in wanted} <= names
     assert not [name for name in names if "sim/" in name or "__pycache__" in name or name.endswith(".so")]
+
+
+def test_the_readme_says_how_to_come_to_pynq(archive):
+    text = zipfile.ZipFile(archive).read(f"{TOP}/README.md").decode()
+    lines = [line.strip() for line in text.splitlines()]
+    commands = [line for line in lines if line.startswith(("sudo -i", "source ", "python3 -m deploy"))]
+    assert commands[:2] == ["sudo -i", ENVIRONMENT] and len(commands) == 6
+    assert "`kill -9` cannot" in text and "\n\n\n" not in text
 
 
 def test_the_licence_goes_along(archive):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from deploy import registers
-from deploy.registers import OFFSETS, Registers
+from deploy.errors import DeviceError
+from deploy.registers import CLEAR, ENABLE, OFFSETS, Registers
 from flow.library import rtl_folder
 
 SOURCE = (rtl_folder() / "control.sv").read_text()
@@ -63,6 +64,14 @@ def test_names():
     assert found["LAYER_0_FRAMES"] >= found["WEIGHT_BASE_1"] + 4
     most = registers.names(registers.MAX_REGIONS, registers.MAX_LAYERS)
     assert most["WEIGHT_BASE_7"] < OFFSETS["LAYER"] and max(most.values()) < 1 << 12
+
+
+def test_counters_that_are_never_clear():
+    written = []
+    device = Registers(lambda address: ENABLE | CLEAR, lambda *words: written.append(words), OFFSETS)
+    with pytest.raises(DeviceError, match="not cleared: CTRL is 0x5 after 1000 reads; load the bitfile again"):
+        device.clear()
+    assert written == [(OFFSETS["CTRL"], ENABLE | CLEAR)]
 
 
 def test_registers_by_name():

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from flow.emit.rtl import emit_rtl
 from flow.emit.vivado import emit_vivado, hls_ip, read_reports, results
 from flow.errors import FlowError, VerificationError
 from flow.plan.target import load_target
 from flow.vendor import ROUTES
-from tests.emit.projects import BUILD_ID, FOLDERS, GOLDEN, emitted, needs_tclsh, problems, rows, run
+from tests.emit.projects import BUILD_ID, FOLDERS, GOLDEN, emitted, needs_tclsh, problems, reduced, rows, run
 from tests.graphs import pooled_network, small_network
 
 
@@ -54,12 +55,24 @@ def test_design(tmp_path, target, network, ddr, route):
     assert addresses["ps/Data", "dma/S_AXI_LITE/Reg"] == ["0x40400000", "0x00010000"]
     hp = {name for name in rows(model, "interface") if name.startswith("ps/S_AXI_HP")}
     assert hp == {"ps/S_AXI_HP0", "ps/S_AXI_HP1"} if ddr else {"ps/S_AXI_HP0"}
-    config = {name: value for name, (value,) in rows(model, "config").items()}
+    config = {name: " ".join(words) for name, words in rows(model, "config").items()}
     assert int(config["dma/c_sg_length_width"]) >= 23 and config["dma/c_include_sg"] == "0"
     assert config["ps/PCW_FPGA0_PERIPHERAL_FREQMHZ"] == "100"
     for name in ("utilization", "timing", "power"):
         assert (vivado / "reports" / f"{name}.rpt").is_file()
     assert [path.name for path in results(vivado, BUILD_ID)] == ["accelerator.bit", "accelerator.hwh"]
+
+
+@needs_tclsh
+@pytest.mark.parametrize("clock", [76.923, 125, 142.857, 166.667])
+@pytest.mark.parametrize("board", [0, 1])
+def test_other_clocks_of_the_board(tmp_path, clock, board):
+    project = reduced(emit_rtl(small_network(), tmp_path / "rtl", build_id=BUILD_ID, clock_mhz=clock))
+    vivado = emit_vivado(project, tmp_path / "vivado", load_target("pynq-z2"), clock)
+    status, output, log, _ = run(vivado, board=board)
+    assert status == 0, output
+    assert f"CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ {clock:g} " in log
+    assert run(vivado, board=board, pll="1600.000")[0] != 0
 
 
 @needs_tclsh
@@ -102,13 +115,18 @@ def test_without_board_files(vivado):
     assert status == 0
     assert "board files of tul.com.tw:pynq-z2:part0:1.0 are not installed" in output
     assert ["board"] in model and problems(model) == []
-    assert "apply_board_preset 0" in log
+    assert "apply_board_preset 0" in log and "CONFIG.PCW_CRYSTAL_PERIPHERAL_FREQMHZ 50 " in log
 
 
 @needs_tclsh
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (
+            {"pll": "1600.000"},
+            "takes an IO PLL of 1600.000 MHz, where pynq-z2 has 1000, .* install the board files of tul",
+        ),
+        ({"pll": "1600.000", "board": 0}, "takes an IO PLL of 1600.000 MHz"),
         ({"clock": "142.857132"}, "can give 142.857132 MHz, not 100 MHz: plan and emit"),
         ({"progress": "45%"}, r"synth_1 stopped at 45% \(failed\)"),
         ({"hold": -0.3}, "worst hold slack is -0.3 ns, which no clock mends"),
@@ -176,6 +194,9 @@ def test_hls_route_wants_the_ip_first(scripts):
             "[bd_interface dma/M_AXI_MM2S] [bd_interface ps/S_AXI_HP0]",
             "is AXI4 of 64 bits, .* AXI3",
         ),
+        ("build.tcl", "PCW_CRYSTAL_PERIPHERAL_FREQMHZ {50}", "PCW_CRYSTAL_PERIPHERAL_FREQMHZ {33.3}", "PLL of 1600"),
+        ("build.tcl", "PCW_ENET0_PERIPHERAL_ENABLE {1}", "PCW_ENET0_PERIPHERAL_ENABLE {0}", "PLL of 1600"),
+        ("build.tcl", "PCW_CRYSTAL_PERIPHERAL_FREQMHZ {", "PCW_CRYSTAL_FREQMHZ {", "ps has no property"),
         ("build.tcl", "-part {", "-prat {", "unknown flag -prat"),
         ("package_ip.tcl", "ipx::save_core", "ipx::save_cores", "unknown command ipx::save_cores"),
         ("package_ip.tcl", "version 1.0", "version 1.1", "catalog has no popbin:flow:accelerator:1.0"),

@@ -6,11 +6,11 @@
 # configurations and properties that the tables below lack are errors. The tables hold what public block designs show of the
 # vendor's IPs; the accelerator's is in the component.xml of its repository, in a format of these models and not of Vivado.
 #
-# Options: board (the board files are installed), clock (what FCLK_CLK0 gets, MHz), progress (of the runs), slack and hold (ns),
+# Options: board (the board files are installed), pll and clock (what the IO PLL and FCLK_CLK0 get, MHz), progress (of the runs), slack and hold (ns),
 # memory (of $readmemh that synthesis does not find), inferred (package_project makes memory maps and takes data files).
 
 lassign $argv script root log_path model_path
-array set option {board 1 clock {} progress 100% slack 0.5 hold 0.02 memory {} inferred 1}
+array set option {board 1 pll {} clock {} progress 100% slack 0.5 hold 0.02 memory {} inferred 1}
 array set option [lrange $argv 4 end]
 set models [file dirname [file normalize [info script]]]
 source [file join $models stubs.tcl]
@@ -20,7 +20,12 @@ source [file join $models stubs.tcl]
 # {configuration default ...} of an IP; those without a default are numbers that change nothing in the model
 set defaults(xilinx.com:ip:processing_system7:5.5) {
     PCW_EN_CLK0_PORT 1 PCW_FPGA0_PERIPHERAL_FREQMHZ 50 PCW_USE_M_AXI_GP0 1 PCW_USE_S_AXI_HP0 0 PCW_USE_S_AXI_HP1 0
-    PCW_S_AXI_HP0_DATA_WIDTH 64 PCW_S_AXI_HP1_DATA_WIDTH 64}
+    PCW_S_AXI_HP0_DATA_WIDTH 64 PCW_S_AXI_HP1_DATA_WIDTH 64 PCW_FCLK0_PERIPHERAL_CLKSRC {IO PLL}
+    PCW_CRYSTAL_PERIPHERAL_FREQMHZ 33.333333 PCW_APU_PERIPHERAL_FREQMHZ 666.666666 PCW_UIPARAM_DDR_FREQ_MHZ 533.333333
+    PCW_PRESET_BANK1_VOLTAGE {LVCMOS 3.3V} PCW_QSPI_PERIPHERAL_ENABLE 0 PCW_QSPI_PERIPHERAL_FREQMHZ 200
+    PCW_QSPI_GRP_SINGLE_SS_ENABLE 0 PCW_ENET0_PERIPHERAL_ENABLE 0 PCW_ENET0_ENET0_IO <Select>
+    PCW_ENET0_PERIPHERAL_FREQMHZ {1000 Mbps} PCW_SD0_PERIPHERAL_ENABLE 0 PCW_SD0_SD0_IO <Select> PCW_SDIO_PERIPHERAL_FREQMHZ 100
+    PCW_UART0_PERIPHERAL_ENABLE 0 PCW_UART0_UART0_IO <Select> PCW_UART_PERIPHERAL_FREQMHZ 100}
 set defaults(xilinx.com:ip:axi_dma:7.1) {
     c_include_sg 1 c_sg_length_width 14 c_include_mm2s 1 c_m_axi_mm2s_data_width 32 c_m_axis_mm2s_tdata_width 32
     c_include_mm2s_dre 0 c_mm2s_burst_size 16 c_include_s2mm 1 c_m_axi_s2mm_data_width 32 c_s_axis_s2mm_tdata_width 32
@@ -121,12 +126,20 @@ command set_property {-dict 1} {
         }
     }
 }
+# Of Vivado's choice only two cases are known: PYNQ's boards with the clocks of their boot image, and the defaults.
+proc io_pll {} {
+    if {$::option(pll) ne ""} { return $::option(pll) }
+    dict with ::config(ps) {
+        return [expr {$PCW_CRYSTAL_PERIPHERAL_FREQMHZ == 50 && $PCW_ENET0_PERIPHERAL_ENABLE ? 1000.000 : 1600.000}]
+    }
+}
 query get_property {} {
     lassign $rest name object
     switch -glob $name,$object {
+        CONFIG.PCW_IO_IO_PLL_FREQMHZ,cell:ps { return [io_pll] }
         CONFIG.PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ,cell:ps {
             set asked [dict get $::config(ps) PCW_FPGA0_PERIPHERAL_FREQMHZ]
-            return [expr {$::option(clock) eq "" ? double($asked) : $::option(clock)}]
+            return [expr {$::option(clock) eq "" ? [io_pll] / round([io_pll] / $asked) : $::option(clock)}]
         }
         PROGRESS,run:* { return $::option(progress) }
         STATUS,run:* { return [expr {$::option(progress) eq "100%" ? "complete" : "failed"}] }

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -11,13 +13,16 @@ import pytest
 
 from deploy import Accelerator, DeviceError, PackageError, TransferTimeout
 from deploy.__main__ import main
+from deploy.accelerator import FRAMES_INSIDE, PATIENCE
 from deploy.measure import latency, throughput_test, validate
 from deploy.package import Package
+from deploy.platforms import board, lock
 from deploy.platforms.board import Board
-from deploy.platforms.pynq_device import PynqDevice
+from deploy.platforms.pynq_device import INTERNAL_ERROR, IO_PLL, SLCR, PynqDevice, ReceiveChannel, SendChannel
 from deploy.platforms.simulated import SimulatedBoard as PlainBoard
 
 from .boards import SimulatedBoard, opened
+from .conftest import PACKAGES
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +97,10 @@ def test_another_build_is_refused_before_the_first_frame(folder, samples):
 
 def test_two_processes(folder):
     script = f"""
+import os, pathlib
+from deploy.platforms import lock
 from tests.pynq.boards import opened
+lock.LOCK, os.geteuid = pathlib.Path({str(lock.LOCK)!r}), lambda: 0
 with opened({str(folder)!r}) as accelerator:
     print(accelerator.execute(accelerator.package.samples()[0][:1]).tolist())
 """
@@ -115,10 +123,74 @@ def test_closing_stops_it_and_frees_its_memory(folder, samples):
     assert device.accelerator.read(accelerator.package.registers["CTRL"]) == 0
 
 
-def test_without_a_device_the_message_says_so(folder):
-    words = [sys.executable, "-m", "deploy", "validate", "--platform", "board", "--package", folder]
-    run = subprocess.run(words, capture_output=True, text=True)
-    assert run.returncode == 1 and "is this a PYNQ board" in run.stderr and "Traceback" not in run.stderr
+def test_without_a_device_the_message_says_so(folder, capsys):
+    code = main(["validate", "--platform", "board", "--package", str(folder)])
+    assert code == 1 and "is this a PYNQ board" in capsys.readouterr().err
+
+
+def test_without_root_the_message_says_so(folder, capsys, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    lock.LOCK.unlink(missing_ok=True)
+    code = main(["validate", "--platform", "board", "--package", str(folder)])
+    assert code == 1 and "only root may use the board's hardware: become root by sudo -i" in capsys.readouterr().err
+    assert not lock.LOCK.exists()
+
+
+# its clock
+
+
+@pytest.mark.parametrize("times", [20, 32])
+@pytest.mark.parametrize("name", ["chip", "pll"])
+def test_the_clock_is_the_planned_one_whatever_the_plls(name, times):
+    """The design's PLL is 1,000 or 1,600 MHz, and the board's too."""
+    package = Package.load(PACKAGES / name)
+    device = PynqDevice(package)
+    device.write_registers(SLCR + IO_PLL, (times << 12).to_bytes(4, "little"))
+    with Accelerator(package, SimulatedBoard(package, device)) as accelerator:
+        assert accelerator.platform.clock_mhz == device.clock_mhz == package.clock_mhz
+        before, cycles = device.seconds(), device.accelerator.cycles
+        accelerator.execute(package.samples()[0][:4])
+        passed = (device.accelerator.cycles - cycles) / (package.clock_mhz * 1e6)
+        assert device.seconds() - before == pytest.approx(passed)
+
+
+@pytest.mark.parametrize("mhz", [76.923, 125, 142.857, 166.667])
+def test_other_clocks_of_the_board(folder, mhz):
+    package = Package(**{**vars(Package.load(folder)), "clock_mhz": mhz})
+    platform = Board(package, PynqDevice(package))
+    platform.close()
+    assert [platform.clock_mhz, platform.device.clock_mhz] == pytest.approx([mhz, mhz], rel=1e-5)
+
+
+@pytest.mark.parametrize(("times", "message"), [(33, "103.125 MHz"), (3, "150 MHz")])
+def test_a_clock_that_the_board_does_not_make(folder, times, message):
+    package = Package.load(folder)
+    device = PynqDevice(package)
+    device.write_registers(SLCR + IO_PLL, (times << 12).to_bytes(4, "little"))
+    with pytest.warns(UserWarning, match="closest"), pytest.raises(DeviceError, match=f"100 MHz, and .* is {message}"):
+        Board(package, device)
+    device.write_registers(SLCR + IO_PLL, (20 << 12).to_bytes(4, "little"))
+    Board(package, device).close()  # its lock is free again
+
+
+def test_times_are_of_the_clock_that_was_read_back(folder, samples, monkeypatch):
+    """A board within the tolerance: milliseconds, rates and limits are not those of the plan."""
+    package = Package.load(folder)
+    device = PynqDevice(package)
+    device.write_registers(SLCR + IO_PLL, (33 << 12).to_bytes(4, "little"))  # 33 * 50 / 16 = 103.1
+    monkeypatch.setattr(board, "CLOCK_TOLERANCE", 0.05)
+    with pytest.warns(UserWarning, match="closest"):
+        platform = SimulatedBoard(package, device)
+    with Accelerator(package, platform, batch=4) as accelerator:
+        result = latency(accelerator, 2)
+        assert result["fclk[mhz]"] == 103.125
+        cycles = result["accelerator[cycles]"]["min"]
+        assert result["accelerator[ms]"]["min"] == pytest.approx(cycles / 103_125, abs=1e-6)
+        frames = 4 + FRAMES_INSIDE
+        limit = PATIENCE * frames * package.cycles_per_frame / 103.125e6 + platform.slack
+        assert accelerator._limit(4) == pytest.approx(limit)
+        result = throughput_test(accelerator, 8)
+        assert result["fclk[mhz]"] == 103.125
 
 
 @pytest.mark.parametrize(
@@ -175,11 +247,29 @@ class LongPacket(SimulatedBoard):
         super().receive(buffer, frames)
 
 
+class ShortPacket(SimulatedBoard):
+    """The accelerator gives TLAST after half of the frames."""
+
+    def receive(self, buffer, frames):
+        self.write(0x20, frames // 2)
+        super().receive(buffer, frames)
+
+
+class Halted(SimulatedBoard):
+    """The DMA has stopped when it is to receive."""
+
+    def receive(self, buffer, frames):
+        self.dma.recvchannel.stop()
+        super().receive(buffer, frames)
+
+
 @pytest.mark.parametrize(
     "kind, error, message",
     [
         (Starved, TransferTimeout, r"logits were not received within .* it took 2 frames and gave 2"),
         (Stopped, TransferTimeout, r"images were not sent within .* it took 0 frames and gave 0"),
+        (ShortPacket, DeviceError, "a packet of 80 bytes of logits came, not of 160"),
+        (Halted, DeviceError, r"does not begin a transfer of 160 bytes \(DMA channel not started\)"),
         (LongPacket, DeviceError, r"DMASR are 0x1002 \(images\) and 0x5011 \(logits\)"),
     ],
 )
@@ -197,6 +287,21 @@ def test_a_transfer_that_fails(folder, samples, kind, error, message):
         assert limit < waited < 3 * limit if error is TransferTimeout else waited < limit
         platform.__class__ = SimulatedBoard
         np.testing.assert_array_equal(accelerator.execute(images[:10]), golden[:10])
+
+
+def test_a_transfer_that_ends_with_an_error_has_failed(folder, samples, monkeypatch):
+    """Idle and an error at once, as PG021 allows: the logits are not to be trusted."""
+    images, golden = samples
+
+    def complete(channel):
+        SendChannel.complete(channel)
+        channel.events |= INTERNAL_ERROR
+
+    with opened(folder, batch=4) as accelerator:
+        with monkeypatch.context() as patch, pytest.raises(DeviceError, match=r"0x1002 \(images\) and 0x1012 \(logits"):
+            patch.setattr(ReceiveChannel, "complete", complete)
+            accelerator.execute(images[:4])
+        np.testing.assert_array_equal(accelerator.execute(images[:4]), golden[:4])
 
 
 @pytest.mark.parametrize("buffers, message", [("_inputs", "0x5041.* 0x1000"), ("_outputs", "0x100[02].* 0x5041")])
@@ -223,15 +328,61 @@ def test_a_receiver_that_halts_is_seen_while_images_are_sent(folder, samples, mo
 
 
 def test_ctrl_c_leaves_nothing_behind(folder, samples, monkeypatch):
+    """Another one, while the transfers are stopped, waits for that."""
     images, golden = samples
     with opened(folder, batch=4) as accelerator:
+        channels, stopped = accelerator.platform.device.dma.channels.values(), []
 
         def interrupted(seconds):
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
+
+        def once_more():
+            signal.raise_signal(signal.SIGINT)
+            SimulatedBoard.abort(accelerator.platform)
+            stopped.extend(not channel.active for channel in channels)
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(accelerator.platform, "wait_received", interrupted)
+            patch.setattr(accelerator.platform, "wait_sent", interrupted)
+            patch.setattr(accelerator.platform, "abort", once_more)
             accelerator.execute(images[:10])
+        assert stopped == [True, True]
+        np.testing.assert_array_equal(accelerator.execute(images[:10]), golden[:10])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_the_process_stops_the_transfers_first(folder, samples, number, monkeypatch):
+    images, golden = samples
+    with opened(folder, batch=4) as accelerator:
+        channels = accelerator.platform.device.dma.channels.values()
+        begun = []
+
+        def signalled(seconds):
+            begun.extend(channel.active for channel in channels)
+            os.kill(os.getpid(), number)
+            pytest.fail("it went on")
+
+        def once_more():
+            os.kill(os.getpid(), number)  # is ignored: what the first began is finished
+            SimulatedBoard.abort(accelerator.platform)
+
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+            patch.setattr(accelerator.platform, "wait_sent", signalled)
+            patch.setattr(accelerator.platform, "abort", once_more)
+            accelerator.execute(images[:10])
+        assert stop.value.code == 128 + number and signal.getsignal(number) == signal.SIG_DFL
+        assert begun == [True, True] and not any(channel.active for channel in channels)
+        np.testing.assert_array_equal(accelerator.execute(images[:10]), golden[:10])
+
+
+def test_transfers_that_a_killed_process_left_are_stopped(folder, samples):
+    images, golden = samples
+    package = Package.load(folder)
+    device = PynqDevice(package)
+    killed = SimulatedBoard(package, device)
+    killed.receive(killed.allocate((8, 10), np.int32), 8)
+    killed.send(killed.allocate(images[:8].shape, np.uint8), 8)
+    os.close(killed._lock)
+    with Accelerator(package, SimulatedBoard(package, device, download=False), batch=4) as accelerator:
         np.testing.assert_array_equal(accelerator.execute(images[:10]), golden[:10])
 
 

@@ -11,6 +11,8 @@ from pynq.ps import Clocks
 from deploy.package import Package
 from deploy.platforms.pynq_device import CMA, CYCLES_PER_READ, PynqDevice
 
+from .conftest import PACKAGES
+
 ENABLE = 1
 MM2S, S2MM = 0x00, 0x30
 DMACR, DMASR, LENGTH = 0x00, 0x04, 0x28
@@ -80,13 +82,31 @@ def test_registers_of_the_accelerator_by_name(overlay, device):
     assert int(getattr(registers, f"LAYER_{len(package.layers) - 1}_FRAMES")) == 0
 
 
-def test_download_sets_the_clock_and_powers_up(device, monkeypatch):
-    monkeypatch.delattr(Clocks, "_real_instance", raising=False)
+def test_download_sets_the_clock_and_powers_up(device):
     device.accelerator.write(device.package.registers["CTRL"], ENABLE)
     overlay = pynq.Overlay(str(device.package.path("accelerator.bit")), device=device)
     assert overlay.is_loaded() and not overlay.accelerator.read(0) & ENABLE
     assert Clocks.fclk0_mhz == device.package.clock_mhz
-    monkeypatch.delattr(Clocks, "_real_instance")
+
+
+@pytest.mark.parametrize(("name", "mhz"), [("chip", 100), ("pll", 62.5)])
+def test_the_clock_is_what_the_divisors_make_of_the_board_s_pll(name, mhz):
+    """The fault of a design that took the PLL for another shows, in the clock and in all times."""
+    device = PynqDevice(Package.load(PACKAGES / name))
+    dma = pynq.Overlay(str(device.package.path("accelerator.bit")), device=device).dma
+    assert Clocks.fclk0_mhz == device.clock_mhz == mhz
+    before = device.seconds()
+    dma.read(MM2S + DMASR)
+    assert device.seconds() - before == pytest.approx(CYCLES_PER_READ / (mhz * 1e6))
+
+
+def test_time_goes_on_when_the_clock_changes(device, overlay):
+    dma, times = overlay.dma, []
+    for mhz in (100, 100, 50, 125):
+        Clocks.fclk0_mhz = mhz
+        dma.read(MM2S + DMASR)
+        times.append(device.seconds())
+    np.testing.assert_allclose(np.diff(times), CYCLES_PER_READ / (1e6 * np.array([100, 50, 125])))
 
 
 def test_nothing_answers_elsewhere(overlay, device):
