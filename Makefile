@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-slow test-pynq test-docker formal notebook random kills cards setup tools
+.PHONY: help demo lint test test-slow test-pynq test-docker formal notebook random kills abuse faults cards setup tools
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,12 @@ $(VENV)/.formal: $(VENV)/.ready
 notebook: demo ## run the notebook on the demo's build and keep its outputs
 	$(VENV)/bin/jupytext --to ipynb deploy/notebooks/accelerator.py
 	POPBIN_PACKAGE=build/bireal18-qat-pynq-z2/deploy $(VENV)/bin/python -m pytest -q --nbmake --overwrite deploy/notebooks
+
+faults: setup ## full disks, signals, two builds at once: the next call must end as if nothing had been (root, an hour)
+	$(VENV)/bin/python -m tests.faults
+
+abuse: setup ## make hundreds of wrong calls, with damaged files; each must end in one message (minutes)
+	$(VENV)/bin/python -m tests.abuse
 
 DATA ?= ../shared/data/cifar10
 random: setup ## compile and compare 200 random networks (hours)

@@ -17,8 +17,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ MAGIC = b"POPBIN\r\n"
 DIGEST_BYTES = 32
 FORMAT = 1
 SUFFIX = ".popbin"
+MOST_BYTES = 2 << 30  # of all arrays of a checkpoint
 UNUSED = "num_batches_tracked"  # BatchNorm's counter plays no part in evaluation
 
 
@@ -48,7 +51,7 @@ class CheckpointError(ModelError):
 class Metadata(BaseModel):
     """Where a checkpoint comes from and how good it is."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
     network: NetworkConfig
     data: str = Field(description="what it was trained on")
@@ -120,6 +123,7 @@ def load_checkpoint(path: Path, **expected: Any) -> tuple[torch.nn.Module, Metad
         found = getattr(metadata.network, name)
         if found != value:
             raise CheckpointError(f"{path} holds another network: its {name} is {found}, not {value}")
+    _require_arrays(path, metadata.network, arrays)
     network = build_network(metadata.network)
     try:
         _unpack(network, arrays)
@@ -225,9 +229,60 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     if hashlib.sha256(blob[start:]).digest() != blob[len(MAGIC) : start]:
         raise CheckpointError(f"{path} is damaged (its checksum differs): fetch it again")
     try:
+        _require_small(path, blob[start:])
         with np.load(io.BytesIO(blob[start:]), allow_pickle=False) as stored:
             arrays = dict(stored)
         header = json.loads(arrays.pop("header").tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is no {SUFFIX} checkpoint ({error})") from error
+        if not isinstance(header, dict):
+            raise ValueError("its header is no mapping")
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise CheckpointError(f"{path} is no {SUFFIX} checkpoint ({error})".replace("\n", " ")) from error
+    for name, value in arrays.items():
+        if value.dtype.kind not in "fiub" or not np.isfinite(value).all():
+            raise CheckpointError(
+                f"{path}: {name} holds {_not_finite(value)}: the network computes nothing with it; train it again, or "
+                "take an earlier checkpoint"
+            )
     return header, arrays
+
+
+def _require_arrays(path: Path, config: NetworkConfig, arrays: dict[str, np.ndarray]) -> None:
+    """Raise CheckpointError if the network has other arrays than the file, before memory is taken for it."""
+    with torch.device("meta"):
+        expected = build_network(config).state_dict()
+    needed = sum(tensor.numel() for name, tensor in expected.items() if not name.endswith(UNUSED))
+    found = sum(value.size * (8 if name.endswith(".signs") else 1) for name, value in arrays.items())
+    if needed > found:
+        raise CheckpointError(
+            f"{path} does not hold the arrays of {config.model} of width {config.width}: it needs {needed:,} values "
+            f"({4 * needed / 2**30:.1f} GiB), and the file has {found:,}"
+        )
+
+
+def _not_finite(value: np.ndarray) -> str:
+    """Return in words what of an array is no finite number."""
+    if value.dtype.kind not in "fiub":
+        return f"values of type {value.dtype}"
+    return f"{int((~np.isfinite(value)).sum())} of {value.size} values that are NaN or infinite"
+
+
+def _require_small(path: Path, container: bytes) -> None:
+    """Raise CheckpointError if an array is larger than any network has, or than its header says, before it is read."""
+    with zipfile.ZipFile(io.BytesIO(container)) as archive:
+        total = sum(member.file_size for member in archive.infolist())
+        if total > MOST_BYTES:
+            raise CheckpointError(
+                f"{path} would unpack to {total / 2**30:.1f} GiB, and no network takes more than "
+                f"{MOST_BYTES / 2**30:g}: it is damaged, or no checkpoint"
+            )
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(file)
+                announced = math.prod(shape) * dtype.itemsize
+                if announced != member.file_size - file.tell():
+                    raise CheckpointError(
+                        f"{path}: {member.filename} says that it has {announced:,} bytes, and has "
+                        f"{member.file_size - file.tell():,}: the file is damaged"
+                    )

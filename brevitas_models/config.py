@@ -28,6 +28,7 @@ THRESHOLDS: tuple[str, ...] = Threshold.__args__
 DIVISIONS: tuple[str, ...] = Division.__args__
 FULL_WIDTH = {"bireal18": 64, "reactnet18": 64, "bnn_cifar10": 128}
 DEFAULT_STRATEGY = {"bireal18": "qat", "reactnet18": "qat", "bnn_cifar10": "none"}
+WIDEST, MOST_CLASSES = 512, 10_000  # more would take gigabytes before anything can be checked
 PAD_VALUES = {"minus_one": -1.0, "plus_one": 1.0, "zero": 0.0}
 
 
@@ -38,12 +39,12 @@ class NetworkConfig(BaseModel):
     8 bits at 1/16 hold +-8 and keep every sum of the network inside float32's exact range.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
     model: Model = "bireal18"
     strategy: Strategy = "qat"
-    width: int = Field(64, ge=4, multiple_of=4, description="channels of the first stage")
-    classes: int = Field(10, ge=2)
+    width: int = Field(64, ge=4, le=WIDEST, multiple_of=4, description="channels of the first stage")
+    classes: int = Field(10, ge=2, le=MOST_CLASSES)
     division: Division = "c*alpha"
     train_alpha: bool = True
     voter: str = "exact"
@@ -106,7 +107,7 @@ class TrainConfig(BaseModel):
     is computed, as IR-Net's estimator (Qin et al., CVPR 2020, section 3.3).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
     epochs: int = Field(8, ge=1)
     batch: int = Field(128, ge=2)

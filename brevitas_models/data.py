@@ -93,8 +93,13 @@ class ImageSet:
 
     def spread_indices(self, count: int) -> np.ndarray:
         """Return the indices [count] of `spread`."""
-        count = min(count, len(self))
-        return np.arange(count) * len(self) // max(count, 1)
+        return spread_indices(len(self), count)
+
+
+def spread_indices(total: int, count: int) -> np.ndarray:
+    """Return ``count`` of 0 .. total - 1 at even distances, or all."""
+    count = min(count, total)
+    return np.arange(count) * total // max(count, 1)
 
 
 def load_cifar(path: str | Path, split: str) -> ImageSet:
@@ -106,14 +111,9 @@ def load_cifar(path: str | Path, split: str) -> ImageSet:
     Raises:
         DataError: nothing known is there, a checksum differs, or an image set is incomplete.
     """
-    path = Path(path).expanduser()
     if split not in SPLITS:
         raise DataError(f"split {split!r} is unknown: use train or test")
-    if not path.exists():
-        raise DataError(f"no data set at {path}: give {FORMATS}")
-    found = find_cifar(path)
-    if found is None:
-        raise DataError(f"{path} holds no known data set: give {FORMATS}")
+    found = require_cifar(Path(path))
     try:
         images = _loader_for(found)(found, split)
     except (
@@ -129,6 +129,23 @@ def load_cifar(path: str | Path, split: str) -> ImageSet:
     ) as error:
         raise DataError(f"{found} is damaged ({_reason(error)}): fetch it again") from error
     return _checked(images, split, found)
+
+
+def require_cifar(path: Path) -> Path:
+    """Return ``path``, or what lies directly in it, which looks like a known format; nothing is read.
+
+    Raises:
+        DataError: nothing known is there.
+    """
+    path = path.expanduser()
+    try:
+        found = find_cifar(path) if path.exists() else None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})") from error
+    if found is None:
+        what = "holds no known data set" if path.exists() else "is missing"
+        raise DataError(f"no data set at {path} (it {what}): give {FORMATS}")
+    return found
 
 
 def find_cifar(path: Path) -> Path | None:
@@ -221,13 +238,19 @@ def _planar(images: np.ndarray, labels: np.ndarray, source: str = ORIGINAL) -> I
     return ImageSet(np.ascontiguousarray(images.transpose(0, 2, 3, 1)), labels, source)
 
 
-def _decode_jpegs(files_by_class: dict[str, list]) -> ImageSet:
+def _decode_jpegs(files_by_class: dict[str, list[tuple[str, bytes]]]) -> ImageSet:
     from PIL import Image
 
     images, labels = [], []
     for label, name in enumerate(CLASSES):
-        for blob in files_by_class.get(name, []):
-            images.append(np.asarray(Image.open(io.BytesIO(blob)).convert("RGB"), np.uint8))
+        for file, blob in files_by_class.get(name, []):
+            try:
+                picture = Image.open(io.BytesIO(blob))
+                if picture.size != (32, 32):
+                    raise ValueError(f"{picture.size[0]}x{picture.size[1]} pixels, not 32x32")
+                images.append(np.asarray(picture.convert("RGB"), np.uint8))
+            except (OSError, ValueError, SyntaxError) as error:
+                raise ValueError(f"{file}: {error}") from error
             labels.append(label)
     if not images:
         raise ValueError("no image in it")
@@ -236,7 +259,10 @@ def _decode_jpegs(files_by_class: dict[str, list]) -> ImageSet:
 
 def _jpeg_folder(path: Path, split: str) -> ImageSet:
     return _decode_jpegs(
-        {name: [file.read_bytes() for file in sorted((path / split / name).glob("*.jpg"))] for name in CLASSES}
+        {
+            name: [(str(file), file.read_bytes()) for file in sorted((path / split / name).glob("*.jpg"))]
+            for name in CLASSES
+        }
     )
 
 
@@ -278,11 +304,11 @@ def _read_archive(path: Path, split: str) -> ImageSet:
         return _python_batches(lambda name: files[f"cifar-10-batches-py/{name}"], split)
     if path.name.endswith("binary.tar.gz"):
         return _binary_batches(lambda name: files[f"cifar-10-batches-bin/{name}"], split)
-    grouped: dict[str, list] = {name: [] for name in CLASSES}
+    grouped: dict[str, list[tuple[str, bytes]]] = {name: [] for name in CLASSES}
     for name in sorted(files):
         parts = name.split("/")
         if len(parts) >= 3 and parts[-3] == split and parts[-2] in grouped:
-            grouped[parts[-2]].append(files[name])
+            grouped[parts[-2]].append((name, files[name]))
     return _decode_jpegs(grouped)
 
 

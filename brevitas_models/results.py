@@ -46,7 +46,7 @@ class ResultError(ModelError):
 class Result(BaseModel):
     """What came out of a recipe at a length: where from, how long, how good."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
     recipe: str
     length: str

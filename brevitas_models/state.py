@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import platform
 import shlex
+import warnings
 from pathlib import Path
 
 import torch
@@ -98,9 +100,11 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict:
     if not path.is_file():
         raise TrainError(f"no training state at {path}: give the folder of a training run")
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of damaged files: what is wrong is said below
+            state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch.load raises half a dozen kinds
-        reason = str(error).split("\n")[0]
+        more = isinstance(error, pickle.UnpicklingError)  # whose text says how to load what would run programs
+        reason = "it holds more than numbers and names" if more else str(error).split("\n")[0]
         raise TrainError(f"{path} is damaged ({reason}): remove it to start again") from error
     needed = {"network", "config", "model", "optimizer", "step", "seconds", "history", "source"}
     if not isinstance(state, dict) or not needed <= state.keys():

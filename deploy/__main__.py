@@ -19,9 +19,14 @@ from .platforms import PLATFORMS
 def load_images(path: Path) -> np.ndarray:
     """Return the images of a .npy file; raise DeployError if it is none."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DeployError(f"{path} is no .npy file of images: {error}") from error
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise DeployError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError, SyntaxError, TypeError) as error:
+        raise DeployError(f"{path} is no .npy file of images, or damaged: numpy.save writes one") from error
+    if not isinstance(images, np.ndarray):
+        raise DeployError(f"{path} is an archive of arrays: give one array of images, as numpy.save writes it")
+    return images
 
 
 def run(accelerator: Accelerator, arguments) -> dict:
@@ -97,6 +102,9 @@ def main(words: list[str] | None = None) -> int:
             arguments.output.write_text(text + "\n")
     except (DeployError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print("error: there is not enough memory for so many images: ask for fewer", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

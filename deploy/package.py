@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -13,15 +14,41 @@ import numpy as np
 from .errors import DeployError, PackageError
 from .network import Network
 
-FORMAT = 1
+FORMAT = 2
 SETTINGS = "settings.json"
+CHECKSUM = "sha256"  # in the settings: of all others
 WEIGHTS = "ddr_weights.bin"
 SAMPLES = "samples.npz"
 NETWORK = "network.npz"
 BITFILE = "accelerator.bit"
+UNKNOWN = -1  # the label of a sample whose class nobody gave
 SIMULATOR = "sim/model.so"
 INSTALLED = "build"  # where deploy.zip has the package, inside the driver's own folder
 HINT = "copy the package again, or make it again with flow build"
+
+
+def settings_text(settings: dict) -> str:
+    """Return the content of settings.json: ``settings``, and a checksum that tells edits and damage."""
+    return json.dumps({**settings, CHECKSUM: _checksum(settings)}, indent=2) + "\n"
+
+
+def _checksum(settings: dict) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _require_sane(settings: dict) -> None:
+    """Raise ValueError if a number is one that no accelerator has."""
+    whole = [*settings["image"], settings["classes"], settings["cycles_per_frame"]]
+    if len(settings["image"]) != 3 or not all(isinstance(value, int) and 0 < value < 1 << 31 for value in whole):
+        raise ValueError("image, classes and cycles_per_frame are not whole numbers above 0")
+    if not 0 < settings["clock_mhz"] < 10_000:
+        raise ValueError(f"clock_mhz is {settings['clock_mhz']}")
+    if not all(isinstance(address, int) for address in settings["registers"].values()):
+        raise ValueError("an address of registers is no number")
+    if not isinstance(settings["streams"], int) or not 0 <= settings["streams"] < 1 << 20:
+        raise ValueError(f"streams is {settings['streams']}")
+    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in settings["files"]):
+        raise ValueError("a file lies outside of the package")
 
 
 @dataclass(frozen=True)
@@ -71,10 +98,13 @@ class Package:
         path = folder / SETTINGS
         try:
             content = json.loads(path.read_text())
-            if content.pop("format") != FORMAT:
+            if content["format"] != FORMAT:
                 raise PackageError(
                     f"{path} is of another format than this driver's ({FORMAT}): use the driver of the package"
                 )
+            if content.pop(CHECKSUM, None) != _checksum(content):
+                raise PackageError(f"{path} is not what was built: its checksum is another one; {HINT}")
+            _require_sane(content)
             content["regions"] = tuple(Region(**region) for region in content["regions"])
             for name in ("image", "labels", "layers"):
                 content[name] = tuple(content[name])
@@ -130,8 +160,11 @@ class Package:
         Raises:
             PackageError: the package has none, or they are damaged.
         """
-        with np.load(self.path(SAMPLES)) as content:
-            return content["images"], content["labels"], content["logits"]
+        try:
+            with np.load(self.path(SAMPLES), allow_pickle=False) as content:
+                return content["images"], content["labels"], content["logits"]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise PackageError(f"{self.folder / SAMPLES} cannot be read ({error}): {HINT}") from error
 
 
 def find_package() -> Path:

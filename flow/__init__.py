@@ -11,6 +11,7 @@ Everything is loaded when it is first used, so that ``import flow`` costs nothin
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from flow.errors import FlowError
     from flow.options import Options
     from flow.plan.plan import Plan
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime's; read when it is loaded (docs/security.md)
 
 _PLACES = {
     "build": "flow.api",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flow.errors import FlowError
+from flow.images import load_npy
 from flow.options import Options
 from flow.plan.plan import Plan
 from flow.synth.delays import LEVEL_NS
@@ -111,9 +112,11 @@ class Result:
         """The build's figures: accuracy, operations, plan, simulated cycles, every comparison, seconds.
 
         Raises:
-            FlowError: the build did not come to its last step.
+            FlowError: the build did not come to its last step, or a report is not what its step wrote.
         """
-        return self.workspace.load_json("summary")
+        from flow.report.summary import put_together
+
+        return put_together(self.workspace)
 
     @property
     def plan(self) -> Plan:
@@ -183,6 +186,7 @@ class Result:
         return SynthesisedBuild(self.workspace, jobs, log or _silent)
 
     def _stored(self, name: str, report: dict) -> dict:
+        self.workspace.record.forget(["synth"])  # whose report is replaced
         self.workspace.save_json(name, report)
         return report
 
@@ -222,11 +226,16 @@ def _checked(images: np.ndarray) -> np.ndarray:
     return images
 
 
+def _without_labels(options: dict) -> dict:
+    """Return the options without labels, which belong to images that are not stored yet."""
+    return {name: value for name, value in options.items() if name != "labels"}
+
+
 def _stored_images(images: np.ndarray | str | Path, options: dict) -> Path:
     """Return a file of the images, which the build can read again."""
     if not isinstance(images, np.ndarray):
         return Path(images)
-    workspace = Workspace(Options.checked(**options).folder)
+    workspace = Workspace(Options.checked(**_without_labels(options)).folder)
     workspace.save_array("images", _checked(images))
     return workspace.arrays / "images.npy"
 
@@ -240,9 +249,9 @@ def _exported(network: nn.Module, images: np.ndarray | str | Path | None, option
     from brevitas_models.export import export_module
 
     name = options.get("model") or type(network).__name__.lower()
-    placed = Options.checked(**{**options, "model": name, "onnx": Path(f"{name}.onnx")})
+    placed = Options.checked(**{**_without_labels(options), "model": name, "onnx": Path(f"{name}.onnx")})
     workspace = Workspace(placed.folder)
-    images = np.load(images, allow_pickle=False) if not isinstance(images, np.ndarray) else images
+    images = images if isinstance(images, np.ndarray) else load_npy(Path(images), "images, uint8 [N, H, W, C]")
     workspace.save_array("images", _checked(images))
     path = workspace.folder / f"{name}.onnx"
     height, width, channels = images.shape[1:]

@@ -1,5 +1,8 @@
 """The exceptions that a user is meant to see, as one message without a traceback."""
 
+import errno
+import os
+
 
 class FlowError(Exception):
     """Something the user can mend; the message names the thing, the value and the way out."""
@@ -15,3 +18,9 @@ class UnknownNameError(FlowError):
 class VerificationError(FlowError):
     """Something built is not what it must be: a file was changed, or a simulation differs; names the layer or
     stream."""
+
+
+def require_space(said: str) -> None:
+    """Raise OSError (ENOSPC) if that is why a program failed, which ``said`` so."""
+    if os.strerror(errno.ENOSPC) in said:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

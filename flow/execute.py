@@ -18,6 +18,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
 from flow.custom_op import narrow, op_of
+from flow.errors import FlowError
 from flow.graph import is_hardware
 from flow.nodes.windows import as_map
 
@@ -48,7 +49,13 @@ class Execution:
         for start in range(0, len(pixels), batch):
             (logits,) = self.run({name: pixels[start : start + batch]}).values()
             outputs.append(logits)
-        return np.concatenate(outputs)
+        found = np.concatenate(outputs)
+        if not np.isfinite(found).all():
+            wrong = int((~np.isfinite(found.reshape(len(found), -1))).any(axis=1).sum())
+            raise FlowError(
+                f"the network's outputs are NaN or infinite on {wrong} of {len(found)} images: mend it first"
+            )
+        return found
 
     def run(self, feeds: dict[str, np.ndarray], keep: bool = False) -> dict[str, np.ndarray]:
         """Return the graph's outputs for its inputs; with ``keep`` every tensor."""

@@ -20,10 +20,13 @@ from qonnx.transformation.infer_shapes import InferShapes
 from flow.errors import FlowError
 from flow.execute import Execution, execute_graph
 from flow.graph import consumers
+from flow.memory import require_memory
 from flow.passes.chain import ELEMENTWISE, QUANTIZERS
 from flow.passes.grid import Grid, grid_of
 from flow.passes.window import constant_value
 
+BATCH = 32  # images that are calibrated on at once
+COPIES, BYTES = 3, 4  # of each value: the results of a node, its inputs, and what computes them; float32
 QUANT_DOMAIN = "qonnx.custom_op.general"
 LAYERS = ("Conv", "Gemm", "MatMul")
 POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool")
@@ -66,6 +69,7 @@ def prepare(
     Raises:
         FlowError: the network's input is no image of the size of ``images``.
     """
+    _require_memory(model, min(len(images), BATCH))
     model = with_pixels(model, images.shape[1:], low, high)
     model = global_pools(model)
     original = execute_graph(model, images)
@@ -84,6 +88,18 @@ def prepare(
     )
 
 
+def _require_memory(model: ModelWrapper, images: int) -> None:
+    """Raise FlowError if all tensors of a batch, kept to be calibrated on, do not fit into memory."""
+    names = {info.name for info in model.graph.input} | {name for node in model.graph.node for name in node.output}
+    elements = sum(math.prod(model.get_tensor_shape(name) or [0]) for name in names)
+    height, width, _ = image_shape(model)
+    require_memory(
+        COPIES * BYTES * images * elements,
+        f"a network on images of {height}x{width}, executed on {images} of them,",
+        "export it for smaller images",
+    )
+
+
 def image_shape(model: ModelWrapper) -> tuple[int, int, int]:
     """Return (height, width, channels) of the network's input.
 
@@ -91,6 +107,8 @@ def image_shape(model: ModelWrapper) -> tuple[int, int, int]:
         FlowError: it has several inputs, or one that is no image.
     """
     inputs = [info.name for info in model.graph.input if model.get_initializer(info.name) is None]
+    if not inputs:
+        raise FlowError("the network has no input that a node reads: export it with one image as its input")
     shape = model.get_tensor_shape(inputs[0]) if len(inputs) == 1 else None
     if shape is None or len(shape) != 4 or shape[0] != 1:
         raise FlowError(
@@ -204,7 +222,7 @@ def _follows_layer(model: ModelWrapper, tensor: str, cuts: dict[str, bool]) -> b
     return node is not None and tensor not in cuts and node.op_type in LAYERS
 
 
-def _largest(model: ModelWrapper, tensors: list[str], images: np.ndarray, count: int = 32) -> float:
+def _largest(model: ModelWrapper, tensors: list[str], images: np.ndarray, count: int = BATCH) -> float:
     part = images[:count].transpose(0, 3, 1, 2).astype(np.float32)
     context = Execution(model).run({model.graph.input[0].name: part}, keep=True)
     return max(float(np.abs(context[tensor]).max()) for tensor in tensors) if tensors else 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.compile import load_export
 from flow.errors import FlowError
+from flow.onnx_file import require_quantizers, require_readable
 from flow.passes import REAL_PASSES, run_pass
 from flow.passes.finish import is_constant, refusals
 from flow.passes.grid import grid_of
 from flow.passes.rewrite import ORIGINS, read_notes
+
+Track = Callable[[Iterable], Iterable]
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,13 @@ class Inspection:
         return sum(row.operations for row in self.rows)
 
 
-def inspect_file(path: Path, pixels: tuple[float, float], bits: int) -> Inspection:
-    """Inspect a QONNX file as ``flow build --onnx`` would take it.
+def inspect_file(path: Path, pixels: tuple[float, float], bits: int, track: Track = iter) -> Inspection:
+    """Inspect a QONNX file as ``flow build --onnx`` would take it. ``track`` goes over the passes, to show progress.
 
     Raises:
         FlowError: it is missing, or no QONNX file that can be read.
     """
-    if not path.is_file():
-        raise FlowError(f"no file {path}: give a QONNX file")
-    return Inspection(*inspect_graph(as_built(load_foreign(path), *pixels, bits)))
+    return Inspection(*inspect_graph(as_built(load_foreign(path), *pixels, bits), track))
 
 
 def load_foreign(path: Path) -> ModelWrapper:
@@ -65,12 +67,19 @@ def load_foreign(path: Path) -> ModelWrapper:
     Raises:
         FlowError: it cannot be read, or a shape cannot be inferred.
     """
+    require_readable(path)
     try:
         model = load_export(path)
+    except MemoryError:
+        raise
     except Exception as error:  # onnx, onnxruntime and qonnx raise a dozen kinds
         reason = str(error).strip().split("\n")[0]
-        raise FlowError(f"{path} is no QONNX file that can be read ({type(error).__name__}: {reason})") from error
+        raise FlowError(
+            f"{path} cannot be used: its constants or shapes cannot be computed ({type(error).__name__}: {reason}); "
+            "export it again with fixed input sizes"
+        ) from error
     _drop_unread_inputs(model)
+    require_quantizers(path, model)
     unknown = [node.name for node in model.graph.node if model.get_tensor_shape(node.output[0]) is None]
     if unknown:
         raise FlowError(f"{path}: the shape behind {unknown[0]} cannot be inferred: export with fixed input sizes")
@@ -109,10 +118,10 @@ def as_built(model: ModelWrapper, low: float, high: float, bits: int) -> ModelWr
     return prepare(model, images, low, high, bits)[0]
 
 
-def inspect_graph(model: ModelWrapper) -> tuple[list[Row], list[dict[str, str]]]:
+def inspect_graph(model: ModelWrapper, track: Track = iter) -> tuple[list[Row], list[dict[str, str]]]:
     """Return the rows of all nodes that compute, and those without hardware (see ``flow.passes.finish.refusals``)."""
     compiled = copy.deepcopy(model)
-    for rewrite in REAL_PASSES:
+    for rewrite in track(REAL_PASSES):
         compiled = run_pass(compiled, rewrite)
     origins, refused = read_notes(compiled, ORIGINS), refusals(compiled)
     blamed = {row["name"] for row in refused}

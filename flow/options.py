@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from flow.errors import FlowError
 
+MOST_IMAGES = 100_000
 DEFAULT_STRATEGY = {"bnn_cifar10": "none"}  # of all others it is qat
 
 
@@ -19,7 +20,7 @@ class Options(BaseModel):
     ``onnx``, anyone's QONNX file.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
     model: str = Field("bireal18", description="Network, such as bireal18; a name of yours for a QONNX file.")
     strategy: str = Field("qat", description="none (popcount baseline), ptq, simple-qat or qat (PopBin votes).")
@@ -35,13 +36,23 @@ class Options(BaseModel):
     images: Path | None = Field(
         None, description="Of a QONNX file: images to calibrate on and to compare with, a .npy of uint8 [N, H, W, C]."
     )
+    labels: Path | None = Field(
+        None, description="Of a QONNX file: classes of the images, a .npy of integers [N], to measure accuracy."
+    )
     pixels: tuple[float, float] = Field(
         (0.0, 255.0), description="Of a QONNX file: what the network's input is for pixels 0 and 255."
     )
     fixed_point_bits: int = Field(12, ge=4, le=16, description="Of a QONNX file: bits that real tensors become.")
+    tolerance: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="Of a QONNX file: the largest change of a logit, as a part of the spread of all logits, that fixed "
+        "point may make; more stops the build.",
+    )
     plan: Path | None = Field(None, description="An edited plan.yaml instead of the planner.")
     clock: float | None = Field(None, gt=0, description="Clock of the accelerator in MHz; None is the target's.")
-    fps: float = Field(300.0, ge=0.1, description="Frames a second that the plan must reach.")
+    fps: float = Field(300.0, ge=0.1, le=1e6, description="Frames a second that the plan must reach.")
     data: Path | None = Field(
         None, description="CIFAR-10, for accuracy on all test images instead of the packaged ones."
     )
@@ -50,19 +61,42 @@ class Options(BaseModel):
         None, description="Go on to a bitfile, by this route; None makes none."
     )
     synth: bool = Field(False, description="Synthesise the RTL by Yosys, for its size and speed.")
-    pass_images: int = Field(4, ge=1, description="Images on which the graph is executed before and after every pass.")
-    golden_images: int = Field(256, ge=1, description="Images on which golden is compared with the export and PyTorch.")
-    csim_images: int = Field(64, ge=1, description="Images on which C simulation is compared with golden.")
-    rtl_images: int = Field(4, ge=1, description="Images on which RTL simulation is compared with golden.")
-    stream_images: int = Field(2, ge=0, description="Images of which every value of every stream is compared.")
-    accuracy_images: int = Field(512, ge=1, description="Packaged images on which accuracy is measured.")
+    pass_images: int = Field(
+        4, ge=1, le=MOST_IMAGES, description="Images on which the graph is executed before and after every pass."
+    )
+    golden_images: int = Field(
+        256, ge=1, le=MOST_IMAGES, description="Images on which golden is compared with the export and PyTorch."
+    )
+    csim_images: int = Field(
+        64, ge=1, le=MOST_IMAGES, description="Images on which C simulation is compared with golden."
+    )
+    rtl_images: int = Field(
+        4, ge=1, le=MOST_IMAGES, description="Images on which RTL simulation is compared with golden."
+    )
+    stream_images: int = Field(
+        2, ge=0, le=MOST_IMAGES, description="Images of which every value of every stream is compared."
+    )
+    accuracy_images: int = Field(
+        512, ge=1, le=MOST_IMAGES, description="Packaged images on which accuracy is measured."
+    )
 
     @model_validator(mode="after")
     def _consistent(self):
         if self.onnx and self.checkpoint:
             raise ValueError("onnx and checkpoint are two networks: give one")
-        if self.images and not self.onnx:
-            raise ValueError("images are of a QONNX file (onnx): networks for CIFAR-10 have packaged ones")
+        given = self.model_fields_set
+        if self.onnx:
+            for name in ("width", "voter", "shortcut", "padding", "data"):
+                if getattr(self, name) is not None:
+                    raise ValueError(
+                        f"{name} is of the networks of brevitas_models, and onnx is another one: leave it out"
+                    )
+            if self.labels and not self.images:
+                raise ValueError("labels are of images: give these too")
+        else:
+            for name in ("images", "labels", "pixels", "fixed_point_bits", "tolerance"):
+                if name in given and getattr(self, name) is not None:
+                    raise ValueError(f"{name} is of a QONNX file (onnx): give one, or leave it out")
         low, high = self.pixels
         if not low < high:
             raise ValueError(f"pixels {low:g},{high:g}: the first must be smaller")
@@ -79,6 +113,10 @@ class Options(BaseModel):
         """
         given = {name: value for name, value in given.items() if value is not None}
         if "onnx" in given:
+            if given.get("strategy", "onnx") != "onnx":
+                raise FlowError(
+                    f"strategy {given['strategy']} is of the networks of brevitas_models: leave it out with onnx"
+                )
             given = {"model": Path(given["onnx"]).stem, **given, "strategy": "onnx"}
         else:
             given.setdefault("strategy", DEFAULT_STRATEGY.get(given.get("model", ""), "qat"))

@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 
 from flow import nodes
-from flow.errors import FlowError
 from flow.library import hls_folder, licences, rtl_folder
 from flow.state import Build
 from flow.steps import Step
@@ -40,6 +39,8 @@ def keys(build: Build, steps: tuple[Step, ...]) -> dict[str, str]:
         options = {name: getattr(build.options, name) for name in step.options}
         if "checkpoint" in options and not build.options.onnx:
             options["checkpoint"] = build.checkpoint
+        if step.name == "plan" and options["plan"] is None and (edited := build.workspace.edited_plan()) is not None:
+            options["plan"] = hashlib.sha256(edited).hexdigest()
         content = json.dumps([key, step.name, {name: _value(value) for name, value in options.items()}])
         found[step.name] = hashlib.sha256(content.encode()).hexdigest()
         if not step.optional:  # later steps take it as it is, there or not
@@ -55,31 +56,34 @@ def _value(option):
 
 
 class Progress:
-    """``report/steps.json``: the keys of the steps that are finished in a build folder."""
+    """Which of ``steps`` are finished in the build's folder, with the inputs that they have now."""
 
     def __init__(self, build: Build, steps: tuple[Step, ...]):
-        self.workspace, self.keys = build.workspace, keys(build, steps)
-        try:
-            self.finished = dict(self.workspace.load_json("steps"))
-        except (FlowError, TypeError, ValueError):  # missing, damaged or of another form: nothing counts as finished
-            self.finished = {}
+        self.build, self.steps, self.keys = build, steps, keys(build, steps)
+        self.workspace, self.record = build.workspace, build.workspace.record
 
     def is_finished(self, step) -> bool:
-        """Return whether the step was finished with the same inputs, and its files are there."""
+        """Return whether the step was finished with the same inputs, and its files are there.
+
+        Raises:
+            VerificationError: they are there, and one is not what the step left.
+        """
         there = all((self.workspace.folder / name).exists() for name in step.leaves)
-        return there and self.finished.get(step.name) == self.keys[step.name]
+        entry = self.record.steps.get(step.name)
+        if not there or entry is None or entry.key != self.keys[step.name] or not self.record.has_files(step.name):
+            return False
+        step.check(self.workspace)  # names layers
+        self.workspace.check_step(step.name)
+        return True
 
     def begin(self, step) -> None:
         """Forget the step, and those after an optional one: their keys do not depend on its results."""
         names = list(self.keys)
         index = names.index(step.name)
-        forgotten = names[index:] if step.optional else [step.name]
-        self._store({name: key for name, key in self.finished.items() if name not in forgotten})
+        self.record.forget(names[index:] if step.optional else [step.name])
 
-    def finish(self, step) -> None:
-        """Store that the step is finished."""
-        self._store({**self.finished, step.name: self.keys[step.name]})
-
-    def _store(self, finished: dict[str, str]) -> None:
-        self.finished = finished
-        self.workspace.save_json("steps", finished)
+    def finish(self, step, seconds: float) -> None:
+        """Store that the step is finished, and what it left."""
+        if step.name == "plan":
+            self.keys = keys(self.build, self.steps)  # it took an edited plan.yaml, or replaced it
+        self.workspace.finish(step.name, self.keys[step.name], seconds, step.leaves)

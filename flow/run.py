@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import math
 import time
 from collections.abc import Callable
 
 from flow.errors import FlowError
 from flow.options import Options
+from flow.plan.plan import Plan
 from flow.plan.target import load_target
+from flow.report.summary import put_together
 from flow.resume import Progress
 from flow.state import Build
 from flow.steps import NAMES, STEPS
 from flow.workspace import Workspace
+
+BYTES_A_BEAT = 8  # of pixels, on s_axis
 
 
 def run(
@@ -40,19 +44,19 @@ def run(
         if step.optional and step.is_asked(options) and step not in STEPS[start : end + 1]:
             asked = f"--from-step {NAMES[start]} and --to-step {NAMES[end]}"
             raise FlowError(f"step {step.name} is not between {asked}: leave out --{step.name}")
-    load_target(options.target).at(options.clock)
+    _require_inputs(options)
     build = Build(options, Workspace(options.folder), log)
     with build.workspace.locked():
         progress = Progress(build, STEPS)
-        build.seconds = _stored_seconds(build.workspace)
         skipping = not (first or fresh)
+        if not start and not (skipping and progress.is_finished(STEPS[0])):
+            _require_rate(build)
         for step in STEPS[start : end + 1]:
             if not step.is_asked(options):
                 log(f"{step.name}: not asked for with --{step.name}")
                 continue
             skipping = skipping and progress.is_finished(step)
             if skipping:
-                step.check(build.workspace)
                 log(f"{step.name}: finished before with the same inputs")
                 continue
             log(f"{step.name}: {step.what}")
@@ -60,15 +64,34 @@ def run(
             progress.begin(step)
             try:
                 step.run(build)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, SystemExit):
                 log(f"stopped in step {step.name}: the same call goes on there")
                 raise
-            build.seconds[step.name] = round(time.monotonic() - begin, 2)
-            build.workspace.save_json("seconds", build.seconds)
-            progress.finish(step)
+            progress.finish(step, round(time.monotonic() - begin, 2))
+        if NAMES[end] == "report":
+            build.workspace.save_json("summary", put_together(build.workspace))
     return build
 
 
-def _stored_seconds(workspace: Workspace) -> dict[str, float]:
-    path = workspace.reports / "seconds.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+def _require_inputs(options: Options) -> None:
+    """Raise FlowError or ModelError if a file that an option names is not what it must be: before an hour of work."""
+    load_target(options.target).at(options.clock)
+    if options.plan:
+        Plan.read(options.plan)
+    if options.data:
+        from brevitas_models.data import require_cifar
+
+        require_cifar(options.data)
+
+
+def _require_rate(build: Build) -> None:
+    """Raise FlowError if images of the network cannot even be read at the rate that is asked for; looks at what was
+    given to calibrate on."""
+    height, width, channels = build.image_shape
+    most = build.target.clock_mhz * 1e6 / max(1, math.ceil(height * width * channels / BYTES_A_BEAT))
+    if build.options.fps > most:
+        raise FlowError(
+            f"--fps {build.options.fps:g}: images of {height}x{width}x{channels} are read at "
+            f"{build.target.clock_mhz:g} MHz {most:,.0f} times a second at most: lower --fps"
+        )
+    len(build.every_image), build.labels

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flow.errors import FlowError, VerificationError
+from flow.images import load_images, load_labels
+from flow.memory import require_memory
 from flow.options import Options
 from flow.workspace import Workspace
 
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Comparison:
-    """One line of ``verification``: how many values of ``stage`` were compared and how many differ."""
+    """One line of ``verification``: how many values of ``stage`` were compared and how many differ.
+
+    ``deviation``: where the two need not be equal, by how much they differ at most, as a part of the values' spread.
+    """
 
     stage: str
     against: str
@@ -35,25 +40,41 @@ class Comparison:
     images: int
     values: int
     mismatches: int
+    deviation: float | None = None
 
     @classmethod
     def of(cls, stage: str, against: str, what: str, actual: np.ndarray, expected: np.ndarray) -> Comparison:
         """Return the comparison of two arrays [images, ...] of one shape."""
         return cls(stage, against, what, len(actual), expected.size, int((actual != expected).sum()))
 
+    @classmethod
+    def near(cls, stage: str, against: str, what: str, actual: np.ndarray, expected: np.ndarray) -> Comparison:
+        """Return the comparison of two arrays [images, ...] of one shape that need not be equal."""
+        exact = cls.of(stage, against, what, actual, expected)
+        share = float(np.abs(actual - expected).max() / (np.ptp(expected) or 1.0))
+        return replace(exact, deviation=share)
+
     def as_dict(self) -> dict:
         """Return its fields."""
-        return dict(self.__dict__)
+        return {name: value for name, value in self.__dict__.items() if value is not None}
+
+    def __str__(self) -> str:
+        result = f"{self.mismatches} mismatches" if self.deviation is None else f"differ by {percent(self.deviation)}"
+        return f"{self.stage} and {self.against}: {self.what} of {self.images} images, {self.values} values, {result}"
+
+
+def percent(share: float) -> str:
+    """Return a part of the spread of values in words."""
+    return f"at most {100 * share:.2g} % of their spread"
 
 
 @dataclass
 class Build:
-    """State of one run: options, folder, and seconds of the finished steps."""
+    """State of one run: options and folder."""
 
     options: Options
     workspace: Workspace
     log: Callable[[str], None] = print
-    seconds: dict[str, float] = field(default_factory=dict)
 
     @cached_property
     def target(self) -> Target:
@@ -135,22 +156,25 @@ class Build:
 
         return image_shape(self.foreign)
 
-    @property
-    def takes_samples(self) -> bool:
-        """Whether the packaged images have the network's size, and none were given."""
-        return not self.options.images and self.image_shape == self.samples.images.shape[1:]
-
     @cached_property
     def every_image(self) -> np.ndarray:
-        """All images that a build may use, uint8 [N, H, W, C]: those given, the packaged ones, or random ones of
-        another size."""
+        """All images that a build may use, uint8 [N, H, W, C]: the packaged ones; of a QONNX file those given, else
+        random ones."""
         options = self.options
+        if not options.onnx:
+            return self.samples.images
         if options.images:
             return load_images(options.images, self.image_shape)
-        if self.takes_samples:
-            return self.samples.images
         count = max(options.golden_images, options.csim_images, options.rtl_images, options.pass_images)
+        require_memory(count * math.prod(self.image_shape), f"{count} random images", "give --images")
         return np.random.default_rng(0).integers(0, 256, (count, *self.image_shape), np.uint8)
+
+    @cached_property
+    def labels(self) -> np.ndarray | None:
+        """The classes [N] of `every_image`; None where they are not known."""
+        if not self.options.onnx:
+            return self.samples.labels
+        return load_labels(self.options.labels, len(self.every_image)) if self.options.labels else None
 
     def images(self, count: int) -> np.ndarray:
         """Return the first ``count`` images, uint8 [count, H, W, C]; fewer where fewer were given.
@@ -159,7 +183,7 @@ class Build:
             FlowError: more are asked for than are packaged.
         """
         if count > len(self.every_image):
-            if self.options.images:
+            if self.options.onnx:
                 return self.every_image
             raise FlowError(f"{count} images asked for, {len(self.every_image)} are packaged: ask for fewer")
         return self.every_image[:count]
@@ -191,10 +215,7 @@ class Build:
         """Store the comparisons in the report of ``step``, and log them."""
         self.report(step, {**self._previous(step), "verification": [c.as_dict() for c in comparisons]})
         for c in comparisons:
-            self.log(
-                f"{c.stage} and {c.against}: {c.what} of {c.images} images, {c.values} values, {c.mismatches} "
-                "mismatches"
-            )
+            self.log(str(c))
 
     def require_equal(self, comparisons: list[Comparison], step: str, first: str | None = None) -> None:
         """Store the comparisons, and stop the build if one of them has a mismatch.
@@ -213,26 +234,5 @@ class Build:
                 )
 
     def _previous(self, step: str) -> dict:
-        path = self.workspace.reports / f"{step}.json"
-        return json.loads(path.read_text()) if path.exists() else {}
-
-
-def load_images(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return images uint8 [N, H, W, C] from a .npy file.
-
-    Raises:
-        FlowError: it is no such file, or its images have another shape or type.
-    """
-    try:
-        images = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise FlowError(f"{path} is no .npy file of images: {error}") from error
-    if (
-        not isinstance(images, np.ndarray)
-        or images.dtype != np.uint8
-        or images.shape[1:] != tuple(shape)
-        or not len(images)
-    ):
-        found = f"{getattr(images, 'dtype', type(images).__name__)} {list(getattr(images, 'shape', ()))}"
-        raise FlowError(f"{path} holds {found}: the network takes uint8 [N, {', '.join(map(str, shape))}]")
-    return images
+        there = (self.workspace.reports / f"{step}.json").exists()
+        return self.workspace.load_json(step) if there else {}  # type: ignore[return-value]

@@ -8,13 +8,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flow.errors import FlowError
+from flow.errors import FlowError, VerificationError
+from flow.record import Record
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -35,9 +36,18 @@ class Workspace:
         self.hls = self.folder / "hls"
         self.rtl = self.folder / "rtl"
         self.deploy = self.folder / "deploy"
-        self.plan = self.folder / "plan.yaml"
+        self.plan = self.folder / "plan.yaml"  # a person may edit it; what the step wrote is in report/
+        self.planned = self.reports / "planned.yaml"
+        self.written: set[Path] = set()  # since `finish` was called last
         for path in (self.graphs, self.reports, self.arrays):
-            path.mkdir(parents=True, exist_ok=True)
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise FlowError(
+                    f"{self.folder} cannot be a build folder ({path}: {error.strerror}): remove what is in the way, or "
+                    "use another --output"
+                ) from error
+        self.record = Record(self.folder)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -46,12 +56,34 @@ class Workspace:
         Raises:
             FlowError: another build works in it.
         """
-        with (self.folder / ".lock").open("w") as file:
+        try:
+            file = (self.folder / ".lock").open("w")
+        except OSError as error:
+            raise FlowError(
+                f"{self.folder} cannot be written ({error.strerror}): make it writable, or use another --output"
+            ) from error
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise FlowError(f"another build works in {self.folder}: wait for it, or use another --output") from None
+            self.record.read()
             yield
+
+    def finish(self, step: str, key: str, seconds: float, left: Iterable[str] = ()) -> None:
+        """Put ``step`` into the record, with all files that were written since, and the files and folders ``left``."""
+        paths = {path for name in left for path in _files(self.folder / name)} | {
+            path for place in self.written for path in _files(place)
+        }
+        self.written = set()
+        self.record.finish(step, key, seconds, paths - {self.plan})
+
+    def check_step(self, step: str) -> None:
+        """Raise VerificationError if a file of a finished step, or a constant of its graphs, is not what it left."""
+        self.record.check_step(step)
+        for name in self.record.steps[step].files if step in self.record.steps else ():
+            if name.startswith("graphs/") and name.endswith(".onnx"):
+                self.load_graph(Path(name).stem)
 
     # graphs
 
@@ -84,16 +116,21 @@ class Workspace:
         path = self.graphs / f"{name}.onnx"
         if not path.exists():
             raise FlowError(f"{path} is missing: build without --from-step first")
+        self.record.check(path)
         try:
             proto = onnx.load(str(path), load_external_data=False)
             self._load_shared(proto)
             return ModelWrapper(proto)
+        except VerificationError:
+            raise
         except Exception as error:
             raise FlowError(f"{path} is damaged ({error}): build without --from-step") from error
 
     def graph_bytes(self, name: str) -> bytes:
         """Return the content of a graph's file, in which shared constants are named by their SHA-256."""
-        return (self.graphs / f"{name}.onnx").read_bytes()
+        path = self.graphs / f"{name}.onnx"
+        self.record.check(path)
+        return path.read_bytes()
 
     def forget_unused_tensors(self) -> None:
         """Remove shared constants that no graph has any longer."""
@@ -113,6 +150,7 @@ class Workspace:
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             self._replace(path, data)
+            self.written.discard(path)  # its name is its SHA-256
         return location
 
     def _load_shared(self, proto: ModelProto) -> None:
@@ -120,12 +158,23 @@ class Workspace:
             for entry in tensor.external_data:
                 if entry.key != "location":
                     continue
-                data = (self.graphs / TENSORS / Path(entry.value).name).read_bytes()
-                if not entry.value.endswith(hashlib.sha256(data).hexdigest()[:32]):
-                    raise ValueError(f"constant {tensor.name}: {entry.value} is not what was written")
+                path = self.graphs / TENSORS / Path(entry.value).name
+                data = path.read_bytes() if path.is_file() else b""
+                if path.name != hashlib.sha256(data).hexdigest()[:32]:
+                    raise VerificationError(
+                        f"{path}, the constant {tensor.name} of a graph, is missing or not what was written: build "
+                        "with --fresh"
+                    )
                 tensor.raw_data = data
             tensor.ClearField("external_data")
             tensor.ClearField("data_location")
+
+    def edited_plan(self) -> bytes | None:
+        """Return plan.yaml as it is, if it says something else than what step plan wrote; None if not."""
+        if not (self.plan.is_file() and self.planned.is_file()):
+            return None
+        edited, planned = self.plan.read_bytes(), self.planned.read_bytes()
+        return edited if edited != planned and _content(edited) != _content(planned) else None
 
     # other files
 
@@ -136,6 +185,7 @@ class Workspace:
         with partial.open("wb") as file:
             np.save(file, array, allow_pickle=False)
         os.replace(partial, path)
+        self.written.add(path)
 
     def load_array(self, name: str) -> np.ndarray:
         """Return the array of ``golden/<name>.npy``.
@@ -144,6 +194,7 @@ class Workspace:
             FlowError: it is missing or damaged.
         """
         path = self.arrays / f"{name}.npy"
+        self.record.check(path)
         try:
             return np.load(path, allow_pickle=False)
         except FileNotFoundError:
@@ -163,14 +214,15 @@ class Workspace:
         """Return the content of ``report/<name>.json``.
 
         Raises:
-            FlowError: it is missing or damaged.
+            FlowError: it is missing or damaged, or not what its step wrote.
         """
         path = self.reports / f"{name}.json"
+        self.record.check(path)
         try:
             return json.loads(path.read_text())
         except FileNotFoundError:
             raise FlowError(f"{path} is missing: build without --from-step first") from None
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             raise FlowError(f"{path} is damaged ({error}): build without --from-step") from error
 
     @contextlib.contextmanager
@@ -182,9 +234,26 @@ class Workspace:
         yield partial
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(partial, folder)
+        self.written.add(folder)
 
     def _replace(self, path: Path, content: bytes) -> Path:
         partial = path.with_name(f"{path.name}.part")
         partial.write_bytes(content)
         os.replace(partial, path)
+        self.written.add(path)
         return path
+
+
+def _content(plan: bytes):
+    """Return what a YAML file says, without its comments; the bytes of one that is damaged."""
+    import yaml
+
+    try:
+        return yaml.safe_load(plan)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return plan
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """Yield ``path``, or all files in it."""
+    return (file for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())

@@ -2,9 +2,10 @@
 
     python -m tests.random_kills --kills 50 --data ../shared/data/cifar10
 
-Half of the kills hit a build at width 4, half a short training at width 16 (``--jobs`` takes one of them). Prints a
-line a kill and the counts; exits with 1 if a result differs, a call after a kill fails, or something half-written is
-left under a final name.
+Caches are cold: each kill has its own, so that compilers are killed too (``--warm`` takes the user's). Half of
+the kills hit a build at width 4, half a short training at width 16 (``--jobs`` takes one of them). Prints a line a kill
+and the counts; exits with 1 if a result differs, a call after a kill fails, or something half-written is left under a
+final name.
 """
 
 from __future__ import annotations
@@ -91,23 +92,32 @@ def train_job(data: Path) -> Job:
     return Job("train", command, result)
 
 
-def finish(job: Job, folder: Path) -> float:
+def environment(folder: Path, cold: bool) -> dict[str, str]:
+    """Return the environment of a job, with caches of its own if they are to be cold."""
+    return {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")} if cold else dict(os.environ)
+
+
+def finish(job: Job, folder: Path, cold: bool) -> float:
     """Runs the job to its end; returns the seconds it took.
 
     Raises:
         RuntimeError: it failed.
     """
     started = time.monotonic()
-    run = subprocess.run(job.command(folder), capture_output=True, text=True)
+    run = subprocess.run(job.command(folder), capture_output=True, text=True, env=environment(folder, cold))
     if run.returncode:
         raise RuntimeError(f"{job.name} ended with {run.returncode}: {run.stderr[-500:]}")
     return time.monotonic() - started
 
 
-def kill_at(job: Job, folder: Path, seconds: float) -> bool:
+def kill_at(job: Job, folder: Path, seconds: float, cold: bool) -> bool:
     """Starts the job and kills it and its children after ``seconds``; False if it was finished by then."""
     process = subprocess.Popen(
-        job.command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        job.command(folder),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=environment(folder, cold),
     )
     try:
         process.wait(timeout=seconds)
@@ -118,19 +128,19 @@ def kill_at(job: Job, folder: Path, seconds: float) -> bool:
         return True
 
 
-def one_kill(job: Job, reference, duration: float, rng: random.Random) -> str:
+def one_kill(job: Job, reference, duration: float, rng: random.Random, cold: bool) -> str:
     """What came of one kill: "equal", "finished first" or what is wrong."""
     moment = rng.uniform(0.0, duration)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        killed = kill_at(job, folder, moment)
+        killed = kill_at(job, folder, moment, cold)
         try:
-            finish(job, folder)
+            finish(job, folder, cold)
         except RuntimeError as error:
             return str(error)
         if job.result(folder) != reference:
             return f"DIFFERS after a kill at {moment:.1f} s"
-        left = [path.name for path in folder.rglob("*.part")]
+        left = [path.name for pattern in ("*.part", "building-*") for path in folder.rglob(pattern)]
         if left:
             return f"left {', '.join(left)}"
     return "equal" if killed else "finished first"
@@ -139,12 +149,16 @@ def one_kill(job: Job, reference, duration: float, rng: random.Random) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="CIFAR-10, for the trainings")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--jobs", nargs="+", choices=("build", "train"), default=("build", "train"), help="which are killed; both"
     )
+    parser.add_argument("--warm", action="store_true", help="with the caches of the user, filled")
     arguments = parser.parse_args()
+    if arguments.data is None and "train" in arguments.jobs:
+        parser.error("trainings need --data")
+    cold = not arguments.warm
     rng, outcomes = random.Random(arguments.seed), []
     with tempfile.TemporaryDirectory() as name:
         checkpoint = Path(name) / "small.popbin"
@@ -158,15 +172,15 @@ def main() -> int:
         for job in (jobs[name] for name in arguments.jobs):
             folder = Path(name) / job.name
             folder.mkdir()
-            finish(job, folder)
+            finish(job, folder, cold)
             reference = job.result(folder)
-            again = Path(name) / f"{job.name}-again"  # with the caches filled
+            again = Path(name) / f"{job.name}-again"  # how long it takes, with the caches that kills find
             again.mkdir()
-            duration = finish(job, again)
+            duration = finish(job, again, cold)
             assert job.result(again) == reference, f"two runs of {job.name} without a kill differ"
             count = 0
             while count < arguments.kills // len(arguments.jobs):
-                outcome = one_kill(job, reference, duration, rng)
+                outcome = one_kill(job, reference, duration, rng, cold)
                 print(f"{job.name} {count + 1:3}: {outcome}", flush=True)
                 outcomes += [outcome] * (outcome != "finished first")
                 count += outcome != "finished first"

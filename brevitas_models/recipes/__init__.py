@@ -28,7 +28,7 @@ class RecipeError(ModelError):
 class Figures(BaseModel):
     """Top-1 and top-5 in percent on CIFAR-10, as a source gives them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
     top1: float = Field(ge=0, le=100)
     top5: float | None = Field(None, ge=0, le=100)
@@ -42,7 +42,7 @@ class Length(BaseModel):
     begin with; None: its own. ``part_resolutions`` are those of rows that are a part of the length (Recipe).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
     width: int | None = None
     own_epochs: bool = False
@@ -62,7 +62,7 @@ class Recipe(BaseModel):
     ``teacher`` is the recipe whose network this one learns from, with ``distillation`` as its part of the loss.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
     title: str
     network: NetworkConfig

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..errors import DeviceError, TransferTimeout
 from ..package import SIMULATOR, Package
 from ..simulator import Device
+from ..trust import require_trusted
 from .platform import Platform
 
+BUFFER_BYTES = 1 << 29  # as a board's whole memory
 STEP = 2_000  # cycles between looks at a transfer
 
 
@@ -28,6 +32,7 @@ class SimulatedBoard(Platform):
             if name.startswith("sim/"):
                 package.path(name)
         library = package.path(SIMULATOR).resolve()
+        require_trusted(library, package.files[SIMULATOR])
         self.clock_mhz = package.clock_mhz
         self.device = Device(library, library.parent, package.weights(), streams=package.streams)
         self._received: np.ndarray | None = None
@@ -39,6 +44,9 @@ class SimulatedBoard(Platform):
         self.device.write(address, value)
 
     def allocate(self, shape, dtype):
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if size > BUFFER_BYTES:
+            raise DeviceError(f"{size} bytes are more than a buffer may have, {BUFFER_BYTES}: lower the batch")
         return np.zeros(shape, dtype)
 
     def load_weights(self, weights: bytes) -> int:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import errno
+import math
+import re
+import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -25,7 +30,7 @@ COMMANDS = {  # command: (module, function)
     "eval": ("flow.cli.evaluate", "evaluate"),
     "doctor": ("flow.cli.doctor", "doctor"),
 }
-INTERRUPTED = 130  # as shells report SIGINT
+INTERRUPTED, TERMINATED = 130, 143  # as shells report SIGINT and SIGTERM
 
 
 def application() -> typer.Typer:
@@ -47,13 +52,35 @@ def application() -> typer.Typer:
     return app
 
 
+def refuse_infinite(command) -> None:
+    """Make all options of ``command`` (as typer makes it), and of those below it, refuse NaN and infinity."""
+    for parameter in command.params:
+        parameter.callback = _finite(parameter.callback)
+    for below in getattr(command, "commands", {}).values():
+        refuse_infinite(below)
+
+
+def _finite(callback: Callable | None) -> Callable:
+    def checked(context, parameter, value):
+        for number in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(number, float) and not math.isfinite(number):
+                raise typer.BadParameter(f"{number} is no finite number", ctx=context, param=parameter)
+        return callback(context, parameter, value) if callback else value
+
+    return checked
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit: 0, 1 after a message, 2 for a wrong call, 130 after Ctrl-C."""
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGTERM, _terminated)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [word for word in arguments if word != "--debug"]
     try:
-        code = application()(arguments, prog_name="flow", standalone_mode=False) or 0
+        command = typer.main.get_command(application())
+        refuse_infinite(command)
+        code = command(arguments, prog_name="flow", standalone_mode=False) or 0
         if code == INTERRUPTED:  # typer swallows KeyboardInterrupt
             raise KeyboardInterrupt
         sys.exit(code)
@@ -63,6 +90,12 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         complain(text)
         sys.exit(code)
+
+
+def _terminated(number: int, frame) -> None:
+    """End as after an exception, so that what is half-made is removed."""
+    complain("terminated; what was finished is kept")
+    sys.exit(TERMINATED)
 
 
 def explain(error: BaseException) -> tuple[str | None, int]:
@@ -75,6 +108,8 @@ def explain(error: BaseException) -> tuple[str | None, int]:
         return error.format_message(), getattr(error, "exit_code", 2)
     if isinstance(error, OSError):
         return _explain_os(error), 1
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):  # the second is torch's, a RuntimeError
+        return "there is not enough memory for this: free some, or take less at once (width, batch, images, --jobs)", 1
     if type(error).__name__ == "ValidationError" and hasattr(error, "errors"):  # pydantic's
         return "; ".join(_explain_field(field) for field in error.errors()), 1
     return None, 1
@@ -90,7 +125,8 @@ def complain(text: str) -> None:
 
 def _explain_os(error: OSError) -> str:
     where = f" ({error.filename})" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    cut = error.errno is None and re.search(r"\d+ requested and \d+ written", str(error))  # numpy's
+    if cut or error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full{where}: free some space and call again; what was finished is kept"
     return f"{error.strerror or error}{where}"
 

@@ -10,11 +10,11 @@ import typer
 from flow.cli.common import (
     FixedPointOption,
     ModelOption,
-    PixelsOption,
     StrategyOption,
     known,
     network_config,
     parse_range,
+    refuse_given,
 )
 from flow.errors import FlowError
 from flow.options import Options
@@ -23,6 +23,7 @@ DEFAULTS = Options()
 
 
 def build(
+    context: typer.Context,
     model: ModelOption = DEFAULTS.model,
     strategy: StrategyOption = None,
     target: Annotated[str, typer.Option(help="Board, such as pynq-z2.")] = DEFAULTS.target,
@@ -41,8 +42,24 @@ def build(
         Path | None,
         typer.Option(help="Of a QONNX file: images to calibrate on and to compare with, a .npy of uint8 [N, H, W, C]."),
     ] = None,
-    pixels: PixelsOption = "0,255",
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Of a QONNX file: classes of the images, a .npy of integers [N], to measure accuracy."),
+    ] = None,
+    pixels: Annotated[
+        str | None,
+        typer.Option(
+            help='Of a QONNX file: what the network\'s input is for pixels 0 and 255, such as "-1,1".  [default: 0,255]'
+        ),
+    ] = None,
     fixed_point_bits: FixedPointOption = DEFAULTS.fixed_point_bits,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            help="Of a QONNX file: the largest change of a logit by fixed point, as a part of their spread; more stops "
+            "the build."
+        ),
+    ] = DEFAULTS.tolerance,
     fps: Annotated[float, typer.Option(min=0.1, help="Frames a second that the plan must reach.")] = DEFAULTS.fps,
     clock: Annotated[
         float | None, typer.Option(min=1, help="Clock of the accelerator in MHz, one that the board can make.")
@@ -75,8 +92,13 @@ def build(
     Steps: export, streamline, plan, hls, rtl, csim, simulate, vivado, bitfile (with --bitfile),
     synth (with --synth), package, report.
     """
+    foreign = ("images", "labels", "pixels", "fixed_point_bits", "tolerance")
     if onnx is None:
+        refuse_given(context, foreign, "is of a QONNX file: give --onnx too, or leave it out")
         strategy = network_config(model, strategy, voter=voter, shortcut=shortcut, padding=padding).strategy
+    else:
+        ours = ("model", "strategy", "checkpoint", "width", "voter", "shortcut", "padding", "data")
+        refuse_given(context, ours, "is of the networks of brevitas_models, and --onnx is another: give one of them")
     options = Options.checked(
         model=None if onnx else model,
         strategy=strategy,
@@ -93,8 +115,10 @@ def build(
         padding=padding,
         onnx=onnx,
         images=images,
-        pixels=parse_range(pixels),
-        fixed_point_bits=fixed_point_bits,
+        labels=labels,
+        pixels=parse_range(pixels) if pixels is not None else None,
+        fixed_point_bits=fixed_point_bits if onnx else None,
+        tolerance=tolerance if onnx else None,
         bitfile=_bitfile_route(bitfile, route, target),
         synth=synth,
     )
@@ -104,7 +128,7 @@ def build(
         find_yosys()  # before an hour of work
     from rich.console import Console
 
-    from flow.report.summary import show
+    from flow.report.summary import put_together, show
     from flow.run import run
     from flow.sim.tools import require_tools
     from flow.steps import NAMES
@@ -113,7 +137,7 @@ def build(
     require_tools(NAMES, from_step, to_step)
     done = run(options, from_step, to_step, log=console.print, fresh=fresh)
     if to_step in (None, "report"):
-        show(done.workspace.load_json("summary"), console)
+        show(put_together(done.workspace), console)
         console.print(f"\nall of it is in {done.workspace.folder}, the figures in report/summary.json")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,6 +103,19 @@ def known(kind: str, name: str, table) -> str:
     return name
 
 
+def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None:
+    """Refuse options that would be ignored.
+
+    Raises:
+        FlowError: one of the parameters ``names`` stands on the command line.
+    """
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = next(parameter for parameter in context.command.params if parameter.name == name)
+            raise FlowError(f"{option.opts[0]} {why}")
+
+
 def write_checkpoint(folder: Path, network, metadata: Metadata) -> Path:
     """Write ``checkpoint.popbin`` and ``card.md``; return the path of the checkpoint."""
     from brevitas_models.card import model_card
@@ -141,6 +156,6 @@ def parse_range(text: str) -> tuple[float, float]:
         low, high = map(float, text.split(","))
     except ValueError:
         raise FlowError(f'--pixels {text!r} is not of the form "0,1"') from None
-    if not low < high:
-        raise FlowError(f"--pixels {text!r}: the first must be smaller")
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise FlowError(f"--pixels {text!r}: give two finite numbers, the first smaller")
     return low, high

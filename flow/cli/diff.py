@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flow.cli.common import known
+from flow.errors import FlowError
 
 
 def diff(
@@ -27,6 +28,8 @@ def diff(
 
     for name in (reference, stage):
         known("stage", name, STAGES)
+    if reference == stage:
+        raise FlowError(f"{stage} with itself is no comparison: give two stages of {', '.join(STAGES)}")
     result = compare_stages(folder, reference, stage, images)
     console = Console(highlight=False, soft_wrap=True)
     differing = [row for row in result.tensors if row.mismatches]

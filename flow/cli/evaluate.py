@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flow.cli.common import DEFAULT_DATA, DataOption, ModelOption, StrategyOption, known, network_config, same_classes
+from flow.cli.common import (
+    DEFAULT_DATA,
+    DataOption,
+    ModelOption,
+    StrategyOption,
+    known,
+    network_config,
+    refuse_given,
+    same_classes,
+)
 from flow.errors import FlowError
 
 if TYPE_CHECKING:
@@ -41,6 +50,7 @@ BATCH = 250
 
 
 def evaluate(
+    context: typer.Context,
     checkpoint: Annotated[Path | None, typer.Option(help="File to evaluate instead of the bundled one.")] = None,
     model: ModelOption = "bireal18",
     strategy: StrategyOption = None,
@@ -60,7 +70,10 @@ def evaluate(
         from brevitas_models.zoo import bundled
 
         checkpoint = bundled(config)
-    elif not checkpoint.is_file():
+    else:
+        names = ("model", "strategy", "width", "voter", "shortcut")
+        refuse_given(context, names, "names a bundled network, and --checkpoint is another: give one of them")
+    if not checkpoint.is_file():
         raise FlowError(f"no checkpoint at {checkpoint}")
 
     from brevitas_models.checkpoint import load_checkpoint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,11 +24,15 @@ def inspect(
     has no hardware.
     """
     from rich.console import Console
+    from rich.progress import track
     from rich.table import Column, Table
 
     from flow.inspection import inspect_file
 
-    found = inspect_file(file, parse_range(pixels), fixed_point_bits)
+    def bar(passes):
+        return track(passes, "passes", transient=True, console=Console(stderr=True), disable=not sys.stderr.isatty())
+
+    found = inspect_file(file, parse_range(pixels), fixed_point_bits, bar)
     table = Table(
         *(Column(name, no_wrap=True) for name in ("node", "type", "precision", "shape", "operations", "becomes")),
         box=None,

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from flow.cli.common import DEFAULT_DATA, DataOption, known, torch_device
+from flow.cli.common import DEFAULT_DATA, DataOption, known, refuse_given, torch_device
 from flow.errors import FlowError
 
 FORMATS = ("markdown", "csv", "json")
 
 
 def table(
+    context: typer.Context,
     names: Annotated[
         list[str] | None, typer.Argument(help="Recipes to run; all of them unless given.", show_default=False)
     ] = None,
@@ -35,6 +36,10 @@ def table(
 ) -> None:
     """Print every recipe's accuracy; every figure is read from the result that its training stored."""
     known("format", format, FORMATS)
+    if not run:
+        if names:
+            raise FlowError(f"recipe {names[0]} is to be run: give --run too; the table has all rows")
+        refuse_given(context, ("length", "seed", "data", "device", "runs"), "is of rows that are run: give --run too")
     from brevitas_models import recipes
     from brevitas_models.results import FOLDER, load_results
     from brevitas_models.results import FORMATS as WRITERS

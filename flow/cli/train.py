@@ -17,6 +17,7 @@ from flow.cli.common import (
     VoterOption,
     known,
     network_config,
+    refuse_given,
     torch_device,
     write_checkpoint,
 )
@@ -162,6 +163,10 @@ def train(
         residual_bits=residual_bits,
         residual_fraction=residual_fraction,
     )
+    refuse_given(context, ["length"], "is of a recipe: give --recipe too, or leave it out")
+    if teacher is None:
+        needs = "says how a teacher is learned from: give --teacher too"
+        refuse_given(context, ("distillation", "temperature", "teacher_on"), needs)
     if window is not None and network.division != "rms":
         raise FlowError(f"--window is of --division rms, not of {network.division}: give that, or leave --window out")
     config = TrainConfig(

@@ -12,8 +12,19 @@ import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
 import deploy
-from deploy.package import FORMAT, INSTALLED, NETWORK, SAMPLES, SETTINGS, SIMULATOR, WEIGHTS
+from deploy.package import (
+    CHECKSUM,
+    FORMAT,
+    INSTALLED,
+    NETWORK,
+    SAMPLES,
+    SETTINGS,
+    SIMULATOR,
+    WEIGHTS,
+    settings_text,
+)
 from deploy.platforms import ENVIRONMENT
+from deploy.trust import note_simulator
 from flow import nodes
 from flow.emit.core import TEMPLATES, render
 from flow.emit.network_file import write_network
@@ -74,7 +85,8 @@ def write_package(
         "streams": len(manifest["streams"]),
         "files": files,
     }
-    (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
+    (folder / SETTINGS).write_text(settings_text(settings))
+    note_simulator(files[SIMULATOR])
     return folder
 
 
@@ -84,9 +96,10 @@ def write_zip(package: Path, path: Path) -> Path:
     The simulator in ``package`` is left out: it is a library for this machine's processor.
     """
     settings = json.loads((package / SETTINGS).read_text())
+    del settings[CHECKSUM]
     settings["files"] = {name: digest for name, digest in settings["files"].items() if not name.startswith("sim/")}
     top = "popbin-{model}-{strategy}-{target}".format(**settings)
-    members = {f"{INSTALLED}/{SETTINGS}": json.dumps(settings, indent=2).encode() + b"\n"}
+    members = {f"{INSTALLED}/{SETTINGS}": settings_text(settings).encode()}
     members |= {f"{INSTALLED}/{name}": (package / name).read_bytes() for name in settings["files"]}
     members |= driver_sources()
     members = {f"deploy/{name}": content for name, content in members.items()}

@@ -67,34 +67,26 @@ def fit_rprelu(table: np.ndarray, bits: int, node) -> tuple[np.ndarray, np.ndarr
 def _fit(results: np.ndarray, bits: int) -> tuple[int, int, int] | None:
     """Return before, slope, after of one channel, or None.
 
-    The upper part is x + rise; where it ends, u = x + before is 0 or -1.
+    With slope 2^-k the results step by 1 where u = x + before is a multiple of 2^k, and everywhere from u = 0 on. So
+    u = 0 is the first of the last steps without a gap; or, where saturation or the end of the grid hides the upper
+    line, the last step or the next one of the lower line. Which of them it is, the results tell.
     """
     lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     x = np.arange(lowest, highest + 1)
-    unsaturated = np.flatnonzero(results < highest)
-    rise = int(results[unsaturated[-1]] - x[unsaturated[-1]]) if len(unsaturated) else highest - lowest
-    on_line = results == np.clip(x + rise, lowest, highest)
-    bend = int(x[np.flatnonzero(~on_line)[-1]]) + 1 if not on_line.all() else lowest
-    likely = [(before, rise - before) for before in (-bend, -bend - 1) if lowest <= before <= highest]
-    everything = ((before, None) for before in range(lowest, highest + 1))
-    for before, after in (*likely, *everything):
-        for slope in range(bits):
-            u = x + before
-            bent = np.where(u >= 0, u, u >> slope)
-            for shift in (after,) if after is not None else _shifts(results, bent, lowest, highest):
-                if lowest <= shift <= highest and np.array_equal(np.clip(bent + shift, lowest, highest), results):
-                    return before, slope, shift
+    rises = np.diff(results)
+    if rises.min() < 0 or rises.max() > 1:
+        return None
+    stepping = x[1:][rises > 0]
+    if not len(stepping):  # constant: lowest, or no such function
+        return (lowest, 0, lowest) if results[0] == lowest else None
+    gaps = np.flatnonzero(np.diff(stepping) > 1)
+    unbroken, last = int(stepping[gaps[-1] + 1 if len(gaps) else 0]), int(stepping[-1])
+    for slope in range(bits):
+        for zero in (unbroken, last, last + (1 << slope)):
+            if -highest <= zero <= -lowest:
+                u = x - zero
+                bent = np.where(u >= 0, u, u >> slope)
+                after = int(results[last - lowest] - bent[last - lowest])
+                if lowest <= after <= highest and np.array_equal(np.clip(bent + after, lowest, highest), results):
+                    return -zero, slope, after
     return None
-
-
-def _shifts(results, bent, lowest, highest) -> list[int]:
-    """Return the possible shifts from ``bent`` to ``results``: one result that is not saturated tells, else the ends of
-    the saturation."""
-    inside = np.flatnonzero((results > lowest) & (results < highest))
-    if len(inside):
-        return [int((results - bent)[inside[0]])]
-    ends = [
-        highest - bent[results == highest].min(initial=2 * highest),
-        lowest - bent[results == lowest].max(initial=2 * lowest),
-    ]
-    return [lowest, highest, *(int(end) for end in ends)]

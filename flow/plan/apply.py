@@ -12,7 +12,7 @@ from qonnx.transformation.general import SortGraph
 
 from flow.custom_op import node_of, op_of, set_attributes
 from flow.errors import FlowError
-from flow.graph import consumers, hardware_nodes, stream_of
+from flow.graph import Node, consumers, hardware_nodes, stream_of
 from flow.nodes import NodeError
 from flow.nodes.fifo import Fifo
 from flow.nodes.width_converter import WidthConverter
@@ -32,9 +32,15 @@ def apply_plan(model: ModelWrapper, plan: Plan) -> ModelWrapper:
         raise FlowError(f"the plan has no entry for node {missing}")
     for surplus in plan.nodes.keys() - names:
         raise FlowError(f"the plan has a node {surplus} that the network has not")
+    streams = {name for node in hardware_nodes(model) for name in node.outputs if consumers(model, name)}
+    for surplus in plan.fifos.keys() - streams:
+        raise FlowError(
+            f"the plan has a FIFO {surplus}, and there is no stream of that name between two nodes: remove it"
+        )
     for node in list(hardware_nodes(model)):
         chosen = plan.nodes[node.name]
         try:
+            _refuse_surplus(node, chosen)
             if node.op.engine:
                 _fold_engine(model, node.proto, plan)
             elif node.op.folding:
@@ -48,6 +54,15 @@ def apply_plan(model: ModelWrapper, plan: Plan) -> ModelWrapper:
         for tensor, stream in node.output_streams().items():
             model.set_tensor_datatype(tensor, DataType[stream.datatype])
     return model
+
+
+def _refuse_surplus(node: Node, chosen: NodePlan) -> None:
+    """Raise NodeError if the plan gives ``node`` what it has no choice of."""
+    choices = node.op.folding or (("memory",) if hasattr(node.op, "memory") else ())
+    for name, value in chosen.model_dump(exclude_none=True).items():
+        if name not in choices:
+            has = f"it has {' and '.join(choices)}" if choices else "it has nothing to choose"
+            raise NodeError(f"{name} is {value}, and {node.kind} has no {name} to choose: {has}")
 
 
 def _fold(node: NodeProto, chosen: NodePlan) -> None:

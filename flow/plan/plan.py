@@ -14,6 +14,7 @@ from flow.errors import FlowError
 from flow.graph import hardware_nodes
 from flow.plan.target import Target
 
+MOST_ELEMENTS = 1 << 24  # of a FIFO: more than any board's memory
 FOLDINGS = ("p", "pe", "simd", "memory")
 HEADER = """\
 # What every node of the accelerator is given. Edit it and build again with --plan FILE.
@@ -26,7 +27,7 @@ HEADER = """\
 class NodePlan(BaseModel):
     """What the plan chooses of a node; None where the node has no such choice, or takes its default."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     p: int | None = Field(None, ge=1)
     pe: int | None = Field(None, ge=1)
@@ -37,16 +38,16 @@ class NodePlan(BaseModel):
 class FifoPlan(BaseModel):
     """A FIFO: the elements it holds, and the memory that holds them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    elements: int = Field(ge=2)
+    elements: int = Field(ge=2, le=MOST_ELEMENTS)
     memory: Literal["distributed", "block"] = "distributed"
 
 
 class Plan(BaseModel):
     """Folding of the graph whose ``network`` fingerprint it carries, for one target."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     network: str
     target: str
@@ -71,15 +72,20 @@ class Plan(BaseModel):
             FlowError: the file is missing or damaged.
         """
         try:
-            return cls(**yaml.safe_load(path.read_text()))
+            content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
         except OSError as error:
             raise FlowError(f"plan {path} cannot be read: {error.strerror}") from error
-        except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
-            raise FlowError(f"plan {path} is no plan: {str(error).splitlines()[0]}") from error
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+            raise FlowError(f"plan {path} is no YAML that can be read: {_first(error)}") from error
+        if not isinstance(content, dict):
+            what = "is empty" if content is None else f"holds a {type(content).__name__}"
+            raise FlowError(f"plan {path} {what}, not nodes and fifos: take the plan.yaml of a build and edit it")
+        try:
+            return cls.model_validate(content)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise FlowError(f"plan {path}: {where}: {first['msg']}") from error
+            raise FlowError(f"plan {path}: {where} is {first['input']!r}: {first['msg']}") from error
 
     @classmethod
     def load(cls, path: Path, model: ModelWrapper, target: Target) -> Plan:
@@ -102,6 +108,27 @@ class Plan(BaseModel):
                 f"with --clock {plan.clock_mhz:g}, or edit clock_mhz"
             )
         return plan
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, of which YAML takes the last without a word."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands twice", problem_mark=key.start_mark)
+            if isinstance(key.value, str):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _first(error: Exception) -> str:
+    """Return the first line of an error's text, and its line in the file."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark is not None else ""
+    text = getattr(error, "problem", None) or str(error) or type(error).__name__
+    return where + str(text).splitlines()[0]
 
 
 def fingerprint(model: ModelWrapper) -> str:

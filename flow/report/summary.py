@@ -6,9 +6,11 @@ from qonnx.core.modelwrapper import ModelWrapper
 from rich.console import Console
 from rich.table import Table
 
+from flow.errors import FlowError
 from flow.graph import hardware_nodes
 from flow.project import MANIFEST, sha256
-from flow.state import Build
+from flow.state import percent
+from flow.workspace import Workspace
 
 
 def binary_layers(model: ModelWrapper) -> list[dict]:
@@ -38,19 +40,19 @@ def binary_layers(model: ModelWrapper) -> list[dict]:
     return rows
 
 
-def implementation(build: Build) -> dict | None:
+def implementation(workspace: Workspace) -> dict | None:
     """Return Vivado's figures of the accelerator: route, resources, slack, power, tool, timing_met; None where it did
     not run."""
-    return build.workspace.load_json("bitfile") if (build.workspace.reports / "bitfile.json").exists() else None
+    return workspace.load_json("bitfile") if (workspace.reports / "bitfile.json").exists() else None
 
 
-def synthesis(build: Build) -> dict | None:
+def synthesis(workspace: Workspace) -> dict | None:
     """Return Yosys' figures of the RTL that the build has, and its timing; None where it did not run, or not on it."""
-    reports, load = build.workspace.reports, build.workspace.load_json
+    reports, load = workspace.reports, workspace.load_json
     if not all((reports / f"{name}.json").exists() for name in ("synth", "timing")):
         return None
     synth, timing = load("synth"), load("timing")
-    project = sha256((build.workspace.rtl / MANIFEST).read_bytes())
+    project = sha256((workspace.rtl / MANIFEST).read_bytes())
     if {synth["project"], timing["project"]} != {project}:
         return None
     figures = ("accelerator", "total", "share", "memories_not_as_planned")
@@ -62,31 +64,41 @@ def synthesis(build: Build) -> dict | None:
     }
 
 
-def put_together(build: Build) -> dict:
-    """Return the content of summary.json; ``seconds`` of the report itself are not known yet."""
-    options, load = build.options, build.workspace.load_json
+def put_together(workspace: Workspace) -> dict:
+    """Return the content of summary.json, from the reports of all steps; it is put together whenever it is shown.
+
+    Raises:
+        FlowError: a step was not finished, or its report is not what it wrote.
+    """
+    try:
+        return _put_together(workspace)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FlowError(
+            f"a report in {workspace.reports} has another form than this version of flow gives it "
+            f"({type(error).__name__}: {error}): build again with --fresh"
+        ) from error
+
+
+def _put_together(workspace: Workspace) -> dict:
+    load = workspace.load_json
     final, streamlined, planned, simulated = load("report"), load("streamline"), load("plan"), load("simulate")
     exported = load("export")
     stages = (exported, streamlined, load("csim"), simulated)
     return {
-        "model": options.model,
-        "strategy": options.strategy,
-        "voter": build.voter,
-        "target": options.target,
-        "clock_mhz": build.target.clock_mhz,
-        "build_id": build.build_id(),
+        **final["build"],
         "accuracy": final["accuracy"],
         "foreign": exported.get("approximation"),
+        "images": exported.get("images", "packaged samples"),
         "approximations": streamlined.get("approximations", {}),
         "operations": streamlined["operations"],
         "baseline_operations": final["baseline_operations"],
         "layers": final["layers"],
         "plan": planned["plan"],
         "simulated": simulated["simulated"],
-        "synthesis": synthesis(build),
-        "implementation": implementation(build),
+        "synthesis": synthesis(workspace),
+        "implementation": implementation(workspace),
         "verification": [line for stage in stages for line in stage["verification"]],
-        "seconds": build.seconds,
+        "seconds": {name: entry.seconds for name, entry in workspace.record.steps.items()},
     }
 
 
@@ -134,13 +146,15 @@ def show(summary: dict, console: Console) -> None:
     if foreign := summary["foreign"]:
         console.print(
             f"the file   {foreign['tensors']} real tensors became fixed point of {foreign['bits']} bits: logits "
-            f"differ by up to {100 * foreign['relative_difference']:.2g} % of their spread, another class in "
-            f"{foreign['other_class']} of {foreign['images']} images"
+            f"differ by {percent(foreign['relative_difference'])}, another class in {foreign['other_class']} of "
+            f"{foreign['images']} images ({summary['images']})"
         )
     table = Table("stage", "against", "what", "images", "values", "mismatches", box=None)
     for line in summary["verification"]:
+        equal = "deviation" not in line
+        result = f"{line['mismatches']:,}" if equal else f"not exact: {percent(line['deviation'])}"
         table.add_row(
-            line["stage"], line["against"], line["what"], *(f"{line[k]:,}" for k in ("images", "values", "mismatches"))
+            line["stage"], line["against"], line["what"], f"{line['images']:,}", f"{line['values']:,}", result
         )
     console.print(table)
     console.print("seconds    " + ", ".join(f"{step} {value:g}" for step, value in summary["seconds"].items()))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flow.cache import cached, digest
-from flow.errors import FlowError
+from flow.errors import FlowError, require_space
 from flow.library import rtl_folder
 
 RTL_FOLDER = rtl_folder()
@@ -109,6 +109,7 @@ def _tool(name: str) -> str:
 def _run(command: Sequence[str | Path], what: str) -> str:
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if result.returncode:
+        require_space(result.stderr + result.stdout)
         raise RtlError(f"{what} failed:\n{(result.stderr + result.stdout).strip()[-6000:]}")
     return result.stdout
 

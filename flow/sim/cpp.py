@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from flow.errors import FlowError
+from flow.errors import FlowError, require_space
 from flow.library import hls_folder
 
 # ap_int's constructors read the member they are about to clear; inlined into our functions, g++ calls it our reading.
@@ -86,4 +86,5 @@ def compile_cpp(sources: Iterable[Path], output: Path, extra_flags: Iterable[str
 def _run(command: list[str]) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
+        require_space(result.stderr)
         raise CompileError(f"{' '.join(command)}\n{result.stderr[:4000]}")

@@ -63,12 +63,17 @@ NETWORK = (
     "pixels",
     "images",
     "fixed_point_bits",
+    "tolerance",
     "golden_images",
 )
 STEPS = (
     Step(export, NETWORK, ("graphs/export.onnx", "golden/export_logits.npy", "report/export.json")),
     Step(streamline, ("pass_images",), ("graphs/integer.onnx", "golden/golden_logits.npy", "report/streamline.json")),
-    Step(plan, ("target", "clock", "fps", "plan"), ("graphs/hardware.onnx", "plan.yaml", "report/plan.json")),
+    Step(
+        plan,
+        ("target", "clock", "fps", "plan"),
+        ("graphs/hardware.onnx", "plan.yaml", "report/planned.yaml", "report/plan.json"),
+    ),
     Step(hls, (), ("hls/manifest.json",), lambda workspace: check_project(workspace.hls)),
     Step(rtl, (), ("rtl/manifest.json",), lambda workspace: check_project(workspace.rtl)),
     Step(csim, ("csim_images", "stream_images"), ("report/csim.json",)),
@@ -76,7 +81,7 @@ STEPS = (
     Step(vivado, (), ("vivado", "vivado_hls")),
     Step(bitfile, ("bitfile",), ("report/bitfile.json",), optional=True),
     Step(synth, (), ("report/synth.json", "report/timing.json"), optional=True),
-    Step(package, ("accuracy_images",), ("deploy/settings.json", "deploy.zip")),
-    Step(report, ("data",), ("report/report.json", "report/summary.json")),
+    Step(package, ("accuracy_images", "labels"), ("deploy/settings.json", "deploy.zip")),
+    Step(report, ("data",), ("report/report.json",)),
 )
 NAMES = tuple(step.name for step in STEPS)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flow.state import Build, Comparison
+from flow.errors import VerificationError
+from flow.state import Build, Comparison, percent
 
 
 def export(build: Build) -> None:
@@ -23,17 +24,34 @@ def _foreign(build: Build) -> None:
     from flow.foreign import prepare
 
     options = build.options
+    if not options.images:
+        build.log("no --images: calibrated and compared on random pixels; give images of the network's own")
+    if "pixels" not in options.model_fields_set:
+        build.log("no --pixels: the network is given pixels as 0 to 255; say so if it was trained on others")
     images = build.images(options.golden_images)
     model, approximation = prepare(build.foreign, images, *options.pixels, options.fixed_point_bits)
     build.workspace.save_graph(model, "export")
     build.workspace.save_array("export_logits", execute_graph(model, images))
-    build.report("export", {"file": str(options.onnx), "approximation": approximation.as_dict()})
-    build.log(
-        f"{approximation.tensors} real tensors became fixed point of {approximation.bits} bits: logits differ by "
-        f"at most {100 * approximation.relative_difference:.2g} % of their spread, another class in "
-        f"{approximation.other_class} of {approximation.images} images"
+    build.report(
+        "export", {"file": str(options.onnx), "approximation": approximation.as_dict(), "images": images_of(build)}
     )
     build.store([], "export")
+    found = (
+        f"{approximation.tensors} real tensors became fixed point of {approximation.bits} bits: logits differ by "
+        f"{percent(approximation.relative_difference)}, another class in {approximation.other_class} of "
+        f"{approximation.images} images"
+    )
+    build.log(found)
+    if not approximation.relative_difference <= options.tolerance:
+        raise VerificationError(
+            f"{found}; {percent(options.tolerance)} is allowed: give --pixels and --images as the network was trained "
+            "with, more --fixed-point-bits, or a larger --tolerance"
+        )
+
+
+def images_of(build: Build) -> str:
+    """Return in words which images a foreign network was calibrated on and compared with."""
+    return f"images of {build.options.images}" if build.options.images else "random pixels"
 
 
 def _checkpoint(build: Build) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from flow.state import Build
 
 from .vivado import scripts_folder
@@ -10,7 +12,8 @@ from .vivado import scripts_folder
 def package(build: Build) -> None:
     """Write the package of the driver (settings, weights, samples with their golden logits, simulator), and deploy.zip
     for the board."""
-    from brevitas_models.data import CLASSES
+    from brevitas_models.data import CLASSES, spread_indices
+    from deploy.package import UNKNOWN
     from flow.emit.package import write_package, write_zip
     from flow.emit.vivado import results
     from flow.project import read_manifest
@@ -24,11 +27,11 @@ def package(build: Build) -> None:
         "target": options.target,
         "logit_scale": float(integer.get_metadata_prop("logit_scale") or 1),
     }
-    samples, labels = None, []
-    if build.takes_samples:
-        chosen = build.samples.spread_indices(options.accuracy_images)
-        samples = build.samples.images[chosen], build.samples.labels[chosen], build.golden_logits()[chosen]
-        labels = CLASSES if samples[2].shape[1] == len(CLASSES) else []
+    golden = build.golden_logits()
+    chosen = spread_indices(len(golden), options.accuracy_images)
+    known = build.labels if build.labels is not None else np.full(len(golden), UNKNOWN)
+    samples = build.every_image[chosen], known[chosen], golden[chosen]
+    labels = CLASSES if not options.onnx and golden.shape[1] == len(CLASSES) else []
     bitfile = results(scripts_folder(build.workspace, "rtl"), read_manifest(build.workspace.rtl)["build_id"])
     with build.workspace.fresh(build.workspace.deploy) as folder:
         library = RtlAccelerator(build.workspace.rtl).library

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import numpy as np
 
+from flow.errors import FlowError
 from flow.state import Build
 
 
 def report(build: Build) -> None:
-    """Measure the accuracy of the integer graph, count operations beside the baseline, and write summary.json."""
+    """Measure the accuracy of the integer graph, and count operations beside the baseline."""
     from flow.report.operations import baseline_operations
-    from flow.report.summary import binary_layers, put_together
+    from flow.report.summary import binary_layers
 
     baseline = None if build.options.onnx else baseline_operations(build.graph("integer"))
     layers = binary_layers(build.graph("hardware"))
+    what = {
+        "model": build.options.model,
+        "strategy": build.options.strategy,
+        "voter": build.voter,
+        "target": build.options.target,
+        "clock_mhz": build.target.clock_mhz,
+        "build_id": build.build_id(),
+    }
     content = {"accuracy": integer_accuracy(build), "baseline_operations": baseline, "layers": layers}
-    build.report("report", content)
+    build.report("report", {"build": what, **content})
     build.workspace.forget_unused_tensors()
-    build.workspace.save_json("summary", put_together(build))
 
 
 def integer_accuracy(build: Build) -> dict | None:
     """Return top-1 and top-5 of the golden model on the packaged images, or on the data set that was given.
 
-    None for a network that takes other images or has other classes.
+    Of a QONNX file on the images that were given with labels; None without.
+
+    Raises:
+        FlowError: a label is no class of the network.
     """
-    if not build.takes_samples:
-        return None
+    if build.options.onnx:
+        return _own_accuracy(build)
     if build.options.data:
         from brevitas_models.data import load_cifar
         from flow.golden import Golden
@@ -40,6 +51,22 @@ def integer_accuracy(build: Build) -> dict | None:
         classes, source = build.samples.classes, build.samples.source
     if logits.shape[1] != classes:
         return None
+    return _accuracy(logits, labels, source)
+
+
+def _own_accuracy(build: Build) -> dict | None:
+    if build.labels is None:
+        return None
+    logits = build.golden_logits()
+    if build.labels.max() >= logits.shape[1]:
+        raise FlowError(
+            f"{build.options.labels} has class {build.labels.max()}, and the network {logits.shape[1]} classes: give "
+            "labels from 0 on"
+        )
+    return _accuracy(logits, build.labels, f"{build.options.images}, labels of {build.options.labels}")
+
+
+def _accuracy(logits: np.ndarray, labels: np.ndarray, source: str) -> dict:
     order = np.argsort(-logits, axis=1, kind="stable")[:, :5] == labels[:, None]
     return {
         "top1": round(100 * float(order[:, 0].mean()), 2),

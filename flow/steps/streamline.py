@@ -7,9 +7,7 @@ import copy
 import numpy as np
 
 from flow.errors import VerificationError
-from flow.state import Build, Comparison
-
-FOREIGN_TOLERANCE = 0.05
+from flow.state import Build, Comparison, percent
 
 
 def streamline(build: Build) -> None:
@@ -34,7 +32,7 @@ def streamline(build: Build) -> None:
         result = Execution(model, known).images(images)
         differ = int((result != reference).sum())
         verified.append({"pass": rewrite.__name__, "images": len(images), "values": result.size, "mismatches": differ})
-        _require_near(rewrite.__name__, result, reference, exact=exact)
+        _require_near(rewrite.__name__, result, reference, 0.0 if exact else build.options.tolerance)
     for rewrite in INTEGER_PASSES:
         model = run_pass(model, rewrite)
     workspace.save_graph(model.cleanup(), "integer")
@@ -55,23 +53,25 @@ def streamline(build: Build) -> None:
     workspace.save_array("golden_logits", Golden(model).execute(build.every_image))
     real = workspace.load_array("export_logits").astype(np.float64)
     logits, expected = build.golden_logits(len(real)), logit_integers(model, real)
-    compare = build.require_equal if exact else build.store
-    compare([Comparison.of("golden", "export", "logits", logits, expected)], "streamline")
-    _require_near("golden", logits, expected, exact=exact)
+    if exact:
+        build.require_equal([Comparison.of("golden", "export", "logits", logits, expected)], "streamline")
+    else:
+        build.store([Comparison.near("golden", "export", "logits", logits, expected)], "streamline")
+        _require_near("golden", logits, expected, build.options.tolerance)
 
 
-def _require_near(what: str, result: np.ndarray, reference: np.ndarray, exact: bool) -> None:
-    """Raise VerificationError if logits differ; those of a foreign file may, by FOREIGN_TOLERANCE of their spread.
+def _require_near(what: str, result: np.ndarray, reference: np.ndarray, tolerance: float) -> None:
+    """Raise VerificationError if logits differ by more than ``tolerance``, a part of their spread.
 
     A step of 1 in a stream, where scales are no powers of two, moves logits a little; a wrong pass moves them a lot.
     """
     difference = np.abs(result - reference)
     differ = int((difference > 0).sum())
     share = float(difference.max() / (np.ptp(reference) or 1.0))
-    if differ and (exact or share > FOREIGN_TOLERANCE):
+    if differ and not share <= tolerance:
+        allowed = f", and {percent(tolerance)} is allowed (--tolerance)" if tolerance else ""
         raise VerificationError(
-            f"{what} changed {differ} of {result.size} logits, by up to {100 * share:.2g} % of their spread: "
-            "please report this network"
+            f"{what} changed {differ} of {result.size} logits, by {percent(share)}{allowed}: please report this network"
         )
 
 

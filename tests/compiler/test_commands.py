@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -44,10 +45,16 @@ def test_a_foreign_residual_network_through_every_stage(tmp_path):
     """Golden may differ from the real file by what is reported; from the integer graph on every bit is equal."""
     images = random_images(48, 32)
     exported(settled(Residual(), images), images, tmp_path / "residual.onnx")
-    said = flow("build", "--onnx", "residual.onnx", "--pixels=-1,1", "--output", "out", folder=tmp_path)
+    np.save(tmp_path / "images.npy", images)
+    np.save(tmp_path / "labels.npy", np.arange(48) % 10)
+    own = ["--images", "images.npy", "--labels", "labels.npy"]
+    said = flow("build", "--onnx", "residual.onnx", "--pixels=-1,1", *own, "--output", "out", folder=tmp_path)
     summary = verified(tmp_path / "out", ("csim", "rtl"))
     assert summary["foreign"]["relative_difference"] < 0.05
-    assert summary["accuracy"] is not None and said.count("real tensors became fixed point") == 2
+    assert summary["accuracy"]["images"] == 48 and summary["accuracy"]["data"] == "images.npy, labels of labels.npy"
+    assert said.count("real tensors became fixed point") == 2 and "CIFAR" not in said
+    exact = {line["stage"]: "deviation" not in line for line in summary["verification"]}
+    assert exact == {"golden": False, "csim": True, "rtl": True}
     said = flow("inspect", "residual.onnx", "--pixels=-1,1", folder=tmp_path)
     assert "XnorPopcount" in said
 

@@ -79,6 +79,42 @@ def test_a_flipped_bit_in_a_finished_project_is_found(options):
         memory.write_bytes(content)
 
 
+@pytest.mark.parametrize(
+    "name", ["graphs/integer.onnx", "golden/golden_logits.npy", "report/plan.json", "hls/tb/testbench.cpp"]
+)
+def test_another_file_is_refused_by_name(options, name):
+    path = options.folder / name
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    try:
+        with pytest.raises(VerificationError, match=path.name):
+            again(options)
+    finally:
+        path.write_bytes(content)
+
+
+def test_an_edited_plan_is_taken_and_kept(options):
+    path, planned = options.folder / "plan.yaml", options.folder / "report" / "planned.yaml"
+    lines = []
+    before = path.read_text()
+    path.write_text(before + "# a word\n")
+    assert again(options) == ["export", "streamline", "plan", "hls", "rtl"]  # a comment changes nothing
+    edited = path.read_text().replace("memory: block", "memory: distributed")
+    path.write_text(edited)
+    run(options, last="rtl", log=lines.append)
+    assert finished(lines) == ["export", "streamline"]
+    assert any("plan.yaml was edited: it is taken" in line for line in lines)
+    assert path.read_text() == edited and planned.read_text() == before
+    assert again(options) == ["export", "streamline", "plan", "hls", "rtl"]
+    lines.clear()
+    run(options.model_copy(update={"fps": 60.0}), last="plan", log=lines.append)
+    assert any("it is kept as" in line for line in lines)
+    assert (options.folder / "plan-1.yaml").read_text() == edited
+    assert "requested_fps: 60.0" in path.read_text()
+    run(options, last="rtl", log=lines.append)
+    assert path.read_text() == before
+
+
 def test_a_step_that_was_stopped_is_done_again(options, monkeypatch):
     def stopped(*arguments, **keywords):
         raise KeyboardInterrupt

@@ -16,11 +16,12 @@ import deploy.platforms
 from deploy import Accelerator, DeployError, DeviceError, PackageError, TransferTimeout
 from deploy.__main__ import main
 from deploy.measure import latency, single_frames, spread
-from deploy.package import Package
+from deploy.package import CHECKSUM, Package, settings_text
 from deploy.platforms import lock
 from deploy.platforms.lock import lock_board
 from deploy.platforms.simulated import SimulatedBoard
 from deploy.signals import ending_signals_raise
+from deploy.trust import note_simulator, own_simulators
 from flow.sim.rtl import RtlAccelerator
 from tests.deploy.packages import IMAGES, emit_small, golden_logits, make_package
 
@@ -170,8 +171,42 @@ def copy(package, tmp_path):
 
 
 def change_settings(folder, **changes):
+    """Write settings as another build would have written them."""
     path = folder / "settings.json"
+    settings = json.loads(path.read_text())
+    del settings[CHECKSUM]
+    path.write_text(settings_text({**settings, **changes}))
+
+
+@pytest.mark.parametrize("changes", [{"clock_mhz": 999}, {"cycles_per_frame": 1}, {"registers": {}}, {"more": 1}])
+def test_edited_settings_are_refused(copy, changes):
+    path = copy / "settings.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    with pytest.raises(PackageError, match="settings.json is not what was built: its checksum is another one"):
+        Accelerator(copy, "sim")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"classes": "x"}, {"clock_mhz": -1}, {"streams": 1 << 40}, {"image": [8, 8]}, {"files": {"../x": ""}}]
+)
+def test_impossible_settings_are_refused(copy, changes):
+    change_settings(copy, **changes)
+    with pytest.raises(PackageError, match="settings.json cannot be read"):
+        Accelerator(copy, "sim")
+
+
+def test_a_simulator_of_somebody_else_is_not_loaded(package, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with pytest.raises(DeployError, match="was not built by you here, and it is a program"):
+        Accelerator(package, "sim")
+    digest = json.loads((package / "settings.json").read_text())["files"]["sim/model.so"]
+    note_simulator(digest)
+    Accelerator(package, "sim").close()
+    own_simulators().chmod(0o777)  # others could have noted it
+    with pytest.raises(DeployError, match="was not built by you"):
+        Accelerator(package, "sim")
+    monkeypatch.setenv("POPBIN_TRUST", "1")
+    Accelerator(package, "sim").close()
 
 
 def flip(path):

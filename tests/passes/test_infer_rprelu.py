@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,6 +53,37 @@ def test_any_shifts_and_slopes(seed, bits):
     before, after = graph.rng.integers(-half, half, (2, 6))
     x = rprelu(graph, graph.integers(bits=bits), before, graph.rng.integers(0, bits, 6), after, bits)
     assert kinds(applied(graph.model(x), InferRPReLU)) == ["RPReLU"]
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_every_function_of_few_bits_is_found(bits):
+    half = 1 << (bits - 1)
+    x = np.arange(-half, half)
+    every = [(b, k, a) for b in range(-half, half) for k in range(bits) for a in range(-half, half)]
+
+    def results(before, slope, after):
+        u = x[:, None] + before
+        return np.clip(np.where(u >= 0, u, u >> slope) + after, -half, half - 1)
+
+    table = results(*np.array(every).T)
+    np.testing.assert_array_equal(results(*fit_rprelu(table, bits, NODE)), table)
+
+
+def test_other_functions_of_few_bits_are_refused():
+    steps = np.array(list(itertools.product((0, 1, 2), repeat=7)))  # from one result to the next, -4 at first
+    tables = {tuple(row) for row in np.clip(np.cumsum(np.c_[np.full(len(steps), -4), steps], axis=1), -4, 3)}
+    x = np.arange(-4, 4)
+    known = set()
+    for before, slope, after in itertools.product(x, range(3), x):
+        u = x + before
+        known.add(tuple(np.clip(np.where(u >= 0, u, u >> slope) + after, -4, 3)))
+    assert known & tables and tables - known
+    for row in tables:
+        if row in known:
+            fit_rprelu(np.array(row)[:, None], 3, NODE)
+        else:
+            with pytest.raises(PassError, match="channel 0"):
+                fit_rprelu(np.array(row)[:, None], 3, NODE)
 
 
 @pytest.mark.parametrize("slope", [-0.5, 0.3, 2.0, 0.0])

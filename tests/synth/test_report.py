@@ -126,16 +126,15 @@ def test_the_commands_print_and_store(build, capsys):
 
 
 def test_a_report_of_other_rtl_is_not_in_the_summary(build):
-    state = types.SimpleNamespace(workspace=build)
-    assert synthesis(state) is None
+    assert synthesis(build) is None
     result = flow.load(build.folder)
     result.synth()
     result.timing()
-    found = synthesis(state)
+    found = synthesis(build)
     assert found["origin"] == "synthesised by Yosys 0.70"
     assert found["timing"]["worst_path"]["ns"] == found["timing"]["worst_ns"]
     write_manifest(build.rtl, {"top": "top", "regions": [], "build_id": "another"}, {})
-    assert synthesis(state) is None
+    assert synthesis(build) is None
 
 
 def test_the_step_stores_both_reports(build):

@@ -1,0 +1,148 @@
+"""Checks anyone's QONNX file before other libraries meet it, so that what is wrong with it is said by name."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
+from qonnx.core.modelwrapper import ModelWrapper
+
+from flow.errors import FlowError
+from flow.memory import require_memory
+
+MOST_BYTES = (1 << 31) - 1  # of a protobuf message
+MOST_BITS = 32  # of a quantizer
+OPSETS = range(7, 24)  # of ONNX, in which the nodes that the passes know have the meaning that they take them for
+QUANTIZERS = ("Quant", "BipolarQuant", "Trunc")  # of weights, too
+BINARY = ("Add", "Sub", "Mul", "Div", "Concat", "Max", "Min", "Sum", "Where", "Pow")  # of two variables
+COPIES = 4  # of an image in float32, at least, while a graph is executed
+OURS = ("", "ai.onnx")
+REAL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
+
+
+def require_readable(path: Path) -> None:
+    """Raise FlowError if the file is missing, no ONNX file, not self-contained, or holds values that are not finite."""
+    model = _parsed(path)
+    graph = model.graph
+    if not graph.node:
+        raise FlowError(f"{path} has no nodes: export a network")
+    if not graph.output:
+        raise FlowError(f"{path} has no output: export the network with its logits as output")
+    for entry in model.opset_import:
+        if entry.domain in OURS and entry.version not in OPSETS:
+            raise FlowError(
+                f"{path} is of ONNX opset {entry.version}: export it with one of {OPSETS[0]} to {OPSETS[-1]}, best 13"
+            )
+    if not any(entry.domain in OURS for entry in model.opset_import):
+        raise FlowError(f"{path} does not say its ONNX opset: export it again")
+    _require_written(path, graph)
+    _require_inputs(path, graph)
+    for name, tensor in _constants(graph):
+        if tensor.data_type in REAL:
+            try:
+                values = numpy_helper.to_array(tensor)
+            except (ValueError, TypeError) as error:
+                raise FlowError(f"{path}: {name} has not as many values as its shape {list(tensor.dims)}") from error
+            if not np.isfinite(values).all():
+                raise FlowError(
+                    f"{path}: {int((~np.isfinite(values)).sum())} of the {values.size} values of {name} are NaN or "
+                    "infinite: export a network whose parameters are numbers"
+                )
+
+
+def require_quantizers(path: Path, model: ModelWrapper) -> None:
+    """Raise FlowError if a quantizer has a scale that is not positive, or bits that no hardware has."""
+    for node in model.graph.node:
+        if node.op_type not in QUANTIZERS:
+            continue
+        named = dict(zip(("scale", "zero point", "bits"), list(node.input)[1:]))
+        for what, name in named.items():
+            value = model.get_initializer(name)
+            if value is None:
+                raise FlowError(
+                    f"{path}: the {what} of {node.name} is computed by the network, not constant: freeze it"
+                )
+            wrong = {
+                "scale": not (value > 0).all(),
+                "zero point": False,  # the passes say which they take
+                "bits": not ((value >= 1) & (value <= MOST_BITS) & (value == np.rint(value))).all(),
+            }[what]
+            if wrong or not np.isfinite(value).all():
+                allowed = {"scale": "above 0", "zero point": "finite", "bits": f"whole, 1 to {MOST_BITS}"}[what]
+                raise FlowError(f"{path}: the {what} of {node.name} is {value.ravel()[0]:g}: it must be {allowed}")
+
+
+def _parsed(path: Path) -> ModelProto:
+    if path.is_dir():
+        raise FlowError(f"{path} is a folder: give a QONNX file")
+    try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise FlowError(f"{path} has {size:,} bytes, and an ONNX file at most {MOST_BYTES:,}: give a QONNX file")
+        if not size:
+            raise FlowError(f"{path} is empty: give a QONNX file")
+        model = onnx.load_model_from_string(path.read_bytes())
+    except FileNotFoundError:
+        raise FlowError(f"no file {path}: give a QONNX file") from None
+    except OSError as error:
+        raise FlowError(f"{path} cannot be read: {error.strerror}") from error
+    except DecodeError as error:
+        raise FlowError(f"{path} is no QONNX file, or damaged: give one that Brevitas exported") from error
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        reason = str(error).split("\n")[0]
+        raise FlowError(f"{path}: its values in another file cannot be read ({reason}): export all in one") from error
+    return model
+
+
+def _require_written(path: Path, graph: GraphProto) -> None:
+    """Raise FlowError if a node reads what nothing writes, or two write one name."""
+    written = Counter(name for node in graph.node for name in node.output if name)
+    written.update({entry.name for entry in (*graph.input, *graph.initializer)})
+    for node in graph.node:
+        for name in node.input:
+            if name and name not in written:
+                raise FlowError(f"{path}: {node.name or node.op_type} reads {name}, which has no values and no writer")
+    twice = [name for name, count in written.items() if count > 1]
+    if twice:
+        raise FlowError(f"{path}: {twice[0]} is written twice")
+    for info in graph.output:
+        if info.name not in written:
+            raise FlowError(f"{path}: nothing writes its output {info.name}")
+
+
+def _require_inputs(path: Path, graph: GraphProto) -> None:
+    """Raise FlowError if a layer's parameter is an input without values, or the image is larger than memory."""
+    valued = {tensor.name for tensor in graph.initializer}
+    inputs = {info.name: info for info in graph.input if info.name not in valued}
+    source = {name: name for name in inputs}
+    for node in graph.node:
+        if node.op_type in QUANTIZERS and node.input[0] in source:
+            source[node.output[0]] = source[node.input[0]]
+        for read in list(node.input)[1:]:
+            if (name := source.get(read)) and node.op_type not in BINARY:
+                raise FlowError(
+                    f"{path}: {name}, which {node.name or node.op_type} reads, has no values in the file: export with "
+                    "its initializers"
+                )
+    for name, info in inputs.items():
+        shape = [dimension.dim_value for dimension in info.type.tensor_type.shape.dim]
+        size = "x".join(map(str, shape))
+        require_memory(
+            COPIES * 4 * math.prod(shape), f"{path}: its input {name} of {size}", "export it for smaller images"
+        )
+
+
+def _constants(graph: GraphProto):
+    """Yield (name, tensor) of all initializers and constants."""
+    yield from ((tensor.name, tensor) for tensor in graph.initializer)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                yield node.output[0], attribute.t

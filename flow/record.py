@@ -1,0 +1,84 @@
+"""The record of a build, ``report/steps.json``: each finished step, with SHA-256 of every file that it left.
+
+It tells accidents and edits from what was built. It does not stop a person, who can write it too (docs/security.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from flow.errors import VerificationError
+
+
+@dataclass
+class Entry:
+    """A finished step: the key of its inputs, the seconds it took, SHA-256 of its files by name."""
+
+    key: str
+    seconds: float = 0.0
+    files: dict[str, str] = field(default_factory=dict)
+
+
+class Record:
+    """Entries of the finished steps of the build in ``folder``, in the order in which they were finished."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.path = folder, folder / "report" / "steps.json"
+        self.steps: dict[str, Entry] = {}
+        self.read()
+
+    def read(self) -> None:
+        """Read the file; where it is missing, damaged or of another form, nothing counts as finished."""
+        try:
+            self.steps = {name: Entry(**entry) for name, entry in json.loads(self.path.read_bytes()).items()}
+            if not all(isinstance(entry.files, dict) for entry in self.steps.values()):
+                raise TypeError
+        except (OSError, ValueError, TypeError, AttributeError):
+            self.steps = {}
+
+    def finish(self, step: str, key: str, seconds: float, paths: Iterable[Path]) -> None:
+        """Store that ``step`` left the files ``paths``, which other steps do not have any longer."""
+        files = {str(path.relative_to(self.folder)): _sha256(path) for path in sorted(set(paths))}
+        for entry in self.steps.values():
+            entry.files = {name: digest for name, digest in entry.files.items() if name not in files}
+        self.steps.pop(step, None)
+        self.steps[step] = Entry(key, seconds, files)
+        self._write()
+
+    def forget(self, steps: Iterable[str]) -> None:
+        """Remove steps: their files may change."""
+        self.steps = {name: entry for name, entry in self.steps.items() if name not in set(steps)}
+        self._write()
+
+    def check(self, path: Path) -> None:
+        """Raise VerificationError if there is a file at ``path`` that is not the one which a finished step left."""
+        name = os.path.relpath(path, self.folder)
+        for step, entry in self.steps.items():
+            if name in entry.files and path.is_file() and _sha256(path) != entry.files[name]:
+                raise VerificationError(
+                    f"{path} is not what step {step} wrote: put it back, or build with --fresh to make everything again"
+                )
+
+    def check_step(self, step: str) -> None:
+        """Raise VerificationError if a file of ``step`` is not what it left."""
+        for name in self.steps[step].files if step in self.steps else ():
+            self.check(self.folder / name)
+
+    def has_files(self, step: str) -> bool:
+        """Return whether all files of ``step`` are there."""
+        return step in self.steps and all((self.folder / name).is_file() for name in self.steps[step].files)
+
+    def _write(self) -> None:
+        partial = self.path.with_name(f"{self.path.name}.part")
+        partial.write_text(json.dumps({name: asdict(entry) for name, entry in self.steps.items()}, indent=1) + "\n")
+        os.replace(partial, self.path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
