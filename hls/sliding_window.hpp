@@ -73,7 +73,6 @@ void sliding_window(hls::stream<beat<P / Taps, Bits>>& in, hls::stream<ap_uint<P
     const unsigned RowBeats = Width * PixelBeats;
     const unsigned Slots = Kernel + Stride;
     const unsigned AllTaps = OutHeight * OutWidth * Kernel * Kernel * PixelBeats;
-    const unsigned MostCycles = AllTaps + Height * RowBeats;
     // Positions in the padded map, of which there are as many as Kernel more rows and columns than windows begin at.
     using y_counter = count<bits_for(Height + 2 * Padding + Stride)>;
     using x_counter = count<bits_for(Width + 2 * Padding + Stride)>;
@@ -102,7 +101,7 @@ void sliding_window(hls::stream<beat<P / Taps, Bits>>& in, hls::stream<ap_uint<P
 
     while (taps_left != 0 || in_row != Height) {
 #pragma HLS PIPELINE II=1
-#pragma HLS LOOP_TRIPCOUNT min=AllTaps max=MostCycles
+#pragma HLS LOOP_TRIPCOUNT min=AllTaps max=AllTaps
         const y_counter y = top + tap_row;                                // in the padded map
         const x_counter x = left + tap_column;
         const bool inside = y >= Padding && y < Height + Padding && x >= Padding && x < Width + Padding;

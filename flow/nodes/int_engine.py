@@ -16,6 +16,7 @@ from .stream import Interval, Stream, saturate, signed_bits
 from .windows import as_windows
 
 WIDEST_ACCUMULATOR = 64
+BIAS_LAYOUT = "[nf][e]: of output nf * Pe + e"
 FLOAT32_EXACT = 1 << 24  # float32 holds every integer up to this magnitude
 
 
@@ -120,8 +121,8 @@ class IntEngine(Engine):
         """Return the header's template parameters and the tables of its constants."""
         size = {"Inputs": self.channels, "Outputs": self.features, "Pixels": self.pixels}
         tables = (
-            Table("bias", "int32_t" if self.acc_bits <= 32 else "int64_t", bias, "[output]"),
-            *(Table("multipliers", "int32_t", values, "[output]") for values in multiplier),
+            Table("bias", "int32_t" if self.acc_bits <= 32 else "int64_t", grouped(bias, self.pe), BIAS_LAYOUT),
+            *(Table("multipliers", "int32_t", grouped(values, self.pe), BIAS_LAYOUT) for values in multiplier),
         )
         return {**size, **self._parameters()}, tables
 

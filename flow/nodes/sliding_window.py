@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .cells import Call, Cell
+from .cells import Array, Call, Cell
 from .cost import Cost, ram_cost
 from .errors import NodeError
 from .stream import Stream
@@ -97,7 +97,10 @@ class SlidingWindow(Window):
         )
 
     def hls(self):
-        return Call("sliding_window", {**self._parameters(), "Taps": self.taps_together})
+        (stream,) = self.inputs()
+        slots = self.kernel + self.stride
+        rows = Array("rows", slots * self.width * self.channels // stream.parallel, stream.beat_bits, self.memory)
+        return Call("sliding_window", {**self._parameters(), "Taps": self.taps_together}, arrays=(rows,))
 
     def cost(self):
         if self.passes_through:

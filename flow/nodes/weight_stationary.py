@@ -3,12 +3,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .binary_engine import BinaryEngine
-from .cells import Call, Cell
+from .cells import Cell
 from .cost import PORT, Cost, ram_cost
 from .engine import DDR_WORD, LEAST_PIXELS
 from .errors import NodeError
 from .packed import BinaryLayer
 from .packing import ddr_bytes, fold, words
+from .stationary import stationary_call
 from .stream import Stream
 from .window import Window
 from .windows import as_map
@@ -123,7 +124,8 @@ class WeightStationary(Window, BinaryEngine):
     def hls(self, weights, *constants):
         self._check()
         voter, tables = self.voter_hls(*constants)
-        return Call("weight_stationary", {**self._parameters(), **voter}, tables)
+        memories = self.map_memory, "distributed"
+        return stationary_call(self, "weight_stationary", {**self._parameters(), **voter}, tables, memories)
 
     def cost(self):
         """Return its estimated resources, and those of its port of rtl/weight_stream.sv."""

@@ -16,7 +16,7 @@ from flow.cache import cached, digest
 from flow.errors import FlowError, VerificationError
 from flow.nodes import Stream
 from flow.project import DDR_FILE, check_project, read_manifest
-from flow.sim.cpp import FLAGS, ap_types_folder, compile_cpp
+from flow.sim.cpp import CONCURRENT_FOLDER, FLAGS, ap_types_folder, compile_cpp
 from flow.sim.streams import decode
 
 SOURCES = ("src/accelerator.cpp", "tb/testbench.cpp")
@@ -170,9 +170,10 @@ def _compiled(project: Path, manifest: dict) -> Path:
     """Return the project's program, from the cache if its sources and tools are the same."""
     sources = sorted(name for name in manifest["files"] if name.endswith((".cpp", ".hpp")))
     contents = [part for name in sources for part in (name, (project / name).read_bytes())]
-    key = digest(repr(FLAGS), _compiler_version(), str(ap_types_folder()), *contents)
+    streams = (CONCURRENT_FOLDER / "hls_stream.h").read_bytes()
+    key = digest(repr(FLAGS), _compiler_version(), str(ap_types_folder()), streams, *contents)
     inputs = [project / name for name in SOURCES]
-    return cached(f"csim-{key}", lambda folder: compile_cpp(inputs, folder / "csim")) / "csim"
+    return cached(f"csim-{key}", lambda folder: compile_cpp(inputs, folder / "csim", concurrent=True)) / "csim"
 
 
 def _compiler_version() -> str:

@@ -6,6 +6,7 @@
 ///
 ///   FLOW_PROCESS(call)                a process; its next call starts when this one has ended
 ///   FLOW_STREAM(stream, id, depth)    the depth of a stream (2 without it) and its number, by which it is recorded
+///                                     unless it is -1
 ///   FLOW_PING_PONG(name, extents, type)  an array between two processes, twice: one fills while the other is used
 ///   FLOW_FILL(name), FLOW_USE(name)   that array as the argument of the process that writes it and of the one that reads it,
 ///                                     which each wait for it before they start, and hold it until they end
@@ -282,11 +283,11 @@ public:
         if (region.open && fifo->depth == flow::concurrent::Unbounded && !region.unbounded) fifo->depth = 2;
     }
 
-    void declare(unsigned id, size_t depth, unsigned words) {
+    void declare(int id, size_t depth, unsigned words) {
         flow::concurrent::Region& region = *flow::concurrent::region();
         const auto other = region.depths.find(fifo->name);
         fifo->depth = region.unbounded ? flow::concurrent::Unbounded : other != region.depths.end() ? other->second : depth;
-        fifo->recorded = region.records;
+        fifo->recorded = region.records && id >= 0;
         fifo->id = id;
         fifo->words = words;
     }
@@ -331,7 +332,7 @@ public:
 namespace flow {
 namespace concurrent {
 
-template <int Width> void declare(hls::stream<ap_uint<Width>>& stream, unsigned id, size_t depth) {
+template <int Width> void declare(hls::stream<ap_uint<Width>>& stream, int id, size_t depth) {
     stream.declare(id, depth, (Width + 63) / 64);
 }
 
