@@ -121,7 +121,7 @@ template <unsigned Bits, class Word, unsigned Words> uint64_t element(const Word
 #pragma HLS UNROLL
         const unsigned shift = (k * Size - low) % 64;
         if (k == 0) bits = uint64_t(row[at]) >> low;
-        else if (k * Size < low + Bits) bits |= uint64_t(row[at + k]) << shift;
+        else if (at + k < Words && k * Size < low + Bits) bits |= uint64_t(row[at + k]) << shift;
     }
     return bits & mask<Bits>();
 }
