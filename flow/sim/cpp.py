@@ -25,7 +25,6 @@ FLAGS = (
     "-Wno-unknown-pragmas",
     "-Wno-uninitialized",
     "-Wno-maybe-uninitialized",
-    "-U_FORTIFY_SOURCE",  # its longjmp takes a change of stacks for an error
 )
 # Every x86-64 since 2008 counts ones in an instruction; without this flag g++ calls a table look-up, 7 times as slow.
 if platform.machine() == "x86_64":

@@ -18,7 +18,6 @@
 #define FLOW_CONCURRENT
 
 #include <ap_int.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -35,6 +34,8 @@
 namespace flow {
 namespace concurrent {
 
+#define FLOW_SELDOM __attribute__((noinline))
+
 const size_t Unbounded = ~size_t(0);
 const size_t StackBytes = size_t(4) << 20;  // pages that are not touched cost nothing
 
@@ -42,11 +43,11 @@ struct Process;
 
 /// What processes wait for: a stream, or an array that two of them share.
 struct Channel {
-    std::string name;
     size_t depth = Unbounded, count = 0;
     Process* waiting_to_write = nullptr;
     Process* waiting_to_read = nullptr;
     bool recorded = false;
+    std::string name;
     unsigned id = 0, words = 0;      // of a recorded stream, and the 64-bit words of its beats
     std::vector<uint64_t> record;
 
@@ -65,7 +66,7 @@ struct Process {
     Channel* waits_for = nullptr;
     bool waits_to_write = false;
     ucontext_t entry;
-    jmp_buf place;
+    void* place[5];  // of __builtin_setjmp, which saves less than setjmp and takes no time
     void* stack = nullptr;
 
     ~Process() {
@@ -96,22 +97,22 @@ public:
         return std::static_pointer_cast<C>(known);
     }
 
-    void wait(Channel& channel, bool to_write) {
+    FLOW_SELDOM void wait(Channel& channel, bool to_write) {
         (to_write ? channel.waiting_to_write : channel.waiting_to_read) = current;
         current->waits_for = &channel;
         current->waits_to_write = to_write;
-        if (_setjmp(current->place) == 0) next();
+        if (__builtin_setjmp(current->place) == 0) next();
     }
 
-    void wake(Process*& process) {
+    FLOW_SELDOM void wake(Process*& process) {
         process->waits_for = nullptr;
         ready.push_back(process);
         process = nullptr;
     }
 
-    void run() {
+    FLOW_SELDOM void run() {
         for (const auto& process : processes) ready.push_back(process.get());
-        if (_setjmp(home) == 0) next();
+        if (__builtin_setjmp(home) == 0) next();
         current = nullptr;
     }
 
@@ -153,13 +154,13 @@ public:
 private:
     std::vector<std::unique_ptr<Process>> processes;
     std::deque<Process*> ready;
-    jmp_buf home;
+    void* home[5];
 
-    [[noreturn]] void next() {
-        if (ready.empty()) _longjmp(home, 1);
+    [[noreturn]] FLOW_SELDOM void next() {
+        if (ready.empty()) __builtin_longjmp(home, 1);
         current = ready.front();
         ready.pop_front();
-        if (current->started) _longjmp(current->place, 1);
+        if (current->started) __builtin_longjmp(current->place, 1);
         current->started = true;
         current->stack = mmap(nullptr, StackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (current->stack == MAP_FAILED) {
@@ -179,10 +180,9 @@ private:
 };
 
 /// That of the run; there is one at a time.
-inline std::unique_ptr<Region>& region() {
-    static std::unique_ptr<Region> held(new Region);
-    return held;
-}
+template <class = void> struct Held { static std::unique_ptr<Region> region; };
+template <class T> std::unique_ptr<Region> Held<T>::region(new Region);
+inline std::unique_ptr<Region>& region() { return Held<>::region; }
 
 inline void Region::enter() {
     Region& all = *region();
@@ -206,17 +206,32 @@ template <class Call> void start(const char* text, Call call) { region()->proces
 
 /// A first-in, first-out memory of `depth` beats.
 template <class T> struct Fifo : Channel {
-    std::vector<T> ring;  // as many as a power of two
-    size_t first = 0;
+    std::unique_ptr<T[]> ring{new T[2]};
+    size_t first = 0, mask = 1;      // as many places as a power of two, less one
 
-    explicit Fifo(const std::string& name) : Channel(name), ring(2) {}
+    explicit Fifo(const std::string& name) : Channel(name) {}
     const char* unit() const override { return "beats"; }
 
-    void grow() {
-        std::vector<T> larger(2 * ring.size());
-        for (size_t i = 0; i < count; ++i) larger[i] = ring[(first + i) & (ring.size() - 1)];
+    FLOW_SELDOM void grow() {
+        std::unique_ptr<T[]> larger(new T[2 * (mask + 1)]);
+        for (size_t i = 0; i < count; ++i) larger[i] = ring[(first + i) & mask];
         ring.swap(larger);
         first = 0;
+        mask = 2 * mask + 1;
+    }
+
+    /// Returns whether there is a beat: false is of a testbench only, for which nothing can come.
+    FLOW_SELDOM bool wait_to_read() {
+        if (!region()->current) {
+            std::cout << "WARNING: Hls::stream '" << name << "' is read while empty" << std::endl;
+            return false;
+        }
+        while (count == 0) region()->wait(*this, false);
+        return true;
+    }
+
+    FLOW_SELDOM void wait_to_write() {
+        while (count >= depth) region()->wait(*this, true);
     }
 };
 
@@ -296,30 +311,24 @@ public:
     bool full() const { return fifo->count >= fifo->depth; }
     size_t size() const { return fifo->count; }
 
-    T read() {
+    __attribute__((always_inline)) T read() {
         Fifo& f = *fifo;
-        while (f.count == 0) {
-            if (!flow::concurrent::region()->current) {
-                std::cout << "WARNING: Hls::stream '" << f.name << "' is read while empty" << std::endl;
-                return T();
-            }
-            flow::concurrent::region()->wait(f, false);
-        }
-        T beat = f.ring[f.first];
-        f.first = (f.first + 1) & (f.ring.size() - 1);
+        if (__builtin_expect(f.count == 0, 0) && !f.wait_to_read()) return T();
+        const T beat = f.ring[f.first];
+        f.first = (f.first + 1) & f.mask;
         --f.count;
-        if (f.waiting_to_write) flow::concurrent::region()->wake(f.waiting_to_write);
+        if (__builtin_expect(f.waiting_to_write != nullptr, 0)) flow::concurrent::region()->wake(f.waiting_to_write);
         return beat;
     }
 
-    void write(const T& beat) {
+    __attribute__((always_inline)) void write(const T& beat) {
         Fifo& f = *fifo;
-        while (f.count >= f.depth) flow::concurrent::region()->wait(f, true);
-        if (f.count == f.ring.size()) f.grow();
-        f.ring[(f.first + f.count) & (f.ring.size() - 1)] = beat;
+        if (__builtin_expect(f.count >= f.depth, 0)) f.wait_to_write();
+        if (__builtin_expect(f.count > f.mask, 0)) f.grow();
+        f.ring[(f.first + f.count) & f.mask] = beat;
         ++f.count;
-        if (f.recorded) flow::concurrent::take_down(f, beat);
-        if (f.waiting_to_read) flow::concurrent::region()->wake(f.waiting_to_read);
+        if (__builtin_expect(f.recorded, 0)) flow::concurrent::take_down(f, beat);
+        if (__builtin_expect(f.waiting_to_read != nullptr, 0)) flow::concurrent::region()->wake(f.waiting_to_read);
     }
 
     void read(T& beat) { beat = read(); }
