@@ -52,6 +52,9 @@ class Options(BaseModel):
     pass_images: int = Field(4, ge=1, description="Images on which the graph is executed before and after every pass.")
     golden_images: int = Field(256, ge=1, description="Images on which golden is compared with the export and PyTorch.")
     csim_images: int = Field(64, ge=1, description="Images on which C simulation is compared with golden.")
+    csim_unbounded: bool = Field(
+        False, description="C simulation with streams of any depth: it no longer shows whether the HLS would hang."
+    )
     rtl_images: int = Field(4, ge=1, description="Images on which RTL simulation is compared with golden.")
     stream_images: int = Field(2, ge=0, description="Images of which every value of every stream is compared.")
     accuracy_images: int = Field(512, ge=1, description="Packaged images on which accuracy is measured.")

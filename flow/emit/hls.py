@@ -23,6 +23,7 @@ from flow.golden import Golden
 from flow.graph import Node, hardware_nodes
 from flow.library import with_includes
 from flow.nodes import Array, Call, Process, Stream, Table
+from flow.plan.hls_fifos import join_depths
 from flow.project import DDR_FILE, MANIFEST, empty_folder, write_manifest
 
 CONTROL = "control"  # the bundle of the registers
@@ -144,7 +145,8 @@ class _Project:
             for region in regions_of(self.nodes, DDR_ALIGNMENT)
         ]
         self.ddr = ddr_image([argument.region for argument in self.regions])
-        self.wires = _wires(every, self.image, variables)
+        depths = {tensor: depth.beats for tensor, depth in join_depths(model).items()}
+        self.wires = _wires(every, self.image, variables, depths)
         self._check_widths()
         self.inner = {
             (node.name, part.name): variables.take(f"{node.name}.{part.name}")
@@ -246,7 +248,8 @@ class _Project:
             },
             "inner_streams": {f"{name}.{part}": name for name, part in self.inner},
             "streams": [
-                {"id": wire.id, "tensors": wire.tensors, "layer": wire.layer, **wire.stream.as_dict()}
+                {"id": wire.id, "tensors": wire.tensors, "layer": wire.layer, "depth": wire.fifo()["depth"]}
+                | wire.stream.as_dict()
                 for wire in self.wires
             ],
         }
@@ -370,7 +373,8 @@ def _declared(array: Array) -> dict:
     return {"text": text, "pragma": _bind(array.name, "ram_s2p", array.memory)}
 
 
-def _wires(nodes: list[Node], image: str, names: Names) -> list[Wire]:
+def _wires(nodes: list[Node], image: str, names: Names, depths: dict[str, int]) -> list[Wire]:
+    """Return the streams of the top; ``depths`` are those that are not the depths of the Fifos in the graph."""
     following = {node.inputs[0]: node for node in nodes if node.op.is_wire}
     first = next(stream for node in nodes for tensor, stream in node.input_streams().items() if tensor == image)
     made = [(image, "", first)]
@@ -391,11 +395,16 @@ def _wires(nodes: list[Node], image: str, names: Names) -> list[Wire]:
                 tensors=(tensor, *(node.outputs[0] for node in chain)),
                 layer=layer,
                 stream=stream,
-                depth=sum(node.op.holds() for node in chain),
+                depth=_depth(tensor, chain, depths),
                 storage=STORAGE[deepest.memory] if deepest and deepest.holds() else None,
             )
         )
     return wires
+
+
+def _depth(tensor: str, chain: list[Node], depths: dict[str, int]) -> int:
+    found = [depths[name] for name in (tensor, *(node.outputs[0] for node in chain)) if name in depths]
+    return max(found) if found else sum(node.op.holds() for node in chain)
 
 
 def _chain(tensor: str, following: dict[str, Node]) -> list[Node]:

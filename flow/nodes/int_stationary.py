@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .cells import Cell
 from .cost import PORT, Cost, ram_cost
 from .engine import DDR_WORD, LEAST_PIXELS
@@ -57,6 +59,10 @@ class IntStationary(IntEngine):
 
     def lag(self):
         return self.LAG
+
+    def taken(self):
+        (entering,), (leaving,) = self.inputs(), self.outputs()
+        return np.full(leaving.beats, entering.beats)
 
     def timing(self, first, last):
         """Return the cycles of its first and last beats: a frame is collected, computed, and then goes out."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from .cells import Array, Call, Cell
 from .cost import Cost, ram_cost
@@ -59,6 +61,14 @@ class SlidingWindow(Window):
             return 0.0
         needed = self.kernel - self.padding
         return max(0.0, min(1.0, ((needed - 1) * self.width + needed) / self.pixels))
+
+    def taken(self):
+        """Return the beats taken before each output: up to the farthest tap of any so far that lies inside the map."""
+        if self.passes_through:
+            return super().taken()
+        beats = np.arange(1, self.inputs()[0].beats + 1).reshape(1, self.height, self.width, -1)
+        last = replace(self, bits=32, pad_value=0).windows(beats, self.order).elements().ravel()
+        return np.maximum.accumulate(last.reshape(-1, self.taps_together).max(axis=1))
 
     def timing(self, first, last):
         """Return the cycles of its first and last beats.

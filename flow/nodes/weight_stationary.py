@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .binary_engine import BinaryEngine
 from .cells import Cell
 from .cost import PORT, Cost, ram_cost
@@ -94,6 +96,10 @@ class WeightStationary(Window, BinaryEngine):
 
     def lag(self):
         return self.LAG
+
+    def taken(self):
+        (entering,), (leaving,) = self.inputs(), self.outputs()
+        return np.full(leaving.beats, entering.beats)
 
     def timing(self, first, last):
         """Return the cycles of its first and last beats: a frame is collected, computed, and then goes out."""

@@ -71,7 +71,7 @@ STEPS = (
     Step(plan, ("target", "fps", "plan"), ("graphs/hardware.onnx", "plan.yaml", "report/plan.json")),
     Step(hls, (), ("hls/manifest.json",), lambda workspace: check_project(workspace.hls)),
     Step(rtl, (), ("rtl/manifest.json",), lambda workspace: check_project(workspace.rtl)),
-    Step(csim, ("csim_images", "stream_images"), ("report/csim.json",)),
+    Step(csim, ("csim_images", "csim_unbounded", "stream_images"), ("report/csim.json",)),
     Step(simulate, ("rtl_images",), ("report/simulate.json",)),
     Step(vivado, (), ("vivado", "vivado_hls")),
     Step(bitfile, ("bitfile",), ("report/bitfile.json",), optional=True),

@@ -31,6 +31,9 @@ def csim(build: Build) -> None:
 
     accelerator = CsimAccelerator(build.workspace.hls)
     options = build.options
-    result = accelerator.execute(build.images(options.csim_images), record=options.stream_images)
-    build.report("csim", {"frames_per_second": round(result.frames_per_second, 2)})
+    bounded = not options.csim_unbounded
+    result = accelerator.execute(
+        build.images(options.csim_images), record=options.stream_images, unbounded=not bounded
+    )
+    build.report("csim", {"frames_per_second": round(result.frames_per_second, 2), "bounded_streams": bounded})
     compare_backend(build, "csim", result, options.csim_images)

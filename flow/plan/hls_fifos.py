@@ -1,0 +1,97 @@
+"""FIFO depths of residual joins in HLS, by the beats that each process must take before each beat that it gives.
+
+A FIFO beside a path holds what the fork has to give to that path before the join gets its next beat from it. That is
+exact for processes as they are written; on top of it come the beats that pipelines withhold: where its input stalls, a
+pipeline of Vitis HLS stops with what it has under way.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from qonnx.core.modelwrapper import ModelWrapper
+
+from flow.graph import Node, hardware_node
+
+from .fifos import branch, joins_of
+
+STAGES = 8  # of a pipeline, assumed: no more are under way where it stalls
+
+
+@dataclass(frozen=True)
+class Depth:
+    """Beats that a stream must hold: the least with which nothing hangs, and with what pipelines withhold and, beside a
+    node that works on one frame while it takes the next, the frames that keep its rate."""
+
+    least: int
+    beats: int
+
+
+def join_depths(model: ModelWrapper) -> dict[str, Depth]:
+    """Return the depth of the stream with the FIFO beside each path of a planned graph, by the tensor that goes into
+    the FIFO, or into the join where there is none."""
+    depths: dict[str, Depth] = {}
+    for join in joins_of(model):
+        branches = [branch(model, tensor) for tensor in join.inputs]
+        forks = [_fork(model, nodes, tensor) for nodes, tensor in zip(branches, join.inputs)]
+        if None in forks or forks[0][0] != forks[1][0]:
+            continue
+        taken = [needed(nodes, join.op.inputs()[0].beats) for nodes in branches]
+        side = int(np.max(taken[0] - taken[1]) > np.max(taken[1] - taken[0]))
+        tensor, before, after = _split(branches[side], join.inputs[side])
+        path, first = branches[1 - side], forks[1 - side][1] == 0
+        least, held = (
+            _held(before, after, needed(path, len(taken[0]), stages), side == 0, first) for stages in (0, STAGES)
+        )
+        fifo = next((node.op for node in branches[side] if node.op.holds()), None)
+        if fifo and any(node.op.ddr_words for node in path):
+            held = max(held, fifo.depth)
+        depths[tensor] = Depth(max(2, least), max(2, held))
+    return depths
+
+
+def needed(path: list[Node], beats: int, stages: int = 0) -> np.ndarray:
+    """Return the beats that the fork has to give before each of ``beats`` beats comes out of ``path``, its last node
+    first; each of its pipelines withholds what is in its last ``stages`` stages."""
+    count = np.arange(1, beats + 1)
+    for node in path:
+        given = node.op.outputs()[0].beats
+        withheld = math.ceil(stages * given / node.op.cycles()) if stages and not node.op.is_wire else 0
+        count = node.op.taken()[np.minimum(count + withheld, given) - 1]
+    return count
+
+
+def _held(before: list[Node], after: list[Node], forked: np.ndarray, side_first: bool, path_first: bool) -> int:
+    """Return the most beats between ``before`` and ``after`` on the side path while the join waits for the other one,
+    which each time needs ``forked`` beats of the fork.
+
+    ``side_first``: the join reads the side path first; ``path_first``: the fork serves the other path first.
+    """
+    join_beats = len(forked)
+    gone = np.concatenate([[0], needed(after, join_beats)])[np.arange(join_beats) + side_first]
+    given = before[0].op.outputs()[0].beats if before else None
+    arrived = forked - path_first
+    if given is not None:
+        arrived = np.searchsorted(needed(before, given), arrived, side="right")
+    return int(np.max(arrived - gone))
+
+
+def _split(nodes: list[Node], tensor: str) -> tuple[str, list[Node], list[Node]]:
+    """Return the tensor that goes into the FIFO of a path, and the nodes before and after it, each nearest to the join
+    first."""
+    for index, node in enumerate(nodes):
+        if node.op.holds():
+            return node.inputs[0], nodes[index + 1 :], nodes[:index]
+    return tensor, nodes, []
+
+
+def _fork(model: ModelWrapper, nodes: list[Node], tensor: str) -> tuple[str, int] | None:
+    """Return the fork at which a path begins, and the number of the output that it leaves from."""
+    start = nodes[-1].inputs[0] if nodes else tensor
+    proto = model.find_producer(start)
+    if proto is None:
+        return None
+    node = hardware_node(model, proto)
+    return (node.name, node.outputs.index(start)) if node.op.forks else None
