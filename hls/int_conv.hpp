@@ -79,7 +79,6 @@ void int_conv(hls::stream<beat<Simd, InBits>>& in, hls::stream<beat<Pe, OutBits>
         integer<InBits> x[Simd];
         unpack_signed<Simd, InBits>(data, x);
         Word row[Words];
-#pragma HLS ARRAY_PARTITION variable=row complete dim=1
         for (unsigned w = 0; w < Words; ++w) {
 #pragma HLS UNROLL
             row[w] = weights[address][w];

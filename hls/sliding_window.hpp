@@ -81,6 +81,7 @@ void sliding_window(hls::stream<beat<P / Taps, Bits>>& in, hls::stream<ap_uint<P
     using tap_counter = count<bits_for(Kernel)>;
 
     uint32_t outside[Read];
+#pragma HLS ARRAY_PARTITION variable=outside complete dim=1
     for (unsigned i = 0; i < Read; ++i) {
 #pragma HLS UNROLL
         outside[i] = PadValue;

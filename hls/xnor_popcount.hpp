@@ -59,7 +59,6 @@ void xnor_popcount(hls::stream<beat<Simd + Masked, 1>>& in, hls::stream<beat<Pe,
         const word<Simd> x = static_cast<word<Simd>>(data.to_uint64() & mask<Simd>());
         const bool outside = Masked && data[Simd + Masked - 1];
         Word row[Words];
-#pragma HLS ARRAY_PARTITION variable=row complete dim=1
         for (unsigned w = 0; w < Words; ++w) {
 #pragma HLS UNROLL
             row[w] = weights[address][w];
