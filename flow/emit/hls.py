@@ -23,11 +23,10 @@ from flow.golden import Golden
 from flow.graph import Node, hardware_nodes
 from flow.library import with_includes
 from flow.nodes import Array, Call, Process, Stream, Table
-from flow.plan.hls_fifos import join_depths
+from flow.plan.hls_fifos import SHALLOW, join_depths
 from flow.project import DDR_FILE, MANIFEST, empty_folder, write_manifest
 
 CONTROL = "control"  # the bundle of the registers
-SHALLOW = 2  # beats of a stream without a STREAM pragma
 WIDEST_BEAT = 4096  # bits of an ap_uint
 DDR_ALIGNMENT = 128  # bytes: where a region of weights may start
 STORAGE = {"distributed": "lutram", "block": "bram"}  # memory -> impl of BIND_STORAGE

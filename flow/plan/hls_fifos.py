@@ -17,6 +17,7 @@ from flow.graph import Node, hardware_node
 
 from .fifos import branch, joins_of
 
+SHALLOW = 2  # beats of a stream without a FIFO: what Vitis HLS makes
 STAGES = 8  # of a pipeline, assumed: no more are under way where it stalls
 
 
@@ -48,7 +49,7 @@ def join_depths(model: ModelWrapper) -> dict[str, Depth]:
         fifo = next((node.op for node in branches[side] if node.op.holds()), None)
         if fifo and any(node.op.ddr_words for node in path):
             held = max(held, fifo.depth)
-        depths[tensor] = Depth(max(2, least), max(2, held))
+        depths[tensor] = Depth(max(SHALLOW, least), max(SHALLOW, held))
     return depths
 
 
@@ -69,8 +70,11 @@ def _held(before: list[Node], after: list[Node], forked: np.ndarray, side_first:
 
     ``side_first``: the join reads the side path first; ``path_first``: the fork serves the other path first.
     """
-    join_beats = len(forked)
-    gone = np.concatenate([[0], needed(after, join_beats)])[np.arange(join_beats) + side_first]
+    gone = np.arange(len(forked)) + side_first
+    for node in after:  # each goes on until the stream behind it is full, with the beat in hand that it cannot write
+        if not node.op.is_wire:
+            taken = node.op.taken()
+            gone = taken[np.minimum(gone + SHALLOW, len(taken) - 1)]
     given = before[0].op.outputs()[0].beats if before else None
     arrived = forked - path_first
     if given is not None:

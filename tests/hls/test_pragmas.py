@@ -106,7 +106,7 @@ def test_a_memory_that_is_not_bound_is_found(header):
         assert unbound_arrays(changed), f"without {line}"
 
 
-LOOP = "void f() {\n    BODY\n    for (unsigned i = 0; i < 9; ++i) {\n" + PIPELINE + "\n        LINE\n    }\n}\n"
+LOOP = "void f() {\n    BODY\n    for (unsigned i = 0; i < 9; ++i) {\n" + PIPELINE + "\n        STATEMENT\n    }\n}\n"
 
 
 @pytest.mark.parametrize(
@@ -115,14 +115,14 @@ LOOP = "void f() {\n    BODY\n    for (unsigned i = 0; i < 9; ++i) {\n" + PIPELI
     + [("x = b % 2 + Beats % 3;", []), ("x = b / 64;", [])],
 )
 def test_divisions_are_found(line, found):
-    assert divisions(LOOP.replace("BODY", "").replace("LINE", line)) == found
+    assert divisions(LOOP.replace("BODY", "").replace("STATEMENT", line)) == found
 
 
 @pytest.mark.parametrize(
     ("line", "found"), [("unsigned n = 0;", 1), ("uint32_t a = 0, b = 1;", 1), ("const unsigned N = 3;", 0)]
 )
 def test_wide_counters_are_found(line, found):
-    assert len(wide_counters(LOOP.replace("BODY", line).replace("LINE", ""))) == found
+    assert len(wide_counters(LOOP.replace("BODY", line).replace("STATEMENT", ""))) == found
 
 
 @pytest.mark.parametrize("header", HELPERS, ids=names(HELPERS))
