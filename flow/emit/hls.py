@@ -4,7 +4,7 @@ src/            the headers of the nodes that occur, the top function accelerato
 src/tables/     constants, one file a layer
 data/           ddr_weights.bin: 64-bit words for the layers whose weights are in DDR
 tb/             testbench.cpp with images and the logits to compare
-run_hls.tcl     C simulation, synthesis and export by Vitis HLS
+run_hls.tcl     C simulation, synthesis, cosimulation and export by Vitis HLS
 manifest.json   SHA-256 and layer of every file; shape and number of every stream
 """
 

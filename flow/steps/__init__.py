@@ -69,7 +69,7 @@ STEPS = (
     Step(export, NETWORK, ("graphs/export.onnx", "golden/export_logits.npy", "report/export.json")),
     Step(streamline, ("pass_images",), ("graphs/integer.onnx", "golden/golden_logits.npy", "report/streamline.json")),
     Step(plan, ("target", "fps", "plan"), ("graphs/hardware.onnx", "plan.yaml", "report/plan.json")),
-    Step(hls, (), ("hls/manifest.json",), lambda workspace: check_project(workspace.hls)),
+    Step(hls, (), ("hls/manifest.json", "report/hls.json"), lambda workspace: check_project(workspace.hls)),
     Step(rtl, (), ("rtl/manifest.json",), lambda workspace: check_project(workspace.rtl)),
     Step(csim, ("csim_images", "csim_unbounded", "stream_images"), ("report/csim.json",)),
     Step(simulate, ("rtl_images",), ("report/simulate.json",)),

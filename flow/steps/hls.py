@@ -12,6 +12,7 @@ TESTBENCH_IMAGES = 2
 def hls(build: Build) -> None:
     """Write the HLS C++ project: kernels, generated top, tables, testbench and Tcl."""
     from flow.emit.hls import emit_hls
+    from flow.plan.hls_cost import hls_estimate
 
     with build.workspace.fresh(build.workspace.hls) as folder:
         emit_hls(
@@ -23,6 +24,9 @@ def hls(build: Build) -> None:
             images=build.images(TESTBENCH_IMAGES),
             expected=build.golden_logits(TESTBENCH_IMAGES),
         )
+
+
+    build.report("hls", hls_estimate(build.graph("hardware"), build.target).as_dict())
 
 
 def csim(build: Build) -> None:
