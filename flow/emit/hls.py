@@ -23,7 +23,7 @@ from flow.golden import Golden
 from flow.graph import Node, hardware_nodes
 from flow.library import with_includes
 from flow.nodes import Array, Call, Process, Stream, Table
-from flow.plan.hls_fifos import SHALLOW, join_depths
+from flow.plan.hls_fifos import SHALLOW, fifo_of, join_depths
 from flow.project import DDR_FILE, MANIFEST, empty_folder, write_manifest
 
 CONTROL = "control"  # the bundle of the registers
@@ -62,7 +62,7 @@ class Wire:
 
     def fifo(self) -> dict:
         """Return its depth and what keeps it: neither where it is as Vitis makes streams by itself."""
-        return {"depth": self.depth or SHALLOW, "storage": self.storage if self.depth else None}
+        return {"depth": max(self.depth, SHALLOW), "storage": self.storage if self.depth > SHALLOW else None}
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,8 @@ class _Project:
             for region in regions_of(self.nodes, DDR_ALIGNMENT)
         ]
         self.ddr = ddr_image([argument.region for argument in self.regions])
-        depths = {tensor: depth.beats for tensor, depth in join_depths(model).items()}
-        self.wires = _wires(every, self.image, variables, depths)
+        depths = {tensor: (depth.beats, "distributed") for tensor, depth in join_depths(model).items()}
+        self.wires = _wires(every, self.image, variables, depths | fifo_of(model))
         self._check_widths()
         self.inner = {
             (node.name, part.name): variables.take(f"{node.name}.{part.name}")
@@ -372,8 +372,9 @@ def _declared(array: Array) -> dict:
     return {"text": text, "pragma": _bind(array.name, "ram_s2p", array.memory)}
 
 
-def _wires(nodes: list[Node], image: str, names: Names, depths: dict[str, int]) -> list[Wire]:
-    """Return the streams of the top; ``depths`` are those that are not the depths of the Fifos in the graph."""
+def _wires(nodes: list[Node], image: str, names: Names, fifos: dict[str, tuple[int, str]]) -> list[Wire]:
+    """Return the streams of the top; ``fifos`` are depth and memory of those that hold more, by one of their
+    tensors."""
     following = {node.inputs[0]: node for node in nodes if node.op.is_wire}
     first = next(stream for node in nodes for tensor, stream in node.input_streams().items() if tensor == image)
     made = [(image, "", first)]
@@ -386,7 +387,8 @@ def _wires(nodes: list[Node], image: str, names: Names, depths: dict[str, int]) 
     wires = []
     for tensor, layer, stream in made:
         chain = _chain(tensor, following)
-        deepest = max((node.op for node in chain), key=lambda op: op.holds(), default=None)
+        held = [fifos[name] for name in (tensor, *(node.outputs[0] for node in chain)) if name in fifos]
+        depth, memory = max(held, default=(0, ""))
         wires.append(
             Wire(
                 id=len(wires),
@@ -394,16 +396,11 @@ def _wires(nodes: list[Node], image: str, names: Names, depths: dict[str, int]) 
                 tensors=(tensor, *(node.outputs[0] for node in chain)),
                 layer=layer,
                 stream=stream,
-                depth=_depth(tensor, chain, depths),
-                storage=STORAGE[deepest.memory] if deepest and deepest.holds() else None,
+                depth=depth,
+                storage=STORAGE.get(memory),
             )
         )
     return wires
-
-
-def _depth(tensor: str, chain: list[Node], depths: dict[str, int]) -> int:
-    found = [depths[name] for name in (tensor, *(node.outputs[0] for node in chain)) if name in depths]
-    return max(found) if found else sum(node.op.holds() for node in chain)
 
 
 def _chain(tensor: str, following: dict[str, Node]) -> list[Node]:

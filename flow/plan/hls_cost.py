@@ -14,7 +14,7 @@ from flow.emit.core import call_of
 from flow.graph import hardware_nodes
 from flow.nodes.cost import BRAM18_SHAPES
 
-from .hls_fifos import join_depths
+from .hls_fifos import fifo_of
 from .target import Target
 
 MASTER_BRAM18 = 2  # of the read FIFO of an m_axi master: 8 bursts of 16 words of 64 bits and what comes with them
@@ -64,15 +64,14 @@ def ping_pong_words(words: int) -> int:
 def block_memories(model: ModelWrapper) -> list[Memory]:
     """Return every memory of the HLS project of a planned graph that is bound to block RAM."""
     found = []
-    depths = join_depths(model)
+    fifos = fifo_of(model)
 
     def add(layer: str, what: str, words: int, bits: int) -> None:
         found.append(Memory(layer, what, words, bits, bram18(words, bits)))
 
     for node in hardware_nodes(model):
-        if node.op.holds() and node.op.memory == "block":
-            depth = depths[node.inputs[0]].beats if node.inputs[0] in depths else node.op.holds()
-            add(node.name, "fifo", depth, node.op.inputs()[0].beat_bits)
+        if node.op.holds() and fifos[node.inputs[0]][1] == "block":
+            add(node.name, "fifo", fifos[node.inputs[0]][0], node.op.inputs()[0].beat_bits)
         if node.op.is_wire:
             continue
         call = call_of(node)

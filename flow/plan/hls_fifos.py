@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
-from flow.graph import Node, hardware_node
+from flow.graph import Node, hardware_node, hardware_nodes
 
 from .fifos import branch, joins_of
+from .planner import DISTRIBUTED_FIFO_BITS
 
 SHALLOW = 2  # beats of a stream without a FIFO: what Vitis HLS makes
 STAGES = 8  # of a pipeline, assumed: no more are under way where it stalls
@@ -51,6 +52,18 @@ def join_depths(model: ModelWrapper) -> dict[str, Depth]:
             held = max(held, fifo.depth)
         depths[tensor] = Depth(max(SHALLOW, least), max(SHALLOW, held))
     return depths
+
+
+def fifo_of(model: ModelWrapper) -> dict[str, tuple[int, str]]:
+    """Return the depth of every Fifo of a planned graph in HLS, and its memory, by the tensor that goes into it."""
+    depths, found = join_depths(model), {}
+    for node in hardware_nodes(model):
+        if depth := node.op.holds():
+            (tensor,) = node.inputs
+            depth = depths[tensor].beats if tensor in depths else depth
+            small = depth * node.op.inputs()[0].beat_bits <= DISTRIBUTED_FIFO_BITS
+            found[tensor] = depth, "distributed" if small else node.op.memory
+    return found
 
 
 def needed(path: list[Node], beats: int, stages: int = 0) -> np.ndarray:

@@ -118,7 +118,9 @@ def read_hls_report(project: Path) -> HlsReport:
         used=used,
         available=available,
         loops=_loops(text("UserAssignments/TopModelName"), root)
-        + [loop for module in root.findall("ModuleInformation/Module") for loop in _loops(text("Name", module), module)],
+        + [
+            loop for module in root.findall("ModuleInformation/Module") for loop in _loops(text("Name", module), module)
+        ],
         cosim=cosim,
         cosim_cycles=cycles,
     )

@@ -25,7 +25,6 @@ def hls(build: Build) -> None:
             expected=build.golden_logits(TESTBENCH_IMAGES),
         )
 
-
     build.report("hls", hls_estimate(build.graph("hardware"), build.target).as_dict())
 
 
@@ -36,8 +35,6 @@ def csim(build: Build) -> None:
     accelerator = CsimAccelerator(build.workspace.hls)
     options = build.options
     bounded = not options.csim_unbounded
-    result = accelerator.execute(
-        build.images(options.csim_images), record=options.stream_images, unbounded=not bounded
-    )
+    result = accelerator.execute(build.images(options.csim_images), record=options.stream_images, unbounded=not bounded)
     build.report("csim", {"frames_per_second": round(result.frames_per_second, 2), "bounded_streams": bounded})
     compare_backend(build, "csim", result, options.csim_images)

@@ -170,7 +170,9 @@ def unbound_arrays(text: str) -> list[str]:
         pragmas = [item for item in function.items if isinstance(item, str) and item.startswith("#")]
         for item in (item for item in function.items if isinstance(item, str) and re.match(r"[\w:<>+, ]+ \w+\[", item)):
             for name, indices in re.findall(rf"(\w+){INDICES}(?=,|$)", item):
-                bound = any(re.match(rf"#pragma HLS BIND_STORAGE variable={name} type=\w+ impl=\w+$", p) for p in pragmas)
+                bound = any(
+                    re.match(rf"#pragma HLS BIND_STORAGE variable={name} type=\w+ impl=\w+$", p) for p in pragmas
+                )
                 whole = all(
                     f"#pragma HLS ARRAY_PARTITION variable={name} complete dim={dimension}" in pragmas
                     for dimension in range(1, indices.count("[") + 1)
@@ -215,9 +217,13 @@ def uncanonical_calls(text: str) -> list[str]:
         if not isinstance(item, str):
             found.append(item.header)
         elif not item.startswith("#"):
-            for part in re.split(r"(?<=\)) (?=FLOW_|hls::)", re.sub(r"FLOW_STREAM\(\w+, -?\d+, \d+\)", "", item).strip()):
+            for part in re.split(
+                r"(?<=\)) (?=FLOW_|hls::)", re.sub(r"FLOW_STREAM\(\w+, -?\d+, \d+\)", "", item).strip()
+            ):
                 call = re.fullmatch(r"FLOW_PROCESS\(([\w:]+)(?:<[\w, ]*>)?\((.*)\)\)", part)
-                declared = re.fullmatch(r'hls::stream<[\w:<>, ]+> \w+\("[^"]+"\)|FLOW_PING_PONG\(\w+, \[\d+\], [\w<>]+\)', part)
+                declared = re.fullmatch(
+                    r'hls::stream<[\w:<>, ]+> \w+\("[^"]+"\)|FLOW_PING_PONG\(\w+, \[\d+\], [\w<>]+\)', part
+                )
                 if not declared and not call:
                     found.append(part)
                 if call:

@@ -55,9 +55,14 @@ def test_every_waiting_process_is_named(accelerator):
     with pytest.raises(DeadlockError) as caught:
         accelerator.execute(IMAGES, processes=1, depths={"block1.fork.out1": 16})
     message = str(caught.value)
-    assert "block1.fork: block1_fork waits in frame 0 to write 'block1.fork.out1', which is full with 16 beats" in message
+    assert (
+        "block1.fork: block1_fork waits in frame 0 to write 'block1.fork.out1', which is full with 16 beats" in message
+    )
     assert "block1.add: block1_add waits in frame 0 to read 'block1.select.out', which is empty" in message
-    assert "block3.stationary: block3_stationary_load waits in frame 0 to read 'block3.sign.out', which is empty" in message
+    assert (
+        "block3.stationary: block3_stationary_load waits in frame 0 to read 'block3.sign.out', which is empty"
+        in message
+    )
     assert "block3_stationary_compute waits in frame 0 to read 'block3_stationary_map', which is empty" in message
     assert "raise its entry of fifos in the plan" in message
 
@@ -89,7 +94,9 @@ def test_what_vitis_reads_gives_the_same(model, project, tmp_path):
     """Plain calls and unbounded streams, as its own headers have them."""
     logits = Golden(model).execute(random_images(2))
     again = emit_hls(model, tmp_path / "plain", **TARGET, images=random_images(2), expected=logits)
-    program = compile_cpp([again / "src" / "accelerator.cpp", again / "tb" / "testbench.cpp"], tmp_path / "plain" / "csim")
+    program = compile_cpp(
+        [again / "src" / "accelerator.cpp", again / "tb" / "testbench.cpp"], tmp_path / "plain" / "csim"
+    )
     for file in ("tb/images.bin", "tb/expected_logits.bin", "data/ddr_weights.bin"):
         shutil.copy(again / file, tmp_path)
     import subprocess
@@ -111,5 +118,7 @@ def test_beats_that_are_too_wide_are_refused(tmp_path):
     x = g.beats_of(g.conv(g.pixels(p=3), "stem", 512, pe=1, simd=3, out_bits=9), 512, "wide")
     x = g.node("GlobalPool", "pool", [x])
     model = g.model(g.int_conv(g.beats_of(x, 1, "narrow"), "classifier", 10, pe=1, out_bits=32, shift=0))
-    with pytest.raises(FlowError, match="wide: a beat of 4608 bits is wider than the 4096 of Vitis' ap_uint: lower p, pe"):
+    with pytest.raises(
+        FlowError, match="wide: a beat of 4608 bits is wider than the 4096 of Vitis' ap_uint: lower p, pe"
+    ):
         emit_hls(model, tmp_path / "hls", **TARGET)

@@ -12,6 +12,7 @@ from flow.emit.core import call_of
 from flow.emit.hls import OWN_HEADERS, STORAGE, emit_hls
 from flow.graph import hardware_nodes
 from flow.library import hls_folder
+from flow.plan.hls_fifos import fifo_of
 from tests.graphs import small_network, votes_network
 from tests.hls.lint import (
     PIPELINE,
@@ -89,6 +90,7 @@ def test_a_loop_without_its_pragma_is_found(header):
 def test_an_array_without_its_partition_is_found(header):
     """Without it, in another dimension, in halves, of another array."""
     text = header.read_text()
+
     def found(changed):
         return unpartitioned_arrays(changed) + unbound_arrays(changed)
 
@@ -145,12 +147,12 @@ def complaints(project, model):
     found += wrong_depths(source)
     nodes = [node for node in hardware_nodes(model) if not node.op.is_wire]
     calls = [call_of(node) for node in nodes]
-    fifos = [node.op for node in hardware_nodes(model) if node.kind == "Fifo"]
+    fifos = [memory for depth, memory in fifo_of(model).values() if depth > 2]
     roms = [table.memory for call in calls for table in call.tables if table.words > 1]
     rams = [array.memory for call in calls for array in (*call.arrays, *call.shared)]
     deep = [link for call in calls for link in call.links if link.depth > 2]
     expected = {
-        "fifo": [STORAGE[op.memory] for op in fifos] + ["lutram"] * len(deep),
+        "fifo": [STORAGE[memory] for memory in fifos] + ["lutram"] * len(deep),
         "rom_1p": [STORAGE[memory] for memory in roms],
         "ram_s2p": [STORAGE[memory] for memory in rams],
     }

@@ -158,7 +158,9 @@ class Case:
         }
         processes = call.all_processes(op.input_ports, op.output_ports)
         memories = [f"static ap_uint<{a.bits}> {a.name}[{a.words}]" for a in (*call.arrays, *call.shared)]
-        links = [f'hls::stream<ap_uint<{link.bits}>> {link.name}("{self.identifier}.{link.name}")' for link in call.links]
+        links = [
+            f'hls::stream<ap_uint<{link.bits}>> {link.name}("{self.identifier}.{link.name}")' for link in call.links
+        ]
         if op.ddr_words:
             tables["ddr"] = ("ap_uint<64>", np.frombuffer(op.ddr_weights(*self.constants), "<u8"))
         return Instance(
