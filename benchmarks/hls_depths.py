@@ -3,8 +3,8 @@
     python -m benchmarks.hls_depths BUILD [BUILD ...]    # build folders, with their step hls done
     python -m benchmarks.hls_depths --random 10          # networks of tests/compiler/random_networks.py
 
-One stream is made shallower at a time, the others as calculated. A depth passes where two images come out right. Beside a
-layer that works on one frame while it takes the next a FIFO holds more than it must not to hang: it keeps the rate,
+One stream is made shallower at a time, the others are as emitted. A depth passes where two images run through. Beside
+a layer that works on one frame while it takes the next, a FIFO holds more than it must not to hang: it keeps the rate,
 which C simulation does not show. What pipelines withhold is no part of C simulation, either.
 """
 

@@ -22,7 +22,7 @@ from flow.errors import FlowError
 from flow.golden import Golden
 from flow.graph import Node, hardware_nodes
 from flow.library import with_includes
-from flow.nodes import Array, Call, Process, Stream, Table
+from flow.nodes import Array, Process, Stream, Table
 from flow.plan.hls_fifos import SHALLOW, fifo_of, join_depths
 from flow.project import DDR_FILE, MANIFEST, empty_folder, write_manifest
 

@@ -42,15 +42,17 @@ def join_depths(model: ModelWrapper) -> dict[str, Depth]:
             continue
         taken = [needed(nodes, join.op.inputs()[0].beats) for nodes in branches]
         side = int(np.max(taken[0] - taken[1]) > np.max(taken[1] - taken[0]))
-        tensor, before, after = _split(branches[side], join.inputs[side])
-        path, first = branches[1 - side], forks[1 - side][1] == 0
+        nodes, path, first = branches[side], branches[1 - side], forks[1 - side][1] == 0
+        fifo = next((node for node in nodes if node.op.holds()), None)
+        joined = np.arange(len(taken[0])) + (
+            side == 0
+        )  # what the join has of the side path, while it waits for the other
         least, held = (
-            _held(before, after, needed(path, len(taken[0]), stages), side == 0, first) for stages in (0, STAGES)
+            _smallest(nodes, fifo, joined, needed(path, len(joined), stages) - first) for stages in (0, STAGES)
         )
-        fifo = next((node.op for node in branches[side] if node.op.holds()), None)
         if fifo and any(node.op.ddr_words for node in path):
-            held = max(held, fifo.depth)
-        depths[tensor] = Depth(max(SHALLOW, least), max(SHALLOW, held))
+            held = max(held, fifo.op.holds())
+        depths[fifo.inputs[0] if fifo else join.inputs[side]] = Depth(max(SHALLOW, least), max(SHALLOW, held))
     return depths
 
 
@@ -77,31 +79,32 @@ def needed(path: list[Node], beats: int, stages: int = 0) -> np.ndarray:
     return count
 
 
-def _held(before: list[Node], after: list[Node], forked: np.ndarray, side_first: bool, path_first: bool) -> int:
-    """Return the most beats between ``before`` and ``after`` on the side path while the join waits for the other one,
-    which each time needs ``forked`` beats of the fork.
-
-    ``side_first``: the join reads the side path first; ``path_first``: the fork serves the other path first.
-    """
-    gone = np.arange(len(forked)) + side_first
-    for node in after:  # each goes on until the stream behind it is full, with the beat in hand that it cannot write
-        if not node.op.is_wire:
-            taken = node.op.taken()
-            gone = taken[np.minimum(gone + SHALLOW, len(taken) - 1)]
-    given = before[0].op.outputs()[0].beats if before else None
-    arrived = forked - path_first
-    if given is not None:
-        arrived = np.searchsorted(needed(before, given), arrived, side="right")
-    return int(np.max(arrived - gone))
+def _smallest(nodes: list[Node], fifo: Node | None, joined: np.ndarray, forked: np.ndarray) -> int:
+    """Return the smallest depth of ``fifo``, or of the stream into the join, with which the side path ``nodes`` takes
+    ``forked`` beats of the fork while the join has ``joined`` of its own."""
+    low, high = 0, int(forked.max()) + 1
+    while low < high:
+        middle = (low + high) // 2
+        if (_accepted(nodes, fifo, middle, joined) >= forked).all():
+            high = middle
+        else:
+            low = middle + 1
+    return low
 
 
-def _split(nodes: list[Node], tensor: str) -> tuple[str, list[Node], list[Node]]:
-    """Return the tensor that goes into the FIFO of a path, and the nodes before and after it, each nearest to the join
-    first."""
-    for index, node in enumerate(nodes):
+def _accepted(nodes: list[Node], fifo: Node | None, depth: int, joined: np.ndarray) -> np.ndarray:
+    """Return the beats that a path takes of its fork while the join has ``joined`` of it: each process goes on until the
+    stream behind it is full, with the beat in hand that it cannot write."""
+    count, room = joined, 0 if fifo else depth
+    for node in nodes:
         if node.op.holds():
-            return node.inputs[0], nodes[index + 1 :], nodes[:index]
-    return tensor, nodes, []
+            room += depth if node is fifo else node.op.holds()
+        elif not node.op.is_wire:
+            taken = node.op.taken()
+            count = count + (room or SHALLOW)
+            count = np.where(count < len(taken), taken[np.minimum(count, len(taken) - 1)], node.op.inputs()[0].beats)
+            room = 0
+    return count + (room or SHALLOW)
 
 
 def _fork(model: ModelWrapper, nodes: list[Node], tensor: str) -> tuple[str, int] | None:

@@ -152,7 +152,8 @@ class _Run:
             raise DeadlockError(
                 "csim: the accelerator would hang: no process can go on\n  "
                 + "\n  ".join(map(self._waiting, waiting))
-                + "\nOne of the full streams must hold more: raise its entry of fifos in the plan, and build with --plan"
+                + "\nOne of the full streams must hold more: please report this network and its plan; what it needs is "
+                "calculated in flow/plan/hls_fifos.py"
             )
         if complaints:
             raise VerificationError("csim: " + "; ".join(map(self._named, complaints)))

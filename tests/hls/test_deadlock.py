@@ -64,7 +64,7 @@ def test_every_waiting_process_is_named(accelerator):
         in message
     )
     assert "block3_stationary_compute waits in frame 0 to read 'block3_stationary_map', which is empty" in message
-    assert "raise its entry of fifos in the plan" in message
+    assert "One of the full streams must hold more" in message
 
 
 def test_unbounded_streams_hide_it(model, accelerator):

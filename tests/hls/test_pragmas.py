@@ -113,8 +113,13 @@ LOOP = "void f() {\n    BODY\n    for (unsigned i = 0; i < 9; ++i) {\n" + PIPELI
 
 @pytest.mark.parametrize(
     ("line", "found"),
-    [("x = b % Beats;", ["b % Beats"]), ("x = y[b] / 3;", ["b] / 3"]), ("x %= 9;", ["x % 9"])]
-    + [("x = b % 2 + Beats % 3;", []), ("x = b / 64;", [])],
+    [
+        ("x = b % Beats;", ["b % Beats"]),
+        ("x = y[b] / 3;", ["b] / 3"]),
+        ("x %= 9;", ["x % 9"]),
+        ("x = b % 2 + Beats % 3;", []),
+        ("x = b / 64;", []),
+    ],
 )
 def test_divisions_are_found(line, found):
     assert divisions(LOOP.replace("BODY", "").replace("STATEMENT", line)) == found

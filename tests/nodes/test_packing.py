@@ -73,8 +73,15 @@ def test_hls_has_the_same_words_in_parts(folding, seed):
 
 @pytest.mark.parametrize(
     ("width", "name", "parts"),
-    [(1, "uint8_t", 1), (8, "uint8_t", 1), (9, "uint8_t", 2), (48, "uint16_t", 3), (64, "uint64_t", 1)]
-    + [(96, "uint32_t", 3), (144, "uint16_t", 9), (512, "uint64_t", 8)],
+    [
+        (1, "uint8_t", 1),
+        (9, "uint8_t", 2),
+        (48, "uint16_t", 3),
+        (64, "uint64_t", 1),
+        (96, "uint32_t", 3),
+        (144, "uint16_t", 9),
+        (512, "uint64_t", 8),
+    ],
 )
 def test_the_parts_are_the_widest_that_fill_a_word(width, name, parts):
     kind, rows = native_rows([(1 << width) - 1] * 2, width)

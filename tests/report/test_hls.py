@@ -10,14 +10,14 @@ from flow.errors import FlowError
 from flow.report.hls import SOLUTION, read_hls_report, require_good
 
 COSIM = """
-+----------+----------+-----------------------------------------------+-----------------------------------------------+
-|          |          |             Latency(Clock Cycles)             |              Interval(Clock Cycles)           | Total
-|   RTL    |  Status  +-----------------------------------------------+-----------------------------------------------+
++----------+----------+-----------------------------------------+-----------------------------------------+
+|          |          |             Latency(Clock Cycles)             |              Interval(Clock Cycles)           |
+|   RTL    |  Status  +-----------------------------------------+-----------------------------------------+
 |          |          |      min      |      avg      |      max      |      min      |      avg      |      max      |
-+----------+----------+-----------------------------------------------+-----------------------------------------------+
++----------+----------+-----------------------------------------+-----------------------------------------+
 |      VHDL|        NA|             NA|             NA|             NA|             NA|             NA|             NA|
 |   Verilog|      {}|        1781557|        1781557|        1790000|             NA|             NA|             NA|
-+----------+----------+-----------------------------------------------+-----------------------------------------------+
++----------+----------+-----------------------------------------+-----------------------------------------+
 """
 
 
@@ -37,7 +37,7 @@ def resources(**changed):
 
 def report(version="2022.2", estimated="7.300", loops="", named=True, **used):
     """csynth.xml of a dataflow region with one engine."""
-    pipe = loop("VITIS_LOOP_41_1", named=named) if not loops else loops
+    pipe = loops or loop("VITIS_LOOP_41_1", named=named)
     head = (
         f"<ReportVersion><Version>{version}</Version></ReportVersion>"
         "<UserAssignments><unit>ns</unit><ProductFamily>zynq</ProductFamily><Part>xc7z020-clg400-1</Part>"
@@ -49,7 +49,10 @@ def report(version="2022.2", estimated="7.300", loops="", named=True, **used):
         "<Average-caseLatency>undef</Average-caseLatency><Worst-caseLatency>1781557</Worst-caseLatency>"
         "<Interval-min>undef</Interval-min><Interval-max>294912</Interval-max>{}</SummaryOfOverallLatency>"
     )
-    timing = f"<SummaryOfTimingAnalysis><unit>ns</unit><EstimatedClockPeriod>{estimated}</EstimatedClockPeriod></SummaryOfTimingAnalysis>"
+    timing = (
+        "<SummaryOfTimingAnalysis><unit>ns</unit>"
+        f"<EstimatedClockPeriod>{estimated}</EstimatedClockPeriod></SummaryOfTimingAnalysis>"
+    )
     available = resources(BRAM_18K=280, DSP=220, FF=106400, LUT=53200)
     module = (
         "<ModuleInformation><Module><Name>XnorPopcount_3</Name><Loops><VITIS_LOOP_41_1/></Loops><PerformanceEstimates>"
