@@ -93,8 +93,10 @@ def _smallest(nodes: list[Node], fifo: Node | None, joined: np.ndarray, forked: 
 
 
 def _accepted(nodes: list[Node], fifo: Node | None, depth: int, joined: np.ndarray) -> np.ndarray:
-    """Return the beats that a path takes of its fork while the join has ``joined`` of it: each process goes on until the
-    stream behind it is full, with the beat in hand that it cannot write."""
+    """Return the beats that a path takes of its fork while the join has ``joined`` of it.
+
+    Each process goes on until the stream behind it is full, with the beat in hand that it cannot write.
+    """
     count, room = joined, 0 if fifo else depth
     for node in nodes:
         if node.op.holds():
