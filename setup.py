@@ -6,7 +6,7 @@
 from setuptools import find_namespace_packages, setup
 
 OUTSIDE = {"flow.hls": "hls", "flow.rtl": "rtl"}
-DATA = ["*.cpp", "*.hpp", "*.sv", "*.j2", "*.tcl", "*.yaml", "*.md", "*.npz", "*.popbin", "*.ipynb"]
+DATA = ["*.cpp", "*.h", "*.hpp", "*.sv", "*.j2", "*.tcl", "*.yaml", "*.md", "*.npz", "*.popbin", "*.ipynb"]
 
 setup(
     packages=[*find_namespace_packages(include=["flow*", "brevitas_models*", "deploy*"]), *OUTSIDE],

@@ -70,6 +70,9 @@ class Options(BaseModel):
     csim_images: int = Field(
         64, ge=1, le=MOST_IMAGES, description="Images on which C simulation is compared with golden."
     )
+    csim_unbounded: bool = Field(
+        False, description="C simulation with streams of any depth: it no longer shows whether the HLS would hang."
+    )
     rtl_images: int = Field(
         4, ge=1, le=MOST_IMAGES, description="Images on which RTL simulation is compared with golden."
     )

@@ -19,8 +19,10 @@ void avg_pool(hls::stream<beat<P, Bits>>& in, hls::stream<beat<P, Bits>>& out) {
     // Pairs are summed along the row first: so neither memory is read and written in the same cycle.
     accumulator<Bits> left[PixelBeats][P];
 #pragma HLS ARRAY_PARTITION variable=left complete dim=2
+#pragma HLS BIND_STORAGE variable=left type=ram_s2p impl=lutram
     accumulator<Bits + 1> above[Width / 2][PixelBeats][P];
 #pragma HLS ARRAY_PARTITION variable=above complete dim=3
+#pragma HLS BIND_STORAGE variable=above type=ram_s2p impl=lutram
 
     for (unsigned y = 0; y < Height; ++y) {
         for (unsigned x = 0; x < Width; ++x) {

@@ -19,6 +19,9 @@ void global_pool(hls::stream<beat<P, Bits>>& in, hls::stream<beat<P, Bits>>& out
 
     accumulator<Bits + Shift> sums[PixelBeats][P];
 #pragma HLS ARRAY_PARTITION variable=sums complete dim=2
+#pragma HLS BIND_STORAGE variable=sums type=ram_s2p impl=lutram
+    // A sum is next needed a pixel later.
+#pragma HLS DEPENDENCE variable=sums inter RAW distance=PixelBeats true
 
     for (unsigned pixel = 0; pixel < Pixels; ++pixel) {
         for (unsigned b = 0; b < PixelBeats; ++b) {

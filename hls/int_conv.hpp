@@ -8,79 +8,101 @@
 ///   OutBits            bits of an output, at most 32
 ///   AccBits            bits that hold every sum by its multiplier with its bias, at most 64
 ///   Shift              right shift before saturation
-///   weights            [e][nf * SF + sf][i]: input sf * Simd + i of output nf * Pe + e
-///   bias               [o], of any integer type
-///   multipliers        [o], or no argument at all: then they are 1, and the bias is where a sum starts
+///   weights            [nf * SF + sf], words side by side, low part first: element e * Simd + i is input sf * Simd + i of output
+///                      nf * Pe + e
+///   bias               [nf][e]: of output nf * Pe + e, of any integer type
+///   multipliers        [nf][e], or no argument at all: then they are 1
 ///
-/// Passes over a window as in xnor_popcount: Pixels * NF * SF cycles a frame.
+/// Passes over a window as in xnor_popcount: Pixels * NF * SF cycles a frame. The products of a cycle are added up before the sum
+/// of the cycles before comes in, so that only one addition lies between one cycle's sum and the next.
 #pragma once
 
 #include "stream_types.hpp"
 
 namespace flow {
 
-/// multipliers[output] * sum, or the sum itself where there are no multipliers.
-template <unsigned Pe, class Sum> Sum scaled(const Sum& sum, unsigned) {
+/// multipliers[pass][e] * sum, or the sum itself where there are no multipliers.
+template <class Sum> Sum scaled(const Sum& sum, unsigned, unsigned) {
 #pragma HLS INLINE
     return sum;
 }
 
-template <unsigned Pe, class Sum, unsigned Outputs>
-int64_t scaled(const Sum& sum, unsigned output, const int32_t (&multipliers)[Outputs]) {
+template <class Sum, unsigned Passes, unsigned Pe>
+int64_t scaled(const Sum& sum, unsigned pass, unsigned e, const int32_t (&multipliers)[Passes][Pe]) {
 #pragma HLS INLINE
-#pragma HLS ARRAY_PARTITION variable=multipliers cyclic factor=Pe dim=1
-    return int64_t(multipliers[output]) * int64_t(sum);
+#pragma HLS ARRAY_RESHAPE variable=multipliers complete dim=2
+    return int64_t(multipliers[pass][e]) * int64_t(sum);
+}
+
+/// An output from its sum.
+template <unsigned OutBits, unsigned AccBits, unsigned Shift, class Sum, class Bias, class... Multipliers>
+int32_t rescaled(const Sum& sum, const Bias& bias, unsigned pass, unsigned e, const Multipliers&... multipliers) {
+#pragma HLS INLINE
+    const accumulator<AccBits> total = scaled(sum, pass, e, multipliers...) + bias;
+    return saturate<OutBits>(accumulator<AccBits>(total >> Shift));
 }
 
 template <unsigned Inputs, unsigned Outputs, unsigned Pixels, unsigned Pe, unsigned Simd, unsigned InBits,
-          unsigned WeightBits, unsigned OutBits, unsigned AccBits, unsigned Shift, class Bias, class... Multipliers>
+          unsigned WeightBits, unsigned OutBits, unsigned AccBits, unsigned Shift, class Word, unsigned Words, class Bias,
+          class... Multipliers>
 void int_conv(hls::stream<beat<Simd, InBits>>& in, hls::stream<beat<Pe, OutBits>>& out,
-              const int8_t (&weights)[Pe][(Outputs / Pe) * (Inputs / Simd)][Simd], const Bias (&bias)[Outputs],
+              const Word (&weights)[(Outputs / Pe) * (Inputs / Simd)][Words], const Bias (&bias)[Outputs / Pe][Pe],
               const Multipliers&... multipliers) {
-#pragma HLS ARRAY_PARTITION variable=weights complete dim=1
-#pragma HLS ARRAY_PARTITION variable=weights complete dim=3
-#pragma HLS ARRAY_PARTITION variable=bias cyclic factor=Pe dim=1
+#pragma HLS ARRAY_RESHAPE variable=weights complete dim=2
+#pragma HLS ARRAY_RESHAPE variable=bias complete dim=2
     static_assert(Outputs % Pe == 0, "int_conv: Pe must divide Outputs");
     static_assert(Inputs % Simd == 0, "int_conv: Simd must divide Inputs");
     static_assert(InBits <= 16 && WeightBits <= 8, "int_conv: at most 16-bit inputs and 8-bit weights");
     static_assert(OutBits <= 32 && AccBits <= 64 && Shift < AccBits, "int_conv: OutBits <= 32, Shift < AccBits <= 64");
+    static_assert(8 * sizeof(Word) * Words >= Pe * Simd * WeightBits, "int_conv: the weights' words are too few");
     const unsigned Passes = Outputs / Pe;
     const unsigned Beats = Inputs / Simd;
-    const bool Scaled = sizeof...(Multipliers) > 0;
-    const unsigned SumBits = Scaled ? InBits + WeightBits - 1 + bits_for(Inputs) : AccBits;
+    const unsigned SumBits = InBits + WeightBits - 1 + bits_for(Inputs);
 
-    integer<InBits> window[Beats][Simd];
-#pragma HLS ARRAY_PARTITION variable=window complete dim=2
+    beat<Simd, InBits> window[Beats];
+#pragma HLS BIND_STORAGE variable=window type=ram_s2p impl=lutram
     accumulator<SumBits> sums[Pe];
 #pragma HLS ARRAY_PARTITION variable=sums complete dim=1
+    count<bits_for(Beats)> b = 0;
+    count<bits_for(Passes)> pass = 0;
+    count<bits_for(Passes * Beats)> address = 0;
 
-    for (unsigned pixel = 0; pixel < Pixels; ++pixel) {
-        for (unsigned pass = 0; pass < Passes; ++pass) {
-            for (unsigned b = 0; b < Beats; ++b) {
+    for (unsigned cycle = 0; cycle < Pixels * Passes * Beats; ++cycle) {
 #pragma HLS PIPELINE II=1
-                if (pass == 0) unpack_signed<Simd, InBits>(in.read(), window[b]);
-                for (unsigned e = 0; e < Pe; ++e) {
-#pragma HLS UNROLL
-                    accumulator<SumBits> sum = b == 0 ? accumulator<SumBits>(Scaled ? 0 : bias[pass * Pe + e]) : sums[e];
-                    for (unsigned i = 0; i < Simd; ++i) {
-#pragma HLS UNROLL
-                        sum += window[b][i] * weights[e][pass * Beats + b][i];
-                    }
-                    sums[e] = sum;
-                }
-                if (b == Beats - 1) {
-                    int32_t result[Pe];
-                    for (unsigned e = 0; e < Pe; ++e) {
-#pragma HLS UNROLL
-                        const unsigned output = pass * Pe + e;
-                        const Bias offset = Scaled ? bias[output] : 0;
-                        const accumulator<AccBits> total = scaled<Pe>(sums[e], output, multipliers...) + offset;
-                        result[e] = saturate<OutBits>(accumulator<AccBits>(total >> Shift));
-                    }
-                    out.write(pack<Pe, OutBits>(result));
-                }
-            }
+        beat<Simd, InBits> data;
+        if (pass == 0) {
+            data = in.read();
+            window[b] = data;
+        } else {
+            data = window[b];
         }
+        integer<InBits> x[Simd];
+        unpack_signed<Simd, InBits>(data, x);
+        Word row[Words];
+        for (unsigned w = 0; w < Words; ++w) {
+#pragma HLS UNROLL
+            row[w] = weights[address][w];
+        }
+        for (unsigned e = 0; e < Pe; ++e) {
+#pragma HLS UNROLL
+            accumulator<SumBits> products = 0;
+            for (unsigned i = 0; i < Simd; ++i) {
+#pragma HLS UNROLL
+                products += x[i] * sign_extend<WeightBits>(element<WeightBits>(row, e * Simd + i));
+            }
+            sums[e] = (b == 0 ? accumulator<SumBits>(0) : sums[e]) + products;
+        }
+        if (b == Beats - 1) {
+            int32_t result[Pe];
+            for (unsigned e = 0; e < Pe; ++e) {
+#pragma HLS UNROLL
+                result[e] = rescaled<OutBits, AccBits, Shift>(sums[e], bias[pass][e], pass, e, multipliers...);
+            }
+            out.write(pack<Pe, OutBits>(result));
+        }
+        address = address == Passes * Beats - 1 ? decltype(address)(0) : decltype(address)(address + 1);
+        if (b == Beats - 1) pass = pass == Passes - 1 ? decltype(pass)(0) : decltype(pass)(pass + 1);
+        b = b == Beats - 1 ? decltype(b)(0) : decltype(b)(b + 1);
     }
 }
 

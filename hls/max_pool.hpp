@@ -35,7 +35,9 @@ void max_pool(hls::stream<beat<P, Bits>>& in, hls::stream<beat<P, Bits>>& out) {
 
     // Pairs are compared along the row first: so neither memory is read and written in the same cycle.
     beat<P, Bits> left[PixelBeats];
+#pragma HLS BIND_STORAGE variable=left type=ram_s2p impl=lutram
     beat<P, Bits> above[Width / 2][PixelBeats];
+#pragma HLS BIND_STORAGE variable=above type=ram_s2p impl=lutram
 
     for (unsigned y = 0; y < Height; ++y) {
         for (unsigned x = 0; x < Width; ++x) {

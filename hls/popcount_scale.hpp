@@ -3,8 +3,8 @@
 ///
 ///   Bits         of an output, at most 32
 ///   Shift        at most 63
-///   multipliers  [e][nf]: of output nf * Pe + e
-///   offsets      [e][nf]; multipliers * s + offsets must fit 64 bits
+///   multipliers  [nf][e]: of output nf * Pe + e
+///   offsets      [nf][e]; multipliers * s + offsets must fit 64 bits
 #pragma once
 
 #include "stream_types.hpp"
@@ -15,13 +15,13 @@ template <unsigned Bits, unsigned Shift> struct popcount_scale {
     static_assert(Shift < 64, "popcount_scale: Shift is at most 63");
     static const unsigned OutBits = Bits;
 
-    template <unsigned Pe, unsigned Passes>
-    static int32_t apply(int32_t s, unsigned e, unsigned pass, const int32_t (&multipliers)[Pe][Passes],
-                         const int64_t (&offsets)[Pe][Passes]) {
+    template <unsigned Passes, unsigned Pe>
+    static int32_t apply(int32_t s, unsigned e, unsigned pass, const int32_t (&multipliers)[Passes][Pe],
+                         const int64_t (&offsets)[Passes][Pe]) {
 #pragma HLS INLINE
-#pragma HLS ARRAY_PARTITION variable=multipliers complete dim=1
-#pragma HLS ARRAY_PARTITION variable=offsets complete dim=1
-        return saturate<Bits>((int64_t(multipliers[e][pass]) * s + offsets[e][pass]) >> Shift);
+#pragma HLS ARRAY_RESHAPE variable=multipliers complete dim=2
+#pragma HLS ARRAY_RESHAPE variable=offsets complete dim=2
+        return saturate<Bits>((int64_t(multipliers[pass][e]) * s + offsets[pass][e]) >> Shift);
     }
 };
 

@@ -16,13 +16,20 @@ void repeat_channels(hls::stream<beat<P, Bits>>& in, hls::stream<beat<P, Bits>>&
     static_assert(Channels % P == 0, "repeat_channels: P must divide Channels");
     const unsigned Beats = Channels / P;
     beat<P, Bits> kept[Beats];
+#pragma HLS BIND_STORAGE variable=kept type=ram_s2p impl=lutram
 
     for (unsigned pixel = 0; pixel < Pixels; ++pixel) {
         for (unsigned round = 0; round < Times; ++round) {
             for (unsigned b = 0; b < Beats; ++b) {
 #pragma HLS PIPELINE II=1
-                if (round == 0) kept[b] = in.read();
-                out.write(kept[b]);
+                beat<P, Bits> data;
+                if (round == 0) {
+                    data = in.read();
+                    kept[b] = data;
+                } else {
+                    data = kept[b];
+                }
+                out.write(data);
             }
         }
     }

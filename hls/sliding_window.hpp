@@ -11,13 +11,13 @@
 ///                              1          order of a window: row, column, channel
 ///                              Kernel     row, channel, column
 ///                              Kernel^2   channel, row, column
+///   rows                     [slot * Width * beats of a pixel + beat]: memory for Kernel + Stride rows of the map; where it is
+///                            kept is the caller's choice (BIND_STORAGE)
 ///
-/// One tap is read a cycle, so a beat leaves every Taps cycles.
-/// Kernel + Stride rows are kept: while the windows of one output row go out of Kernel of them, the Stride rows that the
-/// next output row adds come in. Each row's beats are read at the start of that time, so a path that runs beside this
-/// one needs a FIFO for Kernel + Stride rows of the map, one output row more than the taps themselves ask for.
-/// A frame takes (Kernel - Padding) input rows of filling, then per output row as many cycles as the larger of its
-/// taps and reads. All input rows are read, also those that no window uses.
+/// One tap is read a cycle, so a beat leaves every Taps cycles. Input is taken whenever there is some and room for it, and waited
+/// for only when the next tap has not come: so a path beside this one needs to hold no more than the window itself asks for.
+/// A frame takes as many cycles as it has taps, after those in which the first of them come in. All input is read, also rows that
+/// no window uses.
 #pragma once
 
 #include "stream_types.hpp"
@@ -26,15 +26,16 @@ namespace flow {
 namespace sliding_window_parts {
 
 /// Counts on; true when it starts again at 0.
-inline bool wraps(unsigned& counter, unsigned limit) {
+template <class Counter> bool wraps(Counter& counter, unsigned limit) {
 #pragma HLS INLINE
-    counter = counter + 1 == limit ? 0 : counter + 1;
-    return counter == 0;
+    const bool last = counter == limit - 1;
+    counter = last ? Counter(0) : Counter(counter + 1);
+    return last;
 }
 
 /// Goes on to the next tap in the order of the window; true when that is the first of the next window.
-template <unsigned Kernel, unsigned PixelBeats, unsigned Taps>
-bool next_tap(unsigned& row, unsigned& column, unsigned& channel) {
+template <unsigned Kernel, unsigned PixelBeats, unsigned Taps, class Position, class Channel>
+bool next_tap(Position& row, Position& column, Channel& channel) {
 #pragma HLS INLINE
     if (Taps == 1) return wraps(channel, PixelBeats) && wraps(column, Kernel) && wraps(row, Kernel);
     if (Taps == Kernel) return wraps(column, Kernel) && wraps(channel, PixelBeats) && wraps(row, Kernel);
@@ -57,7 +58,8 @@ void append_tap(const beat<Read, Bits>& tap, word<Bits> (&gathered)[Read * Taps]
 
 template <unsigned Height, unsigned Width, unsigned Channels, unsigned Kernel, unsigned Stride, unsigned Padding,
           unsigned P, unsigned Bits, unsigned PadValue, bool Masked, unsigned Taps>
-void sliding_window(hls::stream<beat<P / Taps, Bits>>& in, hls::stream<ap_uint<P * Bits + Masked>>& out) {
+void sliding_window(hls::stream<beat<P / Taps, Bits>>& in, hls::stream<ap_uint<P * Bits + Masked>>& out,
+                    beat<P / Taps, Bits> (&rows)[(Kernel + Stride) * Width * (Channels / (P / Taps))]) {
     static_assert(Taps == 1 || Taps == Kernel || Taps == Kernel * Kernel, "sliding_window: Taps is 1, Kernel or its square");
     static_assert(P % Taps == 0 && Channels % (P / Taps) == 0, "sliding_window: P / Taps must divide Channels");
     static_assert(!Masked || (Bits == 1 && PadValue == 0 && Taps == 1), "sliding_window: Masked takes bipolar maps, Taps 1");
@@ -70,49 +72,50 @@ void sliding_window(hls::stream<beat<P / Taps, Bits>>& in, hls::stream<ap_uint<P
     const unsigned PixelBeats = Channels / Read;
     const unsigned RowBeats = Width * PixelBeats;
     const unsigned Slots = Kernel + Stride;
-    const unsigned FirstRows = Kernel - Padding < Height ? Kernel - Padding : Height;
-    const unsigned Fill = FirstRows * RowBeats;
-    const unsigned RowReads = Stride * RowBeats;
-    const unsigned RowTaps = OutWidth * Kernel * Kernel * PixelBeats;
-    const unsigned RowCycles = RowTaps > RowReads ? RowTaps : RowReads;
+    const unsigned AllTaps = OutHeight * OutWidth * Kernel * Kernel * PixelBeats;
+    // Positions in the padded map, of which there are as many as Kernel more rows and columns than windows begin at.
+    using y_counter = count<bits_for(Height + 2 * Padding + Stride)>;
+    using x_counter = count<bits_for(Width + 2 * Padding + Stride)>;
+    using slot_counter = count<bits_for(2 * Slots)>;
+    using beat_counter = count<bits_for(RowBeats)>;
+    using tap_counter = count<bits_for(Kernel)>;
 
     uint32_t outside[Read];
+#pragma HLS ARRAY_PARTITION variable=outside complete dim=1
     for (unsigned i = 0; i < Read; ++i) {
 #pragma HLS UNROLL
         outside[i] = PadValue;
     }
     const beat<Read, Bits> pad = pack<Read, Bits>(outside);
 
-    beat<Read, Bits> rows[Slots][RowBeats];
-    // A beat is read back in a later output row, never in the cycles just after it was written.
-#pragma HLS DEPENDENCE variable=rows inter false
-
-    unsigned arrived = 0, in_slot = 0, in_column = 0;                     // the next input beat
-    unsigned step = 0, top_slot = (Slots - Padding) % Slots;              // cycle in the output row, slot of its first tap
-    int top = -int(Padding), left = -int(Padding);                        // input position of the window's first tap
-    unsigned tap_row = 0, tap_column = 0, channel = 0;                    // position in the window
+    y_counter in_row = 0;                                                 // of the next input beat
+    beat_counter in_beat = 0;
+    slot_counter in_slot = 0;
+    y_counter top = 0;                                                    // of the window's first tap in the padded map
+    x_counter left = 0;
+    slot_counter top_slot = (Slots - Padding % Slots) % Slots;
+    tap_counter tap_row = 0, tap_column = 0;                              // position in the window
+    count<bits_for(PixelBeats)> channel = 0;
+    count<bits_for(AllTaps)> taps_left = AllTaps;
     word<Bits> gathered[P];                                               // the taps of a beat, Taps > 1
 #pragma HLS ARRAY_PARTITION variable=gathered complete dim=1
 
-    for (unsigned cycle = 0; cycle < Fill + OutHeight * RowCycles; ++cycle) {
+    while (taps_left != 0 || in_row != Height) {
 #pragma HLS PIPELINE II=1
-        const bool filling = cycle < Fill;
-        if ((filling || step < RowReads) && arrived < Height * RowBeats) {
-            rows[in_slot][in_column] = in.read();
-            ++arrived;
-            if (++in_column == RowBeats) {
-                in_column = 0;
-                in_slot = in_slot + 1 == Slots ? 0 : in_slot + 1;
-            }
-        }
-        if (filling) continue;
+#pragma HLS LOOP_TRIPCOUNT min=AllTaps max=AllTaps
+        const y_counter y = top + tap_row;                                // in the padded map
+        const x_counter x = left + tap_column;
+        const bool inside = y >= Padding && y < Height + Padding && x >= Padding && x < Width + Padding;
+        const beat_counter tap_beat = inside ? beat_counter((x - Padding) * PixelBeats + channel) : beat_counter(0);
+        const bool came = !inside || in_row + Padding > y || (in_row + Padding == y && in_beat > tap_beat);
+        const bool give = taps_left != 0 && came;
+        const bool room = in_row + Padding < top + Slots || taps_left == 0;
 
-        if (step < RowTaps) {
-            const int y = top + int(tap_row);
-            const int x = left + int(tap_column);
-            const bool inside = y >= 0 && y < int(Height) && x >= 0 && x < int(Width);
-            const unsigned slot = top_slot + tap_row < Slots ? top_slot + tap_row : top_slot + tap_row - Slots;
-            const beat<Read, Bits> tap = inside ? rows[slot][unsigned(x) * PixelBeats + channel] : pad;
+        if (give) {
+            slot_counter slot = top_slot + tap_row;
+            if (slot >= Slots) slot -= Slots;
+            // No DEPENDENCE pragma: a beat may be read in the cycle after it came, so reads must see the writes before them.
+            const beat<Read, Bits> tap = inside ? rows[slot * RowBeats + tap_beat] : pad;
             if (Taps == 1) {
                 ap_uint<P * Bits + Masked> data = tap;
                 if (Masked) data[P * Bits + Masked - 1] = !inside;
@@ -121,13 +124,24 @@ void sliding_window(hls::stream<beat<P / Taps, Bits>>& in, hls::stream<ap_uint<P
                 sliding_window_parts::append_tap<Read, Bits, Taps>(tap, gathered);
                 if (tap_column == Kernel - 1 && (Taps == Kernel || tap_row == Kernel - 1)) out.write(pack<P, Bits>(gathered));
             }
-            if (sliding_window_parts::next_tap<Kernel, PixelBeats, Taps>(tap_row, tap_column, channel)) left += Stride;
+            --taps_left;
+            if (sliding_window_parts::next_tap<Kernel, PixelBeats, Taps>(tap_row, tap_column, channel)) {
+                if (left == (OutWidth - 1) * Stride) {
+                    left = 0;
+                    top += Stride;
+                    top_slot += Stride;
+                    if (top_slot >= Slots) top_slot -= Slots;
+                } else {
+                    left += Stride;
+                }
+            }
         }
-        if (++step == RowCycles) {
-            step = 0;
-            left = -int(Padding);
-            top += Stride;
-            top_slot = top_slot + Stride < Slots ? top_slot + Stride : top_slot + Stride - Slots;
+        if (in_row != Height && room && (!give || !in.empty())) {
+            rows[in_slot * RowBeats + in_beat] = in.read();
+            if (sliding_window_parts::wraps(in_beat, RowBeats)) {
+                ++in_row;
+                sliding_window_parts::wraps(in_slot, Slots);
+            }
         }
     }
 }

@@ -7,6 +7,9 @@
 
 #include <stdint.h>
 
+#ifndef AP_INT_MAX_W
+#define AP_INT_MAX_W 4096  // bits of the widest beat: the most that Vitis' ap_int takes, which stops at 1024 by itself
+#endif
 #include <ap_int.h>
 #include <hls_stream.h>
 
@@ -31,7 +34,7 @@ template <unsigned Simd> using word = typename native<native_bytes(Simd)>::word;
 /// The smallest native signed integer of at least Bits bits.
 template <unsigned Bits> using integer = typename native<native_bytes(Bits)>::integer;
 
-/// Running sums. They never leave their Bits, so a wider native integer gives the same values in C simulation.
+/// Running sums, and counters. They never leave their Bits, so a wider native integer gives the same values in C simulation.
 #ifdef __SYNTHESIS__
 template <unsigned Bits> using count = ap_uint<Bits>;
 template <unsigned Bits> using accumulator = ap_int<Bits>;
@@ -105,6 +108,23 @@ template <unsigned Width> struct chunks {
         if (low + Bits > 64) chunk[i * Bits / 64 + 1] |= (bits & mask<Bits>()) >> (64 - low) % 64;
     }
 };
+
+/// Element i of Bits bits, at most 64, of the words of a table's row side by side, the low part first.
+template <unsigned Bits, class Word, unsigned Words> uint64_t element(const Word (&row)[Words], unsigned i) {
+#pragma HLS INLINE
+    const unsigned Size = 8 * sizeof(Word);
+    const unsigned Reach = Size % Bits == 0 ? 1 : (Bits + Size - 2) / Size + 1;  // words that it may lie in
+    const unsigned at = i * Bits / Size;
+    const unsigned low = i * Bits % Size;
+    uint64_t bits = 0;
+    for (unsigned k = 0; k < Reach; ++k) {
+#pragma HLS UNROLL
+        const unsigned shift = (k * Size - low) % 64;
+        if (k == 0) bits = uint64_t(row[at]) >> low;
+        else if (at + k < Words && k * Size < low + Bits) bits |= uint64_t(row[at + k]) << shift;
+    }
+    return bits & mask<Bits>();
+}
 
 /// The elements of a beat as unsigned integers.
 template <unsigned P, unsigned Bits, class T> void unpack(const beat<P, Bits>& data, T (&elements)[P]) {

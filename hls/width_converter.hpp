@@ -18,12 +18,12 @@ void width_converter(hls::stream<beat<InElements, Bits>>& in, hls::stream<beat<O
     static_assert(Elements % Wide == 0, "width_converter: a frame must be whole beats");
 
     ap_uint<Wide * Bits> group = 0;
-    unsigned part = 0;
+    count<bits_for(Wide / Narrow)> part = 0;
     for (unsigned b = 0; b < Elements / Narrow; ++b) {
 #pragma HLS PIPELINE II=1
         const bool first = part == 0;
         const bool last = part == Wide / Narrow - 1;
-        part = last ? 0 : part + 1;
+        part = last ? decltype(part)(0) : decltype(part)(part + 1);
         if (Widens) {
             ap_uint<Wide * Bits> arrived = in.read();
             group = (group >> Narrow * Bits) | (arrived << (Wide - Narrow) * Bits);

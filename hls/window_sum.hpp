@@ -5,8 +5,9 @@
 ///   Group           1: s = sum(w * x) over the inputs inside the map. More: every Group neighbours vote first, and s is the
 ///                   sum of the group votes (-1, +1); Group is a multiple or a divisor of Simd, the last group may be shorter
 ///   GroupThreshold  a group votes +1 from this sum on; 0 for Group 1
-///   add(b, x, w, outside)  takes beat b, where 0 starts a window, of inputs x and weights w; outside: its tap lies outside the
-///                   map and has no part in s (Group 1 only)
+///   position        the beat's place in its window, which all outputs share
+///   add(s, counted, position, x, w, outside)  takes a beat of inputs x and weights w into the sum s, and into the matches counted
+///                   of a group of several beats; outside: its tap lies outside the map and has no part in s (Group 1 only)
 ///
 /// s starts at -n, and gains 2 for every match and 1 for every input outside: with p matches among the n - t inputs inside
 /// the map it ends at 2p - (n - t), which is s. So no masked sum needs a correction, and the exact majority is its sign bit.
@@ -19,6 +20,47 @@ namespace flow {
 /// The fewest matches p among `size` signs with 2p - size >= threshold.
 constexpr int least_matches(int size, int threshold) { return (size + threshold + 1) >> 1; }
 
+/// Counts the beats of a window, and those of a group of GroupBeats; the last group may have fewer.
+template <unsigned Beats, unsigned GroupBeats> struct window_position {
+    count<bits_for(Beats)> beat, in_group, group;
+
+    void start() {
+#pragma HLS INLINE
+        beat = 0;
+        in_group = 0;
+        group = 0;
+    }
+
+    bool first() const {
+#pragma HLS INLINE
+        return beat == 0;
+    }
+
+    bool last() const {
+#pragma HLS INLINE
+        return beat == Beats - 1;
+    }
+
+    bool ends_group() const {
+#pragma HLS INLINE
+        return in_group == GroupBeats - 1 || last();
+    }
+
+    bool in_last_group() const {
+#pragma HLS INLINE
+        return group == (Beats - 1) / GroupBeats;
+    }
+
+    void next() {
+#pragma HLS INLINE
+        const bool ends = ends_group();
+        const bool starts_again = last();
+        in_group = ends ? count<bits_for(Beats)>(0) : count<bits_for(Beats)>(in_group + 1);
+        group = starts_again ? count<bits_for(Beats)>(0) : count<bits_for(Beats)>(group + ends);
+        beat = starts_again ? count<bits_for(Beats)>(0) : count<bits_for(Beats)>(beat + 1);
+    }
+};
+
 template <unsigned Inputs, unsigned Simd, unsigned Group, int GroupThreshold, bool SeveralBeats = (Group > Simd)>
 struct window_sum;
 
@@ -28,12 +70,13 @@ struct window_sum<Inputs, Simd, Group, GroupThreshold, false> {
     static_assert(Simd % Group == 0, "window_sum: Group must be a multiple or a divisor of Simd");
     static const int Groups = Inputs / Group;
     using total = accumulator<bits_for(Groups) + 1>;
-    total s;
+    using matched = count<1>;
+    using position = window_position<Inputs / Simd, 1>;
 
-    void add(unsigned b, word<Simd> x, word<Simd> w, bool outside) {
+    static void add(total& s, matched&, const position& at, word<Simd> x, word<Simd> w, bool outside) {
 #pragma HLS INLINE
         const unsigned votes = group_votes<Simd, Group, least_matches(Group, GroupThreshold)>(matches<Simd>(x, w));
-        s = (b == 0 ? total(-Groups) : s) + int(outside ? Simd : 2 * votes);
+        s = (at.first() ? total(-Groups) : s) + int(outside ? Simd : 2 * votes);
     }
 };
 
@@ -43,20 +86,16 @@ struct window_sum<Inputs, Simd, Group, GroupThreshold, true> {
     static_assert(Group % Simd == 0, "window_sum: Group must be a multiple or a divisor of Simd");
     static const int Groups = (Inputs + Group - 1) / Group;
     using total = accumulator<bits_for(Groups) + 1>;
-    total s;
-    count<bits_for(Group)> counted;
+    using matched = count<bits_for(Group)>;
+    using position = window_position<Inputs / Simd, Group / Simd>;
 
-    void add(unsigned b, word<Simd> x, word<Simd> w, bool) {
+    static void add(total& s, matched& counted, const position& at, word<Simd> x, word<Simd> w, bool) {
 #pragma HLS INLINE
-        const unsigned GroupBeats = Group / Simd;
-        const unsigned LastStart = (Groups - 1) * GroupBeats;                           // beat that opens the last group
         const int Least = least_matches(Group, GroupThreshold);
-        const int LastLeast = least_matches(Inputs - LastStart * Simd, GroupThreshold);
-        const bool first = b % GroupBeats == 0;
-        const bool last = b % GroupBeats == GroupBeats - 1 || b == Inputs / Simd - 1;
-        counted = (first ? count<bits_for(Group)>(0) : counted) + popcount<Simd>(matches<Simd>(x, w));
-        const bool vote = int(counted) >= (b < LastStart ? Least : LastLeast);
-        s = (b == 0 ? total(-Groups) : s) + (last && vote ? 2 : 0);
+        const int LastLeast = least_matches(Inputs - (Groups - 1) * Group, GroupThreshold);
+        counted = (at.in_group == 0 ? matched(0) : counted) + popcount<Simd>(matches<Simd>(x, w));
+        const bool vote = int(counted) >= (at.in_last_group() ? LastLeast : Least);
+        s = (at.first() ? total(-Groups) : s) + (at.ends_group() && vote ? 2 : 0);
     }
 };
 

@@ -8,7 +8,8 @@
 ///   Masked      the highest bit of a beat, behind its Simd elements, says that they lie outside the map and have no part in s
 ///   Group, GroupThreshold  groups of neighbouring inputs that vote first; 1 and 0 without them (no groups with Masked)
 ///   Activation  what becomes of s, a struct of its own header: majority_vote, threshold, popcount_scale, sum
-///   weights     [e][nf * SF + sf], bit i: input sf * Simd + i of output nf * Pe + e, 1 is +1
+///   weights     [nf * SF + sf], words side by side, low part first: bit e * Simd + i is input sf * Simd + i of output
+///               nf * Pe + e, 1 is +1
 ///   tables      those of the activation
 ///
 /// A window's SF = Inputs / Simd beats are used for NF = Outputs / Pe passes: the first takes them from the stream and
@@ -22,47 +23,61 @@
 namespace flow {
 
 template <unsigned Inputs, unsigned Outputs, unsigned Pixels, unsigned Pe, unsigned Simd, bool Masked, unsigned Group,
-          int GroupThreshold, class Activation, class... Tables>
+          int GroupThreshold, class Activation, class Word, unsigned Words, class... Tables>
 void xnor_popcount(hls::stream<beat<Simd + Masked, 1>>& in, hls::stream<beat<Pe, Activation::OutBits>>& out,
-                   const word<Simd> (&weights)[Pe][(Outputs / Pe) * (Inputs / Simd)], const Tables&... tables) {
-#pragma HLS ARRAY_PARTITION variable=weights complete dim=1
+                   const Word (&weights)[(Outputs / Pe) * (Inputs / Simd)][Words], const Tables&... tables) {
+#pragma HLS ARRAY_RESHAPE variable=weights complete dim=2
     static_assert(Simd <= 64, "xnor_popcount: Simd is at most 64 in HLS");
     static_assert(Outputs % Pe == 0, "xnor_popcount: Pe must divide Outputs");
     static_assert(Inputs % Simd == 0, "xnor_popcount: Simd must divide Inputs");
     static_assert(!Masked || Group == 1, "xnor_popcount: a group outside the map has no majority");
+    static_assert(8 * sizeof(Word) * Words >= Pe * Simd, "xnor_popcount: the weights' words are too few for Pe * Simd");
     const unsigned Passes = Outputs / Pe;
     const unsigned Beats = Inputs / Simd;
+    using sums = window_sum<Inputs, Simd, Group, GroupThreshold>;
 
-    word<Simd> window[Beats];
-    bool outside[Beats];                                    // only where Masked
-    window_sum<Inputs, Simd, Group, GroupThreshold> sums[Pe];
-#pragma HLS ARRAY_PARTITION variable=sums complete dim=1
+    beat<Simd + Masked, 1> window[Beats];
+#pragma HLS BIND_STORAGE variable=window type=ram_s2p impl=lutram
+    typename sums::total s[Pe];
+#pragma HLS ARRAY_PARTITION variable=s complete dim=1
+    typename sums::matched counted[Pe];
+#pragma HLS ARRAY_PARTITION variable=counted complete dim=1
+    typename sums::position at;
+    at.start();
+    count<bits_for(Passes)> pass = 0;
+    count<bits_for(Passes * Beats)> address = 0;
 
-    for (unsigned pixel = 0; pixel < Pixels; ++pixel) {
-        for (unsigned pass = 0; pass < Passes; ++pass) {
-            for (unsigned b = 0; b < Beats; ++b) {
+    for (unsigned cycle = 0; cycle < Pixels * Passes * Beats; ++cycle) {
 #pragma HLS PIPELINE II=1
-                if (pass == 0) {
-                    const beat<Simd + Masked, 1> data = in.read();
-                    window[b] = static_cast<word<Simd>>(data.to_uint64() & mask<Simd>());
-                    if (Masked) outside[b] = data[Simd + Masked - 1];
-                }
-                const word<Simd> x = window[b];
-                const bool skipped = Masked && outside[b];
-                for (unsigned e = 0; e < Pe; ++e) {
-#pragma HLS UNROLL
-                    sums[e].add(b, x, weights[e][pass * Beats + b], skipped);
-                }
-                if (b == Beats - 1) {
-                    int32_t result[Pe];
-                    for (unsigned e = 0; e < Pe; ++e) {
-#pragma HLS UNROLL
-                        result[e] = Activation::apply(sums[e].s, e, pass, tables...);
-                    }
-                    out.write(pack<Pe, Activation::OutBits>(result));
-                }
-            }
+        beat<Simd + Masked, 1> data;
+        if (pass == 0) {
+            data = in.read();
+            window[at.beat] = data;
+        } else {
+            data = window[at.beat];
         }
+        const word<Simd> x = static_cast<word<Simd>>(data.to_uint64() & mask<Simd>());
+        const bool outside = Masked && data[Simd + Masked - 1];
+        Word row[Words];
+        for (unsigned w = 0; w < Words; ++w) {
+#pragma HLS UNROLL
+            row[w] = weights[address][w];
+        }
+        for (unsigned e = 0; e < Pe; ++e) {
+#pragma HLS UNROLL
+            sums::add(s[e], counted[e], at, x, static_cast<word<Simd>>(element<Simd>(row, e)), outside);
+        }
+        if (at.last()) {
+            int32_t result[Pe];
+            for (unsigned e = 0; e < Pe; ++e) {
+#pragma HLS UNROLL
+                result[e] = Activation::apply(s[e], e, pass, tables...);
+            }
+            out.write(pack<Pe, Activation::OutBits>(result));
+        }
+        address = address == Passes * Beats - 1 ? decltype(address)(0) : decltype(address)(address + 1);
+        if (at.last()) pass = pass == Passes - 1 ? decltype(pass)(0) : decltype(pass)(pass + 1);
+        at.next();
     }
 }
 

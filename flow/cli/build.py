@@ -81,6 +81,13 @@ def build(
     synth: Annotated[
         bool, typer.Option("--synth", help="Synthesise the RTL by Yosys: what it takes, and how fast it may run.")
     ] = False,
+    csim_unbounded: Annotated[
+        bool,
+        typer.Option(
+            "--csim-unbounded",
+            help="C simulation with streams of any depth, which no longer shows whether the HLS accelerator would hang.",
+        ),
+    ] = False,
     from_step: Annotated[str | None, typer.Option(help="Step to start at, with what earlier ones left.")] = None,
     to_step: Annotated[str | None, typer.Option(help="Step to end with.")] = None,
     fresh: Annotated[
@@ -121,6 +128,7 @@ def build(
         tolerance=tolerance if onnx else None,
         bitfile=_bitfile_route(bitfile, route, target),
         synth=synth,
+        csim_unbounded=csim_unbounded,
     )
     if synth:
         from flow.synth.yosys import find_yosys

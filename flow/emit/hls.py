@@ -4,7 +4,7 @@ src/            the headers of the nodes that occur, the top function accelerato
 src/tables/     constants, one file a layer
 data/           ddr_weights.bin: 64-bit words for the layers whose weights are in DDR
 tb/             testbench.cpp with images and the logits to compare
-run_hls.tcl     C simulation, synthesis and export by Vitis HLS
+run_hls.tcl     C simulation, synthesis, cosimulation and export by Vitis HLS
 manifest.json   SHA-256 and layer of every file; shape and number of every stream
 """
 
@@ -22,10 +22,12 @@ from flow.errors import FlowError
 from flow.golden import Golden
 from flow.graph import Node, hardware_nodes
 from flow.library import with_includes
-from flow.nodes import Call, Stream, Table
+from flow.nodes import Array, Process, Stream, Table
+from flow.plan.hls_fifos import SHALLOW, fifo_of, join_depths
 from flow.project import DDR_FILE, MANIFEST, empty_folder, write_manifest
 
 CONTROL = "control"  # the bundle of the registers
+WIDEST_BEAT = 4096  # bits of an ap_uint
 DDR_ALIGNMENT = 128  # bytes: where a region of weights may start
 STORAGE = {"distributed": "lutram", "block": "bram"}  # memory -> impl of BIND_STORAGE
 OWN_HEADERS = Path(__file__).parent / "templates" / "hls"
@@ -57,6 +59,10 @@ class Wire:
     def tensor(self) -> str:
         """The tensor that its layer writes."""
         return self.tensors[0]
+
+    def fifo(self) -> dict:
+        """Return its depth and what keeps it: neither where it is as Vitis makes streams by itself."""
+        return {"depth": max(self.depth, SHALLOW), "storage": self.storage if self.depth > SHALLOW else None}
 
 
 @dataclass(frozen=True)
@@ -132,13 +138,20 @@ class _Project:
         self.nodes = [node for node in every if not node.op.is_wire]
         self.calls = {node.name: call_of(node) for node in self.nodes}
         functions, variables = Names(KEYWORDS), Names({*KEYWORDS, *TOP_VARIABLES})
-        self.functions = {node.name: functions.take(node.name) for node in self.nodes}
+        self.functions = {node.name: functions.take(node.name, self._suffixes(node)) for node in self.nodes}
         self.regions = [
             Argument(region, variables.take(f"{region.layer}.weights"))
             for region in regions_of(self.nodes, DDR_ALIGNMENT)
         ]
         self.ddr = ddr_image([argument.region for argument in self.regions])
-        self.wires = _wires(every, self.image, variables)
+        depths = {tensor: (depth.beats, "distributed") for tensor, depth in join_depths(model).items()}
+        self.wires = _wires(every, self.image, variables, depths | fifo_of(model))
+        self._check_widths()
+        self.inner = {
+            (node.name, part.name): variables.take(f"{node.name}.{part.name}")
+            for node in self.nodes
+            for part in (*self.calls[node.name].links, *self.calls[node.name].shared)
+        }
         self.wire_of = {tensor: wire for wire in self.wires for tensor in wire.tensors}
         self.frame = self.wires[0].stream
         self.result = self.wire_of[self.output]
@@ -158,7 +171,7 @@ class _Project:
         headers = sorted({header for call in self.calls.values() for header in call.headers})
         for name, path in with_includes(["stream_types.hpp", *headers]).items():
             shutil.copyfile(path, folder / name)
-        for name in ("axis.hpp", "tap.hpp"):
+        for name in ("axis.hpp", "dataflow.hpp"):
             shutil.copyfile(OWN_HEADERS / name, folder / name)
         layers = {}
         for node in self.nodes:
@@ -176,8 +189,9 @@ class _Project:
             **sizes,
             headers=headers,
             tables=[path.relative_to(folder) for path in layers],
-            nodes=[self._node_fields(node) for node in self.nodes],
-            streams=self.wires,
+            processes=[process for node in self.nodes for process in self._processes(node)],
+            streams=[self._stream_fields(wire) for wire in self.wires] + self._links(),
+            shared=self._shared(),
             interfaces=self.interfaces(),
             image=self._image_fields(),
             result={"parallel": result.parallel, "bits": result.bits, "variable": self.result.variable},
@@ -228,8 +242,13 @@ class _Project:
             "classes": self.classes,
             "interfaces": self.interfaces(),
             "regions": [argument.region.as_dict() for argument in self.regions],
+            "processes": {
+                self._function(node, process): node.name for node in self.nodes for process in self._steps(node)
+            },
+            "inner_streams": {f"{name}.{part}": name for name, part in self.inner},
             "streams": [
-                {"id": wire.id, "tensors": wire.tensors, "layer": wire.layer, **wire.stream.as_dict()}
+                {"id": wire.id, "tensors": wire.tensors, "layer": wire.layer, "depth": wire.fifo()["depth"]}
+                | wire.stream.as_dict()
                 for wire in self.wires
             ],
         }
@@ -246,40 +265,116 @@ class _Project:
             "elements": self.frame.elements,
         }
 
-    def _node_fields(self, node: Node) -> dict:
-        call = self.calls[node.name]
-        inputs, outputs = ([self.wire_of[tensor] for tensor in tensors] for tensors in (node.inputs, node.outputs))
-        formals = [*_numbered("in", len(inputs)), *_numbered("out", len(outputs))]
-        types = [f"hls::stream<{wire.type}>& " for wire in (*inputs, *outputs)]
-        signature = [kind + name for kind, name in zip(types, formals)]
-        actuals = [wire.variable for wire in (*inputs, *outputs)]
-        arguments = formals + [self._table(node, table) for table in call.tables]
-        for region in self.regions:
-            if region.layer == node.name:
-                signature.insert(1, "const ap_uint<64>* ddr")
-                actuals.insert(1, region.argument)
-                arguments.insert(1, "ddr")
-        return {
-            "title": f"{node.name}: " + ", ".join(map(_shape, inputs)) + " -> " + _shape(outputs[0]),
-            "function": self.functions[node.name],
-            "header_function": call.function,
-            "signature": ", ".join(signature),
-            "pragmas": self._pragmas(node, call),
-            "parameters": ", ".join(f"{name} {value}" for name, value in call.parameters.items()),
-            "template_arguments": ", ".join(map(str, call.parameters.values())),
-            "arguments": ", ".join(arguments),
-            "actuals": ", ".join(actuals),
-            "taps": [(wire.variable, wire.id) for wire in outputs],
-        }
+    def _steps(self, node: Node) -> tuple[Process, ...]:
+        return self.calls[node.name].all_processes(node.op.input_ports, node.op.output_ports)
 
-    def _pragmas(self, node: Node, call: Call) -> list[str]:
-        if call.memory is None or not call.tables:
-            return []
-        table = self._table(node, call.tables[0])
-        return [f"BIND_STORAGE variable={table} type=rom_1p impl={STORAGE[call.memory]}"]
+    def _suffixes(self, node: Node) -> tuple[str, ...]:
+        return tuple(f"_{process.suffix}" if process.suffix else "" for process in self._steps(node))
+
+    def _function(self, node: Node, process: Process) -> str:
+        return self.functions[node.name] + (f"_{process.suffix}" if process.suffix else "")
+
+    def _check_widths(self) -> None:
+        for wire in self.wires:
+            if wire.stream.beat_bits > WIDEST_BEAT:
+                raise FlowError(
+                    f"{wire.layer or self.image}: a beat of {wire.stream.beat_bits} bits is wider than the "
+                    f"{WIDEST_BEAT} of Vitis' ap_uint: lower p, pe or simd in the plan"
+                )
+
+    def _stream_fields(self, wire: Wire) -> dict:
+        return {"type": wire.type, "variable": wire.variable, "name": wire.tensor, "id": wire.id, **wire.fifo()}
+
+    def _links(self) -> list[dict]:
+        """Return the streams inside of nodes; none of them is recorded."""
+        return [
+            {
+                "type": f"ap_uint<{link.bits}>",
+                "variable": self.inner[node.name, link.name],
+                "name": f"{node.name}.{link.name}",
+                "id": None,
+                "depth": link.depth,
+                "storage": STORAGE["distributed"] if link.depth > SHALLOW else None,
+            }
+            for node in self.nodes
+            for link in self.calls[node.name].links
+        ]
+
+    def _shared(self) -> list[dict]:
+        return [
+            {
+                "variable": self.inner[node.name, array.name],
+                "extents": f"[{array.words}]",
+                "type": f"ap_uint<{array.bits}>",
+                "storage": STORAGE[array.memory],
+            }
+            for node in self.nodes
+            for array in self.calls[node.name].shared
+        ]
+
+    def _processes(self, node: Node) -> list[dict]:
+        """Return what the top says of each process of a node: its function, and the call of it."""
+        call, found, filled = self.calls[node.name], [], set()
+        streams = dict(zip((*node.op.input_ports, *node.op.output_ports), (*node.inputs, *node.outputs)))
+        wires = {port: self.wire_of[tensor] for port, tensor in streams.items()}
+        tables = {table.suffix: table for table in call.tables}
+        links = {link.name: link for link in call.links}
+        shared = {array.name: array for array in call.shared}
+        own = {array.name: array for array in call.arrays}
+        shapes = [", ".join(_shape(self.wire_of[name]) for name in names) for names in (node.inputs, node.outputs[:1])]
+        for process in self._steps(node):
+            signature, actuals = [], []
+            for name in process.arguments:
+                inner = self.inner.get((node.name, name))
+                if name in wires:
+                    signature.append(f"hls::stream<{wires[name].type}>& {name}")
+                    actuals.append(wires[name].variable)
+                elif name in links:
+                    signature.append(f"hls::stream<ap_uint<{links[name].bits}>>& {name}")
+                    actuals.append(inner)
+                elif name in shared:
+                    use = name in filled
+                    filled.add(name)
+                    array = shared[name]
+                    signature.append(f"{'const ' * use}ap_uint<{array.bits}> (&{name})[{array.words}]")
+                    actuals.append(f"FLOW_{'USE' if use else 'FILL'}({inner})")
+                elif name == "ddr":
+                    signature.append("const ap_uint<64>* ddr")
+                    actuals += [region.argument for region in self.regions if region.layer == node.name]
+            parameters = process.parameters
+            mine = [table for name, table in tables.items() if name in process.arguments]
+            found.append(
+                {
+                    "title": f"{node.name}: {' -> '.join(shapes)}",
+                    "function": self._function(node, process),
+                    "header_function": process.function,
+                    "signature": ", ".join(signature),
+                    "pragmas": [_bind(self._table(node, t), "rom_1p", t.memory) for t in mine if t.words > 1],
+                    "arrays": [_declared(array) for name, array in own.items() if name in process.arguments],
+                    "parameters": ", ".join(f"{name} {value}" for name, value in parameters.items()),
+                    "template_arguments": ", ".join(map(str, parameters.values())),
+                    "arguments": ", ".join(
+                        self._table(node, tables[name]) if name in tables else name for name in process.arguments
+                    ),
+                    "actuals": ", ".join(actuals),
+                }
+            )
+        return found
 
 
-def _wires(nodes: list[Node], image: str, names: Names) -> list[Wire]:
+def _bind(variable: str, kind: str, memory: str) -> str:
+    return f"BIND_STORAGE variable={variable} type={kind} impl={STORAGE[memory]}"
+
+
+def _declared(array: Array) -> dict:
+    """Return the declaration of a process's own memory, and its pragma."""
+    text = f"ap_uint<{array.bits}> {array.name}[{array.words}]"
+    return {"text": text, "pragma": _bind(array.name, "ram_s2p", array.memory)}
+
+
+def _wires(nodes: list[Node], image: str, names: Names, fifos: dict[str, tuple[int, str]]) -> list[Wire]:
+    """Return the streams of the top; ``fifos`` are depth and memory of those that hold more, by one of their
+    tensors."""
     following = {node.inputs[0]: node for node in nodes if node.op.is_wire}
     first = next(stream for node in nodes for tensor, stream in node.input_streams().items() if tensor == image)
     made = [(image, "", first)]
@@ -292,7 +387,8 @@ def _wires(nodes: list[Node], image: str, names: Names) -> list[Wire]:
     wires = []
     for tensor, layer, stream in made:
         chain = _chain(tensor, following)
-        deepest = max((node.op for node in chain), key=lambda op: op.holds(), default=None)
+        held = [fifos[name] for name in (tensor, *(node.outputs[0] for node in chain)) if name in fifos]
+        depth, memory = max(held, default=(0, ""))
         wires.append(
             Wire(
                 id=len(wires),
@@ -300,8 +396,8 @@ def _wires(nodes: list[Node], image: str, names: Names) -> list[Wire]:
                 tensors=(tensor, *(node.outputs[0] for node in chain)),
                 layer=layer,
                 stream=stream,
-                depth=sum(node.op.holds() for node in chain),
-                storage=STORAGE[deepest.memory] if deepest and deepest.holds() else None,
+                depth=depth,
+                storage=STORAGE.get(memory),
             )
         )
     return wires
@@ -313,10 +409,6 @@ def _chain(tensor: str, following: dict[str, Node]) -> list[Node]:
         chain.append(following[tensor])
         tensor = chain[-1].outputs[0]
     return chain
-
-
-def _numbered(name: str, count: int) -> list[str]:
-    return [name] if count == 1 else [f"{name}{index}" for index in range(count)]
 
 
 def _beat(stream: Stream) -> str:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from .base import HardwareOp
-from .cells import Call, Cell, Memory, Table
+from .cells import Array, Call, Cell, Link, Memory, Process, Table
 from .cost import Cost, memory_cost, ram_cost
 from .errors import NodeError
 from .stream import Interval, Stream
@@ -83,13 +83,16 @@ def _register(module) -> list[str]:
 
 
 __all__ = [
+    "Array",
     "Call",
     "Cell",
     "Cost",
     "HardwareOp",
     "Interval",
+    "Link",
     "Memory",
     "NodeError",
+    "Process",
     "Stream",
     "Table",
     "add_folder",

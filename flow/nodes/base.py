@@ -135,6 +135,15 @@ class HardwareOp:
         """Return how much of a frame it takes in before it gives its first beat, in frames."""
         return 0.0
 
+    def taken(self) -> np.ndarray:
+        """Return how many beats of a frame it must have taken of each input before each beat of each output: int
+        [output beats], rising.
+
+        This default is for nodes that take and give evenly.
+        """
+        entering, leaving = self.inputs()[0].beats, self.outputs()[0].beats
+        return -(-np.arange(1, leaving + 1) * entering // leaving)
+
     def timing(self, first: float, last: float) -> tuple[float, float]:
         """Return the cycles at which its first and last beats of a frame leave, if those of its inputs come at
         ``first`` and ``last`` and nothing stalls it."""

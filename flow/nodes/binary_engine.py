@@ -15,7 +15,7 @@ from .errors import NodeError
 from .packing import grouped, words
 from .stream import Interval, saturate, signed_bits
 
-CHANNELS_LAYOUT = "[e][nf]: of output nf * Pe + e"
+CHANNELS_LAYOUT = "[nf][e]: of output nf * Pe + e"
 
 
 @dataclass(kw_only=True)
@@ -189,7 +189,7 @@ class BinaryEngine(Engine):
         """
         self.require_fit()
         groups = {"Group": self.group or 1, "GroupThreshold": self.group_threshold if self.group else 0}
-        tables = [np.ascontiguousarray(grouped(values, self.pe).T) for values in constants]  # [e][nf]
+        tables = [grouped(values, self.pe) for values in constants]
         match self.activation:
             case "popcount_scale":
                 activation, tables = self._scale_hls(*tables)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .base import HardwareOp
 from .errors import NodeError
 from .stream import divisors
@@ -45,6 +47,10 @@ class Engine(HardwareOp):
     def weight_bits(self) -> int:
         """Bits of all its weights."""
         raise NotImplementedError
+
+    def taken(self):
+        """Return the beats taken before each output: those of all windows up to that of the output."""
+        return np.repeat(np.arange(1, self.pixels + 1) * self.synapse_fold, self.neuron_fold)
 
     def timing(self, first, last):
         """Return the cycles of its first and last beats: the outputs of the last pixel come when it is computed."""

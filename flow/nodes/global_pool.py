@@ -1,3 +1,5 @@
+import numpy as np
+
 from .base import HardwareOp
 from .cells import Call, Cell
 from .cost import Cost, memory_cost
@@ -20,6 +22,10 @@ class GlobalPool(HardwareOp):
 
     def lag(self):
         return 1.0
+
+    def taken(self):
+        beats = self.channels // self.p
+        return (self.pixels - 1) * beats + np.arange(1, beats + 1)
 
     def timing(self, first, last):
         """Return the cycles of its first and last beats: sums are complete with the frame's last beat, then go out."""

@@ -2,17 +2,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from .cells import Call, Cell, Table
 from .cost import Cost, memory_cost, ram_cost
 from .engine import MOST_PIXELS
 from .errors import NodeError
 from .int_engine import IntEngine
 from .int_stationary import IntStationary
-from .packing import fold
+from .packing import fold, native_rows, words
 
-WEIGHTS_LAYOUT = "[e][nf * SF + sf][i]: weight of input sf * Simd + i for output nf * Pe + e"
+WEIGHTS_LAYOUT = "[nf * SF + sf], element e * Simd + i: weight of input sf * Simd + i for output nf * Pe + e"
 
 
 @dataclass(kw_only=True)
@@ -53,9 +51,10 @@ class IntConv(IntEngine):
 
     def hls(self, weights, bias, *multiplier):
         parameters, constants = self.hls_facts(bias, *multiplier)
-        folded = np.ascontiguousarray(fold(weights, self.pe, self.simd).transpose(1, 0, 2))
-        table = Table("weights", "int8_t", folded, WEIGHTS_LAYOUT)
-        return Call("int_conv", parameters, (table, *constants), self.memory)
+        packed = words(fold(weights, self.pe, self.simd), self.weight_bits, "weights")
+        rows = native_rows(packed, self.pe * self.simd * self.weight_bits)
+        table = Table("weights", *rows, WEIGHTS_LAYOUT, self.memory)
+        return Call("int_conv", parameters, (table, *constants))
 
     def cost(self):
         replay = ram_cost(self.synapse_fold, self.simd * self.bits, "distributed") if self.neuron_fold > 1 else Cost()

@@ -16,6 +16,8 @@ from .stream import Interval, Stream, saturate, signed_bits
 from .windows import as_windows
 
 WIDEST_ACCUMULATOR = 64
+WIDEST_WEIGHT = 8  # in HLS
+BIAS_LAYOUT = "[nf][e]: of output nf * Pe + e"
 FLOAT32_EXACT = 1 << 24  # float32 holds every integer up to this magnitude
 
 
@@ -117,11 +119,17 @@ class IntEngine(Engine):
         return parameters, tuple(memories)
 
     def hls_facts(self, bias, *multiplier) -> tuple[dict, tuple[Table, ...]]:
-        """Return the header's template parameters and the tables of its constants."""
+        """Return the header's template parameters and the tables of its constants.
+
+        Raises:
+            NodeError: a weight or a constant has more bits than the header takes.
+        """
+        if self.weight_bits > WIDEST_WEIGHT:
+            raise NodeError(f"weights of {self.weight_bits} bits: the HLS headers take at most {WIDEST_WEIGHT}")
         size = {"Inputs": self.channels, "Outputs": self.features, "Pixels": self.pixels}
         tables = (
-            Table("bias", "int32_t" if self.acc_bits <= 32 else "int64_t", bias, "[output]"),
-            *(Table("multipliers", "int32_t", values, "[output]") for values in multiplier),
+            Table("bias", "int32_t" if self.acc_bits <= 32 else "int64_t", grouped(bias, self.pe), BIAS_LAYOUT),
+            *(Table("multipliers", "int32_t", grouped(values, self.pe), BIAS_LAYOUT) for values in multiplier),
         )
         return {**size, **self._parameters()}, tables
 

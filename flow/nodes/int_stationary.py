@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .cells import Call, Cell
+import numpy as np
+
+from .cells import Cell
 from .cost import PORT, Cost, ram_cost
 from .engine import DDR_WORD, LEAST_PIXELS
 from .errors import NodeError
 from .int_engine import IntEngine
 from .packing import ddr_bytes, fold, words
+from .stationary import stationary_call
 
 DISTRIBUTED_BITS = 1 << 13  # a map or an output map of at most so many is in LUTs
 
@@ -57,6 +60,10 @@ class IntStationary(IntEngine):
     def lag(self):
         return self.LAG
 
+    def taken(self):
+        (entering,), (leaving,) = self.inputs(), self.outputs()
+        return np.full(leaving.beats, entering.beats)
+
     def timing(self, first, last):
         """Return the cycles of its first and last beats: a frame is collected, computed, and then goes out."""
         done = last + self.cycles()
@@ -87,7 +94,9 @@ class IntStationary(IntEngine):
 
     def hls(self, weights, bias, *multiplier):
         self._check()
-        return Call("int_stationary", *self.hls_facts(bias, *multiplier))
+        return stationary_call(
+            self, "int_stationary", *self.hls_facts(bias, *multiplier), (self.map_memory, self.output_memory)
+        )
 
     def cost(self):
         """Return its estimated resources, and those of its port of rtl/weight_stream.sv."""

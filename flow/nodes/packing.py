@@ -71,13 +71,15 @@ def joined(fields: Sequence[tuple[Sequence[int], int]]) -> list[int]:
     return result
 
 
-def native_words(folded: np.ndarray) -> tuple[str, np.ndarray]:
-    """Return bipolar [..., simd] in the smallest C++ type that holds simd bits, and its name; bit i is element i."""
-    simd = folded.shape[-1]
-    width = next(width for width in (8, 16, 32, 64) if simd <= width)
-    shifts = np.arange(simd, dtype=np.uint64)
-    packed = np.bitwise_or.reduce((folded > 0).astype(np.uint64) << shifts, axis=-1)
-    return f"uint{width}_t", packed.astype(f"uint{width}")
+def native_rows(values: Sequence[int], width: int) -> tuple[str, np.ndarray]:
+    """Return words of ``width`` bits as rows [word, part] of an unsigned C++ type, low part first, and its name.
+
+    The type is the widest whose parts fill the word; where none does, its last bits are 0.
+    """
+    bits = next((bits for bits in (64, 32, 16, 8) if width % bits == 0), 8)
+    size = -(-width // bits) * bits // 8
+    data = np.frombuffer(b"".join(value.to_bytes(size, "little") for value in values), f"<u{bits // 8}")
+    return f"uint{bits}_t", data.reshape(len(values), -1)
 
 
 def ddr_bytes(values: Sequence[int], width: int) -> bytes:

@@ -27,6 +27,11 @@ class Pool2x2(HardwareOp):
         """Return the elements of a row of its output, which comes while the second row of its windows does."""
         return self.width // 2 * self.channels
 
+    def taken(self):
+        rows, columns, beats = self.height // 2, self.width // 2, self.channels // self.p
+        row, column, beat = np.ogrid[:rows, :columns, :beats]
+        return (((2 * row + 1) * self.width + 2 * column + 1) * beats + beat + 1).ravel()
+
     def rtl(self):
         return Cell(self.stem(), self.shape_parameters())
 

@@ -84,11 +84,23 @@ class PReLU(HardwareOp):
             "Pixels": self.pixels,
         }
         tables = (
-            Table("step", "int32_t", step, "[channel]: up from this value on, down below it"),
-            Table("down", "int32_t", down, "[channel]: multiplier"),
-            Table("down_offset", "int64_t", down_offset, "[channel]: added to the product"),
-            Table("up", "int32_t", up, "[channel]: multiplier"),
-            Table("up_offset", "int64_t", up_offset, "[channel]: added to the product"),
+            Table(
+                "step",
+                "int32_t",
+                grouped(step, self.p),
+                "[channel / P][channel % P]: up from this value on, down below it",
+            ),
+            Table("down", "int32_t", grouped(down, self.p), "[channel / P][channel % P]: multiplier"),
+            Table(
+                "down_offset",
+                "int64_t",
+                grouped(down_offset, self.p),
+                "[channel / P][channel % P]: added to the product",
+            ),
+            Table("up", "int32_t", grouped(up, self.p), "[channel / P][channel % P]: multiplier"),
+            Table(
+                "up_offset", "int64_t", grouped(up_offset, self.p), "[channel / P][channel % P]: added to the product"
+            ),
         )
         return Call("prelu", parameters, tables)
 

@@ -20,6 +20,11 @@ class RepeatChannels(HardwareOp):
     def outputs(self):
         return [Stream(self.height, self.width, self.times * self.channels, self.p, self.bits)]
 
+    def taken(self):
+        beats = self.channels // self.p
+        once = np.concatenate([np.arange(1, beats + 1), np.full((self.times - 1) * beats, beats)])
+        return (np.arange(self.pixels)[:, None] * beats + once).ravel()
+
     def _parameters(self):
         return {"Channels": self.channels, "P": self.p, "Bits": self.bits, "Times": self.times}
 

@@ -49,9 +49,14 @@ class RPReLU(HardwareOp):
     def hls(self, before, slope, after):
         parameters = {"Channels": self.channels, "P": self.p, "Bits": self.bits, "Pixels": self.pixels}
         tables = (
-            Table("before", "int16_t", before, "[channel]: added first"),
-            Table("slope", "uint8_t", slope, "[channel]: right shift of what is negative then"),
-            Table("after", "int16_t", after, "[channel]: added last"),
+            Table("before", "int16_t", grouped(before, self.p), "[channel / P][channel % P]: added first"),
+            Table(
+                "slope",
+                "uint8_t",
+                grouped(slope, self.p),
+                "[channel / P][channel % P]: right shift of what is negative then",
+            ),
+            Table("after", "int16_t", grouped(after, self.p), "[channel / P][channel % P]: added last"),
         )
         return Call("rprelu", parameters, tables)
 

@@ -36,7 +36,14 @@ class SignThreshold(HardwareOp):
         return Call(
             "sign_threshold",
             parameters,
-            (Table("thresholds", "int16_t", threshold, "[channel]: +1 from this value on"),),
+            (
+                Table(
+                    "thresholds",
+                    "int16_t",
+                    grouped(threshold, self.p),
+                    "[channel / P][channel % P]: +1 from this value on",
+                ),
+            ),
         )
 
     def cost(self):

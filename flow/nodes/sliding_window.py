@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .cells import Call, Cell
+import numpy as np
+
+from .cells import Array, Call, Cell
 from .cost import Cost, ram_cost
 from .errors import NodeError
 from .stream import Stream
@@ -60,6 +62,14 @@ class SlidingWindow(Window):
         needed = self.kernel - self.padding
         return max(0.0, min(1.0, ((needed - 1) * self.width + needed) / self.pixels))
 
+    def taken(self):
+        """Return the beats taken before each output: up to the farthest tap of any so far that lies inside the map."""
+        if self.passes_through:
+            return super().taken()
+        beats = np.arange(1, self.inputs()[0].beats + 1).reshape(1, self.height, self.width, -1)
+        last = replace(self, bits=32, pad_value=0).windows(beats, self.order).elements().ravel()
+        return np.maximum.accumulate(last.reshape(-1, self.taps_together).max(axis=1))
+
     def timing(self, first, last):
         """Return the cycles of its first and last beats.
 
@@ -97,7 +107,10 @@ class SlidingWindow(Window):
         )
 
     def hls(self):
-        return Call("sliding_window", {**self._parameters(), "Taps": self.taps_together})
+        (stream,) = self.inputs()
+        slots = self.kernel + self.stride
+        rows = Array("rows", slots * self.width * self.channels // stream.parallel, stream.beat_bits, self.memory)
+        return Call("sliding_window", {**self._parameters(), "Taps": self.taps_together}, arrays=(rows,))
 
     def cost(self):
         if self.passes_through:

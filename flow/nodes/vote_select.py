@@ -35,8 +35,8 @@ class VoteSelect(HardwareOp):
     def hls(self, low, high):
         parameters = {"Channels": self.channels, "P": self.p, "Bits": self.bits, "Pixels": self.pixels}
         tables = (
-            Table("low", "int16_t", low, "[channel]: the value of vote -1"),
-            Table("high", "int16_t", high, "[channel]: the value of vote +1"),
+            Table("low", "int16_t", grouped(low, self.p), "[channel / P][channel % P]: the value of vote -1"),
+            Table("high", "int16_t", grouped(high, self.p), "[channel / P][channel % P]: the value of vote +1"),
         )
         return Call("vote_select", parameters, tables)
 

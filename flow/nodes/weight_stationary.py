@@ -2,13 +2,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .binary_engine import BinaryEngine
-from .cells import Call, Cell
+from .cells import Cell
 from .cost import PORT, Cost, ram_cost
 from .engine import DDR_WORD, LEAST_PIXELS
 from .errors import NodeError
 from .packed import BinaryLayer
 from .packing import ddr_bytes, fold, words
+from .stationary import stationary_call
 from .stream import Stream
 from .window import Window
 from .windows import as_map
@@ -94,6 +97,10 @@ class WeightStationary(Window, BinaryEngine):
     def lag(self):
         return self.LAG
 
+    def taken(self):
+        (entering,), (leaving,) = self.inputs(), self.outputs()
+        return np.full(leaving.beats, entering.beats)
+
     def timing(self, first, last):
         """Return the cycles of its first and last beats: a frame is collected, computed, and then goes out."""
         done = last + self.cycles()
@@ -123,7 +130,8 @@ class WeightStationary(Window, BinaryEngine):
     def hls(self, weights, *constants):
         self._check()
         voter, tables = self.voter_hls(*constants)
-        return Call("weight_stationary", {**self._parameters(), **voter}, tables)
+        memories = self.map_memory, "distributed"
+        return stationary_call(self, "weight_stationary", {**self._parameters(), **voter}, tables, memories)
 
     def cost(self):
         """Return its estimated resources, and those of its port of rtl/weight_stream.sv."""

@@ -8,12 +8,12 @@ from .cost import Cost, memory_cost, ram_cost
 from .engine import MOST_PIXELS
 from .errors import NodeError
 from .packed import BinaryLayer
-from .packing import fold, native_words, words
+from .packing import fold, native_rows, words
 from .stream import Stream
 from .weight_stationary import WeightStationary
 from .windows import Windows
 
-WORDS_LAYOUT = "[e][nf * SF + sf], bit i: weight of input sf * Simd + i for output nf * Pe + e; 1 is +1"
+WORDS_LAYOUT = "[nf * SF + sf], bit e * Simd + i: weight of input sf * Simd + i for output nf * Pe + e; 1 is +1"
 
 
 @dataclass(kw_only=True)
@@ -111,8 +111,9 @@ class XnorPopcount(BinaryEngine):
             "Masked": self.masked,
             **voter,
         }
-        ctype, packed = native_words(fold(weights, self.pe, self.simd).transpose(1, 0, 2))
-        return Call("xnor_popcount", parameters, (Table("weights", ctype, packed, WORDS_LAYOUT), *tables), self.memory)
+        packed = words(fold(weights, self.pe, self.simd), 1, "weights", bipolar=True)
+        folded = Table("weights", *native_rows(packed, self.pe * self.simd), WORDS_LAYOUT, self.memory)
+        return Call("xnor_popcount", parameters, (folded, *tables))
 
     def cost(self):
         """Return its estimated resources: lines through Yosys 0.70's figures of the demo's engines."""

@@ -94,12 +94,18 @@ def _put_together(workspace: Workspace) -> dict:
         "baseline_operations": final["baseline_operations"],
         "layers": final["layers"],
         "plan": planned["plan"],
+        "route": options.bitfile or "rtl",
+        "hls": load("hls"),
         "simulated": simulated["simulated"],
         "synthesis": synthesis(workspace),
         "implementation": implementation(workspace),
         "verification": [line for stage in stages for line in stage["verification"]],
         "seconds": {name: entry.seconds for name, entry in workspace.record.steps.items()},
     }
+
+
+def _fits(fits: bool) -> str:
+    return "fits" if fits else "DOES NOT FIT"
 
 
 def show(summary: dict, console: Console) -> None:
@@ -122,8 +128,14 @@ def show(summary: dict, console: Console) -> None:
     used = ", ".join(f"{value:,.0f} {kind}" for kind, value in plan["resources"].items())
     console.print(
         f"plan       {plan['fps']:g} fps, {plan['cycles_per_frame']:,} cycles a frame; estimate: {used}; "
-        f"DDR {plan['ddr_gb_per_s']:g} GB/s; {'fits' if plan['fits'] else 'DOES NOT FIT'}"
+        f"DDR {plan['ddr_gb_per_s']:g} GB/s; {_fits(plan['fits'])}"
     )
+    if summary.get("route") == "hls":
+        hls = summary["hls"]
+        console.print(
+            f"route hls  {hls['bram36']:g} of {hls['usable_bram36']:g} BRAM36, by the memories that pragmas bind to "
+            f"them: {_fits(hls['fits'])}; {hls['unknown']}"
+        )
     console.print(
         f"simulated  {simulated['fps']:g} fps, {simulated['cycles_per_frame']:,} cycles a frame, latency "
         f"{simulated['latency_cycles']:,} cycles (RTL counters, {simulated['frames']} frames)"

@@ -31,6 +31,9 @@ if platform.machine() == "x86_64":
     FLAGS += ("-mpopcnt",)
 
 
+CONCURRENT_FOLDER = Path(__file__).parent / "hls"  # hls_stream.h, in front of Vitis' and hls4ml's
+
+
 class CompileError(FlowError):
     """g++ or the ap_int headers are missing, or g++ rejected a source."""
 
@@ -57,8 +60,12 @@ def hls_include_dirs() -> tuple[Path, Path]:
     return ap_types_folder(), hls_folder()
 
 
-def compile_cpp(sources: Iterable[Path], output: Path, extra_flags: Iterable[str] = ()) -> Path:
+def compile_cpp(
+    sources: Iterable[Path], output: Path, extra_flags: Iterable[str] = (), *, concurrent: bool = False
+) -> Path:
     """Compile C++ `sources` that include the HLS headers into the program `output`; return its path.
+
+    ``concurrent`` takes flow's own hls_stream.h, in which streams block and processes run beside each other.
 
     The ap_int headers count as system headers: warnings, all of them errors, are about our own code.
 
@@ -69,7 +76,8 @@ def compile_cpp(sources: Iterable[Path], output: Path, extra_flags: Iterable[str
     if compiler is None:
         raise CompileError("HLS C simulation needs g++: apt-get install g++")
     ap_types, hls = hls_include_dirs()
-    flags = [*FLAGS, "-isystem", str(ap_types), "-I", str(hls), *extra_flags]
+    streams = ["-isystem", str(CONCURRENT_FOLDER)] * concurrent
+    flags = [*FLAGS, *streams, "-isystem", str(ap_types), "-I", str(hls), *extra_flags]
 
     def compiled(source: Path, to: Path) -> Path:
         _run([compiler, *flags, "-c", str(source), "-o", str(to)])

@@ -1,4 +1,7 @@
-"""Runs an emitted HLS project on images: compiled by g++, exact in values, silent about time."""
+"""Runs an emitted HLS project on images: compiled by g++, exact in values, silent about time.
+
+Every process of the dataflow region runs beside the others, and streams hold as many beats as in hardware.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from flow.cache import cached, digest
 from flow.errors import FlowError, VerificationError
 from flow.nodes import Stream
 from flow.project import DDR_FILE, check_project, read_manifest
-from flow.sim.cpp import FLAGS, ap_types_folder, compile_cpp
+from flow.sim.cpp import CONCURRENT_FOLDER, FLAGS, ap_types_folder, compile_cpp
 from flow.sim.streams import decode
 
 SOURCES = ("src/accelerator.cpp", "tb/testbench.cpp")
@@ -41,6 +44,10 @@ class CsimResult:
         return len(self.logits) / self.seconds
 
 
+class DeadlockError(VerificationError):
+    """The processes of an accelerator wait for each other."""
+
+
 class CsimAccelerator:
     """The HLS project in ``project`` as a program, compiled on construction or taken from the cache.
 
@@ -57,15 +64,25 @@ class CsimAccelerator:
         self.manifest = check_project(self.project) if verify else read_manifest(self.project)
         self.program = _compiled(self.project, self.manifest)
 
-    def execute(self, images: np.ndarray, record: bool | int = False, processes: int | None = None) -> CsimResult:
+    def execute(
+        self,
+        images: np.ndarray,
+        record: bool | int = False,
+        processes: int | None = None,
+        *,
+        unbounded: bool = False,
+        depths: Mapping[str, int] | None = None,
+    ) -> CsimResult:
         """Run images uint8 [N, H, W, C].
 
         Args:
             record: frames, from the first on, whose streams are recorded (True: all).
             processes: programs that share the images; as many as there are cores unless given.
+            unbounded: streams hold any number of beats, so that nothing shows whether the accelerator would hang.
+            depths: beats that streams hold, by tensor, instead of what the project says.
 
         Raises:
-            VerificationError: a stream was read while empty, or had data left after a frame; names it.
+            VerificationError: the processes wait for each other, or a stream had data left; names the layers.
             FlowError: images of another shape or type.
         """
         images = np.ascontiguousarray(images)
@@ -79,7 +96,7 @@ class CsimAccelerator:
         parts = np.array_split(np.arange(len(images)), max(1, min(processes, len(images) // MIN_FRAMES)))
         with tempfile.TemporaryDirectory(prefix="csim-") as scratch:
             runs = [
-                _Run(self, Path(scratch, str(index)), images[part], int(sum(part < recorded)))
+                _Run(self, Path(scratch, str(index)), images[part], int(sum(part < recorded)), unbounded, depths or {})
                 for index, part in enumerate(parts)
             ]
             try:
@@ -101,13 +118,23 @@ class CsimAccelerator:
 class _Run:
     """One process of the testbench on some of the images."""
 
-    def __init__(self, accelerator: CsimAccelerator, folder: Path, images: np.ndarray, recorded: int):
+    def __init__(
+        self,
+        accelerator: CsimAccelerator,
+        folder: Path,
+        images: np.ndarray,
+        recorded: int,
+        unbounded: bool,
+        depths: Mapping[str, int],
+    ):
         self.accelerator, self.folder, self.frames, self.recorded = accelerator, folder, len(images), recorded
         self.seconds = 0.0
         folder.mkdir()
         (folder / "images.bin").write_bytes(images.tobytes())
         weights = (accelerator.project / "data" / DDR_FILE).resolve()
+        (folder / "depths").write_text("".join(f"{depth} {name}\n" for name, depth in depths.items()))
         options = [f"weights={weights}", "expected=", "logits=logits.bin", "taps=taps.bin", f"tap_frames={recorded}"]
+        options += ["depths=depths", f"unbounded={int(unbounded)}"]
         self.process = subprocess.Popen(
             [accelerator.program, *options], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -120,6 +147,14 @@ class _Run:
         """
         report, _ = self.process.communicate()
         complaints = [line.removeprefix("stream: ") for line in report.splitlines() if line.startswith("stream: ")]
+        waiting = [line.removeprefix("deadlock: ") for line in complaints if line.startswith("deadlock: ")]
+        if waiting:
+            raise DeadlockError(
+                "csim: the accelerator would hang: no process can go on\n  "
+                + "\n  ".join(map(self._waiting, waiting))
+                + "\nOne of the full streams must hold more: please report this network and its plan; what it needs is "
+                "calculated in flow/plan/hls_fifos.py"
+            )
         if complaints:
             raise VerificationError("csim: " + "; ".join(map(self._named, complaints)))
         seconds = re.search(r"^PASS: .* in ([\d.]+) seconds", report, re.MULTILINE)
@@ -146,6 +181,12 @@ class _Run:
             for tensor in stream["tensors"]:
                 yield tensor, frame
 
+    def _waiting(self, line: str) -> str:
+        """Return what a process waits for, with the layer that it belongs to."""
+        process = line.split()[0]
+        layer = self.accelerator.manifest["processes"].get(process, process)
+        return f"{layer}: {line}" if layer != process else line
+
     def _named(self, complaint: str) -> str:
         """Return the complaint, with the layer that writes its stream."""
         for stream in self.accelerator.manifest["streams"]:
@@ -170,9 +211,10 @@ def _compiled(project: Path, manifest: dict) -> Path:
     """Return the project's program, from the cache if its sources and tools are the same."""
     sources = sorted(name for name in manifest["files"] if name.endswith((".cpp", ".hpp")))
     contents = [part for name in sources for part in (name, (project / name).read_bytes())]
-    key = digest(repr(FLAGS), _compiler_version(), str(ap_types_folder()), *contents)
+    streams = (CONCURRENT_FOLDER / "hls_stream.h").read_bytes()
+    key = digest(repr(FLAGS), _compiler_version(), str(ap_types_folder()), streams, *contents)
     inputs = [project / name for name in SOURCES]
-    return cached(f"csim-{key}", lambda folder: compile_cpp(inputs, folder / "csim")) / "csim"
+    return cached(f"csim-{key}", lambda folder: compile_cpp(inputs, folder / "csim", concurrent=True)) / "csim"
 
 
 def _compiler_version() -> str:

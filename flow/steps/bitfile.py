@@ -11,7 +11,8 @@ from .vivado import project_folder, scripts_folder
 def bitfile(build: Build) -> None:
     """Make the bitfile by Vivado, with its reports of resources, timing and power."""
     from flow.emit.vivado import read_reports, unsupported
-    from flow.vendor import VIVADO, hls_command, run_tool
+    from flow.report.hls import read_hls_report
+    from flow.vendor import VIVADO, run_tool
 
     workspace, route = build.workspace, build.options.bitfile
     if reason := unsupported(build.target):
@@ -21,11 +22,12 @@ def bitfile(build: Build) -> None:
         raise FlowError(f"{folder / 'build.tcl'} is missing: build without --from-step first")
     (workspace.reports / "bitfile.json").unlink(missing_ok=True)
     if route == "hls":
-        run_tool(hls_command(), project_folder(workspace, route), logs / "vitis_hls.log", build.log)
+        _make_hls_ip(build)
     run_tool(VIVADO, folder, logs / "vivado.log", build.log)
     figures = read_reports(folder)
     slack = figures["worst_negative_slack_ns"]
-    build.report("bitfile", {"route": route, **figures, "timing_met": slack >= 0})
+    hls = {"hls": read_hls_report(project_folder(workspace, route)).as_dict()} if route == "hls" else {}
+    build.report("bitfile", {"route": route, **figures, "timing_met": slack >= 0, **hls})
     build.log(f"written: {folder / 'result'}")
     if slack < 0:
         build.log(
@@ -35,3 +37,27 @@ def bitfile(build: Build) -> None:
         )
     if route == "hls":
         build.log("the driver does not run this bitfile: the HLS accelerator has neither build id nor counters")
+
+
+def _make_hls_ip(build: Build) -> None:
+    """Make the IP by Vitis HLS.
+
+    Raises:
+        FlowError: the block RAM that its memories are bound to is more than the board has, Vitis HLS failed, or what it
+            made is not what was meant.
+    """
+    from flow.plan.hls_cost import hls_estimate, why_not
+    from flow.report.hls import read_hls_report, require_good
+    from flow.vendor import hls_command, run_tool
+
+    if reason := why_not(hls_estimate(build.graph("hardware"), build.target), build.target):
+        raise FlowError(reason)
+    project = project_folder(build.workspace, "hls")
+    run_tool(hls_command(), project, build.workspace.folder / "logs" / "vitis_hls.log", build.log)
+    report = read_hls_report(project)
+    require_good(report, project)
+    for loop in report.deep_pipelines():
+        build.log(
+            f"loop {loop.name} of {loop.module} has {loop.depth} stages, more than FIFOs allow for: where its input "
+            "stalls it may withhold more than they hold"
+        )

@@ -12,6 +12,7 @@ TESTBENCH_IMAGES = 2
 def hls(build: Build) -> None:
     """Write the HLS C++ project: kernels, generated top, tables, testbench and Tcl."""
     from flow.emit.hls import emit_hls
+    from flow.plan.hls_cost import hls_estimate
 
     with build.workspace.fresh(build.workspace.hls) as folder:
         emit_hls(
@@ -24,6 +25,8 @@ def hls(build: Build) -> None:
             expected=build.golden_logits(TESTBENCH_IMAGES),
         )
 
+    build.report("hls", hls_estimate(build.graph("hardware"), build.target).as_dict())
+
 
 def csim(build: Build) -> None:
     """Simulate the HLS project in C, compiled by g++, on real images."""
@@ -31,6 +34,7 @@ def csim(build: Build) -> None:
 
     accelerator = CsimAccelerator(build.workspace.hls)
     options = build.options
-    result = accelerator.execute(build.images(options.csim_images), record=options.stream_images)
-    build.report("csim", {"frames_per_second": round(result.frames_per_second, 2)})
+    bounded = not options.csim_unbounded
+    result = accelerator.execute(build.images(options.csim_images), record=options.stream_images, unbounded=not bounded)
+    build.report("csim", {"frames_per_second": round(result.frames_per_second, 2), "bounded_streams": bounded})
     compare_backend(build, "csim", result, options.csim_images)

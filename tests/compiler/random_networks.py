@@ -8,6 +8,7 @@ prints a line per network and the counts, and exits with 1 if a value differs or
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import tempfile
 import time
@@ -174,6 +175,31 @@ def verify(sample: Sample, tally: Tally) -> str:
         )
     tally.rtl_left -= 1
     return "csim and rtl"
+
+
+def hardware_graphs(count: int) -> list:
+    """Return ``count`` random networks as (planned hardware graph, images)."""
+    found: list = []
+
+    @settings(
+        max_examples=10 * count,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(networks())
+    def one(sample):
+        if len(found) >= count:
+            return
+        with contextlib.suppress(FlowError):
+            if compiled := integer_graph(sample, Tally()):
+                model, images = compiled
+                found.append((apply_plan(model, plan_network(model, load_target("u250"), sample.fps)), images))
+
+    one()
+    return found
 
 
 def run(count: int, rtl: int, log=print) -> Tally:

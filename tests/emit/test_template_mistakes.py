@@ -129,15 +129,15 @@ def test_misspelt_hls_commands(hls):
         status, output, _ = run_template(hls, text)
         assert status != 0 and "unknown command" in output, f"run_hls.tcl.j2:{line}"
         lines.append(line)
-    assert len(lines) == 10
+    assert len(lines) == 11
 
 
 def test_dropped_hls_commands(hls):
     """An error where a later command needs it, another log in any case."""
     text = (HLS / "run_hls.tcl.j2").read_text()
-    commands = re.findall(r"^(?:open|set|add|create|csim|csynth|export)_(?:.*\\\n)*.*\n", text, re.MULTILINE)
-    assert len(commands) == 10
+    commands = re.findall(r"^(?:open|set|add|create|csim|csynth|cosim|export)_(?:.*\\\n)*.*\n", text, re.MULTILINE)
+    assert len(commands) == 11
     for command in commands:
         status, _, log = run_template(hls, text.replace(command, "\n"))
         assert log != GOLDEN_RUN_HLS.read_text(), f"without {command}"
-        assert (status == 0) == command.startswith(("csim", "export")), f"without {command}"
+        assert (status == 0) == command.startswith(("csim", "cosim", "export")), f"without {command}"

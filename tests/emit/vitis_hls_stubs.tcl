@@ -60,6 +60,12 @@ command csynth_design {} {
     if {![regexp "\nvoid $::top\\((.*?)\\) \{" [joined $::sources] - arguments]} { error "csynth_design: no function $::top" }
     set ::arguments [regsub -all {\s+} $arguments " "]
     set ::synthesised 1
+    write [file join $::project $::solution syn report csynth.xml] [synthesis_report]
+}
+command cosim_design {-rtl 1} {
+    need synthesised csynth_design
+    set line "|   Verilog|      Pass|  600000|  600000|  600000|  300000|  300000|  300000|  900000|"
+    write [file join $::project $::solution sim report ${::top}_cosim.rpt] "$line\n"
 }
 command export_design {-format 1 -ipname 1 -vendor 1 -library 1 -version 1 -description 1 -output 1} {
     need synthesised csynth_design
@@ -67,6 +73,17 @@ command export_design {-format 1 -ipname 1 -vendor 1 -library 1 -version 1 -desc
     if {${-format} ne "ip_catalog"} { error "export_design: no IP of format ${-format}" }
     set ip [exported [joined $::sources] $::arguments]
     write [file join $::project $::solution impl ip component.xml] [list ${-vendor}:${-library}:${-ipname}:${-version} $ip]
+}
+
+# What csynth.xml says of a module without loops.
+proc synthesis_report {} {
+    return "<profile><ReportVersion><Version>2022.2</Version></ReportVersion>
+<UserAssignments><TopModelName>$::top</TopModelName><TargetClockPeriod>$::period</TargetClockPeriod></UserAssignments>
+<PerformanceEstimates><SummaryOfTimingAnalysis><EstimatedClockPeriod>7.3</EstimatedClockPeriod></SummaryOfTimingAnalysis>
+</PerformanceEstimates><AreaEstimates>
+<Resources><BRAM_18K>20</BRAM_18K><DSP>10</DSP><FF>9000</FF><LUT>8000</LUT></Resources>
+<AvailableResources><BRAM_18K>280</BRAM_18K><DSP>220</DSP><FF>106400</FF><LUT>53200</LUT></AvailableResources>
+</AreaEstimates></profile>"
 }
 
 # The C++ of some files, with the headers beside them.

@@ -24,6 +24,7 @@ class Instance:
 
     ``name`` is a C++ identifier. ``inputs``: name -> (beats of all frames, bits of a beat); ``outputs``: name -> bits
     of a beat; ``tables``: name -> (C++ element type, array); ``arguments``: the call's in order, by these names.
+    A node of several functions has their ``calls`` in order instead; ``declared`` are what they have beside.
     """
 
     name: str
@@ -33,6 +34,8 @@ class Instance:
     arguments: tuple
     tables: dict = field(default_factory=dict)
     frames: int = 2
+    calls: tuple = ()
+    declared: tuple = ()
 
 
 @dataclass
@@ -115,10 +118,11 @@ def _block(instance):
     for name, (ctype, table) in instance.tables.items():
         extents = "".join(f"[{extent}]" for extent in table.shape)
         lines += [f"static {ctype} {name}{extents};", f'load_table("{instance.name}.{name}", {name});']
+    calls = instance.calls or (f"{instance.function}({', '.join(instance.arguments)})",)
+    lines += [f"{declaration};" for declaration in instance.declared]
     lines += [
         "const double start = seconds();",
-        f"for (int frame = 0; frame < {instance.frames}; ++frame) "
-        f"{instance.function}({', '.join(instance.arguments)});",
+        f"for (int frame = 0; frame < {instance.frames}; ++frame) {{ {'; '.join(calls)}; }}",
         f'std::printf("speed {instance.name} %g\\n", {instance.frames} / (seconds() - start));',
         "std::fflush(stdout);",
     ]

@@ -25,7 +25,7 @@ class Block:
 
     @property
     def is_loop(self) -> bool:
-        return self.header.startswith("for (")
+        return self.header.startswith(("for (", "while ("))
 
     @property
     def is_function(self) -> bool:
@@ -82,7 +82,7 @@ def unpipelined_loops(text: str) -> list[str]:
     statements = [item for block in (code, *code.blocks()) for item in block.items if isinstance(item, str)]
     loops = [block for block in code.blocks() if block.is_loop]
     found = [loop.header for loop in loops if loop.first != UNROLL and not _is_pipelined(loop)]
-    return found + [statement for statement in statements if statement.startswith("for (")]
+    return found + [statement for statement in statements if statement.startswith(("for (", "while ("))]
 
 
 def _is_pipelined(loop: Block) -> bool:
@@ -92,7 +92,7 @@ def _is_pipelined(loop: Block) -> bool:
 
 
 def unpartitioned_arrays(text: str) -> list[str]:
-    """Arrays that a cycle reads or writes at several places in a dimension are partitioned there.
+    """Arrays that a cycle reads or writes at several places in a dimension are partitioned or reshaped there.
 
     Of a pipelined loop: arrays from outside of it with the variable of an unrolled loop in their index, or given as a
     whole to a function. Of an inlined function: its constant tables, which the caller's unrolled loop reads.
@@ -109,7 +109,7 @@ def unpartitioned_arrays(text: str) -> list[str]:
 
 
 def _partitions(function: Block) -> dict[tuple[str, int], str]:
-    pragma = r"#pragma HLS ARRAY_PARTITION variable=(\w+) (complete|cyclic factor=\w+) dim=(\d)$"
+    pragma = r"#pragma HLS ARRAY_(?:PARTITION|RESHAPE) variable=(\w+) (complete|cyclic factor=\w+) dim=(\d)$"
     matches = [re.match(pragma, item) for item in function.items if isinstance(item, str)]
     return {(match[1], int(match[3])): match[2] for match in matches if match}
 
@@ -145,7 +145,7 @@ def _tables_of_inlined(function: Block) -> Iterator[tuple[str, int, str]]:
     tables = set(re.findall(r"const \w+ \(&(\w+)\)\[", function.header))
     for item in function.items:
         if isinstance(item, str) and not item.startswith("#"):
-            yield from ((name, 1, "Pe") for name, _ in re.findall(rf"\b(\w+){INDICES}", item) if name in tables)
+            yield from ((name, 2, "Pe") for name, _ in re.findall(rf"\b(\w+){INDICES}", item) if name in tables)
 
 
 def _indices(text: str) -> list[str]:
@@ -160,6 +160,85 @@ def _indices(text: str) -> list[str]:
             if depth == 0:
                 found.append(text[start:position])
     return found
+
+
+def unbound_arrays(text: str) -> list[str]:
+    """Arrays of a function that is not inlined have a memory (BIND_STORAGE), or are registers: partitioned in every
+    dimension. Without either Vitis HLS takes block RAM as it sees fit."""
+    found = []
+    for function in (block for block in parse(text).blocks() if block.is_function and INLINE not in block.items):
+        pragmas = [item for item in function.items if isinstance(item, str) and item.startswith("#")]
+        for item in (item for item in function.items if isinstance(item, str) and re.match(r"[\w:<>+, ]+ \w+\[", item)):
+            for name, indices in re.findall(rf"(\w+){INDICES}(?=,|$)", item):
+                bound = any(
+                    re.match(rf"#pragma HLS BIND_STORAGE variable={name} type=\w+ impl=\w+$", p) for p in pragmas
+                )
+                whole = all(
+                    f"#pragma HLS ARRAY_PARTITION variable={name} complete dim={dimension}" in pragmas
+                    for dimension in range(1, indices.count("[") + 1)
+                )
+                if not bound and not whole:
+                    found.append(f"{function.header.split('(')[0]}: {name} has no memory")
+    return found
+
+
+def divisions(text: str) -> list[str]:
+    """What pipelined loops divide by anything but a power of two: a divider, or a pipeline as deep as one.
+
+    Constants (capital letters) and variables of unrolled loops divide at compile time.
+    """
+    found = []
+    for loop in (block for block in parse(text).blocks() if block.is_loop and block.first == PIPELINE):
+        unrolled = [block.header for block in loop.blocks() if block.is_loop and block.first == UNROLL]
+        fixed = {name for header in unrolled for name in re.findall(r"for \(unsigned (\w+) =", header)}
+        for left, operator, right in re.findall(r"([\w\])]+) ([%/])=? ([\w(]+)", f"{loop.header} {loop.text()}"):
+            power = right.isdigit() and int(right) & int(right) - 1 == 0
+            if not power and left not in fixed and not left[0].isupper():
+                found.append(f"{left} {operator} {right}")
+    return found
+
+
+def wide_counters(text: str) -> list[str]:
+    """Native integers that a function declares and then changes: each is a register of all its bits."""
+    found = []
+    for function in (block for block in parse(text).blocks() if block.is_function and INLINE not in block.items):
+        for item in (item for item in function.items if isinstance(item, str)):
+            if re.match(r"(unsigned|int|u?int\d+_t|size_t|long)\b[^\[]*=", item):
+                found.append(item)
+    return found
+
+
+def uncanonical_calls(text: str) -> list[str]:
+    """In the dataflow region are declarations and calls only, whose arguments are names (of arrays, with their use)."""
+    top = next(block for block in parse(text).blocks() if block.header.startswith("void accelerator("))
+    (region,) = (item for item in top.items if isinstance(item, Block) and item.is_loop)
+    found, callees = [], []
+    for item in region.items:
+        if not isinstance(item, str):
+            found.append(item.header)
+        elif not item.startswith("#"):
+            for part in re.split(
+                r"(?<=\)) (?=FLOW_|hls::)", re.sub(r"FLOW_STREAM\(\w+, -?\d+, \d+\)", "", item).strip()
+            ):
+                call = re.fullmatch(r"FLOW_PROCESS\(([\w:]+)(?:<[\w, ]*>)?\((.*)\)\)", part)
+                declared = re.fullmatch(
+                    r'hls::stream<[\w:<>, ]+> \w+\("[^"]+"\)|FLOW_PING_PONG\(\w+, \[\d+\], [\w<>]+\)', part
+                )
+                if not declared and not call:
+                    found.append(part)
+                if call:
+                    callees.append(call[1])
+                    arguments = re.split(", ", call[2])
+                    found += [name for name in arguments if not re.fullmatch(r"\w+|FLOW_(FILL|USE)\(\w+\)", name)]
+    return found + [f"{name} is called twice" for name in set(callees) if callees.count(name) > 1]
+
+
+def wrong_depths(text: str) -> list[str]:
+    """C simulation has the depth of every stream that the pragma says, and 2 without one."""
+    pragmas = dict(re.findall(r"^#pragma HLS STREAM variable=(\w+) depth=(\d+)$", text, re.MULTILINE))
+    stated = dict(re.findall(r"FLOW_STREAM\((\w+), -?\d+, (\d+)\)", text))
+    streams = re.findall(r"hls::stream<[^;]*> (\w+)\(\"", text)
+    return [name for name in streams if stated.get(name) != pragmas.get(name, "2")] + sorted(set(stated) - set(streams))
 
 
 def undirected_top(text: str) -> list[str]:
@@ -185,4 +264,5 @@ def unknown_variables(text: str) -> list[str]:
     """Variables of pragmas that are no array and no stream of the text: Vitis HLS only warns."""
     code = re.sub(r"^#.*$|//.*", "", text, flags=re.MULTILINE)
     variables = re.findall(r"#pragma HLS \w+ variable=(\w+)", text)
-    return [name for name in variables if not re.search(rf"(\b|&){name}\)?\[|> {name}\(\"", code)]
+    pattern = r"(\b|&){name}\)?\[|> {name}\(\"|FLOW_PING_PONG\({name},"
+    return [name for name in variables if not re.search(pattern.replace("{name}", name), code)]

@@ -8,15 +8,28 @@ import pytest
 
 from flow import nodes
 from flow.emit import core, hls
+from flow.emit.core import call_of
 from flow.emit.hls import OWN_HEADERS, STORAGE, emit_hls
 from flow.graph import hardware_nodes
 from flow.library import hls_folder
+from flow.plan.hls_fifos import fifo_of
 from tests.graphs import small_network, votes_network
-from tests.hls.lint import PIPELINE, undirected_top, unknown_variables, unpartitioned_arrays, unpipelined_loops
+from tests.hls.lint import (
+    PIPELINE,
+    divisions,
+    unbound_arrays,
+    uncanonical_calls,
+    undirected_top,
+    unknown_variables,
+    unpartitioned_arrays,
+    unpipelined_loops,
+    wide_counters,
+    wrong_depths,
+)
 
 HEADERS = sorted(hls_folder().glob("*.hpp"))
-NODES = [header for header in HEADERS if re.search(r"^(template .*)?void \w+\(hls::stream", header.read_text(), re.M)]
-HELPERS = [header for header in HEADERS if header not in NODES]
+PROCESSES = [header for header in HEADERS if re.search(r"\bvoid \w+\([^;{]*hls::stream", header.read_text())]
+HELPERS = [header for header in HEADERS if header not in PROCESSES]
 LINTED = [*HEADERS, OWN_HEADERS / "axis.hpp"]
 FORBIDDEN = (
     r"#include <(vector|algorithm|map|queue|string|iostream|memory|array)>|\bnew\b(?= \w+[\[({])|\bmalloc\b|\bfree\("
@@ -41,8 +54,9 @@ def without(text, pattern):
 
 
 def test_every_node_has_a_header():
-    """But for the Fifo, which is the depth of a stream."""
-    assert names(NODES) == sorted(kind.stem() for name, kind in nodes.kinds().items() if name != "Fifo")
+    """But for the Fifo, which is the depth of a stream; one header has processes that several nodes share."""
+    kinds = {kind.stem() for name, kind in nodes.kinds().items() if name != "Fifo"}
+    assert set(names(PROCESSES)) == kinds | {"stationary"}
 
 
 @pytest.mark.parametrize("header", LINTED, ids=names(LINTED))
@@ -55,9 +69,10 @@ def test_is_synthesisable_cpp(header):
 def test_loops_and_arrays(header):
     text = header.read_text()
     assert unpipelined_loops(text) == unpartitioned_arrays(text) == unknown_variables(text) == []
+    assert unbound_arrays(text) == divisions(text) == wide_counters(text) == []
 
 
-@pytest.mark.parametrize("header", NODES, ids=names(NODES))
+@pytest.mark.parametrize("header", PROCESSES, ids=names(PROCESSES))
 def test_main_loop_is_pipelined(header):
     assert PIPELINE in header.read_text()
 
@@ -75,11 +90,46 @@ def test_a_loop_without_its_pragma_is_found(header):
 def test_an_array_without_its_partition_is_found(header):
     """Without it, in another dimension, in halves, of another array."""
     text = header.read_text()
-    for line, changed in without(text, "^#pragma HLS ARRAY_PARTITION"):
-        assert unpartitioned_arrays(changed), f"without {line}"
+
+    def found(changed):
+        return unpartitioned_arrays(changed) + unbound_arrays(changed)
+
+    for line, changed in without(text, "^#pragma HLS ARRAY_(PARTITION|RESHAPE)"):
+        assert found(changed), f"without {line}"
         halves = re.sub(r"complete|cyclic factor=\w+", "cyclic factor=2", line)
         for wrong in (re.sub(r"dim=\d", "dim=4", line), halves, re.sub(r"variable=\w+", "variable=other", line)):
-            assert unpartitioned_arrays(text.replace(line, wrong)), wrong
+            assert found(text.replace(line, wrong)), wrong
+
+
+@pytest.mark.parametrize("header", LINTED, ids=names(LINTED))
+def test_a_memory_that_is_not_bound_is_found(header):
+    text = header.read_text()
+    for line, changed in without(text, "^#pragma HLS BIND_STORAGE"):
+        assert unbound_arrays(changed), f"without {line}"
+
+
+LOOP = "void f() {\n    BODY\n    for (unsigned i = 0; i < 9; ++i) {\n" + PIPELINE + "\n        STATEMENT\n    }\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("x = b % Beats;", ["b % Beats"]),
+        ("x = y[b] / 3;", ["b] / 3"]),
+        ("x %= 9;", ["x % 9"]),
+        ("x = b % 2 + Beats % 3;", []),
+        ("x = b / 64;", []),
+    ],
+)
+def test_divisions_are_found(line, found):
+    assert divisions(LOOP.replace("BODY", "").replace("STATEMENT", line)) == found
+
+
+@pytest.mark.parametrize(
+    ("line", "found"), [("unsigned n = 0;", 1), ("uint32_t a = 0, b = 1;", 1), ("const unsigned N = 3;", 0)]
+)
+def test_wide_counters_are_found(line, found):
+    assert len(wide_counters(LOOP.replace("BODY", line).replace("STATEMENT", ""))) == found
 
 
 @pytest.mark.parametrize("header", HELPERS, ids=names(HELPERS))
@@ -98,22 +148,23 @@ def complaints(project, model):
     """What is wrong with the top of an HLS project, beside the graph that it was written from."""
     source = (project / "src" / "accelerator.cpp").read_text()
     tables = "".join(path.read_text() for path in sorted((project / "src" / "tables").iterdir()))
-    found = undirected_top(source) + unknown_variables(tables + source)
-    nodes = list(hardware_nodes(model))
-    fifos = [node.op for node in nodes if node.kind == "Fifo"]
-    storage = [
-        node.op.memory for node in nodes if node.kind != "Fifo" and "memory" in node.op.attributes() and node.constants
-    ]
+    found = undirected_top(source) + unknown_variables(tables + source) + uncanonical_calls(source)
+    found += wrong_depths(source)
+    nodes = [node for node in hardware_nodes(model) if not node.op.is_wire]
+    calls = [call_of(node) for node in nodes]
+    fifos = [memory for depth, memory in fifo_of(model).values() if depth > 2]
+    roms = [table.memory for call in calls for table in call.tables if table.words > 1]
+    rams = [array.memory for call in calls for array in (*call.arrays, *call.shared)]
+    deep = [link for call in calls for link in call.links if link.depth > 2]
     expected = {
-        r"STREAM variable=\w+ depth=(\d+)": [str(op.depth) for op in fifos],
-        r"BIND_STORAGE variable=\w+ type=fifo impl=(\w+)": [STORAGE[op.memory] for op in fifos if op.memory in STORAGE],
-        r"BIND_STORAGE variable=\w+ type=rom_1p impl=(\w+)": [
-            STORAGE[memory] for memory in storage if memory in STORAGE
-        ],
+        "fifo": [STORAGE[memory] for memory in fifos] + ["lutram"] * len(deep),
+        "rom_1p": [STORAGE[memory] for memory in roms],
+        "ram_s2p": [STORAGE[memory] for memory in rams],
     }
-    for pattern, values in expected.items():
-        if sorted(re.findall(rf"^#pragma HLS {pattern}$", source, re.MULTILINE)) != sorted(values):
-            found.append(f"{pattern}: not {values}")
+    for kind, values in expected.items():
+        bound = re.findall(rf"^#pragma HLS BIND_STORAGE variable=\w+ type={kind} impl=(\w+)$", source, re.MULTILINE)
+        if sorted(bound) != sorted(values):
+            found.append(f"{kind}: {sorted(bound)}, not {sorted(values)}")
     return found
 
 
@@ -139,7 +190,7 @@ def test_a_top_without_a_pragma_is_found(tmp_path, monkeypatch):
         *without(text, "^#pragma HLS"),
         ("a name", text.replace("STREAM variable={{ stream.variable }}", "STREAM variable={{ stream.variable }}s")),
     ]
-    assert len(changes) == 5 + 1
+    assert len(changes) == 7 + 1
     for change, changed in changes:
         (templates / "hls" / TOP).write_text(changed)
         assert complaints(emit_hls(model, tmp_path / "hls", **TARGET), model), f"without {change}"

@@ -18,7 +18,8 @@ from tests.graphs import GraphBuilder, random_images, small_network
 FRAMES = 10
 TARGET = {"build_id": "test", "part": "xc7z020clg400-1", "clock_mhz": 100}
 TCL_COMMANDS = (
-    "open_project set_top add_files open_solution set_part create_clock csim_design csynth_design export_design exit"
+    "open_project set_top add_files open_solution set_part create_clock csim_design csynth_design cosim_design "
+    "export_design exit"
 ).split()
 
 

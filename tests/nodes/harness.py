@@ -156,21 +156,26 @@ class Case:
         tables = {
             table.suffix: (table.ctype, table.values.astype(table.ctype.removesuffix("_t"))) for table in call.tables
         }
-        arguments = [*op.input_ports, *op.output_ports, *tables]
+        processes = call.all_processes(op.input_ports, op.output_ports)
+        memories = [f"static ap_uint<{a.bits}> {a.name}[{a.words}]" for a in (*call.arrays, *call.shared)]
+        links = [
+            f'hls::stream<ap_uint<{link.bits}>> {link.name}("{self.identifier}.{link.name}")' for link in call.links
+        ]
         if op.ddr_words:
-            arguments.insert(1, "ddr")
             tables["ddr"] = ("ap_uint<64>", np.frombuffer(op.ddr_weights(*self.constants), "<u8"))
         return Instance(
             self.identifier,
-            called(call.function, *call.parameters.values()),
+            "",
             inputs={
                 port: (beats_of(values, stream), stream.beat_bits)
                 for port, values, stream in zip(op.input_ports, self.streams, op.inputs(), strict=True)
             },
             outputs={port: stream.beat_bits for port, stream in zip(op.output_ports, op.outputs(), strict=True)},
             tables=tables,
-            arguments=tuple(arguments),
+            arguments=(),
             frames=self.frames,
+            calls=tuple(f"{called(p.function, *p.parameters.values())}({', '.join(p.arguments)})" for p in processes),
+            declared=(*memories, *links),
         )
 
     def output_beats(self) -> dict[str, list[int]]:

@@ -310,7 +310,7 @@ def test_the_cell_is_just_wide_enough(tmp_path, scaled):
             call_of,
             {"weight_bits": 9},
             ([[128, 1]], [0]),
-            "weights 1..128 do not fit int8_t: the HLS headers take no more bits",
+            "weights of 9 bits: the HLS headers take at most 8",
         ),
         (
             call_of,

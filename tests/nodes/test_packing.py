@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flow.nodes import NodeError
-from flow.nodes.packing import ddr_bytes, fold, grouped, joined, native_words, words
+from flow.nodes.packing import ddr_bytes, fold, grouped, joined, native_rows, words
 from tests.nodes.harness import random_signs
 
 FEW = settings(max_examples=40, deadline=None)
@@ -60,26 +60,32 @@ def test_ddr_has_the_same_words_one_after_the_other(folding, seed):
 
 @FEW
 @given(FOLDS, SEEDS)
-def test_hls_has_the_same_bits_in_native_words(folding, seed):
+def test_hls_has_the_same_words_in_parts(folding, seed):
+    """Low part first, what is over is 0."""
     weights, pe, simd = drawn(folding, seed)
-    folded = fold(weights, pe, simd)
-    name, packed = native_words(folded)
-    assert packed.shape == folded.shape[:2] and f"{packed.dtype}_t" == name
-    for place, word in np.ndenumerate(packed):
-        assert [int(word) >> bit & 1 for bit in range(8 * packed.dtype.itemsize)][:simd] == [
-            int(weight > 0) for weight in folded[place]
-        ]
-        assert int(word) >> simd == 0
+    for bits, values in ((1, weights), (3, weights + 2)):
+        folded = words(fold(values, pe, simd), bits, bipolar=bits == 1)
+        name, rows = native_rows(folded, bits * pe * simd)
+        size = 8 * rows.dtype.itemsize
+        assert f"{rows.dtype}_t" == name and rows.shape == (len(folded), -(-bits * pe * simd // size))
+        assert [sum(int(part) << size * n for n, part in enumerate(row)) for row in rows] == folded
 
 
 @pytest.mark.parametrize(
-    ("simd", "name"),
-    [(1, "uint8_t"), (8, "uint8_t"), (9, "uint16_t"), (17, "uint32_t"), (33, "uint64_t"), (64, "uint64_t")],
+    ("width", "name", "parts"),
+    [
+        (1, "uint8_t", 1),
+        (9, "uint8_t", 2),
+        (48, "uint16_t", 3),
+        (64, "uint64_t", 1),
+        (96, "uint32_t", 3),
+        (144, "uint16_t", 9),
+        (512, "uint64_t", 8),
+    ],
 )
-def test_the_native_word_is_the_smallest(simd, name):
-    ones = np.ones((2, simd), int)
-    assert native_words(ones)[0] == name
-    assert native_words(ones)[1].tolist() == [(1 << simd) - 1] * 2
+def test_the_parts_are_the_widest_that_fill_a_word(width, name, parts):
+    kind, rows = native_rows([(1 << width) - 1] * 2, width)
+    assert (kind, rows.shape) == (name, (2, parts))
 
 
 @FEW

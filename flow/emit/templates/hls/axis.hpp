@@ -48,30 +48,33 @@ template <unsigned P, unsigned Elements>
 void read_pixels(hls::stream<pixel_word>& in, hls::stream<beat<P, 8>>& out) {
     static_assert(Elements % 8 == 0 && Elements % P == 0, "read_pixels: a frame must be whole words and whole beats");
     ap_uint<8 * (P + 8)> held = 0;
-    unsigned count = 0;
+    count<bits_for(P + 8)> held_bytes = 0;
     for (unsigned cycle = 0; cycle < Elements / 8 + Elements / P; ++cycle) {
 #pragma HLS PIPELINE II=1
-        if (count < P) {
-            held |= ap_uint<8 * (P + 8)>(in.read().data) << 8 * count;
-            count += 8;
+        if (held_bytes < P) {
+            held |= ap_uint<8 * (P + 8)>(in.read().data) << 8 * held_bytes;
+            held_bytes += 8;
         } else {
             out.write(beat<P, 8>(held));
             held >>= 8 * P;
-            count -= P;
+            held_bytes -= P;
         }
     }
 }
 
-/// A frame's logits, one a word, sign-extended to 32 bits; `last_frame` sets TLAST with the last of them.
+/// A frame's logits, one a word, sign-extended to 32 bits; TLAST comes with the last of the last of `frames`.
 template <unsigned Classes, unsigned P, unsigned Bits>
-void write_logits(hls::stream<beat<P, Bits>>& in, hls::stream<logit_word>& out, bool last_frame) {
+void write_logits(hls::stream<beat<P, Bits>>& in, hls::stream<logit_word>& out, int frame, int frames) {
     static_assert(Classes % P == 0, "write_logits: P must divide Classes");
     int32_t logits[P];
 #pragma HLS ARRAY_PARTITION variable=logits complete dim=1
+    count<bits_for(P)> element = 0;
     for (unsigned c = 0; c < Classes; ++c) {
 #pragma HLS PIPELINE II=1
-        if (c % P == 0) unpack_signed<P, Bits>(in.read(), logits);
-        out.write(make_axis_word<32>(ap_uint<32>(static_cast<uint32_t>(logits[c % P])), last_frame && c == Classes - 1));
+        if (element == 0) unpack_signed<P, Bits>(in.read(), logits);
+        const bool last = frame == frames - 1 && c == Classes - 1;
+        out.write(make_axis_word<32>(ap_uint<32>(static_cast<uint32_t>(logits[element])), last));
+        element = element == P - 1 ? decltype(element)(0) : decltype(element)(element + 1);
     }
 }
 

@@ -1,0 +1,367 @@
+/// C simulation of a dataflow region as hardware runs it: every process beside the others, streams of their depth.
+///
+/// Stands in for Vitis' header of this name: hls::stream has the same interface, but blocks where a stream is full or empty.
+/// Each process is a fiber with a stack of its own. A fiber runs until it must wait, so a run is the same every time; where no
+/// fiber can run and one is not at its end, the region hangs, and so would the accelerator.
+///
+///   FLOW_PROCESS(call)                a process; its next call starts when this one has ended
+///   FLOW_STREAM(stream, id, depth)    the depth of a stream (2 without it) and its number, by which it is recorded
+///                                     unless it is -1
+///   FLOW_PING_PONG(name, extents, type)  an array between two processes, twice: one fills while the other is used
+///   FLOW_FILL(name), FLOW_USE(name)   that array as the argument of the process that writes it and of the one that reads it,
+///                                     which each wait for it before they start, and hold it until they end
+///   flow::concurrent::run(f)          calls f, in which these stand, and runs the processes that it names
+///
+/// Streams and arrays that are declared in f are the same ones in every frame, known by their names. Others, as those of a
+/// testbench, hold any number of beats.
+#pragma once
+#define FLOW_CONCURRENT
+
+#include <ap_int.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace flow {
+namespace concurrent {
+
+#define FLOW_SELDOM __attribute__((noinline))
+
+const size_t Unbounded = ~size_t(0);
+const size_t StackBytes = size_t(4) << 20;  // pages that are not touched cost nothing
+
+struct Process;
+
+/// What processes wait for: a stream, or an array that two of them share.
+struct Channel {
+    size_t depth = Unbounded, count = 0;
+    Process* waiting_to_write = nullptr;
+    Process* waiting_to_read = nullptr;
+    bool recorded = false;
+    std::string name;
+    unsigned id = 0, words = 0;      // of a recorded stream, and the 64-bit words of its beats
+    std::vector<uint64_t> record;
+
+    explicit Channel(const std::string& name) : name(name) {}
+    virtual ~Channel() {}
+    virtual const char* unit() const = 0;
+};
+
+/// One call of a function a frame, in order.
+struct Process {
+    std::string name;
+    std::deque<std::function<void()>> calls;
+    std::vector<std::function<void()>> at_end;  // of the call that runs
+    unsigned frame = 0;
+    bool started = false;
+    Channel* waits_for = nullptr;
+    bool waits_to_write = false;
+    ucontext_t entry;
+    void* place[5];  // of __builtin_setjmp, which saves less than setjmp and takes no time
+    void* stack = nullptr;
+
+    ~Process() {
+        if (stack) munmap(stack, StackBytes);
+    }
+};
+
+/// The processes and channels of a run.
+class Region {
+public:
+    std::map<std::string, std::shared_ptr<Channel>> channels;
+    std::map<std::string, size_t> depths;  // by name, instead of those that the code states
+    bool unbounded = false, open = false;  // open: the calls of the region are being taken down
+    bool records = false;
+    Process* current = nullptr;
+
+    Process& process(const std::string& name) {
+        for (const auto& known : processes)
+            if (known->name == name) return *known;
+        processes.emplace_back(new Process);
+        processes.back()->name = name;
+        return *processes.back();
+    }
+
+    template <class C> std::shared_ptr<C> channel(const std::string& name) {
+        std::shared_ptr<Channel>& known = channels[name];
+        if (!known) known = std::make_shared<C>(name);
+        return std::static_pointer_cast<C>(known);
+    }
+
+    FLOW_SELDOM void wait(Channel& channel, bool to_write) {
+        (to_write ? channel.waiting_to_write : channel.waiting_to_read) = current;
+        current->waits_for = &channel;
+        current->waits_to_write = to_write;
+        if (__builtin_setjmp(current->place) == 0) next();
+    }
+
+    FLOW_SELDOM void wake(Process*& process) {
+        process->waits_for = nullptr;
+        ready.push_back(process);
+        process = nullptr;
+    }
+
+    FLOW_SELDOM void run() {
+        for (const auto& process : processes) ready.push_back(process.get());
+        if (__builtin_setjmp(home) == 0) next();
+        current = nullptr;
+    }
+
+    /// Prints a line for every process that waits; those that wait to write come first, as one of them is the cause.
+    void complain() const {
+        bool hangs = false;
+        for (const bool to_write : {true, false}) {
+            for (const auto& process : processes) {
+                const Channel* channel = process->waits_for;
+                if (!channel || process->waits_to_write != to_write) continue;
+                hangs = true;
+                std::cout << "deadlock: " << process->name << " waits in frame " << process->frame << " to "
+                          << (to_write ? "write" : "read") << " '" << channel->name << "', which is "
+                          << (channel->count ? "full" : "empty");
+                if (channel->count) std::cout << " with " << channel->count << " " << channel->unit();
+                std::cout << std::endl;
+            }
+        }
+        for (const auto& known : channels)
+            if (known.second->count && !hangs)
+                std::cout << "WARNING: Hls::stream '" << known.first << "' contains leftover data: " << known.second->count
+                          << " " << known.second->unit() << std::endl;
+    }
+
+    /// Gives each recorded stream's beats of each frame to `target`, with its id and the words of a beat.
+    template <class Target> void give_records(unsigned frames, Target target) const {
+        for (unsigned frame = 0; frame < frames; ++frame) {
+            for (const auto& known : channels) {
+                const Channel& channel = *known.second;
+                if (!channel.recorded) continue;
+                const size_t share = (channel.record.size() / channel.words + frames - 1) / frames * channel.words;
+                const auto begin = channel.record.begin() + std::min(channel.record.size(), share * frame);
+                const auto end = channel.record.begin() + std::min(channel.record.size(), share * (frame + 1));
+                target(channel.id, channel.words, std::vector<uint64_t>(begin, end));
+            }
+        }
+    }
+
+private:
+    std::vector<std::unique_ptr<Process>> processes;
+    std::deque<Process*> ready;
+    void* home[5];
+
+    [[noreturn]] FLOW_SELDOM void next() {
+        if (ready.empty()) __builtin_longjmp(home, 1);
+        current = ready.front();
+        ready.pop_front();
+        if (current->started) __builtin_longjmp(current->place, 1);
+        current->started = true;
+        current->stack = mmap(nullptr, StackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (current->stack == MAP_FAILED) {
+            std::cerr << "no memory for the stack of " << current->name << std::endl;
+            abort();
+        }
+        getcontext(&current->entry);
+        current->entry.uc_stack.ss_sp = current->stack;
+        current->entry.uc_stack.ss_size = StackBytes;
+        current->entry.uc_link = nullptr;
+        makecontext(&current->entry, enter, 0);
+        setcontext(&current->entry);
+        abort();
+    }
+
+    static void enter();
+};
+
+/// That of the run; there is one at a time.
+template <class = void> struct Held { static std::unique_ptr<Region> region; };
+template <class T> std::unique_ptr<Region> Held<T>::region(new Region);
+inline std::unique_ptr<Region>& region() { return Held<>::region; }
+
+inline void Region::enter() {
+    Region& all = *region();
+    Process& self = *all.current;
+    for (; !self.calls.empty(); self.calls.pop_front(), ++self.frame) {
+        self.calls.front()();
+        for (const auto& end : self.at_end) end();
+        self.at_end.clear();
+    }
+    all.next();
+}
+
+/// "nodes::name<...>(...)" to "name".
+inline std::string name_of(const std::string& call) {
+    const std::string function = call.substr(0, call.find_first_of("<("));
+    const size_t scope = function.rfind(':');
+    return scope == std::string::npos ? function : function.substr(scope + 1);
+}
+
+template <class Call> void start(const char* text, Call call) { region()->process(name_of(text)).calls.push_back(call); }
+
+/// A first-in, first-out memory of `depth` beats.
+template <class T> struct Fifo : Channel {
+    std::unique_ptr<T[]> ring{new T[2]};
+    size_t first = 0, mask = 1;      // as many places as a power of two, less one
+
+    explicit Fifo(const std::string& name) : Channel(name) {}
+    const char* unit() const override { return "beats"; }
+
+    FLOW_SELDOM void grow() {
+        std::unique_ptr<T[]> larger(new T[2 * (mask + 1)]);
+        for (size_t i = 0; i < count; ++i) larger[i] = ring[(first + i) & mask];
+        ring.swap(larger);
+        first = 0;
+        mask = 2 * mask + 1;
+    }
+
+    /// Returns whether there is a beat: false is of a testbench only, for which nothing can come.
+    FLOW_SELDOM bool wait_to_read() {
+        if (!region()->current) {
+            std::cout << "WARNING: Hls::stream '" << name << "' is read while empty" << std::endl;
+            return false;
+        }
+        while (count == 0) region()->wait(*this, false);
+        return true;
+    }
+
+    FLOW_SELDOM void wait_to_write() {
+        while (count >= depth) region()->wait(*this, true);
+    }
+};
+
+template <int Width> void take_down(Channel& channel, const ap_uint<Width>& beat) {
+    for (unsigned k = 0; k < channel.words; ++k)
+        channel.record.push_back(k == 0 ? beat.to_uint64() : (beat >> 64 * k).to_uint64());
+}
+template <class T> void take_down(Channel&, const T&) {}
+
+/// An array of type T twice.
+template <class T> class PingPong {
+    struct Blocks : Channel {
+        struct Block { T words; };
+        std::unique_ptr<Block[]> block;
+        size_t to_fill = 0, to_use = 0, filled = 0;  // count: blocks that are being filled, filled or being used
+
+        explicit Blocks(const std::string& name) : Channel(name), block(new Block[2]) { depth = 2; }
+        const char* unit() const override { return "frames"; }
+    };
+    std::shared_ptr<Blocks> blocks;
+
+public:
+    explicit PingPong(const char* name) : blocks(region()->channel<Blocks>(name)) {}
+
+    T& fill() {
+        Blocks& b = *blocks;
+        while (b.count == b.depth) region()->wait(b, true);
+        ++b.count;
+        region()->current->at_end.push_back([&b] {
+            b.to_fill ^= 1;
+            ++b.filled;
+            if (b.waiting_to_read) region()->wake(b.waiting_to_read);
+        });
+        return b.block[b.to_fill].words;
+    }
+
+    const T& use() {
+        Blocks& b = *blocks;
+        while (!b.filled) region()->wait(b, false);
+        region()->current->at_end.push_back([&b] {
+            b.to_use ^= 1;
+            --b.filled;
+            --b.count;
+            if (b.waiting_to_write) region()->wake(b.waiting_to_write);
+        });
+        return b.block[b.to_use].words;
+    }
+};
+
+}  // namespace concurrent
+}  // namespace flow
+
+namespace hls {
+
+/// A handle: copies are the same stream.
+template <class T> class stream {
+    using Fifo = flow::concurrent::Fifo<T>;
+    std::shared_ptr<Fifo> fifo;
+
+public:
+    explicit stream(const std::string& name = "stream") {
+        flow::concurrent::Region& region = *flow::concurrent::region();
+        fifo = region.open ? region.channel<Fifo>(name) : std::make_shared<Fifo>(name);
+        if (region.open && fifo->depth == flow::concurrent::Unbounded && !region.unbounded) fifo->depth = 2;
+    }
+
+    void declare(int id, size_t depth, unsigned words) {
+        flow::concurrent::Region& region = *flow::concurrent::region();
+        const auto other = region.depths.find(fifo->name);
+        fifo->depth = region.unbounded ? flow::concurrent::Unbounded : other != region.depths.end() ? other->second : depth;
+        fifo->recorded = region.records && id >= 0;
+        fifo->id = id;
+        fifo->words = words;
+    }
+
+    bool empty() const { return fifo->count == 0; }
+    bool full() const { return fifo->count >= fifo->depth; }
+    size_t size() const { return fifo->count; }
+
+    __attribute__((always_inline)) T read() {
+        Fifo& f = *fifo;
+        if (__builtin_expect(f.count == 0, 0) && !f.wait_to_read()) return T();
+        const T beat = f.ring[f.first];
+        f.first = (f.first + 1) & f.mask;
+        --f.count;
+        if (__builtin_expect(f.waiting_to_write != nullptr, 0)) flow::concurrent::region()->wake(f.waiting_to_write);
+        return beat;
+    }
+
+    __attribute__((always_inline)) void write(const T& beat) {
+        Fifo& f = *fifo;
+        if (__builtin_expect(f.count >= f.depth, 0)) f.wait_to_write();
+        if (__builtin_expect(f.count > f.mask, 0)) f.grow();
+        f.ring[(f.first + f.count) & f.mask] = beat;
+        ++f.count;
+        if (__builtin_expect(f.recorded, 0)) flow::concurrent::take_down(f, beat);
+        if (__builtin_expect(f.waiting_to_read != nullptr, 0)) flow::concurrent::region()->wake(f.waiting_to_read);
+    }
+
+    void read(T& beat) { beat = read(); }
+    void operator>>(T& beat) { beat = read(); }
+    void operator<<(const T& beat) { write(beat); }
+};
+
+}  // namespace hls
+
+namespace flow {
+namespace concurrent {
+
+template <int Width> void declare(hls::stream<ap_uint<Width>>& stream, int id, size_t depth) {
+    stream.declare(id, depth, (Width + 63) / 64);
+}
+
+/// Returns whether all processes came to their end and no beat is left.
+template <class Top> bool run(Top top) {
+    Region& all = *region();
+    all.open = true;
+    top();
+    all.open = false;
+    all.run();
+    for (const auto& known : all.channels)
+        if (known.second->count || known.second->waiting_to_read || known.second->waiting_to_write) return false;
+    return true;
+}
+
+}  // namespace concurrent
+}  // namespace flow
+
+#define FLOW_PROCESS(...) flow::concurrent::start(#__VA_ARGS__, [=]() mutable { __VA_ARGS__; })
+#define FLOW_STREAM(stream, id, depth) flow::concurrent::declare(stream, id, depth);
+#define FLOW_PING_PONG(name, extents, ...) flow::concurrent::PingPong<__VA_ARGS__ extents> name(#name)
+#define FLOW_FILL(name) name.fill()
+#define FLOW_USE(name) name.use()

@@ -1,0 +1,124 @@
+"""C simulation with streams of their depth: what would hang on the chip is found, and named."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from flow.emit.hls import emit_hls
+from flow.errors import FlowError
+from flow.golden import Golden
+from flow.graph import hardware_nodes
+from flow.plan.hls_fifos import join_depths
+from flow.sim.cpp import compile_cpp
+from flow.sim.csim import CsimAccelerator, DeadlockError
+from tests.graphs import GraphBuilder, random_images, small_network
+from tests.hls.test_top import forge
+
+TARGET = {"build_id": "test", "part": "xc7z020clg400-1", "clock_mhz": 100}
+IMAGES = random_images(6)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_network()
+
+
+@pytest.fixture(scope="module")
+def project(model, tmp_path_factory):
+    return emit_hls(model, tmp_path_factory.mktemp("hls") / "small", **TARGET)
+
+
+@pytest.fixture(scope="module")
+def accelerator(project):
+    return CsimAccelerator(project)
+
+
+def test_the_calculated_depths_are_the_smallest(model, accelerator):
+    """One beat less hangs; as many do not, whether anything else is deeper or not."""
+    logits = Golden(model).execute(IMAGES)
+    depths = join_depths(model)
+    assert {name: depth.least for name, depth in depths.items()} == {
+        "block1.fork.out1": 39,
+        "block2.fork.out1": 255,
+        "block3.fork.out1": 63,
+    }
+    least = {name: depth.least for name, depth in depths.items()}
+    assert np.array_equal(accelerator.execute(IMAGES, depths=least).logits, logits)
+    for name, depth in least.items():
+        with pytest.raises(DeadlockError, match=f"'{name}', which is full with {depth - 1} beats"):
+            accelerator.execute(IMAGES, processes=1, depths={name: depth - 1})
+
+
+def test_every_waiting_process_is_named(accelerator):
+    with pytest.raises(DeadlockError) as caught:
+        accelerator.execute(IMAGES, processes=1, depths={"block1.fork.out1": 16})
+    message = str(caught.value)
+    assert (
+        "block1.fork: block1_fork waits in frame 0 to write 'block1.fork.out1', which is full with 16 beats" in message
+    )
+    assert "block1.add: block1_add waits in frame 0 to read 'block1.select.out', which is empty" in message
+    assert (
+        "block3.stationary: block3_stationary_load waits in frame 0 to read 'block3.sign.out', which is empty"
+        in message
+    )
+    assert "block3_stationary_compute waits in frame 0 to read 'block3_stationary_map', which is empty" in message
+    assert "One of the full streams must hold more" in message
+
+
+def test_unbounded_streams_hide_it(model, accelerator):
+    logits = accelerator.execute(IMAGES, depths={"block1.fork.out1": 16}, unbounded=True).logits
+    assert np.array_equal(logits, Golden(model).execute(IMAGES))
+
+
+def test_depths_of_the_code_count(project, tmp_path):
+    """Not only those that a run is given."""
+    copy = shutil.copytree(project, tmp_path / "copy")
+    pattern = rb"(FLOW_STREAM\(block1_fork_out1, \d+, )\d+"
+    forge(copy, "src/accelerator.cpp", lambda text: re.sub(pattern, rb"\g<1>38", text))
+    with pytest.raises(DeadlockError, match=r"'block1.fork.out1', which is full with 38 beats"):
+        CsimAccelerator(copy).execute(IMAGES)
+
+
+def test_a_window_that_reads_whole_rows_first_is_found(project, tmp_path):
+    """The window of before took the next rows at the start of an output row, whatever the shortcut held."""
+    copy = shutil.copytree(project, tmp_path / "copy")
+    eager = b"const bool came = (in_row == Height || in_row + Padding >= top + Slots) && true;"
+    forge(copy, "src/sliding_window.hpp", lambda text: re.sub(rb"const bool came = [^;]*;", eager, text))
+    with pytest.raises(DeadlockError, match="block1.fork: .* to write 'block1.fork.out1', which is full with 64 beats"):
+        CsimAccelerator(copy).execute(IMAGES)
+
+
+def test_what_vitis_reads_gives_the_same(model, project, tmp_path):
+    """Plain calls and unbounded streams, as its own headers have them."""
+    logits = Golden(model).execute(random_images(2))
+    again = emit_hls(model, tmp_path / "plain", **TARGET, images=random_images(2), expected=logits)
+    program = compile_cpp(
+        [again / "src" / "accelerator.cpp", again / "tb" / "testbench.cpp"], tmp_path / "plain" / "csim"
+    )
+    for file in ("tb/images.bin", "tb/expected_logits.bin", "data/ddr_weights.bin"):
+        shutil.copy(again / file, tmp_path)
+    import subprocess
+
+    run = subprocess.run([program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("PASS: 2 frames in ")
+
+
+def test_frames_overlap_beside_a_stationary_layer(model):
+    """Beside a layer that works on a frame while it takes the next, the shortcut holds what keeps its rate."""
+    planned = {node.inputs[0]: node.op.depth for node in hardware_nodes(model) if node.kind == "Fifo"}
+    depths = join_depths(model)
+    assert depths["block3.fork.out1"].beats == planned["block3.fork.out1"] == 300
+    assert depths["block1.fork.out1"].beats < planned["block1.fork.out1"] + 1
+
+
+def test_beats_that_are_too_wide_are_refused(tmp_path):
+    g = GraphBuilder(8, 8, p=8)
+    x = g.beats_of(g.conv(g.pixels(p=3), "stem", 512, pe=1, simd=3, out_bits=9), 512, "wide")
+    x = g.node("GlobalPool", "pool", [x])
+    model = g.model(g.int_conv(g.beats_of(x, 1, "narrow"), "classifier", 10, pe=1, out_bits=32, shift=0))
+    with pytest.raises(
+        FlowError, match="wide: a beat of 4608 bits is wider than the 4096 of Vitis' ap_uint: lower p, pe"
+    ):
+        emit_hls(model, tmp_path / "hls", **TARGET)

@@ -1,0 +1,94 @@
+"""flow/plan/hls_cost.py: block RAM of the HLS route, by the shapes of its memories."""
+
+import pytest
+
+from flow.plan.hls_cost import block_memories, bram18, hls_estimate, ping_pong_words, why_not
+from flow.plan.hls_fifos import fifo_of, join_depths, needed
+from flow.plan.target import load_target
+from tests.graphs import GraphBuilder, small_network, votes_network
+
+
+@pytest.mark.parametrize(
+    ("words", "bits", "blocks"),
+    [
+        (512, 36, 1),
+        (512, 37, 2),
+        (513, 36, 2),
+        (1024, 18, 1),
+        (4608, 128, 36),
+        (1152, 128, 12),
+        (2222, 8, 2),
+        (20480, 8, 10),
+        (16384, 1, 1),
+        (16385, 1, 2),
+    ],
+)
+def test_blocks_of_a_memory(words, bits, blocks):
+    assert bram18(words, bits) == blocks
+
+
+def test_one_rom_where_there_was_one_for_each_pe():
+    """Eight PE of 16 inputs: 4,608 words of 16 bits are 5 blocks each, and one of 128 bits is 36 instead of 40."""
+    assert 8 * bram18(4608, 16) == 40 and bram18(4608, 128) == 36
+
+
+@pytest.mark.parametrize(("words", "both"), [(1, 2), (2, 4), (3, 8), (64, 128), (65, 256), (1024, 2048)])
+def test_halves_of_a_shared_memory_begin_at_powers_of_two(words, both):
+    assert ping_pong_words(words) == both
+
+
+def test_every_memory_in_block_ram_is_counted():
+    found = {(memory.layer, memory.what): (memory.words, memory.bits) for memory in block_memories(small_network())}
+    assert found == {
+        ("stem.conv", "weights"): (36, 48),
+        ("block2.fifo", "fifo"): (256, 18),
+        ("block2.stationary", "m_axi"): (128, 64),
+        ("block2.shortcut.conv", "weights"): (64, 16),
+        ("block3.stationary", "m_axi"): (128, 64),
+    }
+
+
+def test_the_estimate_is_of_the_route():
+    model, target = votes_network(), load_target("pynq-z2")
+    estimate = hls_estimate(model, target)
+    assert estimate.fits and why_not(estimate, target) is None
+    blocks = sum(memory.bram18 for memory in block_memories(model))
+    assert (
+        estimate.bram36 == blocks / 2 + target.platform.bram36 == sum(estimate.layers.values()) + target.platform.bram36
+    )
+    assert estimate.usable_bram36 == 140 and "not known without Vitis HLS" in estimate.unknown
+
+
+def test_what_does_not_fit_is_said():
+    target = load_target("pynq-z2")
+    small = target.model_copy(update={"resources": target.resources.model_copy(update={"bram36": 1})})
+    reason = why_not(hls_estimate(votes_network(), small), small)
+    assert reason.startswith("the HLS accelerator needs ") and "pynq-z2 has 1 usable; most take " in reason
+    assert reason.endswith("set memory: distributed there in the plan, or lower --fps")
+
+
+def residual(kernel: int, pool: bool = False):
+    """A block whose shortcut waits for windows of ``kernel`` x ``kernel`` of 8 x 8 pixels of 4 channels."""
+    g = GraphBuilder(8, 8)
+    x = g.conv(g.pixels(p=3), "stem", 4, pe=1, simd=3)
+    main, shortcut = g.fork(x, "block")
+    main = g.window(g.beats_of(g.sign(main, "block"), 4, "block.in"), "block", kernel=kernel, padding=kernel // 2)
+    main = g.select(g.xnor(main, "block.xnor", 4, pe=1), "block", bits=9)
+    x = g.add(main, g.fifo(shortcut, "block", depth=64), "block")
+    x = g.node("GlobalPool", "pool", [x])
+    return g.model(g.int_conv(x, "classifier", 10, pe=1, out_bits=32, shift=0))
+
+
+@pytest.mark.parametrize(("kernel", "pixels"), [(3, 8 + 2), (5, 16 + 3)])
+def test_a_shortcut_holds_what_the_first_window_needs(kernel, pixels):
+    """Rows above and pixels to the right of the first pixel, less the beat that goes on to the window alone; what the
+    pipelines of five processes withhold comes on top."""
+    (depth,) = join_depths(residual(kernel)).values()
+    assert depth.least == 4 * pixels - 1
+    assert depth.least < depth.beats <= depth.least + 5 * 8
+    assert list(fifo_of(residual(kernel)).values()) == [(depth.beats, "distributed")]
+
+
+def test_needed_is_what_a_path_takes():
+    """Of a path without nodes a beat for each beat."""
+    assert needed([], 4).tolist() == [1, 2, 3, 4]
