@@ -126,9 +126,10 @@ def show(summary: dict, console: Console) -> None:
         table.add_row(kind, f"{count:,}", *([f"{baseline[kind]:,}"] if baseline else []))
     console.print(table)
     used = ", ".join(f"{value:,.0f} {kind}" for kind, value in plan["resources"].items())
+    path = f"longest path {plan['path_ns']:g} ns, slack {plan['slack_ns']:g}; " if plan["path_ns"] else ""
     console.print(
         f"plan       {plan['fps']:g} fps, {plan['cycles_per_frame']:,} cycles a frame; estimate: {used}; "
-        f"DDR {plan['ddr_gb_per_s']:g} GB/s; {_fits(plan['fits'])}"
+        f"DDR {plan['ddr_gb_per_s']:g} GB/s; {path}{_fits(plan['fits'])}"
     )
     if summary.get("route") == "hls":
         hls = summary["hls"]
