@@ -3,10 +3,11 @@
 ///
 /// The shift rounds down, the saturation is to OutBits signed bits (with OutBits >= AccBits - Shift it is a sign
 /// extension). A window comes as SF = Inputs/Simd beats and is used for NF = Outputs/Pe passes (window_replay). Stages:
-/// fetch, multiply, add the Simd products, accumulate from the bias on, shift and saturate (the output register). Where Scaled,
-/// they accumulate from 0 on, a further stage multiplies the sum (a register, as in a DSP slice), and the bias is added before
-/// the shift. A window takes NF*SF cycles, with no gap between passes, windows or frames; where a frame ends makes no
-/// difference here, so the number of pixels is no parameter. AccBits and SumBits must hold the exact values: both wrap.
+/// fetch, multiply, add the Simd products (two from Simd 9 on), accumulate from the bias on, shift and saturate (the output
+/// register). Where Scaled, they accumulate from 0 on, a further stage multiplies the sum (a register, as in a DSP slice), and
+/// the bias is added before the shift. A window takes NF*SF cycles, with no gap between passes, windows or frames; where a frame
+/// ends makes no difference here, so the number of pixels is no parameter. AccBits and SumBits must hold the exact values: both
+/// wrap.
 ///
 /// WeightFile has NF*SF words of Pe*Simd weights; word nf*SF + sf holds, as element e*Simd + i, the weight of output
 /// nf*Pe + e and input sf*Simd + i. BiasFile has NF words of Pe biases of AccBits, element e of word nf for output nf*Pe + e;
@@ -45,6 +46,7 @@ module int_conv #(
   localparam int unsigned PassBits    = NF > 1 ? $clog2(NF) : 1;
   localparam int unsigned ProductBits = InBits + WeightBits;
   localparam int unsigned DotBits     = ProductBits + $clog2(Simd);
+  localparam int unsigned Ranks       = Simd > 8 ? 2 : 1;  // of product_sum
   localparam int unsigned RunningBits = Scaled != 0 ? SumBits : AccBits;
   localparam int unsigned ShiftedBits = AccBits > Shift ? AccBits - Shift : 1;
 
@@ -67,6 +69,7 @@ module int_conv #(
   logic [        Pe*OutBits-1:0] results;
   logic                          window_valid, window_first, window_last;
   logic                          product_valid_q, product_first_q, product_last_q;
+  logic                          last_rank_valid, last_rank_first, last_rank_last;  // of what enters the last rank of product_sum
   logic                          dot_valid_q, dot_first_q, dot_last_q;
   logic                          sum_valid_q, sum_taken, scaled_valid;
 
@@ -163,7 +166,7 @@ module int_conv #(
     ) i_pass (
         .clk_i,
         .rst_ni,
-        .step_i (!stall && product_valid_q && product_last_q),
+        .step_i (!stall && last_rank_valid && last_rank_last),
         .count_o(pass),
         .last_o (unused_last)
     );
@@ -189,19 +192,32 @@ module int_conv #(
       sum_valid_q     <= 1'b0;
     end else if (!stall) begin
       product_valid_q <= window_valid;
-      dot_valid_q     <= product_valid_q;
+      dot_valid_q     <= last_rank_valid;
       sum_valid_q     <= dot_valid_q && dot_last_q;
     end
     if (!stall) begin
       product_first_q <= window_first;
       product_last_q  <= window_last;
-      dot_first_q     <= product_first_q;
-      dot_last_q      <= product_last_q;
+      dot_first_q     <= last_rank_first;
+      dot_last_q      <= last_rank_last;
     end
   end
 
+  if (Ranks == 1) begin : gen_one_rank
+    assign {last_rank_valid, last_rank_first, last_rank_last} = {product_valid_q, product_first_q, product_last_q};
+  end else begin : gen_two_ranks
+    logic eights_valid_q, eights_first_q, eights_last_q;
+
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) eights_valid_q <= 1'b0;
+      else if (!stall) eights_valid_q <= product_valid_q;
+      if (!stall) {eights_first_q, eights_last_q} <= {product_first_q, product_last_q};
+    end
+    assign {last_rank_valid, last_rank_first, last_rank_last} = {eights_valid_q, eights_first_q, eights_last_q};
+  end
+
   for (genvar e = 0; e < Pe; e++) begin : gen_pe
-    logic signed [DotBits-1:0] dot_d, dot_q;
+    logic signed [DotBits-1:0] dot_q;
     logic signed [RunningBits-1:0] sum_q;
     logic [Simd*ProductBits-1:0] product_q;
 
@@ -218,13 +234,19 @@ module int_conv #(
       );
     end
 
-    always_comb begin
-      dot_d = DotBits'(0);
-      for (int i = 0; i < Simd; i++) dot_d = dot_d + DotBits'($signed(product_q[i*ProductBits+:ProductBits]));
-    end
+    product_sum #(
+        .Products(Simd),
+        .Bits    (ProductBits),
+        .SumBits (DotBits),
+        .Ranks   (Ranks)
+    ) i_dot (
+        .clk_i,
+        .enable_i  (!stall),
+        .products_i(product_q),
+        .sum_o     (dot_q)
+    );
 
     always_ff @(posedge clk_i) begin
-      if (!stall) dot_q <= dot_d;
       if (!stall && dot_valid_q)
         sum_q <= (dot_first_q ? $signed(start[e*RunningBits+:RunningBits]) : sum_q) + RunningBits'(dot_q);
     end

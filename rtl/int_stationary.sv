@@ -7,10 +7,12 @@
 ///
 /// Rate: NF*SF*Pixels cycles a frame (SF = Inputs/Simd, NF = Outputs/Pe), with no gap between words, passes or frames, while the
 /// windows of the next frame and the next weight word (one every Pixels cycles) are there in time and the results leave (they take
-/// Pixels*NF cycles). Latency: a frame's cycles and 10 more (Scaled: 11) from the last beat of the windows to the first output.
+/// Pixels*NF cycles). Latency: a frame's cycles and 10 more (Scaled: 11; Simd above 8: one more) from the last beat of the windows to
+/// the first output.
 /// A walk, once begun, never stalls: everything that it needs is waited for before its first window.
 ///
-/// Stages: walk (address), 1 read, 2 operands, 3 products, 4 their sum, 5 the window's sum, (scaled,) result, output map.
+/// Stages: walk (address), 1 read, 2 operands, 3 products, 4 (and 5, from Simd 9 on) their sum, 5 or 6 the window's sum,
+/// (scaled,) result, output map.
 ///
 /// Weight word nf*SF + sf holds, as element e*Simd + i, the weight of output nf*Pe + e and input sf*Simd + i.
 module int_stationary #(
@@ -54,6 +56,8 @@ module int_stationary #(
   localparam int unsigned NfBits      = NF > 1 ? $clog2(NF) : 1;
   localparam int unsigned ProductBits = InBits + WeightBits;
   localparam int unsigned DotBits     = ProductBits + $clog2(Simd);
+  localparam int unsigned Ranks       = Simd > 8 ? 2 : 1;  // of product_sum
+  localparam int unsigned Sums        = 3 + Ranks;         // the stage at which the products' sum is there
   localparam int unsigned RunningBits = Scaled != 0 ? SumBits : AccBits;
   localparam int unsigned ShiftedBits = AccBits > Shift ? AccBits - Shift : 1;
 
@@ -168,7 +172,7 @@ module int_stationary #(
   logic [Simd*InBits-1:0] beat_q, x_q;
   logic [Pe*Simd*WeightBits-1:0] fetched_word, w_q;
   logic load_q;
-  logic [4:1] valid_q, first_q, last_q;  // by stage: a beat, of the first word of Pe outputs, of the last one
+  logic [Sums:1] valid_q, first_q, last_q;  // by stage: a beat, of the first word of Pe outputs, of the last one
 
   // The fetched word moves on one cycle after its first window, and the next one may come during the rest of the walk.
   stream_register #(
@@ -187,16 +191,16 @@ module int_stationary #(
   always_ff @(posedge clk_i) begin
     beat_q  <= map[address_q];
     x_q     <= beat_q;
-    first_q <= {first_q[3:1], first_sf};
-    last_q  <= {last_q[3:1], last_sf};
+    first_q <= {first_q[Sums-1:1], first_sf};
+    last_q  <= {last_q[Sums-1:1], last_sf};
     if (load_q) w_q <= fetched_word;
 
     if (!rst_ni) begin
       load_q  <= 1'b0;
-      valid_q <= 4'd0;
+      valid_q <= '0;
     end else begin
       load_q  <= step && first_pixel;
-      valid_q <= {valid_q[3:1], step};
+      valid_q <= {valid_q[Sums-1:1], step};
     end
   end
 
@@ -213,13 +217,13 @@ module int_stationary #(
   ) i_sum_pixel (
       .clk_i,
       .rst_ni,
-      .step_i (valid_q[4]),
+      .step_i (valid_q[Sums]),
       .count_o(sum_pixel),
       .last_o (unused_sum_last)
   );
 
   for (genvar e = 0; e < Pe; e++) begin : gen_pe
-    logic signed [DotBits-1:0] dot_d, dot_q;
+    logic signed [DotBits-1:0] dot_q;
     logic signed [RunningBits-1:0] so_far;
     logic [Simd*ProductBits-1:0] products_q;
 
@@ -236,25 +240,30 @@ module int_stationary #(
       );
     end
 
-    always_comb begin
-      dot_d = DotBits'(0);
-      for (int i = 0; i < Simd; i++) dot_d = dot_d + DotBits'($signed(products_q[i*ProductBits+:ProductBits]));
-    end
+    product_sum #(
+        .Products(Simd),
+        .Bits    (ProductBits),
+        .SumBits (DotBits),
+        .Ranks   (Ranks)
+    ) i_dot (
+        .clk_i,
+        .enable_i  (1'b1),
+        .products_i(products_q),
+        .sum_o     (dot_q)
+    );
 
-    assign so_far = first_q[4] ? start[e*RunningBits+:RunningBits] : sums[sum_pixel][e*RunningBits+:RunningBits];
+    assign so_far = first_q[Sums] ? start[e*RunningBits+:RunningBits] : sums[sum_pixel][e*RunningBits+:RunningBits];
     assign sum_d[e*RunningBits+:RunningBits] = so_far + RunningBits'(dot_q);
-
-    always_ff @(posedge clk_i) dot_q <= dot_d;
 
     logic unused;  // bits that only repeat the sign, where small weights leave the sums narrower than Simd products could be
     assign unused = &dot_q;
   end
 
   always_ff @(posedge clk_i) begin
-    if (valid_q[4]) sums[sum_pixel] <= sum_d;
+    if (valid_q[Sums]) sums[sum_pixel] <= sum_d;
     sum_q <= sum_d;
     if (!rst_ni) sum_valid_q <= 1'b0;
-    else sum_valid_q <= valid_q[4] && last_q[4];
+    else sum_valid_q <= valid_q[Sums] && last_q[Sums];
   end
 
   // ---------------------------------------------------------------- results
@@ -313,7 +322,7 @@ module int_stationary #(
     end
   end else begin : gen_plain
     assign start        = biases;
-    assign bias_step    = valid_q[4] && last_q[4];  // the word that starts the sums of a pass is that of all its beats
+    assign bias_step    = valid_q[Sums] && last_q[Sums];  // the word that starts the sums of a pass is that of all its beats
     assign scaled       = sum_q;
     assign scaled_valid = sum_valid_q;
   end

@@ -3,8 +3,8 @@
 ///
 /// A window comes as SF = Inputs/Simd beats and is used for NF = Outputs/Pe passes (window_replay). Stages: fetch, XNOR and
 /// popcount in two (popcount_lane: matches, or votes of groups), accumulate, activate (popcount_activation, the output registers). The
-/// sum of a majority vote begins at -Threshold, so that the vote is its sign. A window takes NF*SF cycles, with no gap between passes, windows or frames; where a frame ends makes no difference here, so
-/// the number of pixels is no parameter.
+/// sum of a majority vote begins at -Threshold, so that the vote is its sign. A window takes NF*SF cycles, with no gap between passes,
+/// windows or frames; where a frame ends makes no difference here, so the number of pixels is no parameter.
 ///
 /// With Masked a beat has one bit more, the highest: 1 if it lies outside the map and has no part in the sums. With a Group every
 /// Group neighbours vote first, and their votes are counted; Group is a multiple of Simd or divides it. Threshold is of what is

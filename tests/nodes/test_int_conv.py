@@ -126,6 +126,7 @@ class TestIntConv(NodeTests):
         case(6, 3, 1, 6, 40, weight_bits=4, out_bits=20, acc_bits=18, shift=0),  # one beat, many passes
         case(10, 4, 4, 5, 40, bits=5, weight_bits=3, acc_bits=13, shift=5, rtl=SLOW),  # one pass; out = acc - shift
         case(8, 4, 2, 2, 30, weight_bits=2, acc_bits=13, shift=3),
+        case(36, 4, 2, 9, 20, shift=8),  # two ranks of sums, the second of two terms
         # an accumulator narrower than a sum of any six products
         case(6, 4, 2, 6, 40, weight_bits=2, acc_bits=12, shift=3, rtl=SLOW),
         case(27, 64, 4, 3, 6, out_bits=10, acc_bits=22, shift=8),

@@ -43,6 +43,7 @@ class TestIntStationary(NodeTests):
         case(10, 4, 4, 5, 4, bits=5, weight_bits=3, acc_bits=13, shift=5, rtl=SLOW),  # one pass; out = acc - shift
         case(8, 4, 2, 2, 2, weight_bits=2, acc_bits=13, shift=3),  # two windows
         case(8, 16, 1, 1, 5, shift=8),  # 8-bit words out of 64-bit DDR words
+        case(64, 8, 1, 16, 5, shift=9),  # two ranks of sums
         case(64, 32, 2, 4, 16, shift=12),  # a shortcut, fewer channels
         case(32, 8, 4, 8, 6, rtl=SLOW),  # 256-bit words
         case(512, 8, 1, 8, 4, out_bits=32, acc_bits=26, shift=0, rtl=SLOW),
