@@ -44,6 +44,8 @@ def engines():
         {"group": 64},
     ):
         yield "XnorPopcount", {**layer, "pe": 8, "simd": 16, "memory": "block", **options}
+    for group, simd in ((9, 9), (9, 36), (8, 32), (16, 16), (16, 32), (32, 64)):
+        yield "XnorPopcount", {**layer, "pe": 4, "simd": simd, "memory": "block", "group": group}
     for pe, simd in ((8, 24), (16, 48), (32, 6)):
         yield "XnorPopcount", {**layer, "pe": pe, "simd": simd, "memory": "block", "group": 3}
     large = {**MAP, "channels": 1152, "features": 128, "bits": 1, "memory": "block"}
@@ -68,7 +70,7 @@ def engines():
                 "scaled": scaled,
             },
         )
-    for n, o, pe, simd, scaled in ((27, 64, 2, 3, 1), (64, 128, 2, 4, 0), (512, 10, 1, 1, 0), (128, 256, 4, 2, 1)):
+    for n, o, pe, simd, scaled in ((256, 64, 1, 16, 0), (256, 64, 1, 32, 0), (27, 64, 2, 3, 1), (64, 128, 2, 4, 0), (512, 10, 1, 1, 0), (128, 256, 4, 2, 1)):
         yield (
             "IntConv",
             {**MAP, "channels": n, "features": o, "pe": pe, "simd": simd, "acc_bits": 22, "shift": 8, "scaled": scaled},
@@ -156,7 +158,7 @@ def main() -> None:
         model = op.cost().as_dict()
         figures = "  ".join(f"{name} {model[name]:.4g}/{point[f'yosys_{name}']:.4g}" for name in FIGURES)
         about = " ".join(f"{k}={v}" for k, v in point.items() if not k.startswith("yosys_") and k != "kind")
-        path = f"path_ns {op.path_ns:.4g}/{point.get('yosys_path_ns', 0):.4g}"
+        path = f"path_ns {op.path_ns():.4g}/{point.get('yosys_path_ns', 0):.4g}"
         print(f"{op.kind:17s} {figures}  {path}   {about}")
 
 

@@ -50,7 +50,7 @@ module popcount_lane #(
 `else
     compressor_tree #(
         .Counts   (80'(Votes)),
-        .RankAfter(2),
+        .RankAfter(Group > 5 ? 0 : 2),  // votes that are counted themselves take a cycle
         .SumBits  (CountBits)
     ) i_tree (
         .clk_i,

@@ -216,27 +216,27 @@ module sliding_window #(
     end
 
     // Rows to let go at row_end, base after that, and the row after this one, each found in a cycle of its own where a row of windows, or
-    // of taps, takes several.
+    // of taps, takes several: base two cycles after the row of windows has begun.
     localparam int TapRowSteps = TapsTogether == 1 || TapsTogether == Kernel ? TapWords : Taps;
-    localparam logic Early = TapRowSteps >= 2 && OutCols * Taps * TapRowSteps >= 3;
+    localparam logic Early = TapRowSteps >= 2 && OutCols * Taps * TapRowSteps >= 4;
 
     logic signed [AheadWidth-1:0] release_rows_d, release_rows;
-    logic [AddrWidth:0] release_words, base_addr_raw, row_addr_raw;
+    logic [AddrWidth:0] release_words_d, release_words, base_addr_raw, row_addr_raw;
     logic [AddrWidth-1:0] base_next, row_next, base_addr_d, row_addr_d;
 
     always_comb begin
       if (top_q == RowWidth'(LastTop)) begin
-        release_rows_d = AheadWidth'(LastRelease);
-        release_words  = (AddrWidth + 1)'(LastRelease * RowWords);
+        release_rows_d  = AheadWidth'(LastRelease);
+        release_words_d = (AddrWidth + 1)'(LastRelease * RowWords);
       end else if (top_q >= 0) begin
-        release_rows_d = AheadWidth'(Step);
-        release_words  = (AddrWidth + 1)'(Step * RowWords);
+        release_rows_d  = AheadWidth'(Step);
+        release_words_d = (AddrWidth + 1)'(Step * RowWords);
       end else if (top_q + RowWidth'(Step) > 0) begin
-        release_rows_d = AheadWidth'(EntryRelease);
-        release_words  = (AddrWidth + 1)'(EntryRelease * RowWords);
+        release_rows_d  = AheadWidth'(EntryRelease);
+        release_words_d = (AddrWidth + 1)'(EntryRelease * RowWords);
       end else begin
-        release_rows_d = '0;
-        release_words  = '0;
+        release_rows_d  = '0;
+        release_words_d = '0;
       end
     end
 
@@ -251,16 +251,20 @@ module sliding_window #(
     if (Early) begin : gen_early
       logic signed [AheadWidth-1:0] release_rows_q;
       logic [AddrWidth-1:0] base_next_q, row_next_q;
+      logic [AddrWidth:0] release_words_q;
       always_ff @(posedge clk_i) begin
-        release_rows_q <= release_rows_d;
+        release_rows_q  <= release_rows_d;
+        release_words_q <= release_words_d;
         base_next_q    <= base_next;
         row_next_q     <= row_next;
       end
       assign release_rows = release_rows_q;
+      assign release_words = release_words_q;
       assign base_addr_d  = base_next_q;
       assign row_addr_d   = row_next_q;
     end else begin : gen_now
       assign release_rows = release_rows_d;
+      assign release_words = release_words_d;
       assign base_addr_d  = base_next;
       assign row_addr_d   = row_next;
     end

@@ -73,6 +73,11 @@ class BinaryEngine(Engine):
             return f"groups of {self.group} do not fit {self.simd} inputs a beat: {way}"
         return None
 
+    def path_ns(self):
+        if self.group <= 9 or self.group > self.simd:
+            return super().path_ns()
+        return 9.2 + max(0.0, 2.8 * math.log2(self.group / 16))  # matches of a group are counted in one cycle
+
     def operations(self):
         outputs = self.outputs()[0]
         counts = {"binary_mac": outputs.height * outputs.width * self.weight_bits}

@@ -68,7 +68,7 @@ def estimate(model: ModelWrapper, plan: Plan, target: Target) -> Estimate:
 
 def longest_path(nodes: Iterable[Node]) -> float:
     """Return the longest path between registers in ns, by the bounds of the nodes' kinds."""
-    return max(CONTROL_NS, *(node.op.path_ns for node in nodes))
+    return max(CONTROL_NS, *(node.op.path_ns() for node in nodes))
 
 
 def latency(nodes: list[Node]) -> int:

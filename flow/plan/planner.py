@@ -124,7 +124,7 @@ def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tup
     windows: dict[str, str] = {}
     for node in hardware_nodes(model):
         if node.op.engine:
-            engines[node.name] = _options(model, node, cycles)
+            engines[node.name] = _options(model, node, cycles, 1000 / clock if target.delays_known else math.inf)
             windows[node.name] = model.find_producer(node.inputs[0]).name
             if not engines[node.name]:
                 return None, {}
@@ -204,14 +204,17 @@ def _fifo_cost(model: ModelWrapper, join: Node, ddr: frozenset[str]) -> Cost:
     return total
 
 
-def _options(model: ModelWrapper, node: Node, cycles: int) -> list[Option]:
-    """Return the foldings and memories of an engine that keep up, but for those far wider than needed."""
+def _options(model: ModelWrapper, node: Node, cycles: int, period_ns: float) -> list[Option]:
+    """Return the foldings and memories of an engine that keep up and whose paths fit the clock, but for those far wider
+    than needed."""
     op, window = node.op, op_of(model.find_producer(node.inputs[0]))
     folded = [
         engine
         for pe in op.pes()
         for simd in op.simds(window)
-        if (engine := op.variant(pe=pe, simd=simd)).cycles() <= cycles and window.variant(p=simd).cycles() <= cycles
+        if (engine := op.variant(pe=pe, simd=simd)).cycles() <= cycles
+        and window.variant(p=simd).cycles() <= cycles
+        and engine.path_ns() <= period_ns
     ]
     if not folded:
         return []
