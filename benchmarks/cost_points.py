@@ -70,7 +70,14 @@ def engines():
                 "scaled": scaled,
             },
         )
-    for n, o, pe, simd, scaled in ((256, 64, 1, 16, 0), (256, 64, 1, 32, 0), (27, 64, 2, 3, 1), (64, 128, 2, 4, 0), (512, 10, 1, 1, 0), (128, 256, 4, 2, 1)):
+    for n, o, pe, simd, scaled in (
+        (256, 64, 1, 16, 0),
+        (256, 64, 1, 32, 0),
+        (27, 64, 2, 3, 1),
+        (64, 128, 2, 4, 0),
+        (512, 10, 1, 1, 0),
+        (128, 256, 4, 2, 1),
+    ):
         yield (
             "IntConv",
             {**MAP, "channels": n, "features": o, "pe": pe, "simd": simd, "acc_bits": 22, "shift": 8, "scaled": scaled},

@@ -1,4 +1,4 @@
-"""Tops that tests make of every node, through Yosys: no long chain of ready, and no path above what their nodes state."""
+"""Tops of every node that tests make, through Yosys: no long chain of ready, no path above what their nodes state."""
 
 import pytest
 
