@@ -143,7 +143,7 @@ WRONG = {
     "target": ({"target": "pynq-z9"}, "target 'pynq-z9' is unknown: use one of"),
     "two": ({"onnx": "a.onnx", "checkpoint": "b.popbin"}, "onnx and checkpoint are two networks: give one"),
     "pixels": ({"onnx": "a.onnx", "pixels": (1, 1)}, "pixels 1,1: the first must be smaller"),
-    "images": ({"images": np.zeros((2, 32, 32, 3), np.uint8)}, "images are of a QONNX file"),
+    "images": ({"images": np.zeros((2, 32, 32, 3), np.uint8)}, "images is of a QONNX file"),
     "step": ({"last": "lunch"}, "step 'lunch' is unknown"),
 }
 

@@ -333,18 +333,20 @@ def plans(template: Path) -> Iterator[Call]:
         ("an anchor that grows", "a: &a [x]\nb: &b [*a, *a]\nnodes: [*b, *b]", "nodes|network"),
     ):
         yield Call("plan", f"given: {name}", [*TO_PLAN, "--plan", "edited.yaml"], text, _text("edited.yaml", content))
-    faster = _edited(f"{BUILD}/plan.yaml", lambda p: p["nodes"][engine].update(memory="distributed"))
+    deeper = _edited(
+        f"{BUILD}/plan.yaml", lambda p: p["fifos"][fifo].update(elements=p["fifos"][fifo]["elements"] + 64)
+    )
     yield Call(
         "plan",
         "in place: a good edit is taken",
         TO_PLAN,
         "was edited: it is taken",
-        faster,
+        deeper,
         (0,),
         keeps=(f"{BUILD}/plan.yaml",),
     )
     again = [*TO_PLAN, "--fps", "50"]
-    yield Call("plan", "in place: an edit is kept at another rate", again, "kept as", faster, (0,))
+    yield Call("plan", "in place: an edit is kept at another rate", again, "kept as", deeper, (0,))
 
 
 def _edited(name: str, edit: Callable[[dict], object]) -> Callable[[Path], None]:

@@ -5,6 +5,7 @@ A call is forked from a process that has imported everything, so that hundreds o
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import re
 import resource
@@ -140,6 +141,7 @@ def _become(call: Call, folder: Path, out: Path, err: Path) -> None:
     """Be the call, in a forked process; never returns."""
     code = 70
     try:
+        faulthandler.disable()  # pytest's, which would print where a crash was
         os.setsid()
         os.chdir(folder)
         for path, descriptor in ((out, 1), (err, 2)):
