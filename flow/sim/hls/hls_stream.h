@@ -131,8 +131,8 @@ public:
                 hangs = true;
                 std::cout << "deadlock: " << process->name << " waits in frame " << process->frame << " to "
                           << (to_write ? "write" : "read") << " '" << channel->name << "', which is "
-                          << (channel->count ? "full" : "empty");
-                if (channel->count) std::cout << " with " << channel->count << " " << channel->unit();
+                          << (to_write ? "full" : "empty");
+                if (to_write) std::cout << " with " << channel->count << " " << channel->unit();
                 std::cout << std::endl;
             }
         }
