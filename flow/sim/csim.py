@@ -152,8 +152,8 @@ class _Run:
             raise DeadlockError(
                 "csim: the accelerator would hang: no process can go on\n  "
                 + "\n  ".join(map(self._waiting, waiting))
-                + "\nOne of the full streams must hold more, or two processes differ in the beats of a frame: please report "
-                "this network and its plan (depths are calculated in flow/plan/hls_fifos.py)"
+                + "\nOne of the full streams must hold more, or two processes differ in the beats of a frame: please "
+                "report this network and its plan (depths are calculated in flow/plan/hls_fifos.py)"
             )
         if complaints:
             raise VerificationError("csim: " + "; ".join(map(self._named, complaints)))
