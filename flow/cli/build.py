@@ -85,7 +85,7 @@ def build(
         bool,
         typer.Option(
             "--csim-unbounded",
-            help="C simulation with streams of any depth, which no longer shows whether the HLS accelerator would hang.",
+            help="C simulation with streams of any depth, which no longer shows whether the accelerator would hang.",
         ),
     ] = False,
     from_step: Annotated[str | None, typer.Option(help="Step to start at, with what earlier ones left.")] = None,

@@ -22,11 +22,11 @@ def stationary_call(
     regroup = {"InElements": DDR_WORD, "OutElements": bits, "Bits": 1, "Elements": DDR_WORD * op.ddr_words}
     compute = ("map", "weights", "outputs", *(table.suffix for table in tables))
     processes = (
-        Process("load", "stationary", "load_map", load, ("in", "map")),
-        Process("fetch", "stationary", "fetch_weights", {"Words": op.ddr_words}, ("ddr", "words")),
+        Process("load", "stationary", "load_map", load, ("in", "go", "map")),
+        Process("fetch", "stationary", "fetch_weights", {"Words": op.ddr_words}, ("go", "ddr", "words")),
         Process("regroup", "width_converter", "width_converter", regroup, ("words", "weights")),
         Process("compute", function, function, parameters, compute),
         Process("drain", "stationary", "drain", drain, ("outputs", "out")),
     )
-    links = (Link("words", DDR_WORD, WORDS_AHEAD), Link("weights", bits))
+    links = (Link("go", 1), Link("words", DDR_WORD, WORDS_AHEAD), Link("weights", bits))
     return Call(function, parameters, tables, processes=processes, shared=shared, links=links)

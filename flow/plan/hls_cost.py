@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 
 from qonnx.core.modelwrapper import ModelWrapper
 
-from flow.emit.core import call_of
 from flow.graph import hardware_nodes
 from flow.nodes.cost import BRAM18_SHAPES
 
@@ -74,7 +73,7 @@ def block_memories(model: ModelWrapper) -> list[Memory]:
             add(node.name, "fifo", fifos[node.inputs[0]][0], node.op.inputs()[0].beat_bits)
         if node.op.is_wire:
             continue
-        call = call_of(node)
+        call = node.op.hls(*node.constants)
         for table in call.tables:
             if table.memory == "block" and table.words > 1:
                 add(node.name, table.suffix, table.words, table.bits)

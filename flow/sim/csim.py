@@ -152,8 +152,8 @@ class _Run:
             raise DeadlockError(
                 "csim: the accelerator would hang: no process can go on\n  "
                 + "\n  ".join(map(self._waiting, waiting))
-                + "\nOne of the full streams must hold more: please report this network and its plan; what it needs is "
-                "calculated in flow/plan/hls_fifos.py"
+                + "\nOne of the full streams must hold more, or two processes differ in the beats of a frame: please "
+                "report this network and its plan (depths are calculated in flow/plan/hls_fifos.py)"
             )
         if complaints:
             raise VerificationError("csim: " + "; ".join(map(self._named, complaints)))
@@ -184,8 +184,8 @@ class _Run:
     def _waiting(self, line: str) -> str:
         """Return what a process waits for, with the layer that it belongs to."""
         process = line.split()[0]
-        layer = self.accelerator.manifest["processes"].get(process, process)
-        return f"{layer}: {line}" if layer != process else line
+        layer = self.accelerator.manifest["processes"].get(process)
+        return f"layer {layer}: {line}" if layer else line
 
     def _named(self, complaint: str) -> str:
         """Return the complaint, with the layer that writes its stream."""

@@ -195,9 +195,26 @@ def test_hls_route(path, folder, capsys):
     assert code == 0, err
     assert "vitis_hls: running since" in out and "the driver does not run this bitfile" in out
     assert report(folder)["route"] == "hls"
+    assert report(folder)["hls"]["cosimulation"] == "Pass" and report(folder)["hls"]["used"]["LUT"] == 8000
     assert len(results(folder / "vivado_hls", build_id(folder))) == 2 and not results(
         folder / "vivado", build_id(folder)
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "file", "message"),
+    [
+        ("s/>7.3</>12.5</", "syn/report/csynth.xml", "the clock is estimated at 12.5 ns instead of 10"),
+        ("s/>20</>300</", "syn/report/csynth.xml", "BRAM_18K 300 of 280 on the device"),
+        ("s/Pass/Fail/", "sim/report/accelerator_cosim.rpt", "cosimulation ended with Fail"),
+    ],
+)
+def test_what_vitis_hls_made_stops_the_build(path, folder, capsys, change, file, message):
+    path("vivado", VIVADO)
+    path("vitis_hls", f"{VITIS_HLS}\nsed -i '{change}' accelerator/solution1/{file}")
+    code, _, err = bitfile(capsys, folder, "--route", "hls")
+    assert code == 1 and message in err.replace("\n", " ")
+    assert not (folder / "logs" / "vivado.log").exists() and not (folder / "report" / "bitfile.json").exists()
 
 
 def test_hls_route_where_there_is_only_vitis_run(path, folder, capsys):

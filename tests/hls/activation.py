@@ -25,7 +25,7 @@ void activate(hls::stream<flow::beat<Pe, 32>>& in, hls::stream<flow::beat<Pe, Ac
 def activation_instance(name, kind, sums, pe, bits, **tables):
     """``sums`` [pixels, channels] through the activation of C++ type ``kind``; ``tables``: arrays [channels]."""
     pixels, channels = sums.shape
-    folded = {table: (f"{values.dtype}_t", values.reshape(-1, pe).T) for table, values in tables.items()}
+    folded = {table: (f"{values.dtype}_t", values.reshape(-1, pe)) for table, values in tables.items()}
     return Instance(
         name,
         f"activate<flow::{kind}, {pe}, {channels // pe}, {pixels}>",

@@ -162,8 +162,8 @@ def test_leftover_and_empty_streams_are_found(tiny_project, tmp_path):
     forge(broken, "src/accelerator.cpp", lambda text: text.replace(b"flow::avg_pool<8, 8,", b"flow::avg_pool<6, 8,"))
     with pytest.raises(VerificationError) as error:
         CsimAccelerator(broken).execute(random_images(3))
-    assert "'halve.out' is read while empty [written by layer halve]" in str(error.value)
-    assert "'width.out' contains leftover data [written by layer width]" in str(error.value)
+    assert "layer pool: pool waits in frame 2 to read 'halve.out', which is empty" in str(error.value)
+    assert "layer width: width waits in frame 2 to write 'width.out', which is full with 2 beats" in str(error.value)
 
 
 @pytest.mark.skipif(shutil.which("tclsh") is None, reason="no tclsh")

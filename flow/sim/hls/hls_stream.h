@@ -77,7 +77,8 @@ struct Process {
 /// The processes and channels of a run.
 class Region {
 public:
-    std::map<std::string, std::shared_ptr<Channel>> channels;
+    std::map<std::string, std::unique_ptr<Channel>> channels;  // of the region
+    std::vector<std::unique_ptr<Channel>> others;              // of the testbench
     std::map<std::string, size_t> depths;  // by name, instead of those that the code states
     bool unbounded = false, open = false;  // open: the calls of the region are being taken down
     bool records = false;
@@ -91,10 +92,14 @@ public:
         return *processes.back();
     }
 
-    template <class C> std::shared_ptr<C> channel(const std::string& name) {
-        std::shared_ptr<Channel>& known = channels[name];
-        if (!known) known = std::make_shared<C>(name);
-        return std::static_pointer_cast<C>(known);
+    template <class C> FLOW_SELDOM C* channel(const char* name) {
+        if (!open) {
+            others.emplace_back(new C(name));
+            return static_cast<C*>(others.back().get());
+        }
+        std::unique_ptr<Channel>& known = channels[name];
+        if (!known) known.reset(new C(name));
+        return static_cast<C*>(known.get());
     }
 
     FLOW_SELDOM void wait(Channel& channel, bool to_write) {
@@ -126,8 +131,8 @@ public:
                 hangs = true;
                 std::cout << "deadlock: " << process->name << " waits in frame " << process->frame << " to "
                           << (to_write ? "write" : "read") << " '" << channel->name << "', which is "
-                          << (channel->count ? "full" : "empty");
-                if (channel->count) std::cout << " with " << channel->count << " " << channel->unit();
+                          << (to_write ? "full" : "empty");
+                if (to_write) std::cout << " with " << channel->count << " " << channel->unit();
                 std::cout << std::endl;
             }
         }
@@ -202,7 +207,9 @@ inline std::string name_of(const std::string& call) {
     return scope == std::string::npos ? function : function.substr(scope + 1);
 }
 
-template <class Call> void start(const char* text, Call call) { region()->process(name_of(text)).calls.push_back(call); }
+FLOW_SELDOM inline void start(const char* text, std::function<void()> call) {
+    region()->process(name_of(text)).calls.push_back(std::move(call));
+}
 
 /// A first-in, first-out memory of `depth` beats.
 template <class T> struct Fifo : Channel {
@@ -251,7 +258,7 @@ template <class T> class PingPong {
         explicit Blocks(const std::string& name) : Channel(name), block(new Block[2]) { depth = 2; }
         const char* unit() const override { return "frames"; }
     };
-    std::shared_ptr<Blocks> blocks;
+    Blocks* blocks;
 
 public:
     explicit PingPong(const char* name) : blocks(region()->channel<Blocks>(name)) {}
@@ -286,19 +293,18 @@ public:
 
 namespace hls {
 
-/// A handle: copies are the same stream.
+/// A handle: copies are the same stream, which lives as long as the region.
 template <class T> class stream {
     using Fifo = flow::concurrent::Fifo<T>;
-    std::shared_ptr<Fifo> fifo;
+    Fifo* fifo;
 
 public:
-    explicit stream(const std::string& name = "stream") {
+    explicit stream(const char* name = "stream") : fifo(flow::concurrent::region()->channel<Fifo>(name)) {
         flow::concurrent::Region& region = *flow::concurrent::region();
-        fifo = region.open ? region.channel<Fifo>(name) : std::make_shared<Fifo>(name);
-        if (region.open && fifo->depth == flow::concurrent::Unbounded && !region.unbounded) fifo->depth = 2;
+        if (region.open && !region.unbounded && fifo->depth == flow::concurrent::Unbounded) fifo->depth = 2;
     }
 
-    void declare(int id, size_t depth, unsigned words) {
+    FLOW_SELDOM void declare(int id, size_t depth, unsigned words) {
         flow::concurrent::Region& region = *flow::concurrent::region();
         const auto other = region.depths.find(fifo->name);
         fifo->depth = region.unbounded ? flow::concurrent::Unbounded : other != region.depths.end() ? other->second : depth;
