@@ -46,11 +46,12 @@ def assert_header_refuses(
     folder: Path,
     inputs: dict[str, int],
     outputs: dict[str, int],
+    arrays: dict[str, str] | None = None,
     **tables: tuple[str, tuple[int, ...]],
 ) -> None:
     """g++ ends with this message, a regular expression, on the function of the last of ``headers``.
 
-    ``tables``: name -> (C++ type, shape).
+    ``tables``: name -> (C++ type, shape). ``arrays``: name -> declaration of a memory that the function is given.
     """
     headers = (headers,) if isinstance(headers, str) else headers
     wrong = Instance(
@@ -59,7 +60,8 @@ def assert_header_refuses(
         inputs={name: ([], bits) for name, bits in inputs.items()},
         outputs=outputs,
         tables={name: (ctype, np.zeros(shape)) for name, (ctype, shape) in tables.items()},
-        arguments=(*inputs, *outputs, *tables),
+        arguments=(*inputs, *outputs, *tables, *(arrays or {})),
+        declared=tuple((arrays or {}).values()),
     )
     with pytest.raises(CompileError, match=message):
         compile_only(headers, wrong, folder)

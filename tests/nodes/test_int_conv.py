@@ -363,7 +363,8 @@ def test_the_header_refuses(tmp_path, changed, message):
     """The tables and streams are as wide as the wrong parameters ask for."""
     parameters = {**call_of(wide_case(6, 4, 5, 2, 6, 4, 3, 9, 10, 1).node).parameters, **changed}
     pe, simd = parameters["Pe"], parameters["Simd"]
-    tables = {"weights": ("int8_t", (pe, 4 // pe * (6 // simd), simd)), "bias": ("int32_t", (4,))}
+    words = -(-pe * simd * parameters["WeightBits"] // 8)
+    tables = {"weights": ("uint8_t", (4 // pe * (6 // simd), words)), "bias": ("int32_t", (4 // pe, pe))}
     streams = {"in": 4 * simd}, {"out": 9 * pe}
     assert_header_refuses(
         f"int_conv: .*{message}", "int_conv", tuple(parameters.values()), tmp_path, *streams, **tables

@@ -272,11 +272,13 @@ def test_the_module_refuses(parameters, message):
 @pytest.mark.parametrize(
     ("node", "message"),
     [
-        (case(4, 4, 4, 3, 1, 1, 8, pad_value=-1), "P / Taps must divide Channels"),
+        (case(4, 4, 4, 3, 1, 1, 3, pad_value=-1), "P / Taps must divide Channels"),
         (case(4, 4, 4, 3, 1, 3, 4, pad_value=-1), "Padding must be smaller than Kernel"),
     ],
 )
 def test_the_header_refuses(node, message, tmp_path):
     call, p = call_of(node.node), node.op.p
     parameters = tuple(call.parameters.values())
-    assert_header_refuses(message, "sliding_window", parameters, tmp_path, {"in": p}, {"out": p})
+    words = (node.op.kernel + node.op.stride) * node.op.width * (node.op.channels // p)
+    rows = {"rows": f"static ap_uint<{p}> rows[{words}]"}
+    assert_header_refuses(message, "sliding_window", parameters, tmp_path, {"in": p}, {"out": p}, rows)
