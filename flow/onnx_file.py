@@ -17,7 +17,6 @@ from flow.memory import require_memory
 
 MOST_BYTES = (1 << 31) - 1  # of a protobuf message
 MOST_BITS = 32  # of a quantizer
-OPSETS = range(7, 24)  # of ONNX, in which the nodes that the passes know have the meaning that they take them for
 QUANTIZERS = ("Quant", "BipolarQuant", "Trunc")  # of weights, too
 BINARY = ("Add", "Sub", "Mul", "Div", "Concat", "Max", "Min", "Sum", "Where", "Pow")  # of two variables
 COPIES = 4  # of an image in float32, at least, while a graph is executed
@@ -33,11 +32,6 @@ def require_readable(path: Path) -> None:
         raise FlowError(f"{path} has no nodes: export a network")
     if not graph.output:
         raise FlowError(f"{path} has no output: export the network with its logits as output")
-    for entry in model.opset_import:
-        if entry.domain in OURS and entry.version not in OPSETS:
-            raise FlowError(
-                f"{path} is of ONNX opset {entry.version}: export it with one of {OPSETS[0]} to {OPSETS[-1]}, best 13"
-            )
     if not any(entry.domain in OURS for entry in model.opset_import):
         raise FlowError(f"{path} does not say its ONNX opset: export it again")
     _require_written(path, graph)

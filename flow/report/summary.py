@@ -94,7 +94,6 @@ def _put_together(workspace: Workspace) -> dict:
         "baseline_operations": final["baseline_operations"],
         "layers": final["layers"],
         "plan": planned["plan"],
-        "route": options.bitfile or "rtl",
         "hls": load("hls"),
         "simulated": simulated["simulated"],
         "synthesis": synthesis(workspace),

@@ -82,6 +82,6 @@ STEPS = (
     Step(bitfile, ("bitfile",), ("report/bitfile.json",), optional=True),
     Step(synth, (), ("report/synth.json", "report/timing.json"), optional=True),
     Step(package, ("accuracy_images", "labels"), ("deploy/settings.json", "deploy.zip")),
-    Step(report, ("data",), ("report/report.json",)),
+    Step(report, ("data", "bitfile"), ("report/report.json",)),
 )
 NAMES = tuple(step.name for step in STEPS)
