@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.compile import load_export
 from flow.errors import FlowError
+from flow.memory import require_memory
 from flow.onnx_file import require_quantizers, require_readable
 from flow.passes import REAL_PASSES, run_pass
 from flow.passes.finish import is_constant, refusals
@@ -20,6 +22,8 @@ from flow.passes.grid import grid_of
 from flow.passes.rewrite import ORIGINS, read_notes
 
 Track = Callable[[Iterable], Iterable]
+NOISE_IMAGES = 4  # calibrated on
+FLOAT32_COPIES = 20  # bytes of an element while a graph is executed: itself, and at least four times in float32
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,9 @@ def as_built(model: ModelWrapper, low: float, high: float, bits: int) -> ModelWr
     """
     from flow.foreign import image_shape, prepare
 
-    images = np.random.default_rng(0).integers(0, 256, (4, *image_shape(model))).astype(np.uint8)
+    shape = (NOISE_IMAGES, *image_shape(model))
+    require_memory(FLOAT32_COPIES * math.prod(shape), "images of its input's size", "export it for smaller images")
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     return prepare(model, images, low, high, bits)[0]
 
 

@@ -166,7 +166,7 @@ MUTATIONS = (
     Mutation("duplicate", "in_valid_i && !done1_q", "in_valid_i", _duplicate(8), "gives a beat twice"),
     Mutation("duplicate", "done0_d && done1_d", "done0_d || done1_d", _duplicate(8), "leaves a consumer out"),
     Mutation("duplicate", "done0_q || out0_ready_i", "done0_q", _duplicate(8), "never moves on"),
-    Mutation("fifo", "count_d == CountBits'(Depth)", "1'b0", _fifo(4, 4), "overflows"),
+    Mutation("fifo", "full_q || (write && count_q == CountBits'(Depth - 1))", "1'b0", _fifo(4, 4), "overflows"),
     Mutation("fifo", "if (read) data_q", "data_q", _fifo(4, 4), "changes the data of a beat"),
     Mutation("fifo", ".step_i (read)", ".step_i (read && !write)", _fifo(4, 3), "gives a beat twice"),
     Mutation("fifo", "read || (valid_q && !out_ready_i)", "read", _fifo(4, 4), "drops valid"),

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("brevitas_models", "deploy", "flow")
 FLOORS = (  # a unit imports those below it; none beside it
     ("brevitas_models", "flow.errors", "flow.nodes"),
+    ("flow.images", "flow.memory", "flow.record"),
     (
         "deploy",
         "flow.cache",
@@ -21,7 +22,7 @@ FLOORS = (  # a unit imports those below it; none beside it
         "flow.vendor",
         "flow.workspace",
     ),
-    ("flow.graph",),
+    ("flow.graph", "flow.onnx_file"),
     ("flow.execute", "flow.golden"),
     ("flow.passes",),
     ("flow.compile", "flow.plan"),

@@ -204,7 +204,7 @@ def _fifo_cost(model: ModelWrapper, join: Node, ddr: frozenset[str]) -> Cost:
     return total
 
 
-def _options(model: ModelWrapper, node: Node, cycles: int, period_ns: float) -> list[Option]:
+def _options(model: ModelWrapper, node: Node, cycles: int, period_ns: float = math.inf) -> list[Option]:
     """Return the foldings and memories of an engine that keep up and whose paths fit the clock, but for those far wider
     than needed."""
     op, window = node.op, op_of(model.find_producer(node.inputs[0]))

@@ -110,7 +110,7 @@ def test_flipped_bits_are_found_and_the_layer_is_named(options, summary):
     ],
 )
 def test_mistakes_get_one_message(options, summary, change, first, message):
-    wrong = Options(**{**options.model_dump(), **change})
+    wrong = Options(**{**options.model_dump(exclude_unset=True), **change})
     with pytest.raises((FlowError, ModelError), match=message):
         run(wrong, first, log=lambda text: None)
     assert (options.folder / "report" / "summary.json").exists()
@@ -118,7 +118,8 @@ def test_mistakes_get_one_message(options, summary, change, first, message):
 
 def test_steps_need_what_earlier_ones_left(options, tmp_path):
     with pytest.raises(FlowError, match="without --from-step"):
-        run(Options(**{**options.model_dump(), "output": tmp_path / "new"}), "plan", log=lambda text: None)
+        new = Options(**{**options.model_dump(exclude_unset=True), "output": tmp_path / "new"})
+        run(new, "plan", log=lambda text: None)
 
 
 def test_a_second_build_is_refused(options, summary):

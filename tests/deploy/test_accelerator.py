@@ -131,8 +131,10 @@ def test_ctrl_c_leaves_nothing_behind(package, golden, monkeypatch):
 def test_a_signal_that_ends_the_process_leaves_the_accelerator_stopped(package, number):
     script = f"""
 import os
+import signal
 from deploy import Accelerator
 from tests.deploy.packages import IMAGES
+signal.signal({int(number)}, signal.SIG_DFL)  # nohup ignores SIGHUP
 with Accelerator({str(package)!r}, "sim", batch=4) as accelerator:
     platform, abort = accelerator.platform, accelerator.platform.abort
     platform.wait_received = lambda seconds: os.kill(os.getpid(), {number})

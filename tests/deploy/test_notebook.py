@@ -14,6 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 import deploy.notebooks
+from deploy.package import CHECKSUM, settings_text
 from tests.deploy.packages import emit_small, make_package
 
 FOLDER = Path(deploy.notebooks.__file__).parent
@@ -97,10 +98,10 @@ def test_small_images_without_labels(package, tmp_path, monkeypatch):
 
 def test_without_samples_it_stops_and_says_so(package, tmp_path, monkeypatch):
     settings = json.loads((package / "settings.json").read_text())
-    del settings["files"]["samples.npz"]
+    del settings["files"]["samples.npz"], settings[CHECKSUM]
     for name in settings["files"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(package / name)
-    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    (tmp_path / "settings.json").write_text(settings_text(settings))
     with pytest.raises(CellExecutionError, match=r"no sample images of \(8, 8, 3\)"):
         run(tmp_path, tmp_path, monkeypatch)
