@@ -330,6 +330,7 @@ def test_a_receiver_that_halts_is_seen_while_images_are_sent(folder, samples, mo
 def test_ctrl_c_leaves_nothing_behind(folder, samples, monkeypatch):
     """Another one, while the transfers are stopped, waits for that."""
     images, golden = samples
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background of a shell ignore
     with opened(folder, batch=4) as accelerator:
         channels, stopped = accelerator.platform.device.dma.channels.values(), []
 
