@@ -5,7 +5,7 @@
 
 Each build goes as far as its RTL, which is then synthesised by Yosys (flow synth); netlists are cached, a full-width
 network takes some minutes of two cores the first time. "path" is the plan's bound of the longest path and that of
-flow timing, in ns. The foreign network is one of Brevitas' own examples in shape: convolutions, pools, dense layers.
+flow timing, in ns. Networks of other people are not among the builds yet.
 """
 
 from __future__ import annotations

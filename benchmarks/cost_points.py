@@ -143,7 +143,7 @@ def constants(op, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     return tuple(rng.integers(-60, 60, op.channels) for _ in range(tables.get(op.kind, 0)))
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kind")
     wanted = parser.parse_args().kind
@@ -167,7 +167,11 @@ def main() -> None:
         about = " ".join(f"{k}={v}" for k, v in point.items() if not k.startswith("yosys_") and k != "kind")
         path = f"path_ns {op.path_ns():.4g}/{point.get('yosys_path_ns', 0):.4g}"
         print(f"{op.kind:17s} {figures}  {path}   {about}")
+    slow = [point for point, (op, _) in zip(points, parts.values()) if point.get("yosys_path_ns", 0) > op.path_ns()]
+    for point in slow:
+        print(f"above the bound of its longest path: {point}")
+    return 1 if slow else 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -90,7 +90,7 @@ class HardwareOp:
     def path_ns(self) -> float:
         """Return a bound of the longest path between its registers, in ns, on a 7-series part of speed grade -1.
 
-        It is above all netlists that benchmarks/cost_points.py makes, at the one delay of a route of flow.synth.
+        benchmarks/cost_points.py holds it against netlists of many sizes, at the one delay of a route of flow.synth.
         """
         return 8.6
 
