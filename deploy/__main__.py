@@ -14,6 +14,7 @@ from .errors import DeployError
 from .measure import cpu, latency, throughput_test, validate
 from .package import Package, find_package
 from .platforms import PLATFORMS
+from .scores import scores
 
 
 def load_images(path: Path) -> np.ndarray:
@@ -30,16 +31,22 @@ def load_images(path: Path) -> np.ndarray:
 
 
 def run(accelerator: Accelerator, arguments) -> dict:
-    """Return logits and classes of the images in a file."""
+    """Return logits, scores (where the network's file has them in its own units) and classes of the images in a
+    file."""
+    package = accelerator.package
     images = load_images(arguments.images_file)
+    if images.ndim == 2 and package.image[:2] == (1, 1):
+        images = images[:, None, None, :]
     logits = accelerator.execute(images)
-    classes = logits.argmax(axis=1).tolist()
-    labels = accelerator.package.labels
+    outputs = scores(logits, package.tail)
+    classes = (outputs if outputs.shape == logits.shape else logits).argmax(axis=1).tolist()
+    labels = package.labels
     return {
         "images": len(images),
         "classes": classes,
         "names": [labels[c] for c in classes] if labels else None,
         "logits": logits.tolist(),
+        **({"scores": outputs.tolist()} if package.tail else {}),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ class Accelerator:
         try:
             self._check_build()
             self._start()
-            self._inputs = [self.platform.allocate((batch, *self.package.image), np.uint8) for _ in range(2)]
+            self._inputs = [self.platform.allocate((batch, self.package.frame_bytes), np.uint8) for _ in range(2)]
             self._outputs = [self.platform.allocate((batch, self.package.classes), np.int32) for _ in range(2)]
         except BaseException:
             self.platform.close()
@@ -185,7 +186,8 @@ class Accelerator:
 
     def _pack(self, buffer: np.ndarray, images: np.ndarray) -> None:
         started = time.perf_counter()
-        buffer[: len(images)] = images
+        pixels = math.prod(self.package.image)
+        buffer[: len(images), :pixels] = images.reshape(-1, pixels)  # the rest of the last word is dropped
         self.packing_seconds += time.perf_counter() - started
 
     def _limit(self, frames: int) -> float:

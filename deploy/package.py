@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import DeployError, PackageError
+from .frames import padded_bytes
 from .network import Network
 
 FORMAT = 2
@@ -65,8 +66,9 @@ class Package:
     """``settings.json`` of the package in ``folder``.
 
     image: height, width, channels of a frame. labels: names of the classes. logit_scale: real value of one unit of a
-    logit. cycles_per_frame: planned. registers: byte addresses. layers: names in the order of their counters.
-    streams: number of streams that the simulator can record. files: SHA-256 by name.
+    logit. tail: the steps from logits to the network's own outputs (deploy.scores). cycles_per_frame: planned.
+    registers: byte addresses. layers: names in the order of their counters. streams: number of streams that the
+    simulator can record. files: SHA-256 by name.
     """
 
     folder: Path
@@ -80,6 +82,7 @@ class Package:
     classes: int
     labels: tuple[str, ...]
     logit_scale: float
+    tail: tuple[dict, ...]
     cycles_per_frame: int
     registers: dict[str, int]
     layers: tuple[str, ...]
@@ -106,7 +109,8 @@ class Package:
                 raise PackageError(f"{path} is not what was built: its checksum is another one; {HINT}")
             _require_sane(content)
             content["regions"] = tuple(Region(**region) for region in content["regions"])
-            for name in ("image", "labels", "layers"):
+            content.setdefault("tail", [])
+            for name in ("image", "labels", "layers", "tail"):
                 content[name] = tuple(content[name])
             return cls(
                 folder=folder, **{field.name: content[field.name] for field in fields(cls) if field.name != "folder"}
@@ -120,9 +124,9 @@ class Package:
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes of an image."""
+        """Bytes of a frame on the bus: those of an image, and the rest of its last 64-bit word."""
         height, width, channels = self.image
-        return height * width * channels
+        return padded_bytes(height * width * channels)
 
     def has(self, name: str) -> bool:
         """Return whether the package has a file ``name``."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import DeployError
+from .frames import padded
 
 CHUNK = 20_000  # cycles between looks at Ctrl-C
 
@@ -142,8 +143,8 @@ class Device:
         self._library.accelerator_randomize(self._handle, ctypes.c_uint64(seed), *gaps)
 
     def queue_pixels(self, images: np.ndarray) -> None:
-        """Queue images uint8, whole 64-bit words, which are read as the clock runs: leave them unchanged until then."""
-        self._pixels = np.ascontiguousarray(images, np.uint8).reshape(-1).view("<u8")
+        """Queue images uint8 [N, ...], which are read as the clock runs: leave them unchanged until then."""
+        self._pixels = padded(images).reshape(-1).view("<u8")
         traffic = self._traffic
         traffic.pixels, traffic.pixel_count, traffic.pixels_done = self._pixels.ctypes.data, len(self._pixels), 0
 

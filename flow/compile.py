@@ -15,7 +15,12 @@ from flow.passes.repeated_inputs import RemoveIdentities, SeparateRepeatedInputs
 
 def load_export(path: Path) -> ModelWrapper:
     """Return an exported QONNX file with its constants folded and its nodes named."""
-    model = ModelWrapper(str(path)).transform(FoldConstants()).transform(SeparateRepeatedInputs())
+    return cleaned(ModelWrapper(str(path)))
+
+
+def cleaned(model: ModelWrapper) -> ModelWrapper:
+    """Return ``model`` with its constants folded, shapes inferred, and nodes named."""
+    model = model.transform(FoldConstants()).transform(SeparateRepeatedInputs())
     return cleanup_model(model).transform(RemoveIdentities())
 
 

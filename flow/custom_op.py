@@ -17,6 +17,7 @@ from flow.nodes.binary_engine import group_votes
 from flow.nodes.window import ORDERS
 
 DOMAIN = "flow.custom_op"
+ROUNDING = 2.0**-20  # of a float32 product of an integer and a scale that is no power of two
 FLOAT64_EXACT = 2**53  # float64 holds every integer below this magnitude
 
 add_domain_alias("flow.ops", DOMAIN)  # of exports made before the domain had this name
@@ -105,16 +106,22 @@ class _Boundary(CustomOp):
 
 
 class ToStream(_Boundary):
-    """Real values [N, C, H, W] or [N, C] on a grid -> integers [N, H, W, C]: x / scale.
+    """Real values [N, C, H, W] or [N, C] on a grid -> integers [N, H, W, C]: x / scale; with ``flat`` [N, 1, 1, H*W*C].
 
     Raises ValueError if a value is off the grid: the pass that put the node there was wrong.
     """
 
+    def get_nodeattr_types(self):
+        return {"scale": ("f", True, 1.0), "flat": ("i", False, 0)}
+
     def execute_node(self, context, graph):
         x = context[self.onnx_node.input[0]].astype(np.float64) / self.get_nodeattr("scale")
-        if not np.array_equal(x, np.rint(x)) or np.abs(x).max(initial=0) >= FLOAT64_EXACT:
+        integers = np.rint(x)
+        if (np.abs(x - integers) > ROUNDING * np.abs(x)).any() or np.abs(x).max(initial=0) >= FLOAT64_EXACT:
             raise ValueError(f"{self.onnx_node.name}: {self.onnx_node.input[0]} is off the grid")
+        x = integers
         x = x.transpose(0, 2, 3, 1) if x.ndim == 4 else x[:, None, None, :]
+        x = x.reshape(len(x), 1, 1, -1) if self.get_nodeattr("flat") else x
         context[self.onnx_node.output[0]] = narrow(np.ascontiguousarray(x))
 
 

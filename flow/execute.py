@@ -44,11 +44,14 @@ class Execution:
         self._digests: dict[int, tuple[np.ndarray, bytes]] = {}
 
     def images(self, images: np.ndarray, batch: int = 32) -> np.ndarray:
-        """Return logits float [N, classes] of images uint8 [N, H, W, C] from a graph with real input and output."""
+        """Return logits float [N, classes] of images uint8 [N, H, W, C] from a graph with real input and output.
+
+        Those of maps are in the order of a stream: row, column, class.
+        """
         pixels, name, outputs = images.transpose(0, 3, 1, 2).astype(np.float32), self.model.graph.input[0].name, []
         for start in range(0, len(pixels), batch):
             (logits,) = self.run({name: pixels[start : start + batch]}).values()
-            outputs.append(logits)
+            outputs.append(logits.transpose(0, 2, 3, 1).reshape(len(logits), -1) if logits.ndim == 4 else logits)
         found = np.concatenate(outputs)
         if not np.isfinite(found).all():
             wrong = int((~np.isfinite(found.reshape(len(found), -1))).any(axis=1).sum())

@@ -21,7 +21,10 @@ from flow.errors import FlowError
 from flow.execute import Execution, execute_graph
 from flow.graph import consumers
 from flow.memory import require_memory
-from flow.passes.chain import ELEMENTWISE, QUANTIZERS
+from flow.normalise.grids import ExactGrids
+from flow.normalise.offsets import MergeAdds, MoveOffsets
+from flow.normalise.pixels import PixelGrids
+from flow.passes.chain import ELEMENTWISE, QUANTIZERS, chain_to_quantizer
 from flow.passes.grid import Grid, grid_of
 from flow.passes.window import constant_value
 
@@ -31,6 +34,7 @@ QUANT_DOMAIN = "qonnx.custom_op.general"
 LAYERS = ("Conv", "Gemm", "MatMul")
 POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool")
 RESHAPES = ("Flatten", "Reshape", "Identity")
+WITH_PIXELS = (PixelGrids, MoveOffsets, MergeAdds, ExactGrids)
 BENT = ("PRelu", "Relu", "LeakyRelu")
 
 
@@ -71,7 +75,8 @@ def prepare(
     """
     _require_memory(model, min(len(images), BATCH))
     model = with_pixels(model, images.shape[1:], low, high)
-    model = global_pools(model)
+    for rewrite in WITH_PIXELS:
+        model = model.transform(rewrite(), make_deepcopy=False, cleanup=False)
     original = execute_graph(model, images)
     model, tensors, scale = quantize_streams(model, images, bits)
     quantized = execute_graph(model, images)
@@ -98,6 +103,34 @@ def _require_memory(model: ModelWrapper, images: int) -> None:
         f"a network on images of {height}x{width}, executed on {images} of them,",
         "export it for smaller images",
     )
+
+
+def sample_images(shape: tuple[int, int, int], count: int) -> np.ndarray:
+    """Return the first ``count`` packaged images, uint8 [count, H, W, C], resized; of one channel grey ones.
+
+    Inputs that are no images (a row, a signal, more than four channels) get random bytes, half of the frames 0 and 255
+    only, for inputs of bits.
+    """
+    from brevitas_models.data import load_samples
+
+    height, width, channels = shape
+    if min(height, width) < 4 or channels > 4:
+        rng = np.random.default_rng(0)
+        frames = rng.integers(0, 256, (count, *shape), np.uint8)
+        frames[::2] = np.where(frames[::2] > 127, np.uint8(255), np.uint8(0))
+        return frames
+    images = np.resize(load_samples().images, (count, 32, 32, 3)).astype(np.float32)
+    rows, columns = (_resample(32, size) for size in (height, width))
+    images = np.einsum("rh,nhwc->nrwc", rows, images)
+    images = np.einsum("sw,nrwc->nrsc", columns, images)
+    images = images.mean(axis=3, keepdims=True) if channels == 1 else images[..., np.arange(channels) % 3]
+    return np.rint(np.clip(images, 0, 255)).astype(np.uint8)
+
+
+def _resample(old: int, new: int) -> np.ndarray:
+    """Return the matrix [new, old] of linear interpolation between pixel centres."""
+    centres = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+    return np.maximum(0.0, 1 - np.abs(centres[:, None] - np.arange(old))).astype(np.float32)
 
 
 def image_shape(model: ModelWrapper) -> tuple[int, int, int]:
@@ -144,26 +177,6 @@ def with_pixels(model: ModelWrapper, shape: tuple[int, int, int], low: float, hi
     return model.transform(InferShapes()).transform(GiveUniqueNodeNames())
 
 
-def global_pools(model: ModelWrapper) -> ModelWrapper:
-    """Replace ReduceMean over rows and columns by GlobalAveragePool (and a Flatten where the axes are dropped)."""
-    for node in list(model.graph.node):
-        if node.op_type != "ReduceMean":
-            continue
-        attributes = {a.name: a for a in node.attribute}
-        axes = list(attributes["axes"].ints) if "axes" in attributes else model.get_initializer(node.input[1]).tolist()
-        if sorted(axis % 4 for axis in axes) != [2, 3] or len(model.get_tensor_shape(node.input[0])) != 4:
-            continue
-        keep = attributes["keepdims"].i if "keepdims" in attributes else 1
-        index, output = list(model.graph.node).index(node), node.output[0]
-        pooled = output if keep else f"{output}_pooled"
-        new = [helper.make_node("GlobalAveragePool", [node.input[0]], [pooled])]
-        new += [] if keep else [helper.make_node("Flatten", [pooled], [output], axis=1)]
-        model.graph.node.remove(node)
-        for offset, replacement in enumerate(new):
-            model.graph.node.insert(index + offset, replacement)
-    return model.transform(InferShapes()).transform(GiveUniqueNodeNames())
-
-
 def quantize_streams(model: ModelWrapper, images: np.ndarray, bits: int) -> tuple[ModelWrapper, int, float]:
     """Put a quantizer on every real tensor that must be a stream; return the model, how many there are, and their
     scale."""
@@ -202,15 +215,29 @@ def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
     for node in model.graph.node:
         variables = [name for name in node.input if name and constant_value(model, name) is None]
         adds = node.op_type == "Add" and len(variables) == 2
+        if adds:
+            one, other = (grid_of(model, name) for name in variables)
+            if one is not None and other is not None:
+                adds = one.scale != other.scale
+                cuts.update({name: False for name in variables if adds})
         if adds or node.op_type in POOLS or node.op_type in LAYERS:
-            cuts.update({name: False for name in map(source, variables) if is_real(name)})
-        elif node.op_type in BENT and is_real(variables[0]) and _follows_layer(model, variables[0], cuts):
+            mixed = adds and any(map(is_real, variables))  # all of them on the grid of the real ones
+            cuts.update({name: False for name in map(source, variables) if mixed or is_real(name)})
+        elif node.op_type in BENT and is_real(variables[0]) and _needs_lines(model, node, cuts):
             cuts[variables[0]] = False
         output = node.output[0]
         shared = len(consumers(model, output)) > 1 and node.op_type not in QUANTIZERS
         if (adds or node.op_type in POOLS or shared) and is_real(output) and not read_by_quantizer(output):
             cuts[output] = node.op_type in POOLS
     return {tensor: floor for tensor, floor in cuts.items() if tensor != model.graph.output[0].name}
+
+
+def _needs_lines(model: ModelWrapper, bend: NodeProto, cuts: dict[str, bool]) -> bool:
+    """Return whether a bend behind a layer needs two straight lines: a Relu in front of a quantizer does not, for the
+    quantizer's own end cuts the line off."""
+    if not _follows_layer(model, bend.input[0], cuts):
+        return False
+    return bend.op_type != "Relu" or chain_to_quantizer(model, bend) is None
 
 
 def _follows_layer(model: ModelWrapper, tensor: str, cuts: dict[str, bool]) -> bool:

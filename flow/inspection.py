@@ -12,10 +12,12 @@ import numpy as np
 from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
-from flow.compile import load_export
+from flow.analysis import Scaled, scaled_tensors
+from flow.compile import cleaned
 from flow.errors import FlowError
 from flow.memory import require_memory
-from flow.onnx_file import require_quantizers, require_readable
+from flow.normalise import normalise, read_file
+from flow.onnx_file import require_quantizers
 from flow.passes import REAL_PASSES, run_pass
 from flow.passes.finish import is_constant, refusals
 from flow.passes.grid import grid_of
@@ -71,10 +73,9 @@ def load_foreign(path: Path) -> ModelWrapper:
     Raises:
         FlowError: it cannot be read, or a shape cannot be inferred.
     """
-    require_readable(path)
     try:
-        model = load_export(path)
-    except MemoryError:
+        model = cleaned(read_file(path))
+    except (FlowError, MemoryError):
         raise
     except Exception as error:  # onnx, onnxruntime and qonnx raise a dozen kinds
         reason = str(error).strip().split("\n")[0]
@@ -88,7 +89,7 @@ def load_foreign(path: Path) -> ModelWrapper:
     if unknown:
         raise FlowError(f"{path}: the shape behind {unknown[0]} cannot be inferred: export with fixed input sizes")
     _flatten(model)
-    return model
+    return normalise(model)
 
 
 def _flatten(model: ModelWrapper) -> None:
@@ -131,23 +132,26 @@ def inspect_graph(model: ModelWrapper, track: Track = iter) -> tuple[list[Row], 
         compiled = run_pass(compiled, rewrite)
     origins, refused = read_notes(compiled, ORIGINS), refusals(compiled)
     blamed = {row["name"] for row in refused}
-    rows = []
+    rows, scaled = [], scaled_tensors(model, (0.0, 255.0))
     for node in model.graph.node:
         if is_constant(model, node):
             continue
         becomes = origins.get(node.name) or ("nothing" if node.name in blamed else "")
         shape = "x".join(map(str, model.get_tensor_shape(node.output[0])))
-        rows.append(Row(node.name, node.op_type, _precision(model, node), shape, _operations(model, node), becomes))
+        rows.append(
+            Row(node.name, node.op_type, _precision(model, node, scaled), shape, _operations(model, node), becomes)
+        )
     return rows, refused
 
 
-def _precision(model: ModelWrapper, node: NodeProto) -> str:
+def _precision(model: ModelWrapper, node: NodeProto, scaled: dict[str, Scaled]) -> str:
+    """Return the grid of the node's output, or the interval of its integers and their scale; "real" if it has none."""
     try:
         grid = grid_of(model, node.output[0])
     except ValueError:
         grid = None
     if grid is None:
-        return "real"
+        return str(scaled.get(node.output[0], "real"))
     if grid.bipolar:
         return "1 bit"
     return f"{'int' if grid.low < 0 else 'uint'}{grid.bits - (grid.low >= 0)} x {grid.scale:g}"

@@ -25,21 +25,16 @@ OURS = ("", "ai.onnx")
 REAL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 
 
-def require_readable(path: Path) -> None:
-    """Raise FlowError if the file is missing, no ONNX file, not self-contained, or holds values that are not finite."""
+def readable(path: Path) -> ModelProto:
+    """Return the contents of an ONNX file, with values that its folder holds in files of their own.
+
+    Raises:
+        FlowError: it is missing, no ONNX file, not complete, of an opset that is not read, has several outputs, or
+            holds values that are not finite.
+    """
     model = _parsed(path)
     graph = model.graph
-    if not graph.node:
-        raise FlowError(f"{path} has no nodes: export a network")
-    if not graph.output:
-        raise FlowError(f"{path} has no output: export the network with its logits as output")
-    for entry in model.opset_import:
-        if entry.domain in OURS and entry.version not in OPSETS:
-            raise FlowError(
-                f"{path} is of ONNX opset {entry.version}: export it with one of {OPSETS[0]} to {OPSETS[-1]}, best 13"
-            )
-    if not any(entry.domain in OURS for entry in model.opset_import):
-        raise FlowError(f"{path} does not say its ONNX opset: export it again")
+    _require_one_output(path, model)
     _require_written(path, graph)
     _require_inputs(path, graph)
     for name, tensor in _constants(graph):
@@ -53,6 +48,7 @@ def require_readable(path: Path) -> None:
                     f"{path}: {int((~np.isfinite(values)).sum())} of the {values.size} values of {name} are NaN or "
                     "infinite: export a network whose parameters are numbers"
                 )
+    return model
 
 
 def require_quantizers(path: Path, model: ModelWrapper) -> None:
@@ -99,6 +95,27 @@ def _parsed(path: Path) -> ModelProto:
         reason = str(error).split("\n")[0]
         raise FlowError(f"{path}: its values in another file cannot be read ({reason}): export all in one") from error
     return model
+
+
+def _require_one_output(path: Path, model: ModelProto) -> None:
+    """Raise FlowError if it has no nodes, no output or several, or is of an opset that is not read."""
+    graph = model.graph
+    if not graph.node:
+        raise FlowError(f"{path} has no nodes: export a network")
+    if not graph.output:
+        raise FlowError(f"{path} has no output: export the network with its logits as output")
+    if len(graph.output) > 1:
+        raise FlowError(
+            f"{path}: it has the outputs {', '.join(info.name for info in graph.output)}; an accelerator has one: "
+            "export the network with one of them (cut the others off), or concatenate them"
+        )
+    for entry in model.opset_import:
+        if entry.domain in OURS and entry.version not in OPSETS:
+            raise FlowError(
+                f"{path} is of ONNX opset {entry.version}: export it with one of {OPSETS[0]} to {OPSETS[-1]}, best 13"
+            )
+    if not any(entry.domain in OURS for entry in model.opset_import):
+        raise FlowError(f"{path} does not say its ONNX opset: export it again")
 
 
 def _require_written(path: Path, graph: GraphProto) -> None:

@@ -158,16 +158,18 @@ class Build:
 
     @cached_property
     def every_image(self) -> np.ndarray:
-        """All images that a build may use, uint8 [N, H, W, C]: the packaged ones; of a QONNX file those given, else
-        random ones."""
+        """All images that a build may use, uint8 [N, H, W, C]: the packaged ones; of a QONNX file those given, else the
+        packaged ones brought to its size."""
         options = self.options
         if not options.onnx:
             return self.samples.images
         if options.images:
             return load_images(options.images, self.image_shape)
         count = max(options.golden_images, options.csim_images, options.rtl_images, options.pass_images)
-        require_memory(count * math.prod(self.image_shape), f"{count} random images", "give --images")
-        return np.random.default_rng(0).integers(0, 256, (count, *self.image_shape), np.uint8)
+        require_memory(4 * count * math.prod(self.image_shape), f"{count} images", "give --images")
+        from flow.foreign import sample_images
+
+        return sample_images(self.image_shape, count)
 
     @cached_property
     def labels(self) -> np.ndarray | None:

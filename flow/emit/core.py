@@ -10,13 +10,13 @@ from pathlib import Path
 
 import jinja2
 
+from deploy.frames import WORD_BYTES
 from flow.errors import FlowError
 from flow.graph import Node
 from flow.nodes import Call, Cell, NodeError
 from flow.project import sha256
 
 TEMPLATES = Path(__file__).parent / "templates"
-WORD_BYTES = 8  # of the buses
 
 
 class Names:

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
-from flow.emit.core import WORD_BYTES, Names, Region, call_of, ddr_image, regions_of, render
+from deploy.frames import WORD_BYTES, padded, padded_bytes
+from flow.emit.core import Names, Region, call_of, ddr_image, regions_of, render
 from flow.errors import FlowError
 from flow.golden import Golden
 from flow.graph import Node, hardware_nodes
@@ -155,8 +156,7 @@ class _Project:
         self.wire_of = {tensor: wire for wire in self.wires for tensor in wire.tensors}
         self.frame = self.wires[0].stream
         self.result = self.wire_of[self.output]
-        if self.frame.elements % WORD_BYTES:
-            raise FlowError(f"{self.image}: {self.frame.elements} bytes a frame are not whole 64-bit words")
+        self.frame_words = padded_bytes(self.frame.elements) // WORD_BYTES
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -180,7 +180,7 @@ class _Project:
                 arrays = "\n".join(cpp_array(table, self._table(node, table)) for table in tables)
                 path.write_text(render("hls", "table.hpp", layer=node.name, kind=node.kind, arrays=arrays))
                 layers[path] = node.name
-        sizes = {"frame_words": self.frame.elements // WORD_BYTES, "classes": self.classes, "regions": self.regions}
+        sizes = {"frame_words": self.frame_words, "classes": self.classes, "regions": self.regions}
         (folder / "accelerator.hpp").write_text(render("hls", "accelerator.hpp", **sizes))
         result = self.result.stream
         source = render(
@@ -201,12 +201,12 @@ class _Project:
 
     def write_testbench(self, folder: Path, images: np.ndarray, expected: np.ndarray) -> None:
         """Write tb/ and data/."""
-        (folder / "tb" / "images.bin").write_bytes(np.ascontiguousarray(images, np.uint8).tobytes())
+        (folder / "tb" / "images.bin").write_bytes(padded(images).tobytes())
         (folder / "tb" / "expected_logits.bin").write_bytes(np.asarray(expected).astype("<i4").tobytes())
         source = render(
             "hls",
             "testbench.cpp",
-            frame_words=self.frame.elements // WORD_BYTES,
+            frame_words=self.frame_words,
             classes=self.classes,
             regions=self.regions,
             ddr_words=len(self.ddr) // WORD_BYTES,

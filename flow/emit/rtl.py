@@ -7,6 +7,7 @@ manifest.json   SHA-256 and layer of every file; streams, layers, weight regions
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import shutil
@@ -17,7 +18,8 @@ from pathlib import Path
 from qonnx.core.modelwrapper import ModelWrapper
 
 from deploy import registers
-from flow.emit.core import WORD_BYTES, Names, cell_of, ddr_image, regions_of, render
+from deploy.frames import WORD_BYTES, padded_bytes
+from flow.emit.core import Names, cell_of, ddr_image, regions_of, render
 from flow.emit.ports import top_ports
 from flow.errors import FlowError
 from flow.graph import Node, hardware_nodes
@@ -133,9 +135,8 @@ class _Project:
         self.instances = [*self._pixel_instances(), *self._node_instances(), *self._logit_instances()]
 
     def _check(self) -> None:
-        if self.frame.bits != 8 or self.frame_bytes % WORD_BYTES:
-            size = f"{self.frame_bytes} x {self.frame.bits} bits"
-            raise FlowError(f"{self.image}: a frame must be whole 64-bit words of bytes, not {size}")
+        if self.frame.bits != 8:
+            raise FlowError(f"{self.image}: a frame must be bytes, not elements of {self.frame.bits} bits")
         if self.result.bits > LOGIT_BITS:
             raise FlowError(f"{self.output}: logits of {self.result.bits} bits do not fit the {LOGIT_BITS} of m_axis")
         if len(self.layers) > registers.MAX_LAYERS:
@@ -159,23 +160,29 @@ class _Project:
     # instances
 
     def _pixel_instances(self) -> list[Instance]:
-        """Return the converters from the 64-bit pixel bus to the beats of the first node."""
-        frame, p = self.frame, self.frame.parallel
-        bus = self._wire("pixel_bus", Stream(1, 1, self.frame_bytes, WORD_BYTES, 8, signed=False), note="s_axis")
+        """Return what makes beats of the first node of the words of the 64-bit pixel bus: converters, and what drops the
+        padding of the last word of a frame."""
+        frame, p, padded = self.frame, self.frame.parallel, padded_bytes(self.frame_bytes)
+        bus = self._wire("pixel_bus", Stream(1, 1, padded, WORD_BYTES, 8, signed=False), note="s_axis")
         self.pixels = bus.variable
-        self.extra_wires.append(bus)
-        target, steps = self.wires[self.image], [p]
-        if max(p, WORD_BYTES) % min(p, WORD_BYTES):
-            steps.insert(0, math.gcd(p, WORD_BYTES))
-        instances, source = [], bus
-        for step in steps:
-            last = len(instances) == len(steps) - 1
-            sink = target if last else self._wire("pixel_bytes", replace(frame, parallel=step))
-            if not last:
-                self.extra_wires.append(sink)
-            instances.append(self._converter("i_pixels" if last else "i_pixel_bytes", source, sink))
-            source = sink
-        return instances
+        common = math.gcd(p, WORD_BYTES)  # bytes a beat where the padding is dropped: it divides frame and padding
+        wires = [bus]
+        if padded > self.frame_bytes:
+            wires.append(self._wire("padded_bytes", Stream(1, 1, padded, common, 8, signed=False)))
+        if padded > self.frame_bytes and p > common or max(p, WORD_BYTES) % min(p, WORD_BYTES):
+            wires.append(self._wire("pixel_bytes", replace(frame, parallel=common)))
+        self.extra_wires += wires
+        wires.append(self.wires[self.image])
+        return [self._pixel_instance(source, sink) for source, sink in itertools.pairwise(wires)]
+
+    def _pixel_instance(self, source: Wire, sink: Wire) -> Instance:
+        if source.stream.elements == sink.stream.elements:
+            last = sink is self.wires[self.image]
+            return self._converter("i_pixels" if last else f"i_{sink.variable}", source, sink)
+        beats = {"TakenBeats": source.stream.beats, "GivenBeats": sink.stream.beats, "Bits": source.width}
+        parameters = [(name, str(value)) for name, value in beats.items()]
+        ports = _ports("in", source, "io") + _ports("out", sink, "oi")
+        return Instance("frame_padding", self.identifiers.take("i_frame_padding"), parameters, ports)
 
     def _logit_instances(self) -> list[Instance]:
         """Return a converter to one logit a beat, and a FIFO that keeps the ready of m_axis out of the network."""
@@ -253,6 +260,7 @@ class _Project:
             top_ports=self.ports,
             build_id=build_id,
             frame_bytes=self.frame_bytes,
+            frame_words=padded_bytes(self.frame_bytes) // WORD_BYTES,
             classes=self.classes,
             regions=self.regions,
             ports=max(1, len(self.regions)),

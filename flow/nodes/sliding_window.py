@@ -25,10 +25,14 @@ class SlidingWindow(Window):
     folding = ()  # gives as many elements a beat as its engine takes
 
     def evaluate(self, x):
-        return self.windows(x, self.order).elements()
+        return self.windows(self._taken(x), self.order).elements()
 
     def quick(self):
-        return lambda x: self.windows(x, self.order)
+        return lambda x: self.windows(self._taken(x), self.order)
+
+    def _taken(self, x):
+        """Return a map as the node takes it: one pixel may have all elements of the stream as its channels."""
+        return x if x.ndim != 4 else x.reshape(len(x), self.height, self.width, self.channels)
 
     @property
     def taps_together(self) -> int:

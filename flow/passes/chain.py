@@ -23,25 +23,39 @@ ELEMENTWISE = (
     "LeakyRelu",
     "Relu",
     "Clip",
+    "Max",
+    "Min",
+    "Sigmoid",
+    "Tanh",
+    "HardSigmoid",
+    "HardSwish",
+    "MultiThreshold",
 )
+CURVED = ("Sigmoid", "Tanh", "HardSigmoid", "HardSwish")  # not made of straight lines
 QUANTIZERS = ("Quant", "BipolarQuant")
 
 
 def chain_to_quantizer(model: ModelWrapper, start: NodeProto) -> list[NodeProto] | None:
     """Return ``start`` and the elementwise nodes after it up to the first quantizer; None if there is no such chain.
 
-    Every tensor inside has one consumer, and every other operand is a constant.
+    Every tensor inside has one consumer, and every other operand is a constant. A quantizer whose grid has an offset
+    is one of the elementwise nodes.
     """
     chain = [start]
-    while chain[-1].op_type not in QUANTIZERS:
+    while chain[-1].op_type not in QUANTIZERS or _has_offset(model, chain[-1]):
         node = chain[-1]
-        if node.op_type not in ELEMENTWISE or not _one_variable(model, node):
+        if node.op_type not in (*ELEMENTWISE, *QUANTIZERS) or not _one_variable(model, node):
             return None
         following = consumers(model, node.output[0])
         if len(following) != 1:
             return None
         chain.append(following[0])
     return chain if _one_variable(model, chain[-1]) else None
+
+
+def _has_offset(model: ModelWrapper, node: NodeProto) -> bool:
+    zero = model.get_initializer(node.input[2]) if node.op_type == "Quant" else None
+    return zero is not None and bool(np.any(zero))
 
 
 def chain_input(model: ModelWrapper, chain: list[NodeProto]) -> str:
@@ -75,9 +89,10 @@ def evaluate_chain(model: ModelWrapper, chain: list[NodeProto], values: np.ndarr
     ``values``: [K], the same in every channel, or [K, channels].
     """
     columns = values.reshape(len(values), -1).astype(np.float32)
-    tensor = np.broadcast_to(columns, (len(values), channels))[:, :, None, None].copy()
     entering = chain_input(model, chain)
+    rank = len(model.get_tensor_shape(entering) or (0, 0, 0, 0))  # constants of a row [C] are those of its last axis
+    tensor = np.broadcast_to(columns, (len(values), channels)).reshape(len(values), channels, *[1] * (rank - 2)).copy()
     execution, context = Execution(model), {entering: tensor}
     for node in chain:
         execution.node(node, context)
-    return context[chain[-1].output[0]][:, :, 0, 0]
+    return context[chain[-1].output[0]].reshape(len(values), channels)

@@ -102,4 +102,8 @@ def refusals(model) -> list[dict[str, str]]:
 
 def is_constant(model, node) -> bool:
     """Return whether ``node`` reads constants only, like the quantizer of a weight: its layer is listed instead."""
-    return all(not name or model.get_initializer(name) is not None for name in node.input)
+    for name in node.input:
+        producer = model.find_producer(name) if name and model.get_initializer(name) is None else None
+        if name and model.get_initializer(name) is None and (producer is None or not is_constant(model, producer)):
+            return False
+    return True

@@ -79,6 +79,8 @@ def _quant_grid(model: ModelWrapper, node) -> Grid | None:
         return None
     attributes = {a.name: a.i for a in node.attribute}
     bits, signed, narrow = int(bits.reshape(())), attributes.get("signed", 1), attributes.get("narrow", 0)
+    if bits == 1 and signed:  # qonnx takes it as -1 and +1
+        return Grid(float(scale.reshape(())), -1, 1, bipolar=True)
     high = (1 << (bits - signed)) - 1 - (narrow if not signed else 0)
     low = -(1 << (bits - 1)) + narrow if signed else 0
     return Grid(float(scale.reshape(())), low, high)

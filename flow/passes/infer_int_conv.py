@@ -5,17 +5,19 @@ import numpy as np
 from flow.graph import consumers
 from flow.nodes.stream import saturate
 
-from .chain import chain_to_quantizer, evaluate_chain, rising_steps
+from .chain import chain_to_quantizer, evaluate_chain
 from .grid import grid_of
-from .integer import affine_constants
-from .rewrite import APPROXIMATIONS, Rewrite, Rewriter, read_notes, refuse, write_notes
+from .integer import AFFINE, affine_constants, fit_multiply_shift, nearest_multiply_shift
+from .rewrite import APPROXIMATIONS, PassError, Rewrite, Rewriter, read_notes, refuse, write_notes
+from .steps import Steps, is_monotone
 from .window import convolution_of
 
 LOGIT_BITS = 32
 MULTIPLIER_BITS = 16  # of a gain that is no multiple of a power of two
 LARGEST_SHIFT = 40
 MEASURED = 4096  # sums on which an integer form is compared with the real chain
-LARGEST_TABLE = 1 << 24  # accumulator values times channels that are evaluated
+MOST_LEVELS = 1 << 8  # of a quantizer whose steps are found one by one
+SATURATING = ("Relu", "Clip", "Max", "Min")
 
 
 class InferIntConv(Rewrite):
@@ -35,8 +37,9 @@ class InferIntConv(Rewrite):
         conv = convolution_of(model, node)
         if conv is None or conv.grid.bipolar:
             return False
-        if conv.padding and conv.pad_value != 0:
-            raise refuse(node, f"padding with {conv.pad_value:g}")
+        pad = conv.pad_value / conv.grid.scale if conv.padding else 0.0
+        if not (pad == 0 or (pad == round(pad) and conv.grid.low <= pad <= conv.grid.high)):
+            raise refuse(node, f"padding with {conv.pad_value:g}: pad with 0 or with a value of the input")
         _Layer(model, node, conv).replace()
         return True
 
@@ -48,13 +51,14 @@ class _Layer:
         outputs = len(self.weights)
         self.bias = np.zeros(outputs) if conv.bias is None else conv.bias.astype(np.float64)  # real
         self.reach = int(np.abs(self.weights).sum(axis=1).max()) * max(-conv.grid.low, conv.grid.high)  # of a sum
+        self.pad = round(conv.pad_value / conv.grid.scale) if conv.padding else 0
 
     def replace(self):
-        output = self.node.output[0]
-        following = consumers(self.model, output)
-        if not following and output == self.model.graph.output[0].name:
-            self._logits(output)
+        chain = self._to_output()
+        if chain is not None:
+            self._logits(chain)
             return
+        following = consumers(self.model, self.node.output[0])
         chain = chain_to_quantizer(self.model, following[0]) if len(following) == 1 else None
         if chain is None:
             raise refuse(
@@ -65,30 +69,91 @@ class _Layer:
         else:
             self._requantize(chain)
 
-    def _logits(self, output):
-        if np.ptp(self.step):
+    def _to_output(self):
+        """Return the constants between the layer and the graph's output, or None where another node is there."""
+        chain, tensor = [], self.node.output[0]
+        while tensor != self.model.graph.output[0].name:
+            following = consumers(self.model, tensor)
+            if len(following) != 1 or following[0].op_type not in AFFINE:
+                return None
+            chain.append(following[0])
+            tensor = following[0].output[0]
+        return chain
+
+    def _logits(self, chain):
+        gain, offset = affine_constants(self.model, chain, len(self.weights))
+        step, bias = gain * self.step, gain * self.bias + offset
+        if np.ptp(step) or step[0] <= 0:
             raise refuse(self.node, "its logits have a scale each", "quantize the last layer's weights with one scale")
-        bias = self.bias / self.step
+        bias = bias / step
         if not np.array_equal(bias, np.rint(bias)):
             self._note("bias rounded to the accumulator's grid", float(np.abs(bias - np.rint(bias)).max()), len(bias))
-        self.model.set_metadata_prop("logit_scale", repr(float(self.step[0])))
-        self._emit([], output, float(self.step[0]), np.rint(bias), shift=0, out_bits=LOGIT_BITS)
+        self.model.set_metadata_prop("logit_scale", repr(float(step[0])))
+        output = chain[-1].output[0] if chain else self.node.output[0]
+        self._emit(chain, output, float(step[0]), np.rint(bias), shift=0, out_bits=LOGIT_BITS)
+
+    def _real(self, sums):
+        return sums * self.step + self.bias
+
+    def _steps(self, chain, unit):
+        """Return the steps of a monotone chain on all sums, or None."""
+        if not is_monotone(self.model, chain):
+            return None
+        steps = Steps(self.model, chain, -self.reach, self.reach, self._real, len(self.weights), unit)
+        steps.check()
+        return steps
 
     def _requantize(self, chain):
-        quant = chain[-1]
-        grid = grid_of(self.model, quant.output[0])
-        rounding = {a.name: a.s for a in quant.attribute}.get("rounding_mode", b"ROUND")
-        if grid is None or rounding not in (b"FLOOR", b"ROUND"):
-            raise refuse(
-                quant, f"rounds by {rounding.decode()} or has several scales", "use one scale and FLOOR or ROUND"
-            )
-        gain, offset = affine_constants(self.model, chain[:-1], len(self.weights))
-        offset = (offset + gain * self.bias) / grid.scale
-        gain = gain * self.step / grid.scale
-        multiplier, bias, shift = self._integers(gain, offset, rounding == b"ROUND")
-        self._measure(chain, grid, multiplier, bias, shift)
+        grid = grid_of(self.model, chain[-1].output[0])
+        if grid is None:
+            raise refuse(chain[-1], "has several scales", "use one scale")
+        form = self._stepwise(chain, grid)
+        if form is None:
+            form = self._nearest(chain, grid)
+        multiplier, bias, shift = form
         scaled = [multiplier] if (multiplier != 1).any() else []
-        self._emit(chain, quant.output[0], grid.scale, bias, scaled, shift=shift, out_bits=grid.bits)
+        self._emit(chain, chain[-1].output[0], grid.scale, bias, scaled, shift=shift, out_bits=grid.bits)
+
+    def _stepwise(self, chain, grid):
+        """Return multiplier, offset and shift that give the chain's result for every sum, or miss a few by 1; None if
+        the chain is not monotone, or has too many steps."""
+        if all(node.op_type in AFFINE for node in chain[:-1]) and self._has_exact_constants(chain, grid):
+            return None
+        steps = self._steps(chain, grid.scale)
+        if steps is None or len(steps.levels) > MOST_LEVELS:
+            return None
+        sums, results = steps.points()
+        try:
+            multiplier, bias, shift = fit_multiply_shift(sums, results, grid.bits, chain[-1])
+        except PassError:
+            multiplier, bias, shift = nearest_multiply_shift(sums, results, grid.bits)
+            multiplier = np.where(steps.falling, -multiplier, multiplier)
+            self._measure(chain, grid, multiplier, bias, shift)
+            return multiplier, bias, shift
+        return np.where(steps.falling, -multiplier, multiplier), bias, shift
+
+    def _nearest(self, chain, grid):
+        """Return multiplier, offset and shift whose results differ from the chain's by 1 at most."""
+        quant = chain[-1]
+        rounding = {a.name: a.s for a in quant.attribute}.get("rounding_mode", b"ROUND")
+        if rounding not in (b"FLOOR", b"ROUND"):
+            raise refuse(quant, f"rounds by {rounding.decode()}", "use FLOOR or ROUND")
+        multiplier, bias, shift = self._integers(*self._affine(chain, grid), rounding == b"ROUND")
+        self._measure(chain, grid, multiplier, bias, shift)
+        return multiplier, bias, shift
+
+    def _affine(self, chain, grid):
+        """Return gain and offset [O] of the quantizer's integers, per unit of a sum."""
+        affine = [node for node in chain[:-1] if node.op_type not in SATURATING]
+        gain, offset = affine_constants(self.model, affine, len(self.weights))
+        return gain * self.step / grid.scale, (offset + gain * self.bias) / grid.scale
+
+    def _has_exact_constants(self, chain, grid):
+        """Return whether gain and offset are multiples of a power of two: no fit can be better, and none is needed."""
+        return any(
+            all(np.array_equal(value * 2.0**shift, np.rint(value * 2.0**shift)) for value in self._affine(chain, grid))
+            for shift in range(LARGEST_SHIFT)
+        )
 
     def _integers(self, gain, offset, rounds):
         """Return multiplier, offset [O] and shift of ``gain * sum + offset``: exact if the numbers allow it, else with
@@ -107,7 +172,7 @@ class _Layer:
     def _measure(self, chain, grid, multiplier, bias, shift):
         """Compare the integer form with the chain on sums over the whole range; they may differ by 1 at most."""
         sums = np.unique(np.linspace(-self.reach, self.reach, MEASURED).astype(np.int64))
-        real = evaluate_chain(self.model, chain, sums[:, None] * self.step + self.bias, len(self.weights)) / grid.scale
+        real = evaluate_chain(self.model, chain, self._real(sums[:, None]), len(self.weights)) / grid.scale
         integers = saturate((sums[:, None] * multiplier + bias) >> shift, grid.bits)
         error = np.abs(integers - np.rint(real))
         if error.max() > 1:
@@ -122,24 +187,24 @@ class _Layer:
         write_notes(self.model, APPROXIMATIONS, {**read_notes(self.model, APPROXIMATIONS), self.node.name: note})
 
     def _threshold(self, chain):
-        """Emit the sums as they are, and the threshold of each channel on them."""
-        if (2 * self.reach + 1) * len(self.weights) > LARGEST_TABLE:
-            raise refuse(self.node, f"its sums reach {self.reach}: too many to find the step of a sign by evaluation")
-        sums = np.arange(-self.reach, self.reach + 1)
-        bits = evaluate_chain(self.model, chain, sums[:, None] * self.step + self.bias, len(self.weights)) > 0
-        falling, before = rising_steps(bits, chain[-1])
-        self.weights = np.where(falling[:, None], -self.weights, self.weights)
-        thresholds = before - self.reach
-        width = self.reach.bit_length() + 1
-        self._emit(
-            chain, chain[-1].output[0], 1.0, np.zeros(len(self.weights)), shift=0, out_bits=width, thresholds=thresholds
-        )
+        """Emit the sums less the threshold of each channel, saturated to two bits, and their sign."""
+        scale = grid_of(self.model, chain[-1].output[0]).scale
+        steps = self._steps(chain, scale)
+        if steps is None:
+            raise refuse(chain[-1], "its chain is not monotone", "put a quantizer of several bits in front of it")
+        # the results are -1 and +1: the level 1 is the step, or there is none
+        sure = steps.least == steps.most
+        first = steps.first[-1] if len(steps.levels) else np.full(len(self.weights), -self.reach)
+        first = np.where(sure, np.where(steps.least > 0, -self.reach - 1, self.reach + 1), first)
+        self.weights = np.where(steps.falling[:, None], -self.weights, self.weights)
+        zeros = np.zeros(len(self.weights), np.int64)
+        self._emit(chain, chain[-1].output[0], 1.0, -first, shift=0, out_bits=2, thresholds=zeros)
 
     def _emit(self, chain, output, scale, bias, scaled=(), thresholds=None, **attributes):
         conv, grid = self.conv, self.conv.grid
         rewriter = Rewriter(self.model)
-        stream = rewriter.to_stream(conv.input, grid.scale)
-        stream = rewriter.node("SlidingWindow", stream, bits=grid.bits, pad_value=0, **conv.window)
+        stream = rewriter.to_stream(conv.input, grid.scale, conv.flat)
+        stream = rewriter.node("SlidingWindow", stream, bits=grid.bits, pad_value=self.pad, **conv.window)
         stream = rewriter.node(
             "IntConv",
             stream,

@@ -33,7 +33,9 @@ class InferPixelOffset(Rewrite):
         if np.array_equal(integers[:, 0], pixels - 128):
             stream = rewriter.node("PixelOffset", stream, p=1)
         else:
-            stream = rewriter.node("PixelTable", stream, [integers[:, 0]], bits=grid.bits, p=1)
+            stream = rewriter.node("PixelTable", stream, [integers[:, 0]], bits=max(2, grid.bits), p=1)
+        if grid.bipolar:
+            stream = rewriter.node("SignThreshold", stream, [np.zeros(channels, np.int64)], bits=2)
         rewriter.from_stream(stream, grid.scale, chain[-1].output[0])
         rewriter.replace(chain)
         return True

@@ -2,13 +2,13 @@ import numpy as np
 
 from flow.nodes.stream import saturate
 
-from .chain import chain_input, chain_to_quantizer, evaluate_chain
+from .chain import CURVED, chain_input, chain_to_quantizer, evaluate_chain
 from .grid import grid_of
 from .integer import fit_multiply_shift
 from .rewrite import APPROXIMATIONS, PassError, Rewrite, Rewriter, read_notes, refuse, write_notes
 
 NEAREST_SHIFT = 16
-BENT = ("PRelu", "Relu", "LeakyRelu", "Clip")
+BENT = ("PRelu", "Relu", "LeakyRelu", "Clip", "Max", "Min")
 
 
 class InferPReLU(Rewrite):
@@ -24,16 +24,17 @@ class InferPReLU(Rewrite):
             return False
         tensor = chain_input(model, chain)
         grid, result = grid_of(model, tensor), grid_of(model, chain[-1].output[0])
-        if grid is None or grid.bipolar or result is None or len(chain) == 1:
+        if grid is None or grid.bipolar or result is None or (len(chain) == 1 and grid == result):
             return False
         channels = model.get_tensor_shape(tensor)[1]
         values = evaluate_chain(model, chain, grid.integers * grid.scale, channels)
         table = np.rint(values / result.scale).astype(np.int64)
-        steps = self._steps(model, chain, grid, channels)
+        steps = self._steps(model, chain, grid, channels, table, result.bits)
         try:
             lines, shift = fit_lines(grid.integers, table, steps, result.bits, chain[-1])
         except PassError:
-            lines, shift = self._nearest(model, chain[-1], grid, table, steps, result.bits)
+            blamed = next((node for node in chain if node.op_type in CURVED), chain[-1])
+            lines, shift = self._nearest(model, chain[-1], blamed, grid, table, steps, result.bits)
         rewriter = Rewriter(model)
         stream = rewriter.to_stream(tensor, grid.scale)
         stream = rewriter.node("PReLU", stream, [steps, *lines], bits=grid.bits, shift=shift, out_bits=result.bits)
@@ -42,24 +43,27 @@ class InferPReLU(Rewrite):
         return True
 
     @staticmethod
-    def _nearest(model, quant, grid, table, steps, bits):
+    def _nearest(model, quant, blamed, grid, table, steps, bits):
         """Return lines whose results differ by 1 at most: halves that are rounded to even are on no straight line."""
         lines, shift = nearest_lines(grid.integers, table, steps, bits)
         error = np.abs(line_results(grid.integers, steps, lines, shift, bits) - table)
         if error.max() > 1:
-            raise refuse(quant, f"two straight lines a channel differ by {error.max()} from it")
+            raise refuse(
+                blamed, f"two straight lines a channel differ by {error.max()} from it", "quantize in front of it"
+            )
         note = {"what": "two lines", "largest_error": 1.0, "values": error.size, "differ": int((error > 0).sum())}
         write_notes(model, APPROXIMATIONS, {**read_notes(model, APPROXIMATIONS), quant.name: note})
         return lines, shift
 
     @staticmethod
-    def _steps(model, chain, grid, channels) -> np.ndarray:
-        """Return the least value of the upper line in each channel, where the input of the bend changes its sign."""
+    def _steps(model, chain, grid, channels, table, bits) -> np.ndarray:
+        """Return the least value of the upper line in each channel, where the input of the bend changes its sign; of
+        results that end before their type does, where they begin to rise or end to."""
         bends = [index for index, node in enumerate(chain) if node.op_type in BENT]
         if not bends:
             return np.full(channels, grid.low)
-        if len(bends) > 1 or chain[bends[0]].op_type == "Clip":
-            raise refuse(chain[bends[-1]], "only one bend between quantizers is mapped", "put a quantizer between them")
+        if len(bends) > 1 or chain[bends[0]].op_type in ("Clip", "Max", "Min"):
+            return clip_steps(grid.integers, table, bits, chain[bends[-1]])
         entering = chain[: bends[0]]
         values = grid.integers * grid.scale
         before = (
@@ -70,6 +74,27 @@ class InferPReLU(Rewrite):
         positive = before >= 0
         falling = positive[0] & ~positive[-1]
         return grid.low + np.where(falling, positive.sum(axis=0), (~positive).sum(axis=0))
+
+
+def clip_steps(x: np.ndarray, table: np.ndarray, bits: int, node) -> np.ndarray:
+    """Return the least value of the upper line of each channel: of results [K, C] that keep one value at one end, which
+    is no end of their type, where that value ends.
+
+    Raises:
+        PassError: they do so at both ends, which are three lines.
+    """
+    least, most = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    steps = []
+    for column in table.T:
+        flat_below = int((column == column[0]).cumprod().sum()) if column[0] not in (least, most) else 0
+        flat_above = int((column[::-1] == column[-1]).cumprod().sum()) if column[-1] not in (least, most) else 0
+        if 1 < flat_below < len(x) and flat_above > 1:
+            raise refuse(node, "both of its ends are no ends of the quantizer's range", "clip by the quantizer")
+        if flat_below == len(x):
+            steps.append(x[0])
+        else:
+            steps.append(x[flat_below] if flat_below > 1 or flat_above <= 1 else x[len(x) - flat_above])
+    return np.array(steps)
 
 
 def fit_lines(x: np.ndarray, table: np.ndarray, steps: np.ndarray, bits: int, node):

@@ -8,7 +8,8 @@ from .rewrite import Rewrite, Rewriter, refuse
 class InferSignThreshold(Rewrite):
     """A fixed-point tensor that runs through constants into BipolarQuant becomes SignThreshold.
 
-    By evaluation: the chain is run on every value of the grid, per channel, and must be a step upwards.
+    By evaluation: the chain is run on every value of the grid, per channel, and must be a step. Where channels fall, a
+    PReLU of slopes -1 and +1 turns them and takes the thresholds off, and SignThreshold compares with 0.
     """
 
     def rewrite(self, model, start):
@@ -21,12 +22,32 @@ class InferSignThreshold(Rewrite):
             return False
         channels = model.get_tensor_shape(tensor)[1]
         bits = evaluate_chain(model, chain, grid.integers * grid.scale, channels) > 0
-        if (np.diff(bits.astype(int), axis=0) < 0).any():
-            raise refuse(chain[-1], f"the step behind {tensor} does not rise in every channel")
-        thresholds = grid.low + (~bits).sum(axis=0)
+        falling, before = rising_steps_of(bits, chain[-1])
         rewriter = Rewriter(model)
         stream = rewriter.to_stream(tensor, grid.scale)
-        stream = rewriter.node("SignThreshold", stream, [thresholds], bits=grid.bits)
+        thresholds, width = grid.low + before, grid.bits
+        if falling.any():
+            slope = np.where(falling, -1, 1)
+            # falling: +1 for the first values, x < low + before, which is -x + low + before - 1 >= 0
+            offset = np.where(falling, grid.low + before - 1, -(grid.low + before))
+            lowest = np.full(channels, grid.low)
+            lines = [slope, offset, slope, offset]
+            stream = rewriter.node("PReLU", stream, [lowest, *lines], bits=grid.bits, shift=0, out_bits=2)
+            thresholds, width = np.zeros(channels, np.int64), 2
+        stream = rewriter.node("SignThreshold", stream, [thresholds], bits=width)
         rewriter.from_stream(stream, grid_of(model, chain[-1].output[0]).scale, chain[-1].output[0])
         rewriter.replace(chain)
         return True
+
+
+def rising_steps_of(bits: np.ndarray, node) -> tuple[np.ndarray, np.ndarray]:
+    """Return (falling bool [C], count int [C]) of bits [K, C]: how many values come before the step of each channel.
+
+    Raises:
+        PassError: a channel neither rises nor falls.
+    """
+    change = np.diff(bits.astype(np.int8), axis=0)
+    falling = (change < 0).any(axis=0)
+    if (falling & (change > 0).any(axis=0)).any():
+        raise refuse(node, "it neither rises nor falls with what it compares in every channel")
+    return falling, np.where(falling, bits.sum(axis=0), (~bits).sum(axis=0))

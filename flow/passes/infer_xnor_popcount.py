@@ -117,7 +117,7 @@ class Layer:
         rewriter = Rewriter(self.model)
         order = attributes.pop("order", "tap")
         together = taps_together(order, self.conv.window["kernel"])
-        stream = rewriter.to_stream(self.conv.input, self.conv.grid.scale)
+        stream = rewriter.to_stream(self.conv.input, self.conv.grid.scale, self.conv.flat)
         stream = rewriter.node(
             "SlidingWindow", stream, bits=1, pad_value=self.pad, order=order, p=together, **self.conv.window
         )

@@ -23,7 +23,7 @@ def fit_multiply_shift(
     ternary search finds its maximum, and the smallest shift whose rounded slopes fit is taken.
 
     Args:
-        sums: int [K], ascending. targets: int [K, C], already saturated to ``bits``.
+        sums: int [K], ascending, or [K, C]. targets: int [K, C], already saturated to ``bits``.
         binding: bool [K, C], the targets that must be met; all by default.
         least_shift: the smallest shift to try.
 
@@ -32,6 +32,7 @@ def fit_multiply_shift(
     """
     lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     binding = np.ones(targets.shape, bool) if binding is None else binding
+    sums = sums.reshape(len(sums), -1)
     low = np.where((targets == lowest) | ~binding, -np.inf, targets.astype(float))
     high = np.where((targets == highest) | ~binding, np.inf, targets + 1.0)
     slopes = _best_slopes(sums.astype(float), low, high)
@@ -39,7 +40,7 @@ def fit_multiply_shift(
         multipliers = np.rint(slopes * 2.0**shift).astype(np.int64)
         if np.abs(multipliers).max() >= 1 << (MULTIPLIER_BITS - 1):
             break
-        products = sums[:, None] * multipliers
+        products = sums * multipliers
         least = _finite(low, np.ceil(low * 2.0**shift) - products, -np.inf).max(axis=0)
         most = _finite(high, np.ceil(high * 2.0**shift) - 1 - products, np.inf).min(axis=0)
         if (least <= most).all():
@@ -49,6 +50,24 @@ def fit_multiply_shift(
             if (np.clip((products + offsets) >> shift, lowest, highest) == targets)[binding].all():
                 return multipliers, offsets, shift
     raise refuse(node, f"no {MULTIPLIER_BITS}-bit multiplier and shift give its result on every popcount")
+
+
+def nearest_multiply_shift(sums: np.ndarray, targets: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return multiplier, offset and shift as `fit_multiply_shift` does, of the widest multipliers there are, where none
+    gives all targets: most are met, others are missed by 1."""
+    lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    low = np.where(targets == lowest, -np.inf, targets.astype(float))
+    high = np.where(targets == highest, np.inf, targets + 1.0)
+    slopes = _best_slopes(sums.astype(float), low, high)
+    room = 1 << (MULTIPLIER_BITS - 1)
+    shift = max(s for s in range(LARGEST_SHIFT + 1) if s == 0 or np.abs(slopes).max() * 2.0**s < room)
+    multipliers = np.rint(slopes * 2.0**shift).astype(np.int64)
+    products = sums * multipliers
+    least = _finite(low, np.ceil(low * 2.0**shift) - products, -np.inf).max(axis=0)
+    most = _finite(high, np.ceil(high * 2.0**shift) - 1 - products, np.inf).min(axis=0)
+    least, most = np.where(np.isinf(least), most, least), np.where(np.isinf(most), least, most)
+    least, most = (np.where(np.isinf(bound), 0.0, bound) for bound in (least, most))
+    return multipliers, np.floor((least + most) / 2).astype(np.int64), shift
 
 
 def affine_constants(model, chain, channels: int) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +115,7 @@ def _best_slopes(sums: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndar
     """Return the slope of the largest gap for every channel; 0 for one that has a single value."""
     finite = np.concatenate([bound[np.isfinite(bound)] for bound in (low, high)] + [np.zeros(1)])
     span = finite.max() - finite.min()
-    step = sums[1] - sums[0]
+    step = _least_step(sums)
     left = np.full(low.shape[1], -2.0 * (span + 1) / step)
     right = -left
     for _ in range(STEPS):
@@ -108,6 +127,12 @@ def _best_slopes(sums: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndar
     return np.where((low == low[0]).all(axis=0) & (high == high[0]).all(axis=0), 0.0, slopes)
 
 
+def _least_step(sums: np.ndarray) -> float:
+    """Return the least distance of two sums of a channel."""
+    steps = np.diff(np.sort(sums, axis=0), axis=0)
+    return float(steps[steps > 0].min(initial=np.inf)) if (steps > 0).any() else 1.0
+
+
 def _gap(sums, low, high, slope):
-    products = sums[:, None] * slope
+    products = sums * slope
     return (high - products).min(axis=0) - (low - products).max(axis=0)

@@ -11,7 +11,8 @@ from .rewrite import Rewrite, Rewriter, refuse
 class JoinStreams(Rewrite):
     """FromStream followed by ToStream of the same scale is a plain stream.
 
-    The only nodes allowed between them (a Flatten of one pixel) change no value.
+    A stream has an order and no shape: a map may be read as one pixel that has all its elements as channels. The only
+    nodes allowed between them (a Flatten of one pixel) change no value.
     """
 
     def rewrite(self, model, to_stream):
@@ -26,7 +27,7 @@ class JoinStreams(Rewrite):
         if _scale(source) != _scale(to_stream):
             raise refuse(to_stream, f"a stream of scale {_scale(source):g} is read at {_scale(to_stream):g}")
         shapes = [model.get_tensor_shape(source.input[0]), model.get_tensor_shape(to_stream.output[0])]
-        if shapes[0] != shapes[1]:
+        if shapes[0] != shapes[1] and not _is_flat(to_stream):  # a Flatten has another order than a stream
             raise refuse(to_stream, f"a stream of shape {shapes[0]} is read as {shapes[1]}")
         for consumer in consumers(model, to_stream.output[0]):
             consumer.input[list(consumer.input).index(to_stream.output[0])] = source.input[0]
@@ -83,6 +84,10 @@ class StreamBoundaries(Transformation):
             stream = op.inputs()[0] if tensor == pixels else op.outputs()[0]
             model.set_tensor_datatype(tensor, DataType[stream.datatype])
         return model, False
+
+
+def _is_flat(to_stream) -> bool:
+    return any(a.name == "flat" and a.i for a in to_stream.attribute)
 
 
 def _scale(node) -> float:

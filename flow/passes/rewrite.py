@@ -102,11 +102,13 @@ class Rewriter:
         self.model.set_tensor_shape(name, shape, dtype=TensorProto.FLOAT)
         return name
 
-    def to_stream(self, tensor: str, scale: float) -> str:
-        """Add a ToStream of the real ``tensor``, whose values are integers times ``scale``; return its stream."""
+    def to_stream(self, tensor: str, scale: float, flat: bool = False) -> str:
+        """Add a ToStream of the real ``tensor``, whose values are integers times ``scale``; return its stream, with
+        ``flat`` that of one pixel with all elements as its channels."""
         shape = stream_shape(self.model, tensor)
+        shape = [shape[0], 1, 1, int(np.prod(shape[1:]))] if flat else shape
         output = self._tensor(shape)
-        self.new.append(helper.make_node("ToStream", [tensor], [output], domain=DOMAIN, scale=scale))
+        self.new.append(helper.make_node("ToStream", [tensor], [output], domain=DOMAIN, scale=scale, flat=int(flat)))
         return output
 
     def from_stream(self, stream: str, scale: float, tensor: str) -> None:

@@ -28,13 +28,19 @@ def intervals(model: ModelWrapper) -> dict[str, Interval]:
         for name, stream in node.input_streams().items():
             if name not in found:  # the pixels
                 found[name] = tuple(np.full(stream.channels, end) for end in stream.range)
-        results = node.op.bounds([found[name] for name in node.inputs], node.constants)
+        results = node.op.bounds(_inputs(node, found), node.constants)
         for (name, stream), (low, high) in zip(node.output_streams().items(), results, strict=True):
             least, largest = stream.range
             if low.min() < least or high.max() > largest:
                 raise refuse(node.proto, f"its output reaches {low.min()}..{high.max()}, but is {least}..{largest}")
             found[name] = low, high
     return found
+
+
+def _inputs(node, found: dict[str, Interval]) -> list[Interval]:
+    """Return the intervals of the channels of a node's inputs, of which one may be a map that is read as one pixel."""
+    streams = node.input_streams()
+    return [tuple(np.tile(side, streams[name].channels // len(side)) for side in found[name]) for name in node.inputs]
 
 
 class SetWidths(Transformation):
@@ -51,7 +57,7 @@ class SetWidths(Transformation):
                 low, high = found[name]
                 notes[name] = [int(low.min()), int(high.max()), *stream.range]
             try:
-                fitted = node.op.fitted([found[name] for name in node.inputs], node.constants)
+                fitted = node.op.fitted(_inputs(node, found), node.constants)
             except NodeError as error:
                 raise refuse(node.proto, str(error)) from error
             set_attributes(node.proto, **fitted)

@@ -33,7 +33,7 @@ class Weights:
 class Convolution:
     """A Conv, Gemm, MatMul or GroupVote with quantized input and weights; ``nodes`` are what it replaces.
 
-    ``voter``: attributes of a grouped voter, whose output are votes already.
+    ``voter``: attributes of a grouped voter, whose output are votes already. ``flat``: the map is read as one pixel.
     """
 
     nodes: list[NodeProto]
@@ -44,6 +44,7 @@ class Convolution:
     window: dict[str, int]
     pad_value: float
     voter: dict[str, int | str] = field(default_factory=dict)
+    flat: bool = False
 
     @property
     def padding(self) -> int:
@@ -110,15 +111,16 @@ def _weights(model: ModelWrapper, node: NodeProto) -> Weights | None:
         )
     scale = np.broadcast_to(scale, len(values))
     integers = values.reshape(len(values), values.shape[1], *values.shape[2:] or (1, 1)) / scale[:, None, None, None]
-    if producer.op_type == "BipolarQuant":
-        return Weights(integers, scale, 1, True)
+    if producer.op_type == "BipolarQuant" or (np.abs(np.rint(integers)) == 1).all():
+        return Weights(np.rint(integers), scale, 1, True)
     if np.any(model.get_initializer(producer.input[2])):
         raise refuse(node, "its weights have a zero point", "quantize weights symmetrically")
     return Weights(integers, scale, int(model.get_initializer(producer.input[3]).max()), False)
 
 
 def _dense(model, node, grid, weights, bias):
-    """Return a dense layer as a convolution over the whole map before the Flatten, or over one pixel."""
+    """Return a dense layer as a convolution over the whole map before the Flatten, or over one pixel that has all its
+    elements."""
     nodes, source, shape = [node], node.input[0], [1, 1]
     flatten = model.find_producer(source)
     if (
@@ -126,15 +128,16 @@ def _dense(model, node, grid, weights, bias):
         and flatten.op_type in ("Flatten", "Reshape")
         and len(model.get_tensor_shape(flatten.input[0])) == 4
     ):
+        if len(model.find_consumers(flatten.output[0])) > 1:
+            raise refuse(node, "a dense layer over a map: only maps with one consumer are mapped")
         nodes, source = [flatten, node], flatten.input[0]
         shape = model.get_tensor_shape(source)[2:]
-        if len(model.find_consumers(flatten.output[0])) > 1 or shape[0] != shape[1]:
-            raise refuse(
-                node, f"a dense layer over {shape[0]}x{shape[1]} pixels: only square maps with one consumer are mapped"
-            )
     integers = weights.integers.reshape(len(weights.integers), -1, *shape)
-    window = {"kernel": shape[0], "stride": 1, "padding": 0}
-    return Convolution(nodes, source, grid, replace(weights, integers=integers), bias, window, 0.0)
+    flat = shape[0] != shape[1]  # no window is of that shape: the map is read as one pixel
+    if flat:
+        integers = integers.transpose(0, 2, 3, 1).reshape(len(integers), -1, 1, 1)
+    window = {"kernel": 1 if flat else shape[0], "stride": 1, "padding": 0}
+    return Convolution(nodes, source, grid, replace(weights, integers=integers), bias, window, 0.0, flat=flat)
 
 
 def _convolution(model, node, grid, weights, bias):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deploy.frames import padded
 from flow.cache import cached, digest
 from flow.errors import FlowError, VerificationError
 from flow.nodes import Stream
@@ -130,7 +131,7 @@ class _Run:
         self.accelerator, self.folder, self.frames, self.recorded = accelerator, folder, len(images), recorded
         self.seconds = 0.0
         folder.mkdir()
-        (folder / "images.bin").write_bytes(images.tobytes())
+        (folder / "images.bin").write_bytes(padded(images).tobytes())
         weights = (accelerator.project / "data" / DDR_FILE).resolve()
         (folder / "depths").write_text("".join(f"{depth} {name}\n" for name, depth in depths.items()))
         options = [f"weights={weights}", "expected=", "logits=logits.bin", "taps=taps.bin", f"tap_frames={recorded}"]

@@ -25,7 +25,9 @@ def _foreign(build: Build) -> None:
 
     options = build.options
     if not options.images:
-        build.log("no --images: calibrated and compared on random pixels; give images of the network's own")
+        build.log(
+            "no --images: calibrated and compared on packaged images, brought to its size; give the network's own"
+        )
     if "pixels" not in options.model_fields_set:
         build.log("no --pixels: the network is given pixels as 0 to 255; say so if it was trained on others")
     images = build.images(options.golden_images)
@@ -51,7 +53,7 @@ def _foreign(build: Build) -> None:
 
 def images_of(build: Build) -> str:
     """Return in words which images a foreign network was calibrated on and compared with."""
-    return f"images of {build.options.images}" if build.options.images else "random pixels"
+    return f"images of {build.options.images}" if build.options.images else "packaged images, brought to its size"
 
 
 def _checkpoint(build: Build) -> None:

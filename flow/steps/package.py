@@ -16,6 +16,7 @@ def package(build: Build) -> None:
     from deploy.package import UNKNOWN
     from flow.emit.package import write_package, write_zip
     from flow.emit.vivado import results
+    from flow.normalise.tail import score_steps
     from flow.project import read_manifest
     from flow.sim.rtl import RtlAccelerator
 
@@ -26,6 +27,7 @@ def package(build: Build) -> None:
         "voter": build.voter,
         "target": options.target,
         "logit_scale": float(integer.get_metadata_prop("logit_scale") or 1),
+        "tail": score_steps(integer) if options.onnx else [],
     }
     golden = build.golden_logits()
     chosen = spread_indices(len(golden), options.accuracy_images)

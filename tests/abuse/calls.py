@@ -60,7 +60,7 @@ def foreign_files() -> Iterator[Call]:
     yield Call(
         "deviation", "no --pixels gives a hint", [w for w in FOREIGN if "pixels" not in w], "no --pixels", codes=(0, 1)
     )
-    yield Call("deviation", "no --images gives a hint", FOREIGN, "random pixels", codes=(0,), never="CIFAR|top-1")
+    yield Call("deviation", "no --images gives a hint", FOREIGN, "packaged images", codes=(0,), never="CIFAR|top-1")
 
 
 def checkpoints() -> Iterator[Call]:

@@ -55,10 +55,11 @@ def test_another_quantizer_is_a_table(quantizer, bits, table):
     np.testing.assert_array_equal(node.constants[0], table)
 
 
-def test_an_image_of_signs_is_a_table_of_one_bit():
+def test_an_image_of_signs_is_a_table_and_a_sign():
     graph = QonnxGraph()
-    node = only(applied(graph.model(graph.signs(0.5)), InferPixelOffset), "PixelTable")
-    assert node.op.bits == 1
+    model = applied(graph.model(graph.signs(0.5)), InferPixelOffset)
+    node = only(model, "PixelTable")
+    assert node.op.bits == 2 and kinds(model) == ["PixelTable", "SignThreshold"]
     np.testing.assert_array_equal(node.constants[0], np.where(PIXELS >= 128, 1, -1))
 
 

@@ -62,14 +62,18 @@ def test_any_batch_norm(seed, bits):
     assert kinds(applied(model, InferSignThreshold)) == ["SignThreshold"]
 
 
-def test_a_falling_sign_is_refused():
+def test_a_falling_sign_is_turned_first():
     graph = QonnxGraph()
-    model = graph.model(graph.bipolar(graph.batch_norm(graph.integers(), [1, -1, 1, 1])))
-    assert_refused(
-        model,
-        InferSignThreshold,
-        r"BipolarQuant_0 \(BipolarQuant, 1x4x4x4\): the step behind Quant_0_out does not rise in every channel",
-    )
+    x = graph.batch_norm(graph.integers(), [1, -1, 1, -2], [0.3, 0.5, -1.0, 1.0])
+    model = applied(graph.model(graph.bipolar(x)), InferSignThreshold)
+    assert kinds(model) == ["PReLU", "SignThreshold"]
+
+
+def test_a_sign_of_a_size_is_refused():
+    graph = QonnxGraph()
+    x = graph.node("PRelu", graph.integers(), np.full((4, 1, 1), -1.0))
+    match = r"BipolarQuant_0 \(BipolarQuant, 1x4x4x4\): it neither rises nor falls with what it compares"
+    assert_refused(graph.model(graph.bipolar(graph.node("Sub", x, 1.0))), InferSignThreshold, match)
 
 
 def test_signs_of_signs_and_of_shared_sums_are_left_alone():

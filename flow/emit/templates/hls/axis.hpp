@@ -41,15 +41,16 @@ template <unsigned Width> axis_word<Width> make_axis_word(ap_uint<Width> data, b
 /// A frame's pixel words to beats of P elements.
 ///
 ///   P         uint8 elements a beat, at most 64
-///   Elements  elements of a frame: whole words and whole beats
+///   Elements  elements of a frame: whole beats; what is left of its last word is dropped
 ///
 /// Each cycle either takes a word or gives a beat, so P need not divide 8.
 template <unsigned P, unsigned Elements>
 void read_pixels(hls::stream<pixel_word>& in, hls::stream<beat<P, 8>>& out) {
-    static_assert(Elements % 8 == 0 && Elements % P == 0, "read_pixels: a frame must be whole words and whole beats");
+    static_assert(Elements % P == 0, "read_pixels: a frame must be whole beats");
+    const unsigned Words = (Elements + 7) / 8;
     ap_uint<8 * (P + 8)> held = 0;
     count<bits_for(P + 8)> held_bytes = 0;
-    for (unsigned cycle = 0; cycle < Elements / 8 + Elements / P; ++cycle) {
+    for (unsigned cycle = 0; cycle < Words + Elements / P; ++cycle) {
 #pragma HLS PIPELINE II=1
         if (held_bytes < P) {
             held |= ap_uint<8 * (P + 8)>(in.read().data) << 8 * held_bytes;

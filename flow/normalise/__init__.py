@@ -1,0 +1,63 @@
+"""Writes anyone's ONNX in the few forms that the compiler knows.
+
+Every pass here changes how numbers are computed, not which: a network gives the same before and after, up to float32's
+rounding. None of them knows hardware.
+"""
+
+from __future__ import annotations
+
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
+
+from .dense import SplitGemms
+from .grids import ExactGrids, SplitConcats, TilePools
+from .layout import FlattenLater, ImageInput, MoveTransposes
+from .means import GlobalPools
+from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms
+from .offsets import MergeAdds, MoveOffsets, MoveScales
+from .quantizers import SignedQuants
+from .read import read_file
+from .refusals import RefuseUnmapped
+from .signs import BinaryWeights, Choices, Signs, Thresholds
+from .tail import SplitTail
+from .windows import SquareConvs, SquarePools
+
+NORMALISATIONS = (
+    RemoveNoOps,
+    RemoveUnsqueezedNorms,
+    RefuseUnmapped,
+    ImageInput,
+    MoveTransposes,
+    GlobalPools,
+    SplitGemms,
+    FoldTransposeIntoQuantInit,
+    Signs,
+    Choices,
+    Thresholds,
+    BinaryWeights,
+    FlattenLater,
+    SplitTail,
+    SquarePools,
+    SquareConvs,
+    SignedQuants,
+    MoveOffsets,
+    MoveScales,
+    MergeAdds,
+    SplitConcats,
+    TilePools,
+    ExactGrids,
+)
+
+
+def normalise(model: ModelWrapper) -> ModelWrapper:
+    """Return ``model`` in the compiler's forms.
+
+    Raises:
+        FlowError: a node has none; its message names the node, the reason and a way out.
+    """
+    for rewrite in NORMALISATIONS:
+        model = model.transform(rewrite(), make_deepcopy=False, cleanup=False)
+    return model
+
+
+__all__ = ["NORMALISATIONS", "normalise", "read_file"]

@@ -1,0 +1,262 @@
+"""Quantizers that change no value: they say on which grid a tensor is, where hardware needs to know it."""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.base import Transformation
+from qonnx.transformation.general import SortGraph
+from qonnx.transformation.infer_shapes import InferShapes
+
+from flow.analysis import Scaled, scaled_tensors
+from flow.analysis.attributes import attributes_of
+from flow.analysis.constants import Constants
+from flow.graph import consumers
+from flow.nodes.stream import signed_bits
+from flow.passes.grid import Grid, grid_of
+
+from .edit import QUANT_DOMAIN, Editor, NodeRefused, Normalisation
+
+WIDEST = 16  # bits of a stream's element
+WIDEST_BEND = 11  # bits of sums whose PReLU is evaluated on every value
+LAYERS = ("Conv", "MatMul")
+BENDS = ("PRelu", "LeakyRelu")
+
+
+class SplitConcats(Normalisation):
+    """A layer that reads several tensors side by side becomes the sum of a layer for each."""
+
+    kinds = LAYERS
+
+    def rewrite(self, graph, node):
+        model = graph.model
+        concat, pad = model.find_producer(node.input[0]), None
+        if concat is not None and concat.op_type == "Pad":
+            pad, concat = concat, model.find_producer(concat.input[0])
+        if concat is None or concat.op_type != "Concat" or len(set(concat.input)) == 1:
+            return False
+        if attributes_of(concat)["axis"] % len(graph.shape(concat.output[0])) != 1:
+            return False
+        quant = model.find_producer(node.input[1])
+        weights = model.get_initializer(quant.input[0]) if quant is not None else None
+        if weights is None or any(np.size(model.get_initializer(name)) > 1 for name in quant.input[1:]):
+            raise NodeRefused(node, "its input is a Concat and its weights have several scales", "use one scale")
+        rows = node.op_type == "MatMul"
+        sizes = [graph.shape(name)[1] for name in concat.input]
+        parts, start = [], 0
+        for name, size in zip(concat.input, sizes):
+            part = weights[start : start + size] if rows else weights[:, start : start + size]
+            start += size
+            source = name
+            if pad is not None:
+                source = graph.before("Pad", [name, *pad.input[1:]], **attributes_of(pad))
+            kernel = graph.before(
+                quant.op_type,
+                [graph.constant(np.ascontiguousarray(part)), *quant.input[1:]],
+                domain=QUANT_DOMAIN,
+                **attributes_of(quant),
+            )
+            bias = list(node.input[2:]) if not parts else []
+            parts.append(graph.before(node.op_type, [source, kernel, *bias], **attributes_of(node)))
+        total = parts[0]
+        for index, part in enumerate(parts[1:], 2):
+            total = graph.before("Add", [total, part], node.output[0] if index == len(parts) else None)
+        graph.remove()
+        if not consumers(model, concat.output[0]) or (pad is not None and not consumers(model, pad.output[0])):
+            for dead in (pad, concat):
+                if dead is not None and not consumers(model, dead.output[0]):
+                    model.graph.node.remove(dead)
+        return True
+
+
+class TilePools(Normalisation):
+    """The mean over a number of pixels that is no power of two, in front of a dense layer, becomes part of it: its
+    weights are repeated for every pixel, and their scale is divided by that number."""
+
+    kinds = ("GlobalAveragePool",)
+
+    def rewrite(self, graph, node):
+        model, shape = graph.model, graph.shape(node.input[0])
+        pixels = int(np.prod(shape[2:]))
+        if not pixels & (pixels - 1):
+            return False
+        chain, readers = [node], consumers(model, node.output[0])
+        while len(readers) == 1 and readers[0].op_type in ("Flatten", "Reshape"):
+            chain.append(readers[0])
+            readers = consumers(model, readers[0].output[0])
+        dense = readers[0] if len(readers) == 1 and len(chain) > 1 else None
+        weights = model.find_producer(dense.input[1]) if dense is not None and dense.op_type == "MatMul" else None
+        if weights is not None and weights.op_type == "Transpose":
+            weights = model.find_producer(weights.input[0])
+        values = model.get_initializer(weights.input[0]) if weights is not None else None
+        if values is None or weights.op_type not in ("Quant", "BipolarQuant"):
+            raise NodeRefused(
+                node,
+                f"the mean of {shape[2]}x{shape[3]} pixels is a shift only over a power of two, and no dense layer "
+                "takes it up",
+                "pool to a power of two, or put a dense layer with quantized weights behind it",
+            )
+        axis = 0 if model.find_producer(dense.input[1]) is weights else 1
+        weights.input[0] = graph.constant(np.repeat(values, pixels, axis=axis) / pixels)
+        scale = model.get_initializer(weights.input[1])
+        weights.input[1] = graph.constant(np.asarray(scale, np.float64) / pixels)
+        flat, output = chain[1], chain[-1].output[0]
+        for dead in chain[2:]:
+            model.graph.node.remove(dead)
+        flat.input[0], flat.output[0] = node.input[0], output
+        if flat.op_type == "Reshape":
+            index = list(model.graph.node).index(flat)
+            model.graph.node.remove(flat)
+            flat = helper.make_node("Flatten", [node.input[0]], [output], name=flat.name, axis=1)
+            model.graph.node.insert(index, flat)
+        for info in [i for i in model.graph.value_info if i.name in (output, weights.output[0], dense.input[1])]:
+            model.graph.value_info.remove(info)
+        graph.remove()
+        return True
+
+
+class ExactGrids(Transformation):
+    """A tensor of known scale gets the Quant of its grid where a sum, a pool, or a layer with integer weights reads it.
+
+    The quantizers are as wide as the tensor's interval, so they change nothing. A mean over 2^k pixels is taken on a
+    grid that is 2^k times as fine, and loses nothing.
+    """
+
+    def apply(self, model):
+        handlers = {
+            "Add": self._add,
+            "MaxPool": self._max_pool,
+            "GlobalAveragePool": self._global_pool,
+            **dict.fromkeys(LAYERS, self._layer),
+            **dict.fromkeys(BENDS, self._bend),
+        }
+        for output in [node.output[0] for node in model.graph.node]:
+            node = model.find_producer(output)  # sorting copies nodes
+            if node is not None and node.op_type in handlers and not node.domain:
+                self.found = scaled_tensors(model)
+                if handlers[node.op_type](model, node):
+                    for refresh in (InferShapes(), SortGraph()):
+                        model = model.transform(refresh, make_deepcopy=False, cleanup=False)
+        return model, False
+
+    def _on_grid(self, tensor: str) -> Scaled | None:
+        """Return what is known of ``tensor`` if it has one scale and its integers include 0, else None."""
+        known = self.found.get(tensor)
+        known = known.centred() if known is not None else None
+        if known is None or np.ptp(known.scale) or known.scale.flat[0] <= 0:
+            return None
+        return known
+
+    def _require(self, model, node, tensor: str, scale: float, bits: int, everywhere: bool = False) -> bool:
+        """Let ``node`` read the Quant of ``tensor``; with ``everywhere`` all its readers."""
+        grid = _grid(model, tensor)
+        if grid is not None and not grid.bipolar and np.isclose(grid.scale, scale, rtol=1e-7) and grid.bits == bits:
+            return False
+        editor = Editor(model, node)
+        readers = consumers(model, tensor) if everywhere else [node]
+        output = editor.quant(tensor, scale, bits)
+        for reader in readers:
+            for position, name in enumerate(reader.input):
+                if name == tensor:
+                    reader.input[position] = output
+        return True
+
+    def _add(self, model, node):
+        if any(model.get_initializer(name) is not None for name in node.input):
+            return False
+        known = [self._on_grid(name) for name in node.input]
+        if None in known:
+            return False
+        scales = [float(k.scale.flat[0]) for k in known]
+        fine = min(scales)
+        ratios = [scale / fine for scale in scales]
+        if not np.allclose(ratios, np.rint(ratios), rtol=1e-6):
+            return False
+        ends = [[np.rint(r) * k.low, np.rint(r) * k.high] for r, k in zip(ratios, known)]
+        bits = [max(2, signed_bits(*end)) for end in ends]
+        total = signed_bits(
+            *(sum(float(end[side].min() if side == 0 else end[side].max()) for end in ends) for side in (0, 1))
+        )
+        total = max(total, *bits)
+        if total > WIDEST:
+            return False
+        readers = consumers(model, node.output[0])
+        grid = _grid(model, readers[0].output[0]) if len(readers) == 1 and readers[0].op_type == "Quant" else None
+        fits = grid is not None and np.isclose(grid.scale, fine, rtol=1e-7) and grid.bits >= max(bits)
+        fits = fits and attributes_of(readers[0]).get("rounding_mode", b"ROUND") in (b"ROUND", b"FLOOR")
+        width = grid.bits if fits else total  # of both streams and their sum
+        changed = False
+        for name in list(node.input):
+            changed |= self._require(model, node, name, fine, width, everywhere=_grid(model, name) is None)
+        if not fits:
+            self._behind(model, node, fine, total)
+        return changed or not fits
+
+    @staticmethod
+    def _behind(model, node, scale: float, bits: int, rounding: str = "ROUND") -> None:
+        editor, output = Editor(model, node), node.output[0]
+        inner = editor.behind(output)
+        names = [editor.constant(np.float32(value)) for value in (scale, 0.0, bits)]
+        editor.after("Quant", [inner, *names], output, domain=QUANT_DOMAIN, signed=1, narrow=0, rounding_mode=rounding)
+
+    def _max_pool(self, model, node):
+        known, tensor = self._on_grid(node.input[0]), node.input[0]
+        if known is None or _grid(model, tensor) is not None:
+            return False
+        bits = max(2, signed_bits(known.low, known.high))
+        return bits <= WIDEST and self._require(model, node, tensor, float(known.scale.flat[0]), bits, everywhere=True)
+
+    def _global_pool(self, model, node):
+        tensor, shape = node.input[0], model.get_tensor_shape(node.input[0])
+        known, pixels = self._on_grid(tensor), int(np.prod(shape[2:]))
+        if known is None or pixels & (pixels - 1):
+            return False
+        bits = signed_bits(pixels * known.low, pixels * known.high)
+        if bits > WIDEST:
+            return False
+        scale = float(known.scale.flat[0]) / pixels
+        self._require(model, node, tensor, scale, bits)
+        self._behind(model, node, scale, bits, "FLOOR")
+        return True
+
+    def _layer(self, model, node):
+        weights = model.find_producer(node.input[1])
+        while weights is not None and weights.op_type == "Transpose":
+            weights = model.find_producer(weights.input[0])
+        if weights is None or weights.op_type != "Quant" or Constants(model).value(node.input[1]) is None:
+            return False
+        reader, tensor = node, node.input[0]
+        producer = model.find_producer(tensor)
+        while producer is not None and producer.op_type in ("Pad", "Flatten", "Reshape"):
+            reader, tensor = producer, producer.input[0]
+            producer = model.find_producer(tensor)
+        grid = _grid(model, tensor)
+        if grid is None or not grid.bipolar:
+            return False
+        return self._require(model, reader, tensor, grid.scale, 2)
+
+    def _bend(self, model, node):
+        tensor = node.input[0]
+        producer = model.find_producer(tensor)
+        while producer is not None and producer.op_type in ("BatchNormalization", "Mul", "Add", "Sub", "Div", "Neg"):
+            variables = [name for name in producer.input if model.get_initializer(name) is None]
+            if len(variables) != 1 or len(consumers(model, tensor)) != 1:
+                return False
+            tensor = variables[0]
+            producer = model.find_producer(tensor)
+        if producer is None or producer.op_type not in LAYERS:
+            return False
+        known = self._on_grid(tensor)
+        bits = max(2, signed_bits(known.low, known.high)) if known is not None else WIDEST
+        if bits > WIDEST_BEND:
+            return False
+        readers = consumers(model, tensor)
+        return self._require(model, readers[0], tensor, float(known.scale.flat[0]), bits, everywhere=True)
+
+
+def _grid(model: ModelWrapper, tensor: str) -> Grid | None:
+    try:
+        return grid_of(model, tensor)
+    except ValueError:
+        return None

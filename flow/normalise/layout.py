@@ -1,0 +1,182 @@
+"""The network's input as one image [1, channels, height, width], and layouts of other frameworks."""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import TensorProto, helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.base import Transformation
+from qonnx.transformation.infer_shapes import InferShapes
+
+from flow.analysis.attributes import attributes_of
+from flow.graph import consumers
+
+from .edit import Editor, Normalisation, set_attribute
+
+TO_ROWS, TO_CHANNELS = [0, 2, 3, 1], [0, 3, 1, 2]  # NCHW to NHWC, and back
+ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Neg", "Relu", "Clip", "LeakyRelu", "Quant", "BipolarQuant", "PRelu", "Sign")
+
+
+class ImageInput(Transformation):
+    """An input [1, F], [1, C, L] or [1, H, W, C] is read as an image [1, C, H, W], and brought to its shape behind.
+
+    [1, H, W, C] is known by 1 or 3 in its last place and not in its second.
+    """
+
+    def apply(self, model: ModelWrapper):
+        inputs = [info for info in model.graph.input if model.get_initializer(info.name) is None]
+        if len(inputs) != 1:
+            return model, False
+        name, shape = inputs[0].name, model.get_tensor_shape(inputs[0].name)
+        if shape is None or not 2 <= len(shape) <= 4:
+            return model, False
+        if len(shape) == 4:
+            if not (shape[3] in (1, 3) and shape[1] not in (1, 3)):
+                return model, False
+            image = [1, shape[3], shape[1], shape[2]]
+            node = helper.make_node("Transpose", ["image"], [name], name="image_to_rows", perm=TO_ROWS)
+        else:
+            image = [1, shape[1], 1, 1] if len(shape) == 2 else [1, shape[1], 1, shape[2]]
+            if len(shape) == 2:
+                node = helper.make_node("Flatten", ["image"], [name], name="image_to_row", axis=1)
+            else:
+                model.set_initializer("image_to_signal_shape", np.array(shape, np.int64))
+                node = helper.make_node("Reshape", ["image", "image_to_signal_shape"], [name], name="image_to_signal")
+        model.graph.input.remove(inputs[0])
+        model.graph.input.insert(0, helper.make_tensor_value_info("image", TensorProto.FLOAT, image))
+        model.graph.node.insert(0, node)
+        return model.transform(InferShapes(), make_deepcopy=False, cleanup=False), False
+
+
+class MoveTransposes(Normalisation):
+    """A Transpose to rows goes behind the elementwise nodes that read it, until it meets its inverse, or a Flatten,
+    whose dense layer gets its weights in the other order."""
+
+    kinds = ("Transpose",)
+
+    def apply(self, model):
+        for _ in range(200):
+            before = [(node.op_type, list(node.input)) for node in model.graph.node]
+            model, _ = super().apply(model)
+            if before == [(node.op_type, list(node.input)) for node in model.graph.node]:
+                break
+        return model, False
+
+    def rewrite(self, graph, node):
+        model, order = graph.model, attributes_of(node).get("perm")
+        if order == list(range(len(order or ()))):
+            graph.bypass()
+            return True
+        if order != TO_ROWS or model.get_initializer(node.input[0]) is not None:
+            return False
+        moved = False
+        for reader in consumers(model, node.output[0]):
+            moved |= self._move(Editor(model, reader), reader, node)
+        if not consumers(model, node.output[0]) and node.output[0] != model.graph.output[0].name:
+            graph.remove()
+        return moved
+
+    def _move(self, graph, reader, node):
+        tensor, source = node.output[0], node.input[0]
+        if reader.op_type == "Transpose" and attributes_of(reader)["perm"] == TO_CHANNELS:
+            reader.input[0] = source
+            set_attribute(reader, perm=[0, 1, 2, 3])
+            return True
+        if reader.op_type in ELEMENTWISE:
+            return self._elementwise(graph, reader, tensor, source)
+        if reader.op_type in ("Flatten", "Reshape"):
+            return self._flatten(graph, reader, tensor, source)
+        return False
+
+    @staticmethod
+    def _elementwise(graph, reader, tensor, source):
+        others = [name for name in reader.input if name and name != tensor]
+        values = [graph.model.get_initializer(name) for name in others]
+        if any(value is None for value in values) or list(reader.input).count(tensor) != 1:
+            return False
+        for position, name in enumerate(reader.input):
+            value = graph.model.get_initializer(name) if name and name != tensor else None
+            if value is not None and value.size > 1:
+                value = value.reshape([1] * (4 - value.ndim) + list(value.shape))
+                reader.input[position] = graph.constant(np.ascontiguousarray(value.transpose(TO_CHANNELS)))
+        reader.input[list(reader.input).index(tensor)] = source
+        output = reader.output[0]
+        inner = graph.behind(output)
+        _forget_shapes(graph.model, inner, output)
+        graph.after("Transpose", [inner], output, perm=TO_ROWS)
+        return True
+
+    @staticmethod
+    def _flatten(graph, reader, tensor, source):
+        model, shape = graph.model, graph.shape(source)
+        readers = consumers(model, reader.output[0])
+        if len(graph.shape(reader.output[0])) != 2 or len(readers) != 1 or readers[0].op_type != "MatMul":
+            return False
+        weights = model.find_producer(readers[0].input[1])
+        name = weights.input[0] if weights is not None else readers[0].input[1]
+        value = model.get_initializer(name)
+        rows = weights is not None and weights.op_type == "Transpose"
+        if rows:
+            weights = model.find_producer(name)
+            name = weights.input[0] if weights is not None else name
+            value = model.get_initializer(name)
+        if value is None or (weights is not None and weights.op_type not in ("Quant", "BipolarQuant")):
+            return False
+        order = np.arange(int(np.prod(shape[1:]))).reshape(shape[2], shape[3], shape[1]).transpose(2, 0, 1).reshape(-1)
+        turned = graph.constant(np.ascontiguousarray(value[:, order] if rows else value[order]))
+        holder = weights if weights is not None else readers[0]
+        holder.input[list(holder.input).index(name)] = turned
+        reader.input[0] = source
+        return True
+
+
+class FlattenLater(Normalisation):
+    """A Flatten in front of the first quantizer goes behind it: pixels are quantized where they are."""
+
+    kinds = ("Flatten", "Reshape")
+
+    def apply(self, model):
+        for _ in range(100):
+            before = [(node.op_type, list(node.input)) for node in model.graph.node]
+            model, _ = super().apply(model)
+            if before == [(node.op_type, list(node.input)) for node in model.graph.node]:
+                break
+        return model, False
+
+    def rewrite(self, graph, node):
+        model = graph.model
+        if node.input[0] != model.graph.input[0].name:
+            producer = model.find_producer(node.input[0])
+            if producer is None or producer.op_type not in ELEMENTWISE or not _from_input(model, producer):
+                return False
+        readers = consumers(model, node.output[0])
+        if len(readers) != 1 or readers[0].op_type not in ELEMENTWISE:
+            return False
+        (reader,) = readers
+        constants = [model.get_initializer(name) for name in reader.input if name and name != node.output[0]]
+        if any(value is None or value.size > 1 for value in constants):
+            return False
+        source, output = node.input[0], reader.output[0]
+        inner = Editor(model, reader).behind(output)
+        _forget_shapes(model, inner, output)
+        reader.input[list(reader.input).index(node.output[0])] = source
+        _forget_shapes(model, node.output[0])
+        model.graph.node.remove(node)
+        node.input[0], node.output[0] = inner, output
+        model.graph.node.insert(list(model.graph.node).index(reader) + 1, node)
+        return True
+
+
+def _from_input(model, node) -> bool:
+    """Return whether ``node`` reads the image through elementwise nodes."""
+    while node is not None and node.op_type in ELEMENTWISE[:4]:
+        variable = next((name for name in node.input if name and model.get_initializer(name) is None), None)
+        if variable == model.graph.input[0].name:
+            return True
+        node = model.find_producer(variable)
+    return False
+
+
+def _forget_shapes(model, *tensors: str) -> None:
+    for info in [info for info in model.graph.value_info if info.name in tensors]:
+        model.graph.value_info.remove(info)

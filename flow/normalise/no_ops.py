@@ -1,0 +1,54 @@
+"""Nodes that change nothing when a network is run."""
+
+from __future__ import annotations
+
+from onnx import TensorProto
+
+from flow.analysis.attributes import attributes_of
+from flow.graph import consumers
+
+from .edit import Normalisation
+
+CHANNELWISE = ("BatchNormalization", "Mul", "Add", "Sub", "Div", "Relu", "Quant", "BipolarQuant")
+
+
+class RemoveNoOps(Normalisation):
+    """Dropout, Identity and a Cast to float are removed."""
+
+    kinds = ("Dropout", "Identity", "Cast")
+
+    def rewrite(self, graph, node):
+        if node.op_type == "Cast" and attributes_of(node)["to"] != TensorProto.FLOAT:
+            return False
+        if node.op_type == "Cast":
+            producer = graph.model.find_producer(node.input[0])
+            if producer is not None and producer.op_type in COMPARISONS:
+                return False  # of a bool
+        graph.bypass()
+        return True
+
+
+COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "Not", "And", "Or")
+
+
+class RemoveUnsqueezedNorms(Normalisation):
+    """BatchNorm1d by Unsqueeze, BatchNormalization, Squeeze is the BatchNormalization of a row."""
+
+    kinds = ("Unsqueeze",)
+
+    def rewrite(self, graph, node):
+        chain, tensor = [node], node.output[0]
+        while chain[-1].op_type != "Squeeze":
+            readers = consumers(graph.model, tensor)
+            if len(readers) != 1 or readers[0].op_type not in ("BatchNormalization", "Squeeze"):
+                return False
+            chain.append(readers[0])
+            tensor = chain[-1].output[0]
+        if graph.shape(node.input[0]) != graph.shape(tensor):
+            return False
+        for squeeze in (chain[-1], node):
+            type(graph)(graph.model, squeeze).bypass()
+        for inner in chain[1:-1]:  # shapes of before
+            for info in [i for i in graph.model.graph.value_info if i.name == inner.output[0]]:
+                graph.model.graph.value_info.remove(info)
+        return True

@@ -1,0 +1,117 @@
+"""Quantizers of one form: signed integers of whole width, or -1 and +1; what differs is an offset behind."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flow.analysis.attributes import attributes_of
+from flow.analysis.constants import Constants
+
+from .edit import QUANT_DOMAIN, NodeRefused, Normalisation
+
+ROUNDINGS = ("ROUND", "FLOOR", "CEIL", "HALF_EVEN")
+MOST_BITS = 16
+
+
+class SignedQuants(Normalisation):
+    """An unsigned, narrow or shifted Quant of a stream becomes a signed one of whole width, and constants.
+
+    The integers lo..hi become ``integer - centre``, which fit the signed type; an end of lo..hi that is no end of the
+    type is clipped by a second quantizer. ``centre`` is even where the quantizer rounds halves to even, so that it
+    still rounds the same way. Two levels become a BipolarQuant.
+    """
+
+    kinds = ("Quant",)
+
+    def rewrite(self, graph, node):
+        constants = Constants(graph.model)
+        if constants.value(node.input[0]) is not None:
+            return False
+        scale, zero, bits = (constants.value(name) for name in node.input[1:4])
+        if scale is None or zero is None or bits is None:
+            raise NodeRefused(node, "its scale, zero point or width depends on the image", "use a static quantizer")
+        given, bits = attributes_of(node), float(np.max(bits))
+        rounding = given.get("rounding_mode", b"ROUND").decode().upper()
+        rounding = "ROUND" if rounding == "HALF_EVEN" else rounding
+        signed, narrow = given.get("signed", 1), given.get("narrow", 0)
+        low = -(2.0 ** (bits - 1)) + narrow if signed else 0.0
+        high = 2.0 ** (bits - signed) - 1 - (0 if signed else narrow)
+        self._check(node, scale, zero, bits, rounding)
+        scale, zero = float(np.ravel(scale)[0]), float(np.ravel(zero)[0])
+        if bits == 1 and signed:
+            self._signs(graph, node, scale, zero)
+            return True
+        producer = graph.model.find_producer(node.input[0])
+        if producer is not None and producer.op_type == "Relu":
+            low = max(low, min(zero, high - 1))  # nothing is below 0
+        if high - low == 1:
+            self._two_levels(graph, node, scale, zero, high, rounding)
+            return True
+        ends = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
+        if zero == 0 and (low, high) == ends:
+            return False
+        self._signed(graph, node, scale, zero, (low, high), rounding)
+        return True
+
+    @staticmethod
+    def _check(node, scale, zero, bits, rounding):
+        if scale.size > 1 and np.ptp(scale):
+            raise NodeRefused(node, f"it has {scale.size} scales", "quantize activations with one scale a tensor")
+        if zero.size > 1 and np.ptp(zero):
+            raise NodeRefused(node, f"it has {zero.size} zero points", "use one zero point a tensor")
+        if bits != int(bits) or not 1 <= bits <= MOST_BITS:
+            raise NodeRefused(node, f"it has {bits:g} bits", f"quantize to 1 to {MOST_BITS} bits")
+        if rounding not in ROUNDINGS:
+            raise NodeRefused(node, f"it rounds by {rounding}", f"use one of {', '.join(ROUNDINGS)}")
+        if not np.all(np.asarray(scale) > 0):
+            raise NodeRefused(node, f"its scale is {np.min(scale):g}", "use a positive scale")
+
+    @staticmethod
+    def _signs(graph, node, scale, zero):
+        """Replace a signed Quant of one bit, which qonnx takes as the sign of ``x / scale + zero``."""
+        tensor = graph.before("Add", [node.input[0], graph.constant(scale * zero)]) if zero else node.input[0]
+        output = None if zero else node.output[0]
+        tensor = graph.before("BipolarQuant", [tensor, graph.constant(scale)], output, domain=QUANT_DOMAIN)
+        if zero:
+            graph.before("Add", [tensor, graph.constant(-scale * zero)], node.output[0])
+        graph.remove()
+
+    @staticmethod
+    def _two_levels(graph, node, scale, zero, high, rounding):
+        edge = {"FLOOR": high, "CEIL": high - 1}.get(rounding, high - 0.5)
+        strict = rounding == "CEIL" or (rounding == "ROUND" and high % 2 == 1)
+        limit = np.float32(scale * (edge - zero))
+        limit = np.nextafter(limit, np.float32(np.inf)) if strict else limit
+        difference = graph.before("Sub", [node.input[0], graph.constant(limit)])
+        sign = graph.before("BipolarQuant", [difference, graph.constant(scale / 2)], domain=QUANT_DOMAIN)
+        graph.before("Add", [sign, graph.constant(scale * (high - 0.5 - zero))], node.output[0])
+        graph.remove()
+
+    @staticmethod
+    def _signed(graph, node, scale, zero, interval, rounding):
+        low, high = interval
+        bits = int(np.ceil(np.log2(high - low + 1)))
+        half = 2.0 ** (bits - 1)
+        centres = [low + half, high - half + 1]
+        even = [c for c in centres if c % 2 == 0 or rounding != "ROUND"]
+        if not even:
+            bits, half = bits + 1, 2.0**bits
+            even = [2 * np.floor((low + half) / 2)]
+        centre = 0.0 if 0.0 in even else even[0]
+        tensor, output = node.input[0], node.output[0]
+        if zero != 0:  # rounding is left to the quantizer itself, what follows is exact
+            tensor = graph.before("Quant", list(node.input), domain=QUANT_DOMAIN, **attributes_of(node))
+            rounding = "ROUND"
+        if zero != centre:
+            tensor = graph.before("Add", [tensor, graph.constant((zero - centre) * scale)])
+        ends = [max(low - centre, -half), min(high - centre, half - 1)]
+        clips = [("Max", ends[0])] * (ends[0] > -half) + [("Min", ends[1])] * (ends[1] < half - 1)
+        last = len(clips) + (zero != centre) == 0
+        tensor = graph.quant(tensor, scale, bits, rounding=rounding, output=output if last else None)
+        for index, (kind, end) in enumerate(clips):
+            clipped = graph.before(kind, [tensor, graph.constant(np.float32(end * scale))])
+            last = index == len(clips) - 1 and zero == centre
+            tensor = graph.quant(clipped, scale, bits, output=output if last else None)
+        if zero != centre:
+            graph.before("Add", [tensor, graph.constant((centre - zero) * scale)], output)
+        graph.remove()

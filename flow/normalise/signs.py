@@ -1,0 +1,128 @@
+"""Signs, thresholds and binary weights that are written without a quantizer."""
+
+from __future__ import annotations
+
+import numpy as np
+from qonnx.custom_op.registry import getCustomOp
+
+from flow.analysis.attributes import attributes_of
+from flow.graph import consumers
+
+from .edit import QUANT_DOMAIN, Normalisation, set_attribute
+
+
+class Signs(Normalisation):
+    """Sign becomes BipolarQuant: 0, which a sign leaves 0, becomes +1."""
+
+    kinds = ("Sign",)
+
+    def rewrite(self, graph, node):
+        graph.before("BipolarQuant", [node.input[0], graph.constant(1.0)], node.output[0], domain=QUANT_DOMAIN)
+        graph.remove()
+        return True
+
+
+class Choices(Normalisation):
+    """Where(x >= t, a, b), and a comparison that is cast to a float, become BipolarQuant with constants.
+
+    A strict comparison goes the other way round, so that equal values stay on its side.
+    """
+
+    kinds = ("Where", "Cast")
+
+    def rewrite(self, graph, node):
+        model = graph.model
+        compare = model.find_producer(node.input[0])
+        if compare is None or compare.op_type not in ("Greater", "GreaterOrEqual", "Less", "LessOrEqual"):
+            return False
+        values = [model.get_initializer(name) for name in compare.input]
+        upper, lower = (
+            (np.float32(1), np.float32(0))
+            if node.op_type == "Cast"
+            else (model.get_initializer(name) for name in node.input[1:3])
+        )
+        if (values[0] is None) == (values[1] is None) or upper is None or lower is None:
+            return False
+        # x OP t, or t OP x, which is x OP' t
+        kind, x, limit = compare.op_type, compare.input[0], compare.input[1]
+        if values[0] is not None:
+            kind = {"Greater": "Less", "Less": "Greater"}.get(kind.removesuffix("OrEqual"), kind) + (
+                "OrEqual" if kind.endswith("OrEqual") else ""
+            )
+            x, limit = limit, x
+        rising = kind in ("GreaterOrEqual", "Less")  # Less(x, t) is the opposite of x >= t
+        difference = graph.before("Sub", [x, limit] if rising else [limit, x])
+        true_is_plus = kind in ("GreaterOrEqual", "LessOrEqual")
+        high, low = (upper, lower) if true_is_plus else (lower, upper)
+        scaled_sign(graph, difference, high, low, node.output[0])
+        graph.remove()
+        if not consumers(model, compare.output[0]):
+            model.graph.node.remove(compare)
+        return True
+
+
+class Thresholds(Normalisation):
+    """MultiThreshold of one threshold a channel becomes BipolarQuant with constants; of several it gets the Quant of
+    its results, which changes no value, so that they have a grid."""
+
+    kinds = ("MultiThreshold",)
+
+    def rewrite(self, graph, node):
+        model = graph.model
+        steps, op = model.get_initializer(node.input[1]), getCustomOp(node)
+        scale, bias = op.get_nodeattr("out_scale"), op.get_nodeattr("out_bias")
+        shape = [1, -1, *[1] * (len(graph.shape(node.input[0])) - 2)]
+        if steps is None:
+            return False
+        if steps.shape[1] == 1:
+            difference = graph.before("Sub", [node.input[0], graph.constant(steps.reshape(shape))])
+            scaled_sign(graph, difference, bias + scale, bias, node.output[0])
+            graph.remove()
+            return True
+        following = consumers(model, node.output[0])
+        if len(following) == 1 and following[0].op_type == "Quant":
+            return False
+        levels, output = steps.shape[1] + 1, node.output[0]
+        set_attribute(node, out_bias=0.0)  # added behind the quantizer, which then begins at 0
+        inner = graph.behind(output)
+        names = [graph.constant(np.float32(value)) for value in (scale, 0.0, (levels - 1).bit_length())]
+        kind = {"domain": QUANT_DOMAIN, "signed": 0, "narrow": 0, "rounding_mode": "ROUND"}
+        if bias == 0:
+            graph.after("Quant", [inner, *names], output, **kind)
+            return True
+        graph.after("Add", [f"{output}_levels", graph.constant(np.float32(bias))], output)
+        graph.after("Quant", [inner, *names], f"{output}_levels", **kind)
+        return True
+
+
+class BinaryWeights(Normalisation):
+    """Weights that are constants of one size an output, -a and +a, become quantized ones."""
+
+    kinds = ("Conv", "MatMul", "Gemm")
+
+    def rewrite(self, graph, node):
+        model = graph.model
+        weights = model.get_initializer(node.input[1])
+        if weights is None or weights.ndim < 2 or weights.size < 2:
+            return False
+        columns = node.op_type == "MatMul" or (node.op_type == "Gemm" and not attributes_of(node).get("transB", 0))
+        others = 0 if columns else tuple(range(1, weights.ndim))
+        size = np.abs(weights).max(axis=others, keepdims=True)
+        if not np.array_equal(np.abs(weights), np.broadcast_to(size, weights.shape)) or not size.all():
+            return False
+        scale = size.flat[0] if not np.ptp(size) else size
+        node.input[1] = graph.before("BipolarQuant", [node.input[1], graph.constant(scale)], domain=QUANT_DOMAIN)
+        return True
+
+
+def scaled_sign(graph, tensor: str, high, low, output: str) -> None:
+    """Insert a node that gives ``high`` where ``tensor`` is 0 or more, else ``low``, in front of the node: a
+    BipolarQuant, and the constants that it needs."""
+    gain, offset = (np.asarray(high, np.float64) - low) / 2, (np.asarray(high, np.float64) + low) / 2
+    plain = gain.size == 1 and gain.reshape(-1)[0] > 0
+    steps = [] if plain else [("Mul", gain)]
+    steps += [("Add", offset)] * bool(np.any(offset))
+    scale = graph.constant(gain.reshape(-1)[0] if plain else 1.0)
+    tensor = graph.before("BipolarQuant", [tensor, scale], None if steps else output, domain=QUANT_DOMAIN)
+    for index, (kind, value) in enumerate(steps):
+        tensor = graph.before(kind, [tensor, graph.constant(value)], output if index == len(steps) - 1 else None)

@@ -1,0 +1,178 @@
+"""What follows the last layer: constants a class, and functions of the whole answer, which the driver computes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from onnx import TensorProto, helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.base import Transformation
+
+from flow.analysis.attributes import attributes_of
+from flow.analysis.constants import Constants
+from flow.errors import FlowError
+from flow.graph import consumers
+from flow.passes.integer import AFFINE, affine_constants
+
+TAIL = "flow_tail"  # metadata: the steps, as `deploy.scores` reads them
+SHAPES = ("Flatten", "Reshape", "Squeeze", "Identity", "Unsqueeze")
+FUNCTIONS = ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "TopK", "Relu", "BipolarQuant", "Quant", "Tanh")
+LAYERS = ("MatMul", "Conv", "Gemm")
+
+
+class SplitTail(Transformation):
+    """The graph ends with its last layer; what is behind it becomes steps in the metadata.
+
+    ``affine``: gain and offset, one or one a class. The others are functions of ONNX, over the classes.
+    """
+
+    def apply(self, model: ModelWrapper):
+        nodes = _tail_nodes(model)
+        layer_output = nodes[-1].input[0] if nodes else model.graph.output[0].name
+        if nodes:
+            variable = [name for name in nodes[-1].input if name and model.get_initializer(name) is None]
+            layer_output = variable[0]
+        producer = model.find_producer(layer_output)
+        if producer is None or producer.op_type not in LAYERS:
+            return model, False
+        shape = model.get_tensor_shape(layer_output)
+        steps = _steps(model, nodes[::-1], shape[1])
+        gain = _one_weight_scale(model, producer)
+        if gain is not None:
+            steps = [{"kind": "affine", "gain": gain, "offset": 0.0}, *steps]
+        steps = _merged(steps, shape[1])
+        for node in nodes:
+            model.graph.node.remove(node)
+        layer_output = _bias_in_layer(model, producer, layer_output, steps)
+        model.graph.output.remove(model.graph.output[0])
+        model.graph.output.append(helper.make_tensor_value_info(layer_output, TensorProto.FLOAT, shape))
+        for info in [i for i in model.graph.value_info if i.name == layer_output]:
+            model.graph.value_info.remove(info)
+        if len(shape) == 4:
+            steps = [{"kind": "maps", "shape": shape[1:]}, *steps]
+        model.set_metadata_prop(TAIL, json.dumps(steps))
+        return model, False
+
+
+def score_steps(model: ModelWrapper) -> list[dict]:
+    """Return the steps from the logits of an integer graph to the outputs of the network's file."""
+    gain, offset = (
+        float(model.get_metadata_prop(f"logit_{name}") or start) for name, start in (("scale", 1), ("offset", 0))
+    )
+    return [{"kind": "affine", "gain": gain, "offset": offset}, *json.loads(model.get_metadata_prop(TAIL) or "[]")]
+
+
+def _tail_nodes(model: ModelWrapper) -> list:
+    """Return the nodes between the last layer and the output, the last one first."""
+    nodes, tensor = [], model.graph.output[0].name
+    while (node := model.find_producer(tensor)) is not None:
+        variables = [name for name in node.input if name and model.get_initializer(name) is None]
+        if node.op_type not in (*AFFINE, *FUNCTIONS, *SHAPES) or len(variables) != 1:
+            break
+        if len(consumers(model, variables[0])) != 1:
+            break
+        nodes.append(node)
+        tensor = variables[0]
+    return nodes
+
+
+def _steps(model, nodes, classes: int) -> list[dict]:
+    """Return the steps of the tail's ``nodes``, in order."""
+    steps = []
+    for node in nodes:
+        given = attributes_of(node)
+        if node.op_type in SHAPES:
+            continue
+        if node.op_type in AFFINE:
+            gain, offset = affine_constants(model, [node], classes)
+            steps.append({"kind": "affine", "gain": gain, "offset": offset})
+        elif node.op_type in ("Softmax", "LogSoftmax", "ArgMax", "TopK"):
+            rank = len(model.get_tensor_shape(node.input[0]))
+            axis = given.get("axis", {"Softmax": -1, "LogSoftmax": -1, "ArgMax": 0, "TopK": -1}[node.op_type]) % rank
+            if axis != 1:
+                raise FlowError(f"{node.name} ({node.op_type}) is over axis {axis}, not over the classes: cut it off")
+            step = {"kind": node.op_type}
+            if node.op_type == "TopK":
+                output = list(node.output).index(model.graph.output[0].name)
+                count = int(model.get_initializer(node.input[1]).reshape(-1)[0])
+                step |= {"count": count, "output": ("values", "indices")[output], "largest": given.get("largest", 1)}
+            steps.append(step)
+        elif node.op_type in ("BipolarQuant", "Quant"):
+            scale, *more = (float(model.get_initializer(name).reshape(-1)[0]) for name in node.input[1:])
+            step = {"kind": node.op_type, "scale": scale}
+            if more:
+                zero, bits = more
+                signed, narrow = given.get("signed", 1), given.get("narrow", 0)
+                low = -(2.0 ** (bits - 1)) + narrow if signed else 0.0
+                high = 2.0 ** (bits - signed) - 1 - (0 if signed else narrow)
+                step |= {
+                    "zero": zero,
+                    "low": low,
+                    "high": high,
+                    "rounding": given.get("rounding_mode", b"ROUND").decode(),
+                }
+            steps.append(step)
+        else:
+            steps.append({"kind": node.op_type})
+    return steps
+
+
+def _one_weight_scale(model, layer):
+    """Give the weights of ``layer`` one scale; return the gains [O] that are left, or None if they had one."""
+    constants = Constants(model)
+    given = attributes_of(layer)
+    rows = layer.op_type == "Conv" or bool(given.get("transB", 0))
+    weights = constants.weights(layer.input[1], dense=layer.op_type != "Conv", rows=rows)
+    if weights is None or not np.ptp(weights.scale):
+        return None
+    quant = model.find_producer(layer.input[1])
+    while quant.op_type == "Transpose":
+        quant = model.find_producer(quant.input[0])
+    one = weights.scale[0]
+    source, scale = model.get_initializer(quant.input[0]), model.get_initializer(quant.input[1])
+    for position, value in ((0, source * (one / scale)), (1, np.full_like(scale, one))):
+        name = model.make_new_valueinfo_name()
+        model.set_initializer(name, value.astype(np.float32))
+        quant.input[position] = name
+    return weights.scale / one
+
+
+def _bias_in_layer(model, layer, tensor: str, steps: list[dict]) -> str:
+    """Leave the offsets of classes to a layer that adds integers, so that its integers alone tell the class; return the
+    graph's output."""
+    quant = model.find_producer(layer.input[1])
+    while quant is not None and quant.op_type == "Transpose":
+        quant = model.find_producer(quant.input[0])
+    first = steps[0] if steps and steps[0]["kind"] == "affine" else None
+    if first is None or quant is None or quant.op_type != "Quant" or not isinstance(first["gain"], float):
+        return tensor
+    if first["gain"] <= 0 or not np.any(first["offset"]):
+        return tensor
+    shape = model.get_tensor_shape(tensor)
+    offset = np.broadcast_to(np.asarray(first["offset"]) / first["gain"], shape[1])
+    bias, output = model.make_new_valueinfo_name(), f"{tensor}_biased"
+    model.set_initializer(bias, offset.reshape(-1, *[1] * (len(shape) - 2)).astype(np.float32))
+    model.graph.node.append(helper.make_node("Add", [tensor, bias], [output], name=f"{layer.name}_bias"))
+    first["offset"] = 0.0
+    return output
+
+
+def _merged(steps: list[dict], classes: int) -> list[dict]:
+    """Return the steps with neighbouring affine ones as one, ready for JSON."""
+    merged: list[dict] = []
+    for step in steps:
+        if step["kind"] == "affine" and merged and merged[-1]["kind"] == "affine":
+            last = merged.pop()
+            step = {
+                "kind": "affine",
+                "gain": np.asarray(last["gain"]) * step["gain"],
+                "offset": np.asarray(last["offset"]) * step["gain"] + step["offset"],
+            }
+        merged.append(step)
+    for step in merged:
+        if step["kind"] == "affine":
+            for name in ("gain", "offset"):
+                value = np.broadcast_to(np.asarray(step[name], np.float64), classes)
+                step[name] = float(value[0]) if not np.ptp(value) else value.tolist()
+    return merged
