@@ -6,10 +6,10 @@ module frame_padding #(
 ) (
     input  logic            clk_i,
     input  logic            rst_ni,       // the next beat is the first of a frame
-    input  logic [Bits-1:0] in_data_i,
+    input  logic [Bits-1:0] in_data_i,    // a beat of a frame, or of its padding
     input  logic            in_valid_i,
     output logic            in_ready_o,
-    output logic [Bits-1:0] out_data_o,
+    output logic [Bits-1:0] out_data_o,   // a beat of a frame
     output logic            out_valid_o,
     input  logic            out_ready_i
 );

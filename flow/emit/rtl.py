@@ -160,16 +160,17 @@ class _Project:
     # instances
 
     def _pixel_instances(self) -> list[Instance]:
-        """Return what makes beats of the first node of the words of the 64-bit pixel bus: converters, and what drops the
-        padding of the last word of a frame."""
+        """Return what makes beats of the first node of the words of the pixel bus: converters, and what drops padding
+        in the last word of a frame."""
         frame, p, padded = self.frame, self.frame.parallel, padded_bytes(self.frame_bytes)
         bus = self._wire("pixel_bus", Stream(1, 1, padded, WORD_BYTES, 8, signed=False), note="s_axis")
         self.pixels = bus.variable
         common = math.gcd(p, WORD_BYTES)  # bytes a beat where the padding is dropped: it divides frame and padding
         wires = [bus]
-        if padded > self.frame_bytes:
+        pads = padded > self.frame_bytes
+        if pads:
             wires.append(self._wire("padded_bytes", Stream(1, 1, padded, common, 8, signed=False)))
-        if padded > self.frame_bytes and p > common or max(p, WORD_BYTES) % min(p, WORD_BYTES):
+        if p > common if pads else max(p, WORD_BYTES) % min(p, WORD_BYTES):
             wires.append(self._wire("pixel_bytes", replace(frame, parallel=common)))
         self.extra_wires += wires
         wires.append(self.wires[self.image])
