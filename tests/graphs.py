@@ -64,10 +64,12 @@ class GraphBuilder:
         return self.beats_of(self.node("PixelOffset", "pixels", ["image"]), p, "pixels_width")
 
     def pixel_table(self, p: int, bits: int) -> str:
-        """PixelTable on the image, then p elements a beat."""
+        """ValueTable on the image, then p elements a beat."""
         table = self.rng.integers(-(1 << bits - 1), 1 << bits - 1, 256)
         return self.beats_of(
-            self.node("PixelTable", "pixels", ["image"], {"table": table}, bits=bits), p, "pixels_width"
+            self.node("ValueTable", "pixels", ["image"], {"table": table}, bits=8, unsigned=1, out_bits=bits),
+            p,
+            "pixels_width",
         )
 
     def window(self, x: str, prefix: str, kernel=3, stride=1, padding=1) -> str:
@@ -279,7 +281,7 @@ def pooled_network(seed: int = 0) -> ModelWrapper:
 
 
 def bent_network(seed: int = 0) -> ModelWrapper:
-    """PixelTable and PReLU, on 4 x 4 images; nothing from DDR."""
+    """ValueTable and PReLU, on 4 x 4 images; nothing from DDR."""
     g = GraphBuilder(4, 4, seed=seed)
     x = g.prelu(g.conv(g.pixel_table(p=3, bits=6), "stem", 6, pe=3, simd=3), "stem", out_bits=8)
     x = g.node("GlobalPool", "pool", [x])

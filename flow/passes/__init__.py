@@ -7,13 +7,13 @@ from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import SortGraph
 
 from .finish import NameStreams, RemoveDeadNodes, RequireIntegers
+from .infer_activation import InferActivation
 from .infer_add_streams import InferAddStreams
 from .infer_channels import InferChannels
 from .infer_int_conv import InferIntConv
 from .infer_max_pool import InferMaxPool
 from .infer_pixel_offset import InferPixelOffset
 from .infer_pools import InferPools
-from .infer_prelu import InferPReLU
 from .infer_rprelu import InferRPReLU
 from .infer_sign_threshold import InferSignThreshold
 from .infer_vote_select import InferVoteSelect
@@ -25,16 +25,16 @@ from .set_widths import SetWidths
 # each leaves a graph with the same input and output, so it can be executed before and after
 REAL_PASSES = (
     InferPixelOffset,
-    InferSignThreshold,
     InferXnorPopcount,
+    InferIntConv,
+    InferSignThreshold,
     InferVoteSelect,
     InferAddStreams,
     InferRPReLU,
-    InferPReLU,
+    InferActivation,
     InferPools,
     InferMaxPool,
     InferChannels,
-    InferIntConv,
     JoinStreams,
     RemoveDeadNodes,
     InsertDuplicates,

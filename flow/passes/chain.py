@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
@@ -41,16 +43,23 @@ def chain_to_quantizer(model: ModelWrapper, start: NodeProto) -> list[NodeProto]
     Every tensor inside has one consumer, and every other operand is a constant. A quantizer whose grid has an offset
     is one of the elementwise nodes.
     """
+    return next(chains_to_quantizers(model, start), None)
+
+
+def chains_to_quantizers(model: ModelWrapper, start: NodeProto) -> Iterator[list[NodeProto]]:
+    """Yield the chains of `chain_to_quantizer` up to the first quantizer, the second, and so on; the last ends at the
+    first that gives bits, the narrowest stream there is."""
     chain = [start]
-    while chain[-1].op_type not in QUANTIZERS or _has_offset(model, chain[-1]):
+    while chain[-1].op_type in (*ELEMENTWISE, *QUANTIZERS) and _one_variable(model, chain[-1]):
         node = chain[-1]
-        if node.op_type not in (*ELEMENTWISE, *QUANTIZERS) or not _one_variable(model, node):
-            return None
+        if node.op_type in QUANTIZERS and not _has_offset(model, node):
+            yield list(chain)
+            if node.op_type == "BipolarQuant":
+                return
         following = consumers(model, node.output[0])
         if len(following) != 1:
-            return None
+            return
         chain.append(following[0])
-    return chain if _one_variable(model, chain[-1]) else None
 
 
 def _has_offset(model: ModelWrapper, node: NodeProto) -> bool:

@@ -3,20 +3,22 @@ import math
 import numpy as np
 
 from flow.graph import consumers
-from flow.nodes.stream import saturate
+from flow.nodes.stream import saturate, signed_bits
 
-from .chain import chain_to_quantizer, evaluate_chain
+from .chain import chains_to_quantizers, evaluate_chain
+from .forms import Form, exact_form, nearest_form
 from .grid import grid_of
-from .integer import AFFINE, affine_constants, fit_multiply_shift, nearest_multiply_shift
+from .integer import AFFINE, affine_constants, nearest_multiply_shift
+from .lines import BENT
+from .response import Response
 from .rewrite import APPROXIMATIONS, PassError, Rewrite, Rewriter, read_notes, refuse, write_notes
-from .steps import Steps, is_monotone
+from .steps import is_monotone
 from .window import convolution_of
 
 LOGIT_BITS = 32
 MULTIPLIER_BITS = 16  # of a gain that is no multiple of a power of two
 LARGEST_SHIFT = 40
 MEASURED = 4096  # sums on which an integer form is compared with the real chain
-MOST_LEVELS = 1 << 8  # of a quantizer whose steps are found one by one
 SATURATING = ("Relu", "Clip", "Max", "Min")
 
 
@@ -26,10 +28,10 @@ class InferIntConv(Rewrite):
     The nodes after it decide what becomes of its sums:
 
     - a truncating Quant, all scales powers of two: a right shift;
-    - constants per channel and a Quant: an integer multiplier, an offset and a right shift, exact where the constants
-      are multiples of a power of two. Else the result may differ by 1, which is measured over the range of the sums and
-      noted;
-    - constants per channel and a BipolarQuant: the accumulators, and a SignThreshold on them;
+    - constants and bends per channel and one quantizer or several: by evaluation on the sums that can occur, an integer
+      multiplier, an offset and a right shift; or the sums, and behind them a MultiThreshold, PReLU, ValueTable or
+      SignThreshold. Where none of them gives every result, the first may differ by 1, which is measured over the range
+      of the sums and noted;
     - the graph's output: its accumulators are the logits, and ``logit_scale`` is noted in the metadata.
     """
 
@@ -59,15 +61,106 @@ class _Layer:
             self._logits(chain)
             return
         following = consumers(self.model, self.node.output[0])
-        chain = chain_to_quantizer(self.model, following[0]) if len(following) == 1 else None
-        if chain is None:
+        chains = list(chains_to_quantizers(self.model, following[0])) if len(following) == 1 else []
+        if not chains:
             raise refuse(
                 self.node, "its output does not run through constants into one quantizer", "put a quantizer behind it"
             )
-        if chain[-1].op_type == "BipolarQuant":
-            self._threshold(chain)
-        else:
-            self._requantize(chain)
+        if not any(self._exact(chain) for chain in reversed(chains)):
+            self._inexact(chains[0])
+
+    def _exact(self, chain) -> bool:
+        """Emit the layer with a chain to a quantizer, if a form of it gives all results; return whether it does."""
+        grid = grid_of(self.model, chain[-1].output[0])
+        if grid is None:
+            return False
+        if not grid.bipolar and self._has_exact_constants(chain, grid):
+            self._multiply(chain, grid, self._nearest(chain, grid))
+            return True
+        try:
+            response = Response.of(
+                self.model, chain, -self.reach, self.reach, self._real, len(self.weights), grid.scale
+            )
+        except PassError:
+            return False
+        if response is None:
+            return False
+        falling = response.falling
+        return self._vote(chain, response, falling) if grid.bipolar else self._value(chain, response, falling, grid)
+
+    def _vote(self, chain, response, falling):
+        """Emit the sums less the threshold of each channel, saturated to two bits, and their sign."""
+        turned = response.turned()
+        if turned.falls.size or turned.rises.shape[1] > 2:  # a step is 2: from -1 to +1
+            return False
+        first = np.full(len(falling), -self.reach - 1)  # of a channel that is always +1
+        if turned.rises.size:
+            first = turned.rises[:, 0]
+        first = np.where(turned.base > 0, -self.reach - 1, first)
+        self.weights = np.where(falling[:, None], -self.weights, self.weights)
+        zeros = np.zeros(len(first), np.int64)
+        form = Form("SignThreshold", [zeros], {})
+        self._emit(chain, chain[-1].output[0], 1.0, -first, shift=0, out_bits=2, form=form)
+        return True
+
+    def _value(self, chain, response, falling, grid):
+        found = response.multiply_shift(grid.bits, chain[-1])
+        if found is not None:
+            self._multiply(chain, grid, found)
+            return True
+        turned = response.turned()
+        bits = signed_bits(-self.reach, self.reach)
+
+        def real(sums):
+            return self._real(np.where(falling, -sums, sums))
+
+        form = exact_form(turned, self.model, chain, real, bits, grid.bits)
+        if form is None:
+            return False
+        self.weights = np.where(falling[:, None], -self.weights, self.weights)
+        zeros = np.zeros(len(falling), np.int64)
+        self._emit(chain, chain[-1].output[0], grid.scale, zeros, shift=0, out_bits=bits, form=form)
+        return True
+
+    def _multiply(self, chain, grid, found):
+        multiplier, bias, shift = found
+        scaled = [multiplier] if (multiplier != 1).any() else []
+        self._emit(chain, chain[-1].output[0], grid.scale, bias, scaled, shift=shift, out_bits=grid.bits)
+
+    def _inexact(self, chain):
+        """Emit a form whose results differ from the chain's by 1 at most."""
+        grid = grid_of(self.model, chain[-1].output[0])
+        if grid is None:
+            raise refuse(chain[-1], "has several scales", "use one scale")
+        if grid.bipolar:
+            raise refuse(chain[-1], "its chain is not monotone", "put a quantizer of several bits in front of it")
+        response = None
+        if is_monotone(self.model, chain):
+            response = Response.of(
+                self.model, chain, -self.reach, self.reach, self._real, len(self.weights), grid.scale
+            )
+        if response is not None and (any(n.op_type in BENT for n in chain) or grid.low != -(1 << (grid.bits - 1))):
+            self._nearest_lines(chain, response, grid)
+            return
+        found = self._nearest(chain, grid)
+        if response is not None and not all(node.op_type in AFFINE for node in chain[:-1]):
+            found = nearest_multiply_shift(*response.points(), grid.bits)
+        self._measure(chain, grid, *found)
+        self._multiply(chain, grid, found)
+
+    def _nearest_lines(self, chain, response, grid):
+        nearest = nearest_form(response, self.model, chain, self._real, grid.bits)
+        if nearest.largest > 1:
+            raise refuse(
+                chain[-1],
+                f"two straight lines a channel differ by {nearest.largest} from it",
+                "quantize it to 3 bits or fewer",
+            )
+        write_notes(
+            self.model, APPROXIMATIONS, {**read_notes(self.model, APPROXIMATIONS), self.node.name: nearest.note()}
+        )
+        zeros, bits = np.zeros(len(self.weights), np.int64), signed_bits(-self.reach, self.reach)
+        self._emit(chain, chain[-1].output[0], grid.scale, zeros, shift=0, out_bits=bits, form=nearest.form)
 
     def _to_output(self):
         """Return the constants between the layer and the graph's output, or None where another node is there."""
@@ -95,52 +188,13 @@ class _Layer:
     def _real(self, sums):
         return sums * self.step + self.bias
 
-    def _steps(self, chain, unit):
-        """Return the steps of a monotone chain on all sums, or None."""
-        if not is_monotone(self.model, chain):
-            return None
-        steps = Steps(self.model, chain, -self.reach, self.reach, self._real, len(self.weights), unit)
-        steps.check()
-        return steps
-
-    def _requantize(self, chain):
-        grid = grid_of(self.model, chain[-1].output[0])
-        if grid is None:
-            raise refuse(chain[-1], "has several scales", "use one scale")
-        form = self._stepwise(chain, grid)
-        if form is None:
-            form = self._nearest(chain, grid)
-        multiplier, bias, shift = form
-        scaled = [multiplier] if (multiplier != 1).any() else []
-        self._emit(chain, chain[-1].output[0], grid.scale, bias, scaled, shift=shift, out_bits=grid.bits)
-
-    def _stepwise(self, chain, grid):
-        """Return multiplier, offset and shift that give the chain's result for every sum, or miss a few by 1; None if
-        the chain is not monotone, or has too many steps."""
-        if all(node.op_type in AFFINE for node in chain[:-1]) and self._has_exact_constants(chain, grid):
-            return None
-        steps = self._steps(chain, grid.scale)
-        if steps is None or len(steps.levels) > MOST_LEVELS:
-            return None
-        sums, results = steps.points()
-        try:
-            multiplier, bias, shift = fit_multiply_shift(sums, results, grid.bits, chain[-1])
-        except PassError:
-            multiplier, bias, shift = nearest_multiply_shift(sums, results, grid.bits)
-            multiplier = np.where(steps.falling, -multiplier, multiplier)
-            self._measure(chain, grid, multiplier, bias, shift)
-            return multiplier, bias, shift
-        return np.where(steps.falling, -multiplier, multiplier), bias, shift
-
     def _nearest(self, chain, grid):
         """Return multiplier, offset and shift whose results differ from the chain's by 1 at most."""
         quant = chain[-1]
         rounding = {a.name: a.s for a in quant.attribute}.get("rounding_mode", b"ROUND")
         if rounding not in (b"FLOOR", b"ROUND"):
             raise refuse(quant, f"rounds by {rounding.decode()}", "use FLOOR or ROUND")
-        multiplier, bias, shift = self._integers(*self._affine(chain, grid), rounding == b"ROUND")
-        self._measure(chain, grid, multiplier, bias, shift)
-        return multiplier, bias, shift
+        return self._integers(*self._affine(chain, grid), rounding == b"ROUND")
 
     def _affine(self, chain, grid):
         """Return gain and offset [O] of the quantizer's integers, per unit of a sum."""
@@ -149,8 +203,12 @@ class _Layer:
         return gain * self.step / grid.scale, (offset + gain * self.bias) / grid.scale
 
     def _has_exact_constants(self, chain, grid):
-        """Return whether gain and offset are multiples of a power of two: no fit can be better, and none is needed."""
-        return any(
+        """Return whether the chain is affine, gain and offset are multiples of a power of two, and the quantizer floors
+        and ends where its type does: then no fit is needed."""
+        rounding = {a.name: a.s for a in chain[-1].attribute}.get("rounding_mode", b"ROUND")
+        if not all(node.op_type in AFFINE for node in chain[:-1]) or rounding != b"FLOOR":
+            return False
+        return grid.low == -(1 << (grid.bits - 1)) and any(
             all(np.array_equal(value * 2.0**shift, np.rint(value * 2.0**shift)) for value in self._affine(chain, grid))
             for shift in range(LARGEST_SHIFT)
         )
@@ -186,21 +244,7 @@ class _Layer:
         note = {"what": what, "largest_error": largest, "values": values, "differ": differing}
         write_notes(self.model, APPROXIMATIONS, {**read_notes(self.model, APPROXIMATIONS), self.node.name: note})
 
-    def _threshold(self, chain):
-        """Emit the sums less the threshold of each channel, saturated to two bits, and their sign."""
-        scale = grid_of(self.model, chain[-1].output[0]).scale
-        steps = self._steps(chain, scale)
-        if steps is None:
-            raise refuse(chain[-1], "its chain is not monotone", "put a quantizer of several bits in front of it")
-        # the results are -1 and +1: the level 1 is the step, or there is none
-        sure = steps.least == steps.most
-        first = steps.first[-1] if len(steps.levels) else np.full(len(self.weights), -self.reach)
-        first = np.where(sure, np.where(steps.least > 0, -self.reach - 1, self.reach + 1), first)
-        self.weights = np.where(steps.falling[:, None], -self.weights, self.weights)
-        zeros = np.zeros(len(self.weights), np.int64)
-        self._emit(chain, chain[-1].output[0], 1.0, -first, shift=0, out_bits=2, thresholds=zeros)
-
-    def _emit(self, chain, output, scale, bias, scaled=(), thresholds=None, **attributes):
+    def _emit(self, chain, output, scale, bias, scaled=(), form=None, **attributes):
         conv, grid = self.conv, self.conv.grid
         rewriter = Rewriter(self.model)
         stream = rewriter.to_stream(conv.input, grid.scale, conv.flat)
@@ -215,8 +259,8 @@ class _Layer:
             scaled=len(scaled),
             **attributes,
         )
-        if thresholds is not None:
-            stream = rewriter.node("SignThreshold", stream, [thresholds], bits=attributes["out_bits"])
+        if form is not None:
+            stream = rewriter.node(form.kind, stream, form.constants, bits=attributes["out_bits"], **form.attributes)
             scale = grid_of(self.model, output).scale
         rewriter.from_stream(stream, scale, output)
         rewriter.replace([*conv.nodes, *chain])

@@ -6,7 +6,7 @@ from .rewrite import Rewrite, Rewriter, refuse
 
 
 class InferPixelOffset(Rewrite):
-    """Image normalisation up to its quantizer becomes PixelOffset, or PixelTable.
+    """Image normalisation up to its quantizer becomes PixelOffset, or ValueTable.
 
     By evaluation on the 256 values of a pixel: PixelOffset where the quantizer's integer is ``pixel - 128``.
     """
@@ -33,7 +33,9 @@ class InferPixelOffset(Rewrite):
         if np.array_equal(integers[:, 0], pixels - 128):
             stream = rewriter.node("PixelOffset", stream, p=1)
         else:
-            stream = rewriter.node("PixelTable", stream, [integers[:, 0]], bits=max(2, grid.bits), p=1)
+            stream = rewriter.node(
+                "ValueTable", stream, [integers[:, 0]], bits=8, unsigned=1, out_bits=max(2, grid.bits)
+            )
         if grid.bipolar:
             stream = rewriter.node("SignThreshold", stream, [np.zeros(channels, np.int64)], bits=2)
         rewriter.from_stream(stream, grid.scale, chain[-1].output[0])

@@ -25,7 +25,7 @@ class InferRPReLU(Rewrite):
         try:
             before, slope, after = fit_rprelu(np.rint(results).astype(np.int64), grid.bits, chain[-1])
         except PassError:
-            return False  # InferPReLU takes slopes that are no powers of two
+            return False  # InferActivation takes slopes that are no powers of two
         rewriter = Rewriter(model)
         stream = rewriter.to_stream(tensor, grid.scale)
         stream = rewriter.node("RPReLU", stream, [before, slope, after], bits=grid.bits)

@@ -3,10 +3,12 @@ import numpy as np
 from flow.graph import consumers
 from flow.nodes.window import taps_together
 
-from .chain import chain_to_quantizer, evaluate_chain, rising_steps
+from .chain import chains_to_quantizers, evaluate_chain, rising_steps
+from .forms import exact_form
 from .grid import grid_of
 from .integer import AFFINE, affine_constants, fit_multiply_shift
-from .rewrite import Rewrite, Rewriter, refuse
+from .response import Response
+from .rewrite import PassError, Rewrite, Rewriter, refuse
 from .window import convolution_of
 
 
@@ -19,7 +21,7 @@ class InferXnorPopcount(Rewrite):
       (BatchNorm with positive scales and no bias keeps it at 0), else a Threshold. A channel whose vote falls with
       s (a negative BatchNorm scale) gets the opposite weights, and then rises.
     - into Quant: PopcountScale, an integer multiplier, offset and shift per channel that give the
-      quantizer's result for every sum.
+      quantizer's result for every sum; else the sums, and behind them MultiThreshold, PReLU or ValueTable.
     - into the graph's output: the sums are the logits, up to a factor and an offset for all of them, which are noted in
       the metadata.
 
@@ -68,15 +70,53 @@ class Layer:
             self.model.set_metadata_prop("logit_offset", repr(offset))
             self._emit(nodes, scale, output, activation="sum", out_bits=int(self.n).bit_length() + 1)
             return
-        chain = chain_to_quantizer(self.model, following[0]) if len(following) == 1 else None
-        if chain is None:
+        chains = list(chains_to_quantizers(self.model, following[0])) if len(following) == 1 else []
+        if not chains:
             raise refuse(self.node, "its sums do not run through constants into one quantizer")
-        results = evaluate_chain(self.model, chain, self._real_sums(), self.features)
+        for chain in reversed(chains):
+            try:
+                self._activation(chain)
+                return
+            except PassError:
+                if chain is chains[0]:
+                    raise
+
+    def _activation(self, chain):
+        """Emit the layer with a chain to a quantizer.
+
+        Raises:
+            PassError: no form gives its result for every sum.
+        """
         grid = grid_of(self.model, chain[-1].output[0])
-        attributes, constants = (
-            self._votes(chain[-1], results > 0) if grid.bipolar else self._scales(chain[-1], results, grid)
-        )
-        self._emit(chain, grid.scale, chain[-1].output[0], constants, **attributes)
+        if grid is None:
+            raise refuse(chain[-1], "has several scales", "use one scale")
+        results = evaluate_chain(self.model, chain, self._real_sums(), self.features)
+        if grid.bipolar:
+            attributes, constants = self._votes(chain[-1], results > 0)
+            self._emit(chain, grid.scale, chain[-1].output[0], constants, **attributes)
+            return
+        integers = np.rint(results / grid.scale).astype(np.int64)
+        try:
+            multiplier, offset, shift = fit_multiply_shift(self.sums, integers, grid.bits, chain[-1])
+            attributes = {"activation": "popcount_scale", "shift": shift, "out_bits": grid.bits}
+            self._emit(chain, grid.scale, chain[-1].output[0], [multiplier, offset], **attributes)
+        except PassError:
+            self._form(chain, grid)
+
+    def _form(self, chain, grid):
+        """Emit the sums, and behind them the node that gives the chain's results."""
+        bits, stride = int(self.n).bit_length() + 1, int(self.sums[1] - self.sums[0])
+
+        def real(sums):
+            value = sums * self.conv.step
+            return value if self.conv.bias is None else value + self.conv.bias
+
+        channels = self.features
+        response = Response.of(self.model, chain, -self.n, self.n, real, channels, grid.scale, stride)
+        form = exact_form(response, self.model, chain, real, bits, grid.bits) if response is not None else None
+        if form is None:
+            raise refuse(chain[-1], "no multiplier and shift, two lines or 15 thresholds give its result on every sum")
+        self._emit(chain, grid.scale, chain[-1].output[0], form=form, activation="sum", out_bits=bits)
 
     def _real_sums(self) -> np.ndarray:
         """Return the real value [K, O] of each sum in each channel, with the convolution's bias."""
@@ -108,12 +148,7 @@ class Layer:
             return {"activation": "majority_vote", "threshold": int(thresholds[0])}, []
         return {"activation": "threshold"}, [thresholds]
 
-    def _scales(self, node, results, grid):
-        integers = np.rint(results / grid.scale).astype(np.int64)
-        multiplier, offset, shift = fit_multiply_shift(self.sums, integers, grid.bits, node)
-        return {"activation": "popcount_scale", "shift": shift, "out_bits": grid.bits}, [multiplier, offset]
-
-    def _emit(self, chain, scale, output, constants=(), **attributes):
+    def _emit(self, chain, scale, output, constants=(), form=None, **attributes):
         rewriter = Rewriter(self.model)
         order = attributes.pop("order", "tap")
         together = taps_together(order, self.conv.window["kernel"])
@@ -132,5 +167,7 @@ class Layer:
             simd=together,
             **attributes,
         )
+        if form is not None:
+            stream = rewriter.node(form.kind, stream, form.constants, bits=attributes["out_bits"], **form.attributes)
         rewriter.from_stream(stream, scale, output)
         rewriter.replace([*self.conv.nodes, *chain])

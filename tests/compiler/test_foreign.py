@@ -107,7 +107,7 @@ def test_a_residual_network(weight_quant, tmp_path):
     assert np.abs(logits - wanted).max() < 0.03 * np.ptp(wanted)
     assert (logits.argmax(1) != wanted.argmax(1)).sum() <= 2
     kinds = {node.kind for node in hardware_nodes(integer)}
-    assert {"PReLU", "AvgPool", "GlobalPool", "Duplicate", "AddStreams", "PixelTable", "IntConv"} <= kinds
+    assert {"PReLU", "AvgPool", "GlobalPool", "Duplicate", "AddStreams", "ValueTable", "IntConv"} <= kinds
     assert all(node.op.masked for node in hardware_nodes(integer) if node.kind == "XnorPopcount")
 
 

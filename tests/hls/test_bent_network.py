@@ -1,4 +1,4 @@
-"""PixelTable and PReLU in a whole HLS project, against the golden model."""
+"""ValueTable and PReLU in a whole HLS project, against the golden model."""
 
 import numpy as np
 

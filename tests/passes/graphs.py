@@ -111,7 +111,7 @@ class QonnxGraph:
             [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
             [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
         )
-        opsets = [helper.make_opsetid("", 13), helper.make_opsetid(QUANT_DOMAIN, 1), helper.make_opsetid(DOMAIN, 1)]
+        opsets = [helper.make_opsetid("", 14), helper.make_opsetid(QUANT_DOMAIN, 1), helper.make_opsetid(DOMAIN, 1)]
         model = ModelWrapper(helper.make_model(graph, opset_imports=opsets, ir_version=8))
         for name, value in self.constants.items():
             model.set_initializer(name, value)

@@ -62,9 +62,7 @@ def before(rewrite):
 def test_the_network_has_the_pattern_of_every_pass():
     exact = run_pass(raw_network(), FoldConstants)
     model = to_integers(exact)
-    expected = (
-        "PixelTable SlidingWindow IntConv SignThreshold XnorPopcount VoteSelect Duplicate AddStreams RPReLU PReLU"
-    )
+    expected = "ValueTable SlidingWindow IntConv SignThreshold XnorPopcount VoteSelect Duplicate AddStreams RPReLU"
     expected += " AvgPool MaxPool RepeatChannels Sample GlobalPool"
     assert set(kinds(model)) == set(expected.split())
     images = random_images(exact, 32)

@@ -75,10 +75,10 @@ def after_all(model):
 def test_nodes_and_streams_are_named_by_their_kind_and_index():
     model, _ = integer_graph()
     model = run_pass(model, NameStreams)
-    names = "PixelTable_0 SignThreshold_0 Duplicate_0 VoteSelect_0 VoteSelect_1 AddStreams_0 SlidingWindow_0 IntConv_0"
+    names = "ValueTable_0 SignThreshold_0 Duplicate_0 VoteSelect_0 VoteSelect_1 AddStreams_0 SlidingWindow_0 IntConv_0"
     assert [node.name for node in model.graph.node] == names.split()
     nodes = {node.name: node for node in hardware_nodes(model)}
-    assert nodes["PixelTable_0"].inputs == ("pixels",) and nodes["PixelTable_0"].outputs == ("PixelTable_0_out",)
+    assert nodes["ValueTable_0"].inputs == ("pixels",) and nodes["ValueTable_0"].outputs == ("ValueTable_0_out",)
     assert nodes["Duplicate_0"].outputs == ("Duplicate_0_out0", "Duplicate_0_out1")
     assert set(nodes["AddStreams_0"].inputs) == {"VoteSelect_0_out", "VoteSelect_1_out"}
     assert nodes["IntConv_0"].outputs == ("logits",)

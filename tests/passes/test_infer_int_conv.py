@@ -271,10 +271,29 @@ def test_roundings_of_a_scale_that_is_no_power_of_two(rounding):
     assert approximations(model) == {}
 
 
-def test_a_bend_that_the_quantizer_does_not_cut_off_is_refused():
+@pytest.mark.parametrize("kind", ["Relu", "LeakyRelu"])
+def test_a_bend_that_the_quantizer_does_not_cut_off_is_two_lines_on_the_sums(kind):
     graph = QonnxGraph()
-    model = graph.model(graph.quant(graph.node("Relu", int_conv(graph))))
-    assert_refused(model, InferIntConv, r"Quant_2 \(Quant, .*multiply and shift differ by \d+ from it")
+    model = applied(
+        graph.model(graph.quant(graph.node(kind, int_conv(graph)), 0.17131, 8)), InferIntConv, tolerance=1e-5
+    )
+    assert kinds(model) == ["SlidingWindow", "IntConv", "PReLU"] and approximations(model) == {}
+
+
+@pytest.mark.parametrize("kind", ["HardSwish", "Sigmoid", "Relu"])
+def test_few_steps_are_thresholds_on_the_sums(kind):
+    graph = QonnxGraph()
+    x = graph.batch_norm(int_conv(graph), [1.0, -0.5, 2.0, 0.7], [0.1, 0.2, 0.3, -0.4])
+    model = applied(graph.model(graph.quant(graph.node(kind, x), 0.3, 3)), InferIntConv, tolerance=1e-5)
+    assert kinds(model) == ["SlidingWindow", "IntConv", "MultiThreshold"] and approximations(model) == {}
+
+
+def test_a_chain_over_several_quantizers_is_one_activation():
+    graph = QonnxGraph()
+    x = graph.node("Max", graph.quant(graph.batch_norm(int_conv(graph), [1.0, -0.5, 2.0, 0.7]), 1.0, 2), -1.0)
+    model = applied(graph.model(graph.quant(x, 1.0, 2)), InferIntConv)
+    assert kinds(model)[:2] == ["SlidingWindow", "IntConv"] and len(kinds(model)) == 3
+    assert approximations(model) == {}
 
 
 def test_a_relu_that_the_quantizer_cuts_off():
@@ -284,11 +303,10 @@ def test_a_relu_that_the_quantizer_cuts_off():
     assert kinds(model) == ["SlidingWindow", "IntConv"] and approximations(model) == {}
 
 
-def test_an_unsigned_result_is_refused():
+def test_an_unsigned_result():
     graph = QonnxGraph()
-    model = graph.model(graph.quant(int_conv(graph), 0.25, 6, signed=0, rounding="FLOOR"))
-    match = r"Quant_2 \(Quant, .*multiply and shift differ by \d+ from it; use a power of two as its scale"
-    assert_refused(model, InferIntConv, match)
+    model = applied(graph.model(graph.quant(int_conv(graph), 0.25, 6, signed=0, rounding="FLOOR")), InferIntConv)
+    assert kinds(model) == ["SlidingWindow", "IntConv", "PReLU"] and approximations(model) == {}
 
 
 def test_a_sign_on_millions_of_sums():

@@ -50,23 +50,23 @@ def test_pixel_minus_128_is_pixel_offset(normalise):
 def test_another_quantizer_is_a_table(quantizer, bits, table):
     graph = QonnxGraph()
     model = graph.model(graph.quant(graph.node("Sub", "image", 128.0), **quantizer))
-    node = only(applied(model, InferPixelOffset), "PixelTable")
-    assert node.op.bits == bits
+    node = only(applied(model, InferPixelOffset), "ValueTable")
+    assert node.op.out_bits == bits and node.op.unsigned
     np.testing.assert_array_equal(node.constants[0], table)
 
 
 def test_an_image_of_signs_is_a_table_and_a_sign():
     graph = QonnxGraph()
     model = applied(graph.model(graph.signs(0.5)), InferPixelOffset)
-    node = only(model, "PixelTable")
-    assert node.op.bits == 2 and kinds(model) == ["PixelTable", "SignThreshold"]
+    node = only(model, "ValueTable")
+    assert node.op.out_bits == 2 and kinds(model) == ["ValueTable", "SignThreshold"]
     np.testing.assert_array_equal(node.constants[0], np.where(PIXELS >= 128, 1, -1))
 
 
 def test_a_quantizer_alone_is_a_table():
     graph = QonnxGraph()
     model = graph.model(graph.quant("image", 1.0, 8, signed=0))
-    np.testing.assert_array_equal(only(applied(model, InferPixelOffset), "PixelTable").constants[0], PIXELS)
+    np.testing.assert_array_equal(only(applied(model, InferPixelOffset), "ValueTable").constants[0], PIXELS)
 
 
 @settings(max_examples=15, deadline=None)
@@ -77,7 +77,7 @@ def test_any_normalisation_is_a_table(gain, offset, bits, rounding):
     model = graph.model(graph.quant(scaled, 2.0**-5, bits, rounding=rounding))
     before = execute_graph(model, ALL_PIXELS)
     model = run_pass(model, InferPixelOffset)
-    assert kinds(model) in (["PixelTable"], ["PixelOffset"])
+    assert kinds(model) in (["ValueTable"], ["PixelOffset"])
     np.testing.assert_array_equal(execute_graph(model, ALL_PIXELS), before)
 
 

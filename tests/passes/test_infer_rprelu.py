@@ -151,9 +151,6 @@ def test_grids_of_another_range(grid):
     applied(graph.model(graph.quant(graph.node("PRelu", x, per_channel([0.5] * 4)), **grid)), InferRPReLU)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="fit_rprelu takes a table of 2^bits values, which a narrow grid has not: ValueError"
-)
 def test_a_narrow_convolution_in_front_of_a_prelu():
     graph = QonnxGraph()
     x = graph.conv(graph.integers(), graph.integer_weights(4, 4, 1, 1))

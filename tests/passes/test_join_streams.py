@@ -47,7 +47,7 @@ def test_streams_are_joined():
     boundaries = [kind for kind in node_types(model) if kind.endswith("Stream")]
     assert boundaries == ["ToStream", "FromStream"] * 4
     model = applied(model, JoinStreams)
-    joined = "ToStream PixelTable SignThreshold VoteSelect SlidingWindow IntConv FromStream"
+    joined = "ToStream ValueTable SignThreshold VoteSelect SlidingWindow IntConv FromStream"
     assert node_types(model) == joined.split()
 
 
@@ -56,7 +56,7 @@ def test_a_flatten_of_one_pixel_is_no_node():
     flat = graph.node("Flatten", graph.integers())
     model = inferred(graph, graph.bipolar(flat))
     assert "Flatten" in node_types(model)
-    assert node_types(applied(model, JoinStreams)) == ["ToStream", "PixelTable", "SignThreshold", "FromStream"]
+    assert node_types(applied(model, JoinStreams)) == ["ToStream", "ValueTable", "SignThreshold", "FromStream"]
 
 
 def test_all_readers_of_a_stream_are_joined():
@@ -67,7 +67,7 @@ def test_all_readers_of_a_stream_are_joined():
     model = inferred(graph, graph.node("Add", signs, graph.quant(graph.bipolar(graph.node("Sub", x, 1.0)))))
     model = applied(model, JoinStreams)
     branch = "SignThreshold VoteSelect FromStream"
-    assert node_types(model) == f"ToStream PixelTable {branch} {branch} Add".split()
+    assert node_types(model) == f"ToStream ValueTable {branch} {branch} Add".split()
 
 
 def test_a_real_reader_keeps_its_own_boundary():
@@ -75,7 +75,7 @@ def test_a_real_reader_keeps_its_own_boundary():
     x = graph.integers()
     model = inferred(graph, graph.node("Add", graph.node("Sigmoid", x), graph.bipolar(x)))
     model = applied(model, JoinStreams)
-    joined = "ToStream PixelTable FromStream Sigmoid SignThreshold FromStream Add"
+    joined = "ToStream ValueTable FromStream Sigmoid SignThreshold FromStream Add"
     assert node_types(model) == joined.split()
 
 
@@ -91,7 +91,7 @@ def test_the_output_of_the_graph_keeps_its_boundary():
     x = graph.integers()
     graph.bipolar(x)
     model = applied(graph.model(x), InferPixelOffset, InferSignThreshold, JoinStreams)
-    assert sorted(node_types(model)) == sorted(["ToStream", "PixelTable", "FromStream", "SignThreshold", "FromStream"])
+    assert sorted(node_types(model)) == sorted(["ToStream", "ValueTable", "FromStream", "SignThreshold", "FromStream"])
 
 
 def test_a_stream_that_is_read_at_another_scale_is_refused():

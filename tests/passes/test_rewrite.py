@@ -7,7 +7,7 @@ import pytest
 from onnx import helper
 
 from flow.errors import FlowError
-from flow.passes import InferIntConv, InferMaxPool, InferPReLU, InferRPReLU, InferXnorPopcount, PassError, run_pass
+from flow.passes import InferActivation, InferIntConv, InferMaxPool, InferRPReLU, InferXnorPopcount, PassError, run_pass
 from flow.passes.rewrite import Rewrite, refuse
 
 from .graphs import QonnxGraph, applied, kinds, node_types
@@ -60,7 +60,7 @@ def test_a_pass_goes_on_behind_what_it_refuses():
 
 
 def test_the_first_refusal_of_a_node_stays():
-    """InferRPReLU refuses the grid, and InferPReLU, by itself, the three pieces of an unsigned quantizer."""
+    """InferRPReLU refuses the grid, and InferActivation, by itself, the three pieces of an unsigned quantizer."""
 
     def bent():
         graph = QonnxGraph()
@@ -70,8 +70,8 @@ def test_the_first_refusal_of_a_node_stays():
     model = bent()
     first = notes(run_pass(model, InferRPReLU), "refusals")
     assert "must end on the grid" in first["PRelu_0_out"]["reason"]
-    assert notes(run_pass(model, InferPReLU), "refusals")["PRelu_0_out"] == first["PRelu_0_out"]
-    assert "two straight lines" in notes(run_pass(bent(), InferPReLU), "refusals")["PRelu_0_out"]["reason"]
+    assert notes(run_pass(model, InferActivation), "refusals")["PRelu_0_out"] == first["PRelu_0_out"]
+    assert "two straight lines" in notes(run_pass(bent(), InferActivation), "refusals")["PRelu_0_out"]["reason"]
 
 
 def test_what_became_of_nodes_is_noted():

@@ -1,4 +1,4 @@
-"""flow/nodes/pixel_table.py, rtl/pixel_table.sv and hls/pixel_table.hpp."""
+"""flow/nodes/value_table.py, rtl/value_table.sv and hls/value_table.hpp."""
 
 import numpy as np
 import pytest
@@ -11,25 +11,31 @@ from tests.nodes.refusals import assert_refused
 from tests.nodes.test_pixel_offset import pixels
 
 
-def case(p, bits, size=(8, 8, 24), **options):
+def case(p, out_bits, size=(8, 8, 24), bits=8, unsigned=1, **options):
     height, width, channels = size
-    attributes = {"height": height, "width": width, "channels": channels, "p": p, "bits": bits}
-    return Case("PixelTable", attributes, draw=table, feed=pixels, **options)
+    shape = {"height": height, "width": width, "channels": channels, "p": p}
+    attributes = {**shape, "bits": bits, "unsigned": unsigned, "out_bits": out_bits}
+    feed = pixels if unsigned and bits == 8 else None
+    return Case("ValueTable", attributes, draw=table, feed=feed, **options)
 
 
 def table(op, rng):
     """Values anywhere, the ends among them."""
     low, high = op.outputs()[0].range
-    values = rng.integers(low, high + 1, 256)
-    values[0], values[255] = low, high
+    values = rng.integers(low, high + 1, 1 << op.bits)
+    values[0], values[-1] = low, high
     return (values,)
 
 
-class TestPixelTable(NodeTests):
+class TestValueTable(NodeTests):
     cases = [
         case(1, 8),
         case(3, 2),
         case(8, 13),
+        case(2, 6, bits=5, unsigned=0),
+        case(1, 9, (4, 4, 6), bits=11, unsigned=0),
+        case(4, 3, (4, 4, 8), bits=2, unsigned=0, rtl=SLOW),
+        case(1, 4, (4, 4, 8), bits=10, unsigned=1, rtl=SLOW),
         case(1, 8, (16, 16, 1), rtl=SLOW),
         case(3, 2, (10, 30, 3), rtl=SLOW),
         case(16, 32, (4, 10, 16), rtl=SLOW),
@@ -39,24 +45,33 @@ class TestPixelTable(NodeTests):
     @staticmethod
     def reference(op, streams, constants):
         values = [int(value) for value in constants[0]]
-        return np.vectorize(lambda pixel: values[pixel])(streams[0])
+        least = 0 if op.unsigned else -(2 ** (op.bits - 1))
+        return np.vectorize(lambda x: values[x - least])(streams[0])
 
 
 test_any_shape = any_shape(
-    TestPixelTable, st.builds(case, st.just(1), st.integers(2, 16), st.tuples(*[st.integers(1, 3)] * 3))
+    TestValueTable,
+    st.builds(
+        case,
+        st.just(1),
+        st.integers(2, 16),
+        st.tuples(*[st.integers(1, 3)] * 3),
+        st.integers(2, 9),
+        st.integers(0, 1),
+    ),
 )
 
 
 def test_every_pixel():
     """With the table of PixelOffset the two agree."""
     x = np.arange(256).reshape(1, 16, 16, 1)
-    results = hardware_op("PixelTable", bits=8).evaluate(x, np.arange(-128, 128))
+    results = hardware_op("ValueTable", bits=8, unsigned=1).evaluate(x, np.arange(-128, 128))
     np.testing.assert_array_equal(results, hardware_op("PixelOffset").evaluate(x))
 
 
 def test_streams():
-    """Unsigned bytes in, signed numbers of ``bits`` bits out."""
-    op = hardware_op("PixelTable", height=4, width=6, channels=3, p=8, bits=6)
+    """Unsigned bytes in, signed numbers of ``out_bits`` bits out."""
+    op = hardware_op("ValueTable", height=4, width=6, channels=3, p=8, unsigned=1, out_bits=6)
     assert op.inputs() == [Stream(4, 6, 3, 8, 8, signed=False)]
     assert op.outputs() == [Stream(4, 6, 3, 8, 6)]
 
@@ -73,10 +88,16 @@ def test_streams():
     ids=["high", "low", "lower", "short"],
 )
 def test_refuses_tables(emit, bits, values, message):
-    assert_refused(emit, message, "PixelTable", values, bits=bits)
+    assert_refused(emit, message, "ValueTable", values, unsigned=1, out_bits=bits)
+
+
+@pytest.mark.parametrize("bits", [1, 13])
+def test_refuses_widths(bits):
+    message = f"a table of values of {bits} bits: must be 2 to 12 bits"
+    assert_refused(cell_of, message, "ValueTable", np.zeros(1 << bits), bits=bits)
 
 
 def test_hls_takes_32_bits():
     wide = np.full(256, 1 << 31)
     message = "table 2147483648..2147483648 do not fit int32_t: the HLS headers take no more bits"
-    assert_refused(call_of, message, "PixelTable", wide, bits=40)
+    assert_refused(call_of, message, "ValueTable", wide, unsigned=1, out_bits=40)

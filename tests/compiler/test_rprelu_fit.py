@@ -1,4 +1,4 @@
-"""Activations found again from what they do to every value: RPReLU's shifts and slope, PReLU's two lines."""
+"""Activations found again from what they do to every value: RPReLU's shifts and slope."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from flow.passes import PassError
-from flow.passes.infer_prelu import fit_lines
 from flow.passes.infer_rprelu import fit_rprelu
 
 NODE = helper.make_node("Quant", ["x"], ["y"], name="quant")
@@ -35,18 +34,3 @@ def test_another_function_is_refused():
     table[5, 1] += 3
     with pytest.raises(PassError, match="channel 1"):
         fit_rprelu(table, 6, NODE)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(5, 9), st.integers(0, 10**6))
-def test_two_lines_are_fitted_exactly(bits, seed):
-    rng, half = np.random.default_rng(seed), 1 << (bits - 1)
-    x = np.arange(-half, half)
-    steps = rng.integers(-half, half + 1, 4)
-    slopes, offsets = rng.uniform(-1.5, 1.5, (2, 4)), rng.uniform(-half / 2, half / 2, (2, 4))
-    above = x[:, None] >= steps
-    real = np.where(above, slopes[1], slopes[0]) * x[:, None] + np.where(above, offsets[1], offsets[0])
-    table = np.clip(np.rint(real), -half, half - 1).astype(np.int64)
-    (down, down_offset, up, up_offset), shift = fit_lines(x, table, steps, bits, NODE)
-    product = np.where(above, up, down) * x[:, None] + np.where(above, up_offset, down_offset)
-    np.testing.assert_array_equal(np.clip(product >> shift, -half, half - 1), table)
