@@ -32,19 +32,11 @@ class MultiThreshold(HardwareOp):
         return self.base + sum(reached[: self.steps]) - sum(reached[self.steps :])
 
     def bounds(self, inputs, constants):
-        if not self.falls:
-            return super().bounds(inputs, constants)
-        reached = [(side[:, None] >= constants[0]).astype(int) for side in inputs[0]]
-        ups, downs = ([part[:, where].sum(axis=1) for part in reached] for where in (self._ups, self._downs))
-        return [(self.base + ups[0] - downs[1], self.base + ups[1] - downs[0])]
-
-    @property
-    def _ups(self):
-        return slice(self.steps)
-
-    @property
-    def _downs(self):
-        return slice(self.steps, None)
+        low, high = inputs[0]
+        (thresholds,) = constants  # results change at these only
+        places = np.concatenate([low[:, None], high[:, None], thresholds - 1, thresholds], axis=1)
+        values = self.evaluate(np.clip(places, low[:, None], high[:, None]).T, thresholds)
+        return [(values.min(axis=0), values.max(axis=0))]
 
     @property
     def thresholds(self) -> int:

@@ -60,12 +60,13 @@ def test_a_pass_goes_on_behind_what_it_refuses():
 
 
 def test_the_first_refusal_of_a_node_stays():
-    """InferRPReLU refuses the grid, and InferActivation, by itself, the three pieces of an unsigned quantizer."""
+    """InferRPReLU refuses the grid, and InferActivation, by itself, the curve behind the bend."""
 
     def bent():
         graph = QonnxGraph()
-        x = graph.node("Add", graph.node("PRelu", graph.integers(bits=7), np.full((4, 1, 1), 0.5)), 1.0)
-        return graph.model(graph.quant(x, 0.25, 6, signed=0))
+        x = graph.node("Sigmoid", graph.node("PRelu", graph.integers(bits=7), np.full((4, 1, 1), 0.5)))
+        x = graph.node("Add", x, np.linspace(0, 1, 4).reshape(4, 1, 1))
+        return graph.model(graph.quant(x, 0.01, 8))
 
     model = bent()
     first = notes(run_pass(model, InferRPReLU), "refusals")
