@@ -48,10 +48,11 @@ def ordered(elements: np.ndarray, order: str = "tap", block: int = 0) -> np.ndar
     - "tap": row, column, channel;
     - "row": row, channel, column: the taps of a kernel row stand together;
     - "channel": channel, row, column;
-    - "block": block of ``block`` neighbouring channels, row, column, channel of the block.
+    - "block": block of ``block`` neighbouring channels (0: all), row, column, channel of the block.
     """
     *others, channels, rows, columns = elements.shape
-    blocks = elements.reshape(*others, -1, block or channels, rows, columns)
+    size = (order == "block" and block) or channels
+    blocks = elements.reshape(*others, -1, size, rows, columns)
     axes = range(len(others)), (blocks.ndim + axis for axis in ORDERS[order])
     return blocks.transpose([axis for part in axes for axis in part]).reshape(*others, -1)
 
