@@ -36,7 +36,8 @@ class SlidingWindow(Window):
 
     def _taken(self, x):
         """Return a map as the node takes it: one pixel may have all elements of the stream as its channels."""
-        return x if x.ndim != 4 else x.reshape(len(x), self.height, self.width, self.channels)
+        shape = len(x), self.height, self.width, self.channels
+        return x if x.shape == shape else x.reshape(shape)
 
     @property
     def taps_together(self) -> int:
