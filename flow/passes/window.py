@@ -34,8 +34,8 @@ class Weights:
 class Convolution:
     """A Conv, Gemm, MatMul or GroupVote with quantized input and weights; ``nodes`` are what it replaces.
 
-    ``window``: kernel, stride, padding and dilation of its SlidingWindow. ``voter``: attributes of a grouped voter, whose
-    output are votes already. ``flat``: the map is read as one pixel.
+    ``window``: kernel, stride, padding and dilation of its SlidingWindow. ``voter``: attributes of a grouped voter,
+    whose output are votes already. ``flat``: the map is read as one pixel.
     """
 
     nodes: list[NodeProto]
@@ -160,7 +160,9 @@ def _convolution(model, node, grid, weights, bias):
     if node.op_type == "Conv" and _attribute(node, "group", 1) != 1:
         raise refuse(node, "grouped convolutions are not mapped")
     if any(pad >= side for pad, side in zip(pads, reach(kernels, dilations) * 2)):
-        raise refuse(node, f"pads {pads} hold whole windows of {list(kernels)}", "pad less than a window on each side")
+        raise refuse(
+            node, f"pads {list(pads)} hold whole windows of {list(kernels)}", "pad less than a window on each side"
+        )
     window = _window(kernels, strides, pads, dilations)
     return Convolution(nodes, source, grid, weights, bias, window, pad_value, voter)
 
