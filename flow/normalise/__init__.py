@@ -20,7 +20,7 @@ from .read import read_file
 from .refusals import RefuseUnmapped
 from .signs import BinaryWeights, Choices, Signs, Thresholds
 from .tail import SplitTail
-from .windows import SquareConvs, SquarePools
+from .windows import PlainConvs, PoolConvs
 
 NORMALISATIONS = (
     RemoveNoOps,
@@ -37,8 +37,8 @@ NORMALISATIONS = (
     BinaryWeights,
     FlattenLater,
     SplitTail,
-    SquarePools,
-    SquareConvs,
+    PoolConvs,
+    PlainConvs,
     SignedQuants,
     MoveOffsets,
     MoveScales,

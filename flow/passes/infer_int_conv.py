@@ -39,7 +39,7 @@ class InferIntConv(Rewrite):
         conv = convolution_of(model, node)
         if conv is None or conv.grid.bipolar:
             return False
-        pad = conv.pad_value / conv.grid.scale if conv.padding else 0.0
+        pad = conv.pad_value / conv.grid.scale if conv.padded else 0.0
         if not (pad == 0 or (pad == round(pad) and conv.grid.low <= pad <= conv.grid.high)):
             raise refuse(node, f"padding with {conv.pad_value:g}: pad with 0 or with a value of the input")
         _Layer(model, node, conv).replace()
@@ -53,7 +53,7 @@ class _Layer:
         outputs = len(self.weights)
         self.bias = np.zeros(outputs) if conv.bias is None else conv.bias.astype(np.float64)  # real
         self.reach = int(np.abs(self.weights).sum(axis=1).max()) * max(-conv.grid.low, conv.grid.high)  # of a sum
-        self.pad = round(conv.pad_value / conv.grid.scale) if conv.padding else 0
+        self.pad = round(conv.pad_value / conv.grid.scale) if conv.padded else 0
 
     def replace(self):
         chain = self._to_output()

@@ -19,7 +19,7 @@ from flow.normalise.offsets import MergeAdds, MoveOffsets, MoveScales
 from flow.normalise.quantizers import SignedQuants
 from flow.normalise.refusals import RefuseUnmapped
 from flow.normalise.signs import BinaryWeights, Choices, Signs, Thresholds
-from flow.normalise.windows import SquareConvs, SquarePools, square_window
+from flow.normalise.windows import PlainConvs, PoolConvs
 from flow.passes.grid import grid_of
 from tests.passes.graphs import QUANT_DOMAIN, QonnxGraph, node_types, random_images
 
@@ -189,25 +189,18 @@ def test_offsets_a_channel_stay_in_front_of_padding():
     assert node_types(model).count("Add") == 2
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    st.tuples(st.integers(5, 9), st.integers(5, 9)),
-    st.tuples(st.integers(1, 4), st.integers(1, 4)),
-    st.integers(1, 3),
-    st.tuples(*[st.integers(0, 2)] * 4),
-)
-def test_square_windows(size, kernel, stride, pads):
-    graph = QonnxGraph(channels=2, height=size[0], width=size[1])
-    x = graph.conv(graph.integers(), graph.integer_weights(3, 2, *kernel), pads=pads, strides=[stride] * 2)
-    square = square_window(size, kernel, (stride, stride), pads)
-    if square is None:
-        with pytest.raises(NodeRefused, match="fit no square window"):
-            graph.model(x).transform(SquareConvs())
-        return
-    conv = same(graph.model(x), SquareConvs).graph.node[-1]
-    plain = len({*kernel}) == 1 and len({*pads}) == 1  # is left as it is
-    (pad,) = {value for attribute in conv.attribute if attribute.name == "pads" for value in attribute.ints}
-    assert pad == (pads[0] if plain else square.padding)
+WINDOWS = {"kernel_shape": [2, 3], "strides": [1, 2], "pads": [0, 1, 2, 1], "dilations": [2, 1]}
+
+
+@pytest.mark.parametrize("group", [1, 2])
+def test_a_convolution_keeps_its_window(group):
+    """Kernels, strides, pads and dilations of rows and columns are those of the hardware."""
+    graph = QonnxGraph(height=9)
+    x = graph.conv(graph.integers(), graph.integer_weights(6, 4 // group, 2, 3), group=group, **WINDOWS)
+    conv = same(graph.model(x), PlainConvs).graph.node[-1]
+    given = {attribute.name: attribute for attribute in conv.attribute}
+    assert {name: list(given[name].ints) for name in WINDOWS} == WINDOWS
+    assert given["group"].i == 1
 
 
 @pytest.mark.parametrize(
@@ -217,15 +210,17 @@ def test_square_windows(size, kernel, stride, pads):
         {"group": 2},
         {"dilations": [2, 2]},
         {"auto_pad": "SAME_UPPER", "strides": [2, 2]},
-        {"auto_pad": "SAME_LOWER", "strides": [2, 2]},
+        {"auto_pad": "SAME_LOWER", "strides": [2, 1]},
+        {"auto_pad": "SAME_UPPER", "dilations": [2, 1]},
+        {"auto_pad": "VALID", "strides": [1, 2]},
     ],
 )
 @pytest.mark.parametrize("binary", [False, True])
-def test_groups_dilation_and_automatic_padding(attributes, binary):
+def test_groups_and_automatic_padding(attributes, binary):
     graph = QonnxGraph(height=8)
     shape = (4, 4 // attributes.get("group", 1), 3, 3)
     weights = graph.binary_weights(*shape, scale=0.5) if binary else graph.integer_weights(*shape)
-    model = same(graph.model(graph.conv(graph.integers(), weights, **attributes)), SquareConvs)
+    model = same(graph.model(graph.conv(graph.integers(), weights, **attributes)), PlainConvs)
     given = {a.name for a in model.graph.node[-1].attribute}
     assert "auto_pad" not in given
 
@@ -236,7 +231,7 @@ def test_pools(kind, kernel, stride, pad):
     graph = QonnxGraph(height=8)
     more = {"count_include_pad": 1} if kind == "AveragePool" else {}
     x = graph.node(kind, graph.signs(0.5), kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4, **more)
-    assert kind not in node_types(same(graph.model(x), SquarePools))
+    assert kind not in node_types(same(graph.model(x), PoolConvs))
 
 
 @pytest.mark.parametrize("keep", [0, 1])
