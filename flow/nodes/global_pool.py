@@ -11,7 +11,7 @@ from .stream import Stream
 
 @dataclass(kw_only=True)
 class GlobalPool(MultiplyShift):
-    """The sum of a channel over the whole map, scaled: saturate((multiplier[c] * sum + bias[c]) >> shift), [N, 1, 1, C].
+    """Sums over the map, scaled: saturate((multiplier[c] * sum + bias[c]) >> shift), [N, H, W, C] -> [N, 1, 1, C].
 
     Elements are bipolar where ``bits`` is 1. bias [C] and multiplier [C] where ``scaled``, else neither of them. With
     its defaults it is the mean, truncated, of as many bits as its input: that is a shift over a power of two only.
