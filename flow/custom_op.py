@@ -14,7 +14,7 @@ from qonnx.custom_op.registry import add_domain_alias
 
 from flow import nodes
 from flow.nodes.binary_engine import group_votes
-from flow.nodes.window import ORDERS
+from flow.nodes.windows import ordered
 
 DOMAIN = "flow.custom_op"
 ROUNDING = 2.0**-20  # of a float32 product of an integer and a scale that is no power of two
@@ -35,14 +35,14 @@ def op_of(node: NodeProto) -> nodes.HardwareOp:
     Raises:
         NodeError: an attribute is missing, or of no such node.
     """
-    values = {a.name: a.s.decode() if a.type == a.STRING else a.i for a in node.attribute}
+    values = {a.name: value.decode() if isinstance(value := helper.get_attribute_value(a), bytes) else value for a in node.attribute}
     try:
         return nodes.find(node.op_type)(name=node.name, **values)
     except TypeError as error:
         raise nodes.NodeError(f"{node.name} ({node.op_type}): {error}") from error
 
 
-def set_attributes(node: NodeProto, **values: int | str) -> None:
+def set_attributes(node: NodeProto, **values: int | str | tuple[int, ...]) -> None:
     """Set attributes of a hardware node in place."""
     kept = [attribute for attribute in node.attribute if attribute.name not in values]
     del node.attribute[:]
@@ -64,7 +64,7 @@ class _Adapter(CustomOp):
         return op_of(self.onnx_node)
 
     def get_nodeattr_types(self):
-        codes = {int: ("i", False, 0), str: ("s", False, "")}
+        codes = {int: ("i", False, 0), str: ("s", False, ""), tuple: ("ints", False, [])}
         return {name: codes[kind] for name, kind in self.kind.attributes().items()}
 
     def make_shape_compatible_op(self, model):
@@ -142,7 +142,8 @@ class GroupVote(CustomOp):
 
     All are bipolar. It is no hardware node: QONNX has no standard form of such a layer, so an export carries this one
     until it is compiled.
-    The bits are padded already. See BinaryEngine for ``group`` and the thresholds, Window.windows for ``order``.
+    The bits are padded already. See BinaryEngine for ``group`` and the thresholds, flow.nodes.windows.ordered for
+    ``order``.
     """
 
     def get_nodeattr_types(self):
@@ -156,13 +157,11 @@ class GroupVote(CustomOp):
 
     def execute_node(self, context, graph):
         bits, weights = (context[name] for name in self.onnx_node.input)
-        outputs, _, kernel, _ = weights.shape
+        kernel = weights.shape[2]
         stride, order = self.get_nodeattr("stride"), self.get_nodeattr("order")
         views = np.lib.stride_tricks.sliding_window_view(bits, (kernel, kernel), axis=(2, 3))[:, :, ::stride, ::stride]
         windows = views.transpose(0, 2, 3, 1, 4, 5)  # [N, OH, OW, C, K, K]
-        axes = [axis - 3 for axis in ORDERS[order]]
-        windows = windows.transpose(0, 1, 2, *(3 + axis for axis in axes)).reshape(*windows.shape[:3], -1)
-        rows = weights.transpose(0, *(1 + axis for axis in axes)).reshape(outputs, -1)
+        windows, rows = ordered(windows, order), ordered(weights, order)
         sums = group_votes(windows, rows, self.get_nodeattr("group"), self.get_nodeattr("group_threshold"))
         votes = np.where(sums >= self.get_nodeattr("threshold"), 1.0, -1.0).astype(np.float32)
         context[self.onnx_node.output[0]] = np.ascontiguousarray(votes.transpose(0, 3, 1, 2))

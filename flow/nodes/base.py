@@ -224,10 +224,11 @@ class HardwareOp:
 
     @classmethod
     def attributes(cls) -> dict[str, type]:
-        """Return the names and types (int or str) of the attributes of its ONNX node."""
-        return {f.name: str if f.type in ("str", str) else int for f in fields(cls) if f.name != "name"}
+        """Return the names and types (int, str, or tuple of integers) of the attributes of its ONNX node."""
+        types = {"int": int, "str": str, int: int, str: str}
+        return {f.name: types.get(f.type, tuple) for f in fields(cls) if f.name != "name"}
 
-    def values(self) -> dict[str, int | str]:
+    def values(self) -> dict[str, int | str | tuple[int, ...]]:
         """Return its attributes."""
         return {name: getattr(self, name) for name in self.attributes()}
 

@@ -61,10 +61,8 @@ class BinaryLayer:
         """Return what to add [OH * OW, O]: packed bits count zeros of the padding as -1, so as minus the weight."""
         if self.of_the_outside is None:  # the maps of a network have one size
             weights = np.unpackbits(self.rows, axis=1, count=self.inputs).astype(np.int32) * 2 - 1
-            k, c = windows.kernel, windows.map.shape[3]
-            layouts = {"tap": ((k, k, c), 3), "row": ((k, c, k), 2), "channel": ((c, k, k), 1)}
-            shape, channel_axis = layouts[windows.order]
-            taps = weights.reshape(-1, *shape).sum(axis=channel_axis).reshape(-1, k * k)
+            tap = windows.tap_of_elements()
+            taps = np.stack([weights[:, tap == t].sum(axis=1) for t in range(windows.taps)], axis=1)
             self.of_the_outside = (windows.outside().astype(np.int32) @ taps.T).astype(np.int32)
         return self.of_the_outside
 

@@ -13,22 +13,26 @@ from .window import Window, taps_together
 
 @dataclass(kw_only=True)
 class SlidingWindow(Window):
-    """im2col: [N, H, W, C] -> [N, OH, OW, K*K*C], elements in ``order`` (see Window.windows).
+    """im2col: [N, H, W, C] -> [N, OH, OW, KH*KW*C], elements in ``order`` (see flow.nodes.windows.ordered).
 
     Taps outside the map read ``pad_value`` in every channel. A bipolar stream may be padded with -1, +1 or 0; with 0
     the windows are masked: a beat carries one bit more, which says that it lies outside the map.
+
+    In order "block" the taps of ``block`` channels follow each other, then those of the next; 0 stands for the channels
+    of a beat, so that a beat is a tap of the channels that its engine works on.
     """
 
     order: str = "tap"
+    block: int = 0
     memory: str = "distributed"
 
     folding = ()  # gives as many elements a beat as its engine takes
 
     def evaluate(self, x):
-        return self.windows(self._taken(x), self.order).elements()
+        return self.quick()(x).elements()
 
     def quick(self):
-        return lambda x: self.windows(self._taken(x), self.order)
+        return lambda x: self.windows(self._taken(x), self.order, self.channels_of_block)
 
     def _taken(self, x):
         """Return a map as the node takes it: one pixel may have all elements of the stream as its channels."""
@@ -39,11 +43,16 @@ class SlidingWindow(Window):
         """Taps of a channel that share a beat."""
         return taps_together(self.order, self.kernel)
 
+    @property
+    def channels_of_block(self) -> int:
+        """Channels all of whose taps come before those of the next ones."""
+        return (self.block or self.p) if self.order == "block" else self.channels
+
     def inputs(self):
         return [Stream(self.height, self.width, self.channels, self.p // self.taps_together, self.bits)]
 
     def outputs(self):
-        channels = self.kernel**2 * self.channels
+        channels = self.taps * self.channels
         return [Stream(self.out_height, self.out_width, channels, self.p, self.bits, masked=self.zero_padded)]
 
     def cycles(self):
@@ -51,28 +60,26 @@ class SlidingWindow(Window):
         return max(self.inputs()[0].beats, self.outputs()[0].beats * self.taps_together)
 
     @property
-    def passes_through(self) -> bool:
-        """Whether its windows are the stream itself: 1x1 windows of stride 1."""
-        return self.kernel == 1 and self.stride == 1 and self.padding == 0
-
-    @property
     def is_wire(self) -> bool:
-        return self.passes_through
+        """Whether its windows are the stream itself: one tap each."""
+        return self.single_taps
 
     def lag(self):
-        """Return how much of a frame it takes in first: (kernel - padding) rows less some pixels."""
-        if self.passes_through:
+        """Return how much of a frame it takes in first: the rows of the first window but one, and pixels of that."""
+        if self.is_wire:
             return 0.0
-        needed = self.kernel - self.padding
-        return max(0.0, min(1.0, ((needed - 1) * self.width + needed) / self.pixels))
+        rows = min(self.reach[0] - self.padding[0], self.height)
+        columns = min(self.reach[1] - self.padding[1], self.width)
+        return max(0.0, min(1.0, ((rows - 1) * self.width + columns) / self.pixels))
 
     def taken(self):
         """Return the beats taken before each output: up to the farthest tap of any so far that lies inside the map."""
-        if self.passes_through:
+        if self.is_wire:
             return super().taken()
-        beats = np.arange(1, self.inputs()[0].beats + 1).reshape(1, self.height, self.width, -1)
-        last = replace(self, bits=32, pad_value=0).windows(beats, self.order).elements().ravel()
-        return np.maximum.accumulate(last.reshape(-1, self.taps_together).max(axis=1))
+        (entering,) = self.inputs()
+        beats = np.arange(1, entering.beats + 1).reshape(1, self.height, self.width, -1)
+        windows = replace(self, pad_value=0).windows(beats, self.order, self.channels_of_block // entering.parallel)
+        return np.maximum.accumulate(windows.elements().reshape(-1, self.taps_together).max(axis=1))
 
     def timing(self, first, last):
         """Return the cycles of its first and last beats.
@@ -97,29 +104,74 @@ class SlidingWindow(Window):
             raise NodeError(
                 f"order {self.order} needs p to be a multiple of {self.taps_together}, not {self.p}: set simd so"
             )
+        block = self.channels_of_block
+        if self.channels % block or self.taps_together == 1 and block % self.p:
+            raise NodeError(
+                f"blocks of {block} channels are no whole beats of {self.p}, or do not divide {self.channels} channels"
+            )
+        if min(self.out_size) < 1:
+            raise NodeError(f"kernel {self.kernel} is larger than the padded map: use a smaller one, or pad more")
+        if any(pad >= span for pad, span in zip(self.padding, self.reach * 2)):
+            raise NodeError(
+                f"padding {self.padding} holds whole windows of kernel {self.kernel}: pad less than a window on each side"
+            )
+
+    def _along_rows(self) -> SlidingWindow:
+        """Return the node that is built: of a map of one row the same stream as a map of one column, whose buffer holds
+        some pixels and not the row."""
+        top, left, bottom, right = self.padding
+        if self.height > 1 or self.kernel[0] > 1 or top or bottom:
+            return self
+        return replace(
+            self,
+            height=self.width,
+            width=1,
+            kernel=(self.kernel[1], 1),
+            stride=(self.stride[1], 1),
+            dilation=(self.dilation[1], 1),
+            padding=(left, 0, right, 0),
+            order="channel" if self.order == "row" else self.order,
+        )
 
     def _parameters(self) -> dict:
         self._check()
+        built = self._along_rows()
         pad = int(self.pad_value > 0) if self.bits == 1 else self.pad_value & ((1 << self.bits) - 1)
-        shape = self.shape_parameters()
-        map_size = {name: shape.pop(name) for name in ("Height", "Width", "Channels")}
-        return {**map_size, **self.window_parameters(), **shape, "PadValue": pad, "Masked": int(self.zero_padded)}
+        rows_and_columns = {
+            f"{name}{side}": value
+            for name, values in (("Kernel", built.kernel), ("Stride", built.stride), ("Dilation", built.dilation))
+            for side, value in zip(("Rows", "Columns"), values)
+        }
+        return {
+            "Height": built.height,
+            "Width": built.width,
+            "Channels": self.channels,
+            **rows_and_columns,
+            **{f"Pad{side}": pad for side, pad in zip(("Top", "Left", "Bottom", "Right"), built.padding)},
+            "P": self.p,
+            "Bits": self.bits,
+            "PadValue": pad,
+            "Masked": int(self.zero_padded),
+            "TapsTogether": self.taps_together,
+            "Block": self.channels_of_block,
+        }
 
     def rtl(self):
-        return Cell(
-            "sliding_window", {**self._parameters(), "TapsTogether": self.taps_together, "MemoryStyle": self.memory}
-        )
+        return Cell("sliding_window", {**self._parameters(), "MemoryStyle": self.memory})
+
+    def _rows(self) -> tuple[int, int]:
+        """Return the words of its buffer of rows, and their elements."""
+        built, elements = self._along_rows(), self.p // self.taps_together
+        return (built.reach[0] + built.stride[0]) * built.width * self.channels // elements, elements
 
     def hls(self):
-        (stream,) = self.inputs()
-        slots = self.kernel + self.stride
-        rows = Array("rows", slots * self.width * self.channels // stream.parallel, stream.beat_bits, self.memory)
-        return Call("sliding_window", {**self._parameters(), "Taps": self.taps_together}, arrays=(rows,))
+        words, elements = self._rows()
+        return Call("sliding_window", self._parameters(), arrays=(Array("rows", words, elements * self.bits, self.memory),))
 
     def cost(self):
-        if self.passes_through:
+        if self.is_wire:
             return Cost()
-        rows, width = self.kernel + self.stride, self.p // self.taps_together
-        buffer = ram_cost(rows * self.width * self.channels // width, width * self.bits, self.memory)
+        words, elements = self._rows()
+        width = elements * self.bits
         gather = self.p * self.bits * (self.taps_together > 1)
-        return Cost(lut=115 + width * self.bits + gather, ff=145 + 1.5 * width * self.bits + 2 * gather) + buffer
+        return Cost(lut=115 + width + gather, ff=145 + 1.5 * width + 2 * gather) + ram_cost(words, width, self.memory)

@@ -31,11 +31,11 @@ class WeightStationary(Window, BinaryEngine):
 
     @property
     def synapses(self):
-        return self.kernel**2 * self.channels
+        return self.taps * self.channels
 
     @property
     def windows_masked(self):
-        return self.padding > 0 and self.pad_value == 0
+        return self.zero_padded
 
     @property
     def ddr_words(self):
@@ -60,19 +60,21 @@ class WeightStationary(Window, BinaryEngine):
     @staticmethod
     def absorbs_window(window) -> bool:
         """Return whether it gathers the windows of the SlidingWindow ``window`` itself."""
-        return window.order == "tap"
+        return window.order == "tap" and window.square
 
     def why_not(self) -> str | None:
         """Return the reason why there is no such node, or None."""
         if self.out_pixels < LEAST_PIXELS:
             return f"it needs at least {LEAST_PIXELS} output pixels"
+        if not self.square:
+            return f"it gathers square windows, not {self.kernel}, stride {self.stride}, padding {self.padding}"
         word = self.pe * self.simd
         if max(word, DDR_WORD) % min(word, DDR_WORD) or self.weight_bits % DDR_WORD:
             return (
                 f"weights from DDR need pe * simd to divide {DDR_WORD} or be a multiple of it, not {word}, and to be "
                 f"whole {DDR_WORD}-bit words, not {self.weight_bits} bits"
             )
-        if self.padding and self.pad_value not in (-1, 0, 1):
+        if any(self.padding) and self.pad_value not in (-1, 0, 1):
             return f"a binary map is padded with -1, 0 or +1, not {self.pad_value}"
         return self.misfit()
 
@@ -81,7 +83,7 @@ class WeightStationary(Window, BinaryEngine):
 
     def quick(self, weights, *constants):
         layer = BinaryLayer(self, weights, *constants)
-        if self.kernel == 1 and self.stride == 1 and self.padding == 0:  # windows that are its channels
+        if self.single_taps:  # windows that are its channels
             return layer
         return lambda x: layer(self.windows(as_map(x)))
 
@@ -116,7 +118,9 @@ class WeightStationary(Window, BinaryEngine):
             "Width": self.width,
             "Channels": self.channels,
             "Outputs": self.features,
-            **self.window_parameters(),
+            "Kernel": self.kernel[0],
+            "Stride": self.stride[0],
+            "Padding": self.padding[0],
             "PadValue": self.pad_value,
             "Pe": self.pe,
             "Simd": self.simd,

@@ -8,10 +8,10 @@ import numpy as np
 
 from .base import HardwareOp
 from .errors import NodeError
-from .windows import ORDERS, Windows
+from .windows import ORDERS, Pair, Sides, Windows, ordered, pair, reach, sides, windows_along
 
 
-def taps_together(order: str, kernel: int) -> int:
+def taps_together(order: str, kernel: int | Pair) -> int:
     """Return how many taps of a channel stand side by side in a window, and so share a beat.
 
     Raises:
@@ -19,32 +19,57 @@ def taps_together(order: str, kernel: int) -> int:
     """
     if order not in ORDERS:
         raise NodeError(f"order {order!r} is none of {', '.join(ORDERS)}")
-    return {"tap": 1, "row": kernel, "channel": kernel**2}[order]
+    rows, columns = pair(kernel)
+    return {"row": columns, "channel": rows * columns}.get(order, 1)
 
 
-def weight_rows(weights: np.ndarray, order: str = "tap") -> np.ndarray:
-    """Return weights [O, C, K, K] as rows [O, K*K*C], elements in the ``order`` of a window."""
-    return weights.transpose(0, *(axis - 2 for axis in ORDERS[order])).reshape(len(weights), -1)
+def weight_rows(weights: np.ndarray, order: str = "tap", block: int = 0) -> np.ndarray:
+    """Return weights [O, C, KH, KW] as rows [O, KH*KW*C], elements in the ``order`` of a window (see `ordered`)."""
+    return ordered(weights, order, block)
 
 
 @dataclass(kw_only=True)
 class Window(HardwareOp):
-    """Square windows of the input map, the same padding on every side. ``pad_value`` fills the taps outside the map."""
+    """Windows of the input map. ``pad_value`` fills the taps outside the map.
 
-    kernel: int
-    stride: int = 1
-    padding: int = 0
+    ``kernel``, ``stride`` and ``dilation`` are (rows, columns), and ``padding`` is (top, left, bottom, right), as
+    ONNX's Conv has them; one number stands for all of them.
+    """
+
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Sides = (0, 0, 0, 0)
+    dilation: Pair = (1, 1)
     pad_value: int = 0
+
+    def __post_init__(self):
+        self.kernel, self.stride, self.dilation = pair(self.kernel), pair(self.stride), pair(self.dilation)
+        self.padding = sides(self.padding)
+
+    @property
+    def taps(self) -> int:
+        """Taps of a channel in a window."""
+        return self.kernel[0] * self.kernel[1]
+
+    @property
+    def reach(self) -> Pair:
+        """Rows and columns from the first tap of a window to its last one, both counted."""
+        return reach(self.kernel, self.dilation)
+
+    @property
+    def out_size(self) -> Pair:
+        """Rows and columns of output pixels."""
+        return windows_along((self.height, self.width), self.kernel, self.stride, self.padding, self.dilation)
 
     @property
     def out_height(self) -> int:
         """Rows of output pixels."""
-        return (self.height + 2 * self.padding - self.kernel) // self.stride + 1
+        return self.out_size[0]
 
     @property
     def out_width(self) -> int:
         """Columns of output pixels."""
-        return (self.width + 2 * self.padding - self.kernel) // self.stride + 1
+        return self.out_size[1]
 
     @property
     def out_pixels(self) -> int:
@@ -54,16 +79,18 @@ class Window(HardwareOp):
     @property
     def zero_padded(self) -> bool:
         """Whether taps outside a bipolar map are 0, which is no bipolar value."""
-        return self.bits == 1 and self.padding > 0 and self.pad_value == 0
+        return self.bits == 1 and any(self.padding) and self.pad_value == 0
 
-    def windows(self, x: np.ndarray, order: str = "tap") -> Windows:
-        """Return the windows of [N, H, W, C], whose elements are [N, OH, OW, K*K*C].
+    @property
+    def single_taps(self) -> bool:
+        """Whether its windows are the pixels of the map: 1x1 windows of stride 1."""
+        return self.kernel == self.stride == (1, 1) and not any(self.padding)
 
-        ``order`` of a window's elements, the last one fastest: "tap" (row, column, channel), "row"
-        (row, channel, column: the taps of a kernel row stand together) or "channel" (channel, row, column).
-        """
-        return Windows(x, self.kernel, self.stride, self.padding, self.pad_value, order)
+    @property
+    def square(self) -> bool:
+        """Whether one number says each of kernel, stride and padding, and there is no dilation."""
+        return len({*self.kernel}) == len({*self.stride}) == len({*self.padding}) == 1 and self.dilation == (1, 1)
 
-    def window_parameters(self) -> dict[str, int]:
-        """Return the parameters that RTL modules and HLS headers of windows have in common."""
-        return {"Kernel": self.kernel, "Stride": self.stride, "Padding": self.padding}
+    def windows(self, x: np.ndarray, order: str = "tap", block: int = 0) -> Windows:
+        """Return the windows of [N, H, W, C], whose elements [N, OH, OW, KH*KW*C] are in ``order`` (see `ordered`)."""
+        return Windows(x, self.kernel, self.stride, self.padding, self.pad_value, order, self.dilation, block)

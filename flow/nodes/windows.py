@@ -2,44 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import numpy as np
 
-# what follows the row of taps: axes of [N, OH, OW, C, KH, KW] in the order in which a window's elements are sent
-ORDERS = {"tap": (4, 5, 3), "row": (4, 3, 5), "channel": (3, 4, 5)}
+# how a window's elements are sent, the last one fastest: axes of [..., block, channel of it, row, column], from the end
+ORDERS = {"tap": (-2, -1, -4, -3), "row": (-2, -4, -3, -1), "channel": (-4, -3, -2, -1), "block": (-4, -2, -1, -3)}
 ELEMENTS = 1 << 22  # of the windows that exist at a time: 32 MB in float64
+
+Pair = tuple[int, int]  # of rows, of columns
+Sides = tuple[int, int, int, int]  # top, left, bottom, right
+
+
+def pair(value: int | Sequence[int]) -> Pair:
+    """Return (rows, columns), of one number for both or of two."""
+    rows, columns = (value, value) if isinstance(value, Integral) else value
+    return int(rows), int(columns)
+
+
+def sides(value: int | Sequence[int]) -> Sides:
+    """Return (top, left, bottom, right), as ONNX writes pads, of one number for all, (rows, columns) or four."""
+    given = (value,) * 4 if isinstance(value, Integral) else tuple(value) * (4 // len(value))
+    top, left, bottom, right = (int(side) for side in given)
+    return top, left, bottom, right
+
+
+def reach(kernel: Pair, dilation: Pair) -> Pair:
+    """Return the rows and columns from the first tap of a window to its last one, both counted."""
+    rows, columns = ((taps - 1) * step + 1 for taps, step in zip(kernel, dilation))
+    return rows, columns
+
+
+def windows_along(size: Pair, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Pair:
+    """Return the rows and columns of windows on a map of ``size`` (rows, columns)."""
+    span = reach(kernel, dilation)
+    rows, columns = ((size[i] + padding[i] + padding[i + 2] - span[i]) // stride[i] + 1 for i in (0, 1))
+    return rows, columns
+
+
+def ordered(elements: np.ndarray, order: str = "tap", block: int = 0) -> np.ndarray:
+    """Return [..., C, KH, KW] as [..., C*KH*KW], in the ``order`` of a window's elements, the last one fastest:
+
+    - "tap": row, column, channel;
+    - "row": row, channel, column: the taps of a kernel row stand together;
+    - "channel": channel, row, column;
+    - "block": block of ``block`` neighbouring channels (0: all), row, column, channel of the block.
+    """
+    *others, channels, rows, columns = elements.shape
+    size = (order == "block" and block) or channels
+    blocks = elements.reshape(*others, -1, size, rows, columns)
+    axes = range(len(others)), (blocks.ndim + axis for axis in ORDERS[order])
+    return blocks.transpose([axis for part in axes for axis in part]).reshape(*others, -1)
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Square windows [N, OH, OW, K*K*C] of a map [N, H, W, C], the taps outside of which read ``pad_value``."""
+    """Windows [N, OH, OW, KH*KW*C] of a map [N, H, W, C], the taps outside of which read ``pad_value``.
+
+    ``kernel``, ``stride`` and ``dilation`` are (rows, columns), or one number for both; ``padding`` is (top, left,
+    bottom, right), or one number for all. ``order`` and ``block``: see `ordered`.
+    """
 
     map: np.ndarray
-    kernel: int = 1
-    stride: int = 1
-    padding: int = 0
+    kernel: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    padding: Sides = (0, 0, 0, 0)
     pad_value: int = 0
     order: str = "tap"
+    dilation: Pair = (1, 1)
+    block: int = 0
+
+    def __post_init__(self):
+        for name, of in {"kernel": pair, "stride": pair, "dilation": pair, "padding": sides}.items():
+            object.__setattr__(self, name, of(getattr(self, name)))
+
+    @property
+    def taps(self) -> int:
+        """Taps of a channel in a window."""
+        return self.kernel[0] * self.kernel[1]
 
     @property
     def size(self) -> int:
         """Elements of a window."""
-        return self.kernel**2 * self.map.shape[3]
+        return self.taps * self.map.shape[3]
+
+    @property
+    def out_size(self) -> Pair:
+        """Rows and columns of windows."""
+        rows, columns = self.map.shape[1:3]
+        return windows_along((rows, columns), self.kernel, self.stride, self.padding, self.dilation)
 
     @property
     def out_height(self) -> int:
-        return (self.map.shape[1] + 2 * self.padding - self.kernel) // self.stride + 1
+        return self.out_size[0]
 
     @property
     def out_width(self) -> int:
-        return (self.map.shape[2] + 2 * self.padding - self.kernel) // self.stride + 1
+        return self.out_size[1]
 
     @property
     def masked(self) -> bool:
         """Whether some taps are 0, if the map holds signs."""
-        return self.padding > 0 and self.pad_value == 0
+        return any(self.padding) and self.pad_value == 0
 
     def parts(self) -> Iterator[Windows]:
         """Yield the windows of a few images at a time, so that what is computed from them fits a board's memory."""
@@ -63,16 +129,22 @@ class Windows:
         return np.packbits(self.elements().reshape(-1, self.size) > 0, axis=-1)
 
     def outside(self) -> np.ndarray:
-        """Return bool [OH * OW, K * K]: the taps (row, column) that lie outside the map."""
+        """Return bool [OH * OW, KH * KW]: the taps (row, column) that lie outside the map."""
         inside = np.ones((1, *self.map.shape[1:3], 1), bool)
-        return ~replace(self, map=inside, order="tap")._gather(inside, False).reshape(-1, self.kernel**2)
+        return ~replace(self, map=inside, order="tap")._gather(inside, False).reshape(-1, self.taps)
+
+    def tap_of_elements(self) -> np.ndarray:
+        """Return int [n]: for each element of a window its tap, row * KW + column."""
+        taps = np.arange(self.taps).reshape(self.kernel)
+        return ordered(np.broadcast_to(taps, (self.map.shape[3], *self.kernel)), self.order, self.block)
 
     def _gather(self, values: np.ndarray, pad_value: int) -> np.ndarray:
-        p, s = self.padding, self.stride
-        if p:
-            values = np.pad(values, ((0, 0), (p, p), (p, p), (0, 0)), constant_values=pad_value)
-        views = np.lib.stride_tricks.sliding_window_view(values, (self.kernel, self.kernel), axis=(1, 2))[:, ::s, ::s]
-        return views.transpose(0, 1, 2, *ORDERS[self.order]).reshape(len(values), self.out_height, self.out_width, -1)
+        (top, left, bottom, right), (down, across), (rows, columns) = self.padding, self.stride, self.dilation
+        if any(self.padding):
+            values = np.pad(values, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=pad_value)
+        span = reach(self.kernel, self.dilation)
+        views = np.lib.stride_tricks.sliding_window_view(values, span, axis=(1, 2))  # [N, H, W, C, rows, columns]
+        return ordered(views[:, ::down, ::across, :, ::rows, ::columns], self.order, self.block)
 
 
 def as_windows(x: np.ndarray | Windows) -> Windows:
@@ -81,5 +153,5 @@ def as_windows(x: np.ndarray | Windows) -> Windows:
 
 
 def as_map(x: np.ndarray | Windows) -> np.ndarray:
-    """Return ``x`` as a map; windows become a map of K*K*C channels."""
+    """Return ``x`` as a map; windows become a map of KH*KW*C channels."""
     return x.elements() if isinstance(x, Windows) else x

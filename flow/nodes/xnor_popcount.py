@@ -54,6 +54,8 @@ class XnorPopcount(BinaryEngine):
         return self.pixels * self.neuron_fold * self.synapse_fold
 
     def why_not_ddr(self, window):
+        if self.masked and not WeightStationary.absorbs_window(window):
+            return "its windows hold zeros outside the map, which it takes of square ones only: pad with -1 or +1"
         return self._streamed(window).why_not()
 
     def absorbs(self, window):
@@ -68,7 +70,7 @@ class XnorPopcount(BinaryEngine):
         return self._streamed(window)
 
     def _streamed(self, window) -> WeightStationary:
-        """Return the node with weights from DDR: it gathers windows of order "tap" from the map itself, and takes
+        """Return the node with weights from DDR: it gathers square windows of order "tap" from the map itself, and takes
         others as the channels of its map."""
         if WeightStationary.absorbs_window(window):
             names = ("height", "width", "channels", "kernel", "stride", "padding", "pad_value")

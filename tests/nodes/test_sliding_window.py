@@ -20,30 +20,58 @@ WEIGHT_AXES = {"tap": (0, 2, 3, 1), "row": (0, 2, 1, 3), "channel": (0, 1, 2, 3)
 
 
 def case(height, width, channels, kernel, stride, padding, p, bits=1, pad_value=0, order="tap", rtl=SLOW, **options):
+    """A node; ``kernel``, ``stride`` and ``padding`` are numbers, or as ONNX has them. ``dilation`` and ``block`` are
+    attributes, other ``options`` those of the case."""
     attributes = {"height": height, "width": width, "channels": channels, "kernel": kernel, "stride": stride}
     attributes |= {"padding": padding, "p": p, "bits": bits, "pad_value": pad_value, "order": order}
-    label = f"{height}x{width}x{channels}-k{kernel}s{stride}p{padding}-P{p}-b{bits}-pad{pad_value}-{order}"
-    return Case("SlidingWindow", attributes, rtl=rtl, label=label, **options)
+    more = {name: options.pop(name) for name in ("dilation", "block") if name in options}
+    shape = f"k{written(kernel)}s{written(stride)}p{written(padding)}" + "".join(
+        f"{name[0]}{written(value)}" for name, value in more.items()
+    )
+    label = f"{height}x{width}x{channels}-{shape}-P{p}-b{bits}-pad{pad_value}-{order}"
+    return Case("SlidingWindow", attributes | more, rtl=rtl, label=label, **options)
 
 
-def random_case(seed):
+def written(value) -> str:
+    return str(value) if isinstance(value, int) else "x".join(map(str, value))
+
+
+def any_window(choose, rtl=SLOW):
+    """A case of any shape, by ``choose(low, high)``: an integer, both ends included."""
+    kernel, stride, dilation = ((choose(1, 4), choose(1, 4)), (choose(1, 3), choose(1, 3)), (choose(1, 3), choose(1, 2)))
+    reach = [(taps - 1) * step + 1 for taps, step in zip(kernel, dilation)]
+    padding = tuple(choose(0, side - 1) for side in reach * 2)
+    least = [max(1, side - before - after) for side, before, after in zip(reach, padding, padding[2:])]
+    if choose(0, 3) == 0:  # a signal: a map of one row
+        kernel, dilation, padding, least[0] = (1, kernel[1]), (1, dilation[1]), (0, padding[1], 0, padding[3]), 1
+        height, width = 1, choose(least[1], least[1] + 9)
+    else:
+        height, width = (choose(side, side + 5) for side in least)
+    order = ["tap", "row", "channel", "block"][choose(0, 3)]
+    together = {"row": kernel[1], "channel": kernel[0] * kernel[1]}.get(order, 1)
+    read, block, blocks, bits = choose(1, 4), choose(1, 2), choose(1, 3), [1, 1, 4][choose(0, 2)]
+    # zeros among signs are a bit of a beat, which holds one tap then
+    pad_value = choose(-1, 1) if bits > 1 or together == 1 else 2 * choose(0, 1) - 1
+    options = {"dilation": dilation, "block": read * block} if order == "block" else {"dilation": dilation}
+    shape = height, width, read * block * blocks, kernel, stride, padding
+    return case(*shape, read * together, bits, pad_value, order, rtl, **options)
+
+
+def random_case(seed, rtl=SLOW):
     rng = np.random.default_rng(seed)
-    kernel, stride, read, beats = (int(rng.integers(1, limit)) for limit in (6, 4, 9, 4))
-    padding = int(rng.integers(0, kernel))
-    height, width = (int(side) for side in rng.integers(max(1, kernel - 2 * padding), kernel + 6, 2))
-    bits, order = (int(rng.choice([1, 1, 7])), ["tap", "row", "channel"][seed % 3])
-    pad_value = int(rng.integers(-1, 2)) if order == "tap" or bits > 1 else int(rng.choice([-1, 1]))
-    p = read * kernel ** ["tap", "row", "channel"].index(order)
-    return case(height, width, read * beats, kernel, stride, padding, p, bits, pad_value, order)
+    return any_window(lambda low, high: int(rng.integers(low, high + 1)), rtl)
 
 
 def places(op):
     """The taps (row, column) and channels of a window, in its order."""
-    rows, columns, channels = range(op.kernel), range(op.kernel), range(op.channels)
+    rows, columns, channels = (range(size) for size in (*op.kernel, op.channels))
+    size = op.block or op.p
+    blocks = [range(first, first + size) for first in range(0, op.channels, size)] if op.order == "block" else []
     return {
         "tap": [(r, k, c) for r in rows for k in columns for c in channels],
         "row": [(r, k, c) for r in rows for c in channels for k in columns],
         "channel": [(r, k, c) for c in channels for r in rows for k in columns],
+        "block": [(r, k, c) for block in blocks for r in rows for k in columns for c in block],
     }[op.order]
 
 
@@ -109,7 +137,29 @@ class TestSlidingWindow(NodeTests):
         case(4, 4, 8, 3, 1, 1, 72, 1, -1, "channel"),
         case(4, 5, 2, 2, 1, 1, 4, 9, 255, "channel"),
         case(2, 2, 2, 5, 1, 3, 50, 1, -1, "channel"),
-        *map(random_case, range(15)),
+        # rows unlike columns
+        case(5, 7, 4, (1, 3), (1, 2), (0, 1, 0, 1), 2, pad_value=-1),
+        case(6, 9, 4, (3, 5), (2, 1), (1, 2, 1, 2), 4, rtl=True),  # masked
+        case(8, 8, 2, 3, 2, (0, 0, 1, 1), 2, 8, -3, rtl=True),  # as TensorFlow pads to the same size
+        case(7, 4, 3, (4, 1), 1, (3, 0, 0, 0), 1, 4, 2),  # causal: padded above only
+        case(9, 8, 4, 3, 1, 2, 2, 1, -1, dilation=2, rtl=True),
+        case(9, 8, 2, (2, 3), (3, 1), (0, 1, 2, 1), 6, 5, 7, "row", dilation=(3, 1)),
+        case(8, 9, 4, (3, 2), (2, 2), (3, 0, 1, 1), 12, 1, 1, "channel", dilation=(2, 1), rtl=True),
+        case(3, 3, 2, 3, 2, 5, 1, 1, 1, dilation=3),  # more padding than map
+        # signals: maps of one row
+        case(1, 40, 8, (1, 3), (1, 2), (0, 1, 0, 1), 4, 8, 0, rtl=True),
+        case(1, 20, 4, (1, 5), 1, (0, 4, 0, 0), 4, 1, -1, dilation=(1, 1)),
+        case(1, 21, 3, (1, 3), 1, (0, 2, 0, 2), 9, 4, 0, "row", dilation=(1, 2), rtl=True),
+        case(1, 9, 4, 1, (1, 2), 0, 4, 8),  # a row of windows is one word
+        case(1, 7, 2, 3, 1, 1, 2, 8),  # rows of padding around it
+        # blocks of channels
+        case(6, 7, 8, 3, 1, 1, 2, 1, 0, "block", rtl=True),  # masked, blocks of a beat
+        case(5, 6, 12, (2, 3), (1, 2), (1, 1, 0, 1), 2, 4, -8, "block", block=6, rtl=True),
+        case(5, 6, 8, 3, 1, 2, 4, 8, 0, "block", block=4, dilation=2),
+        case(1, 12, 6, (1, 4), (1, 3), 0, 3, 5, 0, "block"),
+        case(4, 5, 6, 1, 2, 0, 2, 8, 0, "block"),
+        case(4, 5, 6, 3, 1, 1, 2, 8, 0, "block", block=6),  # one block: order tap
+        *map(random_case, range(30)),
     ]
     resets = (0.05, 0.5, 0.97, 1.6)
     tail = 2000  # input beats that no window needs
@@ -117,12 +167,13 @@ class TestSlidingWindow(NodeTests):
     @staticmethod
     def reference(op, streams, constants):
         """Window by window's element: its tap of a padded map."""
-        (x,), border = streams, op.padding
-        padded = np.full((len(x), op.height + 2 * border, op.width + 2 * border, op.channels), op.pad_value)
-        padded[:, border : border + op.height, border : border + op.width] = x
-        tops = np.arange(0, padded.shape[1] - op.kernel + 1, op.stride)
-        lefts = np.arange(0, padded.shape[2] - op.kernel + 1, op.stride)
-        elements = [padded[:, tops + r][:, :, lefts + k][..., c] for r, k, c in places(op)]
+        (x,), (top, left, bottom, right) = streams, op.padding
+        padded = np.full((len(x), top + op.height + bottom, left + op.width + right, op.channels), op.pad_value)
+        padded[:, top : top + op.height, left : left + op.width] = x
+        (rows, columns), (down, across) = op.dilation, op.stride
+        tops = np.arange(0, padded.shape[1] - (op.kernel[0] - 1) * rows, down)
+        lefts = np.arange(0, padded.shape[2] - (op.kernel[1] - 1) * columns, across)
+        elements = [padded[:, tops + r * rows][:, :, lefts + k * columns][..., c] for r, k, c in places(op)]
         return np.stack(elements, axis=-1)
 
     def check_rate(self, rtl):
@@ -131,28 +182,13 @@ class TestSlidingWindow(NodeTests):
         all_frames = rtl.check(extra_cycles=self.tail).cycles
         assert all_frames - rtl.check(rtl.case.frames - 1, extra_cycles=self.tail).cycles == op.cycles()
         if op.order == "tap":
-            fill = (op.kernel - op.padding) * op.inputs()[0].beats // op.height + 3
+            fill = (op.reach[0] - op.padding[0]) * op.inputs()[0].beats // op.height + 3
             assert all_frames <= rtl.case.frames * op.cycles() + fill
 
 
 @st.composite
 def any_case(draw):
-    kernel, order = draw(st.integers(1, 3)), draw(st.sampled_from(list(ORDERS)))
-    padding = draw(st.integers(0, kernel - 1))  # more, and windows would lie outside the map
-    bits = draw(st.sampled_from([1, 4]))
-    pads = [-1, 1] if order != "tap" else [-1, 0, 1]
-    size = draw(st.integers(3, 7)), draw(st.integers(3, 7)), draw(st.integers(1, 4))
-    together = kernel ** list(ORDERS).index(order)
-    return case(
-        *size,
-        kernel,
-        draw(st.integers(1, 3)),
-        padding,
-        together,
-        bits,
-        draw(st.sampled_from(pads)),
-        order,
-    )
+    return any_window(lambda low, high: draw(st.integers(low, high)))
 
 
 test_any_shape = any_shape(TestSlidingWindow, any_case())
