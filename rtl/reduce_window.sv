@@ -176,15 +176,18 @@ module reduce_window #(
             .product_o(terms[e*TermBits+:TermBits])
         );
       end else begin : gen_sign
-        logic [TermBits-1:0] term_q;
-        assign terms[e*TermBits+:TermBits] = term_q;
-        if (InBits == 1 && WeightBits == 1) begin : gen_signs
-          always_ff @(posedge clk_i) if (!stall) term_q <= {element ^ weight, 1'b1};
-        end else if (InBits == 1) begin : gen_weight
-          always_ff @(posedge clk_i) if (!stall) term_q <= element ? TermBits'($signed(weight)) : -TermBits'($signed(weight));
+        logic [TermBits-1:0] number, term_q;
+        logic subtract;  // -x is the complement of x, and 1
+
+        if (InBits == 1) begin : gen_weight
+          assign number   = WeightBits == 1 ? TermBits'({!weight[0], 1'b1}) : TermBits'($signed(weight));
+          assign subtract = !element[0];
         end else begin : gen_element
-          always_ff @(posedge clk_i) if (!stall) term_q <= weight ? TermBits'($signed(element)) : -TermBits'($signed(element));
+          assign number   = TermBits'($signed(element));
+          assign subtract = !weight[0];
         end
+        always_ff @(posedge clk_i) if (!stall) term_q <= (number ^ {TermBits{subtract}}) + TermBits'(subtract);
+        assign terms[e*TermBits+:TermBits] = term_q;
       end
     end
   end

@@ -9,6 +9,7 @@ from qonnx.transformation.general import SortGraph
 from .finish import NameStreams, RemoveDeadNodes, RequireIntegers
 from .infer_add_streams import InferAddStreams
 from .infer_channels import InferChannels
+from .infer_depthwise import InferDepthwise
 from .infer_int_conv import InferIntConv
 from .infer_max_pool import InferMaxPool
 from .infer_pixel_offset import InferPixelOffset
@@ -34,6 +35,7 @@ REAL_PASSES = (
     InferPools,
     InferMaxPool,
     InferChannels,
+    InferDepthwise,
     InferIntConv,
     JoinStreams,
     RemoveDeadNodes,

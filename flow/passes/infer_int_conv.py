@@ -35,25 +35,33 @@ class InferIntConv(Rewrite):
 
     def rewrite(self, model, node):
         conv = convolution_of(model, node)
-        if conv is None or conv.grid.bipolar:
+        if conv is None or conv.grid.bipolar or conv.depthwise:
             return False
         pad = conv.pad_value / conv.grid.scale if conv.padding else 0.0
         if not (pad == 0 or (pad == round(pad) and conv.grid.low <= pad <= conv.grid.high)):
             raise refuse(node, f"padding with {conv.pad_value:g}: pad with 0 or with a value of the input")
-        _Layer(model, node, conv).replace()
+        Layer(model, node, conv).replace()
         return True
 
 
-class _Layer:
+class Layer:
+    """A layer whose integer sums run through a chain of constants into a quantizer or the graph's output."""
+
     def __init__(self, model, node, conv):
         self.model, self.node, self.conv = model, node, conv
         self.step, self.weights = conv.step, conv.weights.rows()
         outputs = len(self.weights)
         self.bias = np.zeros(outputs) if conv.bias is None else conv.bias.astype(np.float64)  # real
-        self.reach = int(np.abs(self.weights).sum(axis=1).max()) * max(-conv.grid.low, conv.grid.high)  # of a sum
+        reach = int(np.abs(self.weights).sum(axis=1).max()) * max(-conv.grid.low, conv.grid.high)
+        self.low, self.high = -reach, reach  # of a sum
         self.pad = round(conv.pad_value / conv.grid.scale) if conv.padding else 0
 
     def replace(self):
+        """Replace it and its chain by hardware nodes.
+
+        Raises:
+            PassError: its chain has no integer form.
+        """
         chain = self._to_output()
         if chain is not None:
             self._logits(chain)
@@ -99,7 +107,7 @@ class _Layer:
         """Return the steps of a monotone chain on all sums, or None."""
         if not is_monotone(self.model, chain):
             return None
-        steps = Steps(self.model, chain, -self.reach, self.reach, self._real, len(self.weights), unit)
+        steps = Steps(self.model, chain, self.low, self.high, self._real, len(self.weights), unit)
         steps.check()
         return steps
 
@@ -171,7 +179,7 @@ class _Layer:
 
     def _measure(self, chain, grid, multiplier, bias, shift):
         """Compare the integer form with the chain on sums over the whole range; they may differ by 1 at most."""
-        sums = np.unique(np.linspace(-self.reach, self.reach, MEASURED).astype(np.int64))
+        sums = np.unique(np.linspace(self.low, self.high, MEASURED).astype(np.int64))
         real = evaluate_chain(self.model, chain, self._real(sums[:, None]), len(self.weights)) / grid.scale
         integers = saturate((sums[:, None] * multiplier + bias) >> shift, grid.bits)
         error = np.abs(integers - np.rint(real))
@@ -194,29 +202,34 @@ class _Layer:
             raise refuse(chain[-1], "its chain is not monotone", "put a quantizer of several bits in front of it")
         # the results are -1 and +1: the level 1 is the step, or there is none
         sure = steps.least == steps.most
-        first = steps.first[-1] if len(steps.levels) else np.full(len(self.weights), -self.reach)
-        first = np.where(sure, np.where(steps.least > 0, -self.reach - 1, self.reach + 1), first)
+        first = steps.first[-1] if len(steps.levels) else np.full(len(self.weights), self.low)
+        reach = max(-self.low, self.high)
+        first = np.where(sure, np.where(steps.least > 0, -reach - 1, reach + 1), first)
         self.weights = np.where(steps.falling[:, None], -self.weights, self.weights)
         zeros = np.zeros(len(self.weights), np.int64)
         self._emit(chain, chain[-1].output[0], 1.0, -first, shift=0, out_bits=2, thresholds=zeros)
 
     def _emit(self, chain, output, scale, bias, scaled=(), thresholds=None, **attributes):
-        conv, grid = self.conv, self.conv.grid
         rewriter = Rewriter(self.model)
-        stream = rewriter.to_stream(conv.input, grid.scale, conv.flat)
-        stream = rewriter.node("SlidingWindow", stream, bits=grid.bits, pad_value=self.pad, **conv.window)
-        stream = rewriter.node(
-            "IntConv",
-            stream,
-            [self.weights, bias, *scaled],
-            features=len(self.weights),
-            bits=grid.bits,
-            weight_bits=max(2, conv.weights.bits),
-            scaled=len(scaled),
-            **attributes,
-        )
+        stream = rewriter.to_stream(self.conv.input, self.conv.grid.scale, self.conv.flat)
+        stream = self._core(rewriter, stream, bias, scaled, attributes)
         if thresholds is not None:
             stream = rewriter.node("SignThreshold", stream, [thresholds], bits=attributes["out_bits"])
             scale = grid_of(self.model, output).scale
         rewriter.from_stream(stream, scale, output)
-        rewriter.replace([*conv.nodes, *chain])
+        rewriter.replace([*self.conv.nodes, *chain])
+
+    def _core(self, rewriter, stream, bias, scaled, attributes):
+        """Add the nodes that make scaled sums of ``stream``; return their stream."""
+        conv, bits = self.conv, self.conv.grid.bits
+        stream = rewriter.node("SlidingWindow", stream, bits=bits, pad_value=self.pad, **conv.window)
+        return rewriter.node(
+            "IntConv",
+            stream,
+            [self.weights, bias, *scaled],
+            features=len(self.weights),
+            bits=bits,
+            weight_bits=max(2, conv.weights.bits),
+            scaled=len(scaled),
+            **attributes,
+        )
