@@ -35,7 +35,10 @@ def op_of(node: NodeProto) -> nodes.HardwareOp:
     Raises:
         NodeError: an attribute is missing, or of no such node.
     """
-    values = {a.name: value.decode() if isinstance(value := helper.get_attribute_value(a), bytes) else value for a in node.attribute}
+    values = {
+        a.name: value.decode() if isinstance(value := helper.get_attribute_value(a), bytes) else value
+        for a in node.attribute
+    }
     try:
         return nodes.find(node.op_type)(name=node.name, **values)
     except TypeError as error:

@@ -167,19 +167,20 @@ class Execution:
 
 
 def convolution(values: dict[str, np.ndarray], node: NodeProto) -> np.ndarray | None:
-    """Return a two-dimensional convolution without groups or dilation in float64; None if it is another one."""
+    """Return a two-dimensional convolution without groups in float64; None if it is another one."""
     given = {attribute.name: attribute for attribute in node.attribute}
     x, weights, *bias = (values[name] for name in node.input if name)
     automatic = "auto_pad" in given and given["auto_pad"].s not in (b"", b"NOTSET")
     grouped = "group" in given and given["group"].i != 1
-    dilated = "dilations" in given and any(d != 1 for d in given["dilations"].ints)
-    if x.ndim != 4 or automatic or grouped or dilated:
+    if x.ndim != 4 or automatic or grouped:
         return None
     top, left, bottom, right = given["pads"].ints if "pads" in given else (0, 0, 0, 0)
     down, across = given["strides"].ints if "strides" in given else (1, 1)
+    rows, columns = given["dilations"].ints if "dilations" in given else (1, 1)
+    reach = [(taps - 1) * step + 1 for taps, step in zip(weights.shape[2:], (rows, columns))]
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    views = np.lib.stride_tricks.sliding_window_view(padded, weights.shape[2:], axis=(2, 3))[:, :, ::down, ::across]
-    windows = views.transpose(0, 2, 3, 1, 4, 5)
+    views = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))[:, :, ::down, ::across]
+    windows = views[..., ::rows, ::columns].transpose(0, 2, 3, 1, 4, 5)
     result = windows.reshape(-1, weights[0].size) @ weights.reshape(len(weights), -1).T
     if bias:
         result = result + bias[0]

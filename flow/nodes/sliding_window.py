@@ -36,7 +36,8 @@ class SlidingWindow(Window):
 
     def _taken(self, x):
         """Return a map as the node takes it: one pixel may have all elements of the stream as its channels."""
-        return x if x.ndim != 4 else x.reshape(len(x), self.height, self.width, self.channels)
+        shape = len(x), self.height, self.width, self.channels
+        return x if x.shape == shape else x.reshape(shape)
 
     @property
     def taps_together(self) -> int:
@@ -166,7 +167,9 @@ class SlidingWindow(Window):
 
     def hls(self):
         words, elements = self._rows()
-        return Call("sliding_window", self._parameters(), arrays=(Array("rows", words, elements * self.bits, self.memory),))
+        return Call(
+            "sliding_window", self._parameters(), arrays=(Array("rows", words, elements * self.bits, self.memory),)
+        )
 
     def cost(self):
         if self.is_wire:

@@ -20,7 +20,7 @@ from .read import read_file
 from .refusals import RefuseUnmapped
 from .signs import BinaryWeights, Choices, Signs, Thresholds
 from .tail import SplitTail
-from .windows import Pools, SquareConvs
+from .windows import PlainConvs, Pools
 
 NORMALISATIONS = (
     RemoveNoOps,
@@ -38,7 +38,7 @@ NORMALISATIONS = (
     FlattenLater,
     SplitTail,
     Pools,
-    SquareConvs,
+    PlainConvs,
     SignedQuants,
     MoveOffsets,
     MoveScales,

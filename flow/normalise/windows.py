@@ -1,49 +1,14 @@
-"""Convolutions and pools of any window as square convolutions of one group, by weights of 0."""
+"""Convolutions with groups as convolutions of one group, by weights of 0; automatic pads as numbers."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
 from flow.analysis.attributes import attributes_of
 from flow.analysis.constants import Constants
+from flow.nodes.windows import reach
 
 from .edit import QUANT_DOMAIN, NodeRefused, Normalisation, set_attribute
-
-LARGEST_KERNEL = 32
-
-
-@dataclass(frozen=True)
-class Square:
-    """A square window: ``kernel``, ``stride`` and ``padding`` on all sides; the old window begins at row ``top`` and
-    column ``left`` of it."""
-
-    kernel: int
-    stride: int
-    padding: int
-    top: int
-    left: int
-
-
-def square_window(size, kernel, strides, pads) -> Square | None:
-    """Return the smallest square window that has the same outputs, or None.
-
-    ``size``, ``kernel`` and ``strides`` are (rows, columns), ``pads`` (top, left, bottom, right).
-    """
-    outputs = [(size[i] + pads[i] + pads[i + 2] - kernel[i]) // strides[i] + 1 for i in (0, 1)]
-    steps = {strides[i] for i in (0, 1) if outputs[i] > 1} or {strides[0]}
-    if len(steps) != 1 or min(outputs) < 1:
-        return None
-    (stride,) = steps
-    least = max(pads[0], pads[1])
-    for square in range(max(kernel), LARGEST_KERNEL + max(kernel)):
-        for padding in range(least, square):
-            top, left = padding - pads[0], padding - pads[1]
-            inside = square >= max(top + kernel[0], left + kernel[1]) and min(size) + 2 * padding >= square
-            if inside and all((size[i] + 2 * padding - square) // stride + 1 == outputs[i] for i in (0, 1)):
-                return Square(square, stride, padding, top, left)
-    return None
 
 
 def explicit_pads(node, size, kernel, strides) -> list[int]:
@@ -57,8 +22,9 @@ def explicit_pads(node, size, kernel, strides) -> list[int]:
     return list(given.get("pads", [0] * 4)) if automatic == b"NOTSET" else [0] * 4
 
 
-class SquareConvs(Normalisation):
-    """A convolution with groups, dilation, or a window that is not square gets weights of 0 where it has none.
+class PlainConvs(Normalisation):
+    """A convolution says its pads in numbers, and one with groups of several channels gets weights of 0 for the inputs
+    of other groups.
 
     It then computes the same on more weights: what that costs is in the plan.
     """
@@ -69,44 +35,29 @@ class SquareConvs(Normalisation):
         given, shape = attributes_of(node), graph.shape(node.input[0])
         if len(shape) != 4:
             raise NodeRefused(node, f"its input has the shape {shape}", "use convolutions of 1 or 2 dimensions")
-        weight_shape = graph.shape(node.input[1])
-        dilations, strides = given.get("dilations", [1, 1]), given.get("strides", [1, 1])
-        groups = given.get("group", 1)
-        depthwise = groups > 1 and weight_shape[1] == 1
-        kernel = [(k - 1) * d + 1 for k, d in zip(weight_shape[2:], dilations)]
-        pads = explicit_pads(node, shape[2:], kernel, strides)
-        if given.get("auto_pad", b"NOTSET") != b"NOTSET":
+        kernel = graph.shape(node.input[1])[2:]
+        automatic = given.get("auto_pad", b"NOTSET") != b"NOTSET"
+        if automatic:
+            span = reach(kernel, given.get("dilations", [1, 1]))
+            pads = explicit_pads(node, shape[2:], span, given.get("strides", [1, 1]))
             set_attribute(node, auto_pad=None, pads=pads)
-        plain = len(set(kernel)) == len(set(strides)) == len(set(pads)) == 1 and groups == 1
-        if depthwise or (plain and set(dilations) == {1}):
-            return False
-        weights = Constants(graph.model).weights(node.input[1])
+        return self._one_group(graph, node, given.get("group", 1)) or automatic
+
+    @staticmethod
+    def _one_group(graph, node, groups: int) -> bool:
+        weights = Constants(graph.model).weights(node.input[1]) if groups > 1 else None
         if weights is None:
             return False  # refused where weights are looked at
-        square = square_window(shape[2:], kernel, strides, pads)
-        if square is None:
-            raise NodeRefused(
-                node,
-                f"kernel {kernel}, strides {list(strides)}, pads {pads} on {shape[2]}x{shape[3]} fit no square window",
-                "use the same stride for rows and columns",
-            )
         old = weights.integers
-        new = np.zeros((len(old), shape[1], square.kernel, square.kernel))
-        inputs, outputs = shape[1] // groups, len(old) // groups
-        rows = slice(square.top, square.top + kernel[0], dilations[0])
-        columns = slice(square.left, square.left + kernel[1], dilations[1])
+        if old.shape[1] == 1:
+            return False  # depthwise
+        inputs, outputs = old.shape[1], len(old) // groups
+        new = np.zeros((len(old), inputs * groups, *old.shape[2:]))
         for g in range(groups):
             o, c = slice(g * outputs, (g + 1) * outputs), slice(g * inputs, (g + 1) * inputs)
-            new[o, c, rows, columns] = old[o]
+            new[o, c] = old[o]
         node.input[1] = zero_padded_weights(graph, new, weights.scale)
-        set_attribute(
-            node,
-            group=1,
-            dilations=[1, 1],
-            kernel_shape=[square.kernel] * 2,
-            strides=[square.stride] * 2,
-            pads=[square.padding] * 4,
-        )
+        set_attribute(node, group=1)
         return True
 
 
@@ -132,16 +83,15 @@ class Pools(Normalisation):
         if len(shape) != 4:
             return False
         kernel, strides = given["kernel_shape"], given.get("strides", [1, 1])
-        dilations = given.get("dilations", [1, 1])
-        reach = [(taps - 1) * step + 1 for taps, step in zip(kernel, dilations)]
-        pads, average = explicit_pads(node, shape[2:], reach, strides), node.op_type == "AveragePool"
+        span = reach(kernel, given.get("dilations", [1, 1]))
+        pads, average = explicit_pads(node, shape[2:], span, strides), node.op_type == "AveragePool"
         if average and list(kernel) == shape[2:] and not any(pads):
             graph.before("GlobalAveragePool", [node.input[0]], node.output[0])
             graph.remove()
             return True
         outputs = graph.shape(node.output[0])[2:]
         beyond = [
-            max(0, (outputs[i] - 1) * strides[i] + reach[i] - shape[2 + i] - pads[i] - pads[i + 2]) for i in (0, 1)
+            max(0, (outputs[i] - 1) * strides[i] + span[i] - shape[2 + i] - pads[i] - pads[i + 2]) for i in (0, 1)
         ]
         if average and any(beyond):
             raise NodeRefused(node, "its last windows reach beyond the map (ceil_mode)", "use ceil_mode=0")

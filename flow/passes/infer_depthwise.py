@@ -54,16 +54,12 @@ class DepthwiseLayer(Layer):
         shifts = plain and not (scaled or np.any(bias))
         if plain and unpadded and shape[0] == size and shape[2] == (1, 1):
             constants = [] if shifts else [bias, *(scaled or [np.ones(len(bias))])]
-            return rewriter.node(
-                "GlobalPool", stream, constants, bits=grid.bits, scaled=int(not shifts), **attributes
-            )
+            return rewriter.node("GlobalPool", stream, constants, bits=grid.bits, scaled=int(not shifts), **attributes)
         halves = shape == [(2, 2), (2, 2), (1, 1)] and unpadded and not any(side % 2 for side in size)
         mean = attributes == {"shift": 2, "out_bits": grid.bits} and not grid.bipolar
         if shifts and halves and mean:
             return rewriter.node("AvgPool", stream, bits=grid.bits)
-        stream = rewriter.node(
-            "SlidingWindow", stream, bits=grid.bits, pad_value=self.pad, order="block", **window
-        )
+        stream = rewriter.node("SlidingWindow", stream, bits=grid.bits, pad_value=self.pad, order="block", **window)
         signs = bool((np.abs(self.weights) == 1).all())
         return rewriter.node(
             "ReduceWindow",

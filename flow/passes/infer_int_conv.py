@@ -37,7 +37,7 @@ class InferIntConv(Rewrite):
         conv = convolution_of(model, node)
         if conv is None or conv.grid.bipolar or conv.depthwise:
             return False
-        pad = conv.pad_value / conv.grid.scale if conv.padding else 0.0
+        pad = conv.pad_value / conv.grid.scale if conv.padded else 0.0
         if not (pad == 0 or (pad == round(pad) and conv.grid.low <= pad <= conv.grid.high)):
             raise refuse(node, f"padding with {conv.pad_value:g}: pad with 0 or with a value of the input")
         Layer(model, node, conv).replace()
@@ -54,7 +54,7 @@ class Layer:
         self.bias = np.zeros(outputs) if conv.bias is None else conv.bias.astype(np.float64)  # real
         reach = int(np.abs(self.weights).sum(axis=1).max()) * max(-conv.grid.low, conv.grid.high)
         self.low, self.high = -reach, reach  # of a sum
-        self.pad = round(conv.pad_value / conv.grid.scale) if conv.padding else 0
+        self.pad = round(conv.pad_value / conv.grid.scale) if conv.padded else 0
 
     def replace(self):
         """Replace it and its chain by hardware nodes.

@@ -43,18 +43,18 @@ class Layer:
         self.features, self.n = self.weights.shape
         self.pad = self._pad()
         # every product is odd, so a sum of n has n's parity; taps padded with 0 leave fewer products
-        masked = conv.padding and self.pad == 0
+        masked = conv.padded and self.pad == 0
         self.sums = np.arange(-self.n, self.n + 1, 1 if masked else 2)
 
     def _pad(self) -> int:
         pad = self.conv.pad_value / self.conv.grid.scale
-        if self.conv.padding and pad not in (-1, 0, 1):
+        if self.conv.padded and pad not in (-1, 0, 1):
             raise refuse(
                 self.node,
                 f"padding with {self.conv.pad_value:g}: pad with 0 or with a value of the input, "
                 f"+-{self.conv.grid.scale:g}",
             )
-        return int(pad) if self.conv.padding else -1
+        return int(pad) if self.conv.padded else -1
 
     def replace(self):
         if self.conv.voter:
@@ -121,7 +121,7 @@ class Layer:
         stream = rewriter.node(
             "SlidingWindow", stream, bits=1, pad_value=self.pad, order=order, p=together, **self.conv.window
         )
-        masked = int(self.conv.padding > 0 and self.pad == 0)
+        masked = int(self.conv.padded and self.pad == 0)
         stream = rewriter.node(
             "XnorPopcount",
             stream,

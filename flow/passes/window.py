@@ -10,6 +10,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
 from flow.nodes.window import weight_rows
+from flow.nodes.windows import reach
 
 from .grid import Grid, grid_of
 from .rewrite import refuse
@@ -17,7 +18,7 @@ from .rewrite import refuse
 
 @dataclass(frozen=True)
 class Weights:
-    """Quantized weights: ``integers`` [O, C, K, K] of ``bits`` bits (bipolar: -1 and +1) times ``scale`` [O]."""
+    """Quantized weights: ``integers`` [O, C, KH, KW] of ``bits`` bits (bipolar: -1 and +1) times ``scale`` [O]."""
 
     integers: np.ndarray
     scale: np.ndarray
@@ -25,7 +26,7 @@ class Weights:
     bipolar: bool
 
     def rows(self, order: str = "tap") -> np.ndarray:
-        """Return the integers int64 [O, K*K*C], elements in the ``order`` of SlidingWindow."""
+        """Return the integers int64 [O, KH*KW*C], elements in the ``order`` of SlidingWindow."""
         return np.rint(weight_rows(self.integers, order)).astype(np.int64)
 
 
@@ -33,8 +34,9 @@ class Weights:
 class Convolution:
     """A Conv, Gemm, MatMul or GroupVote with quantized input and weights; ``nodes`` are what it replaces.
 
-    ``voter``: attributes of a grouped voter, whose output are votes already. ``flat``: the map is read as one pixel.
-    ``depthwise``: an output sums over the window of one channel, weights [O, 1, KH, KW]; each channel has as many.
+    ``window``: kernel, stride, padding and dilation of its SlidingWindow. ``voter``: attributes of a grouped voter,
+    whose output are votes already. ``flat``: the map is read as one pixel. ``depthwise``: an output sums over the
+    window of one channel, weights [O, 1, KH, KW]; each channel has as many outputs.
     """
 
     nodes: list[NodeProto]
@@ -42,15 +44,16 @@ class Convolution:
     grid: Grid
     weights: Weights
     bias: np.ndarray | None
-    window: dict[str, int]
+    window: dict[str, tuple[int, ...]]
     pad_value: float
     voter: dict[str, int | str] = field(default_factory=dict)
     flat: bool = False
     depthwise: bool = False
 
     @property
-    def padding(self) -> int:
-        return self.window["padding"]
+    def padded(self) -> bool:
+        """Whether some taps may lie outside the map."""
+        return any(self.window["padding"])
 
     @property
     def step(self) -> np.ndarray:
@@ -62,7 +65,7 @@ def convolution_of(model: ModelWrapper, node: NodeProto) -> Convolution | None:
     """Return ``node`` as a Convolution, or None if it is none with quantized input and weights.
 
     Raises:
-        PassError: groups, dilation, or a kernel, stride or padding that is not square.
+        PassError: groups, or padding that is no constant around the map.
     """
     if node.op_type not in ("Conv", "Gemm", "MatMul", "GroupVote") or len(
         model.get_tensor_shape(node.output[0])
@@ -121,25 +124,23 @@ def _weights(model: ModelWrapper, node: NodeProto) -> Weights | None:
 
 
 def _dense(model, node, grid, weights, bias):
-    """Return a dense layer as a convolution over the whole map before the Flatten, or over one pixel that has all its
-    elements."""
-    nodes, source, shape = [node], node.input[0], [1, 1]
+    """Return a dense layer as a convolution over one pixel, which has all elements of the map before a Flatten."""
+    nodes, source, integers = [node], node.input[0], weights.integers
     flatten = model.find_producer(source)
-    if (
-        flatten is not None
-        and flatten.op_type in ("Flatten", "Reshape")
-        and len(model.get_tensor_shape(flatten.input[0])) == 4
-    ):
+    flat = flatten is not None and flatten.op_type in ("Flatten", "Reshape")
+    flat = flat and len(model.get_tensor_shape(flatten.input[0])) == 4
+    if flat:
         if len(model.find_consumers(flatten.output[0])) > 1:
             raise refuse(node, "a dense layer over a map: only maps with one consumer are mapped")
         nodes, source = [flatten, node], flatten.input[0]
-        shape = model.get_tensor_shape(source)[2:]
-    integers = weights.integers.reshape(len(weights.integers), -1, *shape)
-    flat = shape[0] != shape[1]  # no window is of that shape: the map is read as one pixel
-    if flat:
-        integers = integers.transpose(0, 2, 3, 1).reshape(len(integers), -1, 1, 1)
-    window = {"kernel": 1 if flat else shape[0], "stride": 1, "padding": 0}
-    return Convolution(nodes, source, grid, replace(weights, integers=integers), bias, window, 0.0, flat=flat)
+        shape = model.get_tensor_shape(source)[1:]
+        integers = integers.reshape(len(integers), *shape).transpose(0, 2, 3, 1).reshape(len(integers), -1, 1, 1)
+    return Convolution(nodes, source, grid, replace(weights, integers=integers), bias, _window(), 0.0, flat=flat)
+
+
+def _window(kernel=(1, 1), stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1)) -> dict[str, tuple[int, ...]]:
+    given = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+    return {name: tuple(map(int, value)) for name, value in given.items()}
 
 
 def _convolution(model, node, grid, weights, bias):
@@ -160,14 +161,13 @@ def _convolution(model, node, grid, weights, bias):
         nodes, source = [producer, node], producer.input[0]
     groups = _attribute(node, "group", 1) if node.op_type == "Conv" else 1
     depthwise = groups > 1 and weights.integers.shape[1] == 1
+    if groups != 1 and not depthwise:
+        raise refuse(node, "grouped convolutions are not mapped")
+    if any(pad >= side for pad, side in zip(pads, reach(kernels, dilations) * 2)):
+        raise refuse(node, f"pads {pads} hold whole windows of {list(kernels)}", "pad less than a window on each side")
+    window = _window(kernels, strides, pads, dilations)
     if depthwise:
-        window = _window(kernels, strides, pads, dilations)
         return Convolution(nodes, source, grid, weights, bias, window, pad_value, voter, depthwise=True)
-    if groups != 1 or any(d != 1 for d in dilations):
-        raise refuse(node, "grouped or dilated convolutions are not mapped")
-    if len(set(kernels)) != 1 or len(set(strides)) != 1 or len(set(pads)) != 1:
-        raise refuse(node, f"kernel {list(kernels)}, strides {list(strides)}, pads {pads}: only square ones are mapped")
-    window = {"kernel": int(kernels[0]), "stride": int(strides[0]), "padding": int(pads[0])}
     return Convolution(nodes, source, grid, weights, bias, window, pad_value, voter)
 
 
@@ -183,9 +183,7 @@ def pool_window(model: ModelWrapper, pool: NodeProto, size: list[int]):
     pads = list(_attribute(pool, "pads", [0] * 2 * len(kernel)))
     window = _window(kernel, _attribute(pool, "strides", ones), pads, _attribute(pool, "dilations", ones))
     if any(pads) and pool.op_type == "AveragePool" and not _attribute(pool, "count_include_pad", 0):
-        raise refuse(
-            pool, "the mean at the border is over fewer pixels", "use padding=0 or count_include_pad=True"
-        )
+        raise refuse(pool, "the mean at the border is over fewer pixels", "use padding=0 or count_include_pad=True")
     producer = model.find_producer(pool.input[0])
     if producer is None or producer.op_type != "Pad":
         return [pool], pool.input[0], window, 0.0
@@ -193,12 +191,6 @@ def pool_window(model: ModelWrapper, pool: NodeProto, size: list[int]):
         raise refuse(pool, f"it reads a map that {producer.name} (Pad) padded", "pad in the pool itself")
     pads, value = _pad(model, producer)
     return [producer, pool], producer.input[0], {**window, "padding": tuple(pads)}, value
-
-
-def _window(kernel, strides, pads, dilations) -> dict[str, tuple[int, ...]]:
-    """Return attributes of a SlidingWindow."""
-    named = {"kernel": kernel, "stride": strides, "padding": pads, "dilation": dilations}
-    return {name: tuple(int(number) for number in values) for name, values in named.items()}
 
 
 def _pad(model, node):
