@@ -121,6 +121,16 @@ def others():
     for kind in ("AvgPool", "MaxPool"):
         yield kind, {"height": 32, "width": 32, "channels": 64, "p": 1, "bits": 8}
     yield "GlobalPool", {**MAP, "channels": 512, "p": 1, "bits": 8}
+    for p, bits, scaled in ((1, 8, 1), (4, 4, 1), (4, 4, 0)):
+        size = {
+            "height": 7,
+            "width": 7,
+            "channels": 512,
+            "p": p,
+            "bits": bits,
+            "out_bits": bits if scaled else bits + 6,
+        }
+        yield "GlobalPool", {**size, "scaled": scaled, "shift": 13 * scaled}
 
 
 def reductions():
@@ -158,15 +168,18 @@ def reduction_constants(op, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     weights = rng.choice([-1, 1], (outputs, taps)) if weight_bits == 1 else None
     if weight_bits > 1:
         weights = rng.integers(-(1 << weight_bits - 1), 1 << weight_bits - 1, (outputs, taps))
-    bias = rng.integers(-reach // 4, reach // 4, outputs) << (8 if op.scaled else 0)
+    bias = rng.integers(-reach // 4, reach // 4, outputs)
+    bias = bias * 256 + rng.integers(0, 256, outputs) if op.scaled else bias
     gains = [rng.integers(1 << 7, 1 << 8, outputs)] if op.scaled else []
     return (*([] if weights is None else [weights]), bias, *gains)
 
 
 def constants(op, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Return random constants of a node."""
+    if op.kind == "GlobalPool" or (op.kind == "ReduceWindow" and op.sums):
+        return reduction_constants(op, rng) if op.kind == "ReduceWindow" or op.scaled else ()
     if op.kind == "ReduceWindow":
-        return reduction_constants(op, rng) if op.sums else ()
+        return ()
     if op.kind in ("XnorPopcount", "WeightStationary"):
         weights = rng.choice([-1, 1], (op.features, op.synapses))
         if op.activation == "threshold":
@@ -194,7 +207,7 @@ def main() -> int:
         if wanted in (None, kind):
             op = nodes.find(kind)(name="node", **{"height": 1, "width": 1, **attributes})
             values = constants(op, np.random.default_rng(1))
-            if kind == "ReduceWindow" and op.sums:
+            if kind in ("ReduceWindow", "GlobalPool") and getattr(op, "sums", op.pixels):
                 ends = tuple(np.full(op.channels, end) for end in op.inputs()[0].range)
                 op = op.variant(**op.fitted([ends], values))
             parts[part_of(op, *values)] = op, attributes

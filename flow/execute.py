@@ -170,7 +170,7 @@ def convolution(values: dict[str, np.ndarray], node: NodeProto) -> np.ndarray | 
     """Return a two-dimensional convolution without groups in float64; None if it is another one."""
     given = {attribute.name: attribute for attribute in node.attribute}
     x, weights, *bias = (values[name] for name in node.input if name)
-    automatic = "auto_pad" in given and given["auto_pad"].s not in (b"", b"NOTSET")
+    automatic = "auto_pad" in given and given["auto_pad"].s not in (b"", b"NOTSET", b"VALID")
     grouped = "group" in given and given["group"].i != 1
     if x.ndim != 4 or automatic or grouped:
         return None

@@ -79,4 +79,4 @@ class GlobalPool(MultiplyShift):
         pool = Cost(lut=self.p * self.sum_bits * 2 + 30, ff=self.p * self.out_bits * 2 + 30) + sums
         if not self.scaled:
             return pool
-        return pool + Cost(ff=2 * self.p * self.sum_bits) + self.scale_cost(self.p, self.channels // self.p)
+        return pool + self.scale_cost(self.p, self.channels // self.p, self.sum_bits)

@@ -8,12 +8,13 @@ import numpy as np
 
 from .base import HardwareOp
 from .cells import Memory, Table
-from .cost import Cost, memory_cost
+from .cost import Cost
 from .errors import NodeError
 from .packing import grouped, words
 from .stream import Interval, saturate, signed_bits
 
 WIDEST_ACCUMULATOR = 64
+MULTIPLIER_BITS = 12  # of a multiplier, as costs take it
 BIAS_LAYOUT = "[block][e]: of output block * Pe + e"
 
 
@@ -75,15 +76,28 @@ class MultiplyShift(HardwareOp):
             *(Table("multipliers", "int32_t", grouped(values, pe), BIAS_LAYOUT) for values in multiplier),
         )
 
-    def scale_cost(self, pe: int, count: int) -> Cost:
-        """Return the cost of the constants of ``count`` words, of what scales ``pe`` sums a beat, and of the output's
-        two registers."""
-        biases = memory_cost(count, pe * self.acc_bits, "distributed")
-        shifted = Cost(lut=pe * 3 * self.out_bits, ff=pe * 2 * self.out_bits + 2)
-        if not self.scaled:
-            return biases + shifted
-        gains = memory_cost(count, pe * 16, "distributed")
-        return biases + gains + shifted + Cost(lut=pe * self.acc_bits + 10, ff=20, dsp=pe)
+    def scale_cost(self, pe: int, count: int, sum_bits: int) -> Cost:
+        """Return the cost of adding up ``pe`` sums of ``sum_bits`` bits at a time, of their constants, ``count`` words,
+        and of what scales them.
+
+        Lines through Yosys 0.70's figures (benchmarks/cost_points.py).
+        """
+        cost = Cost(lut=15, ff=10) + table_cost(count, pe * self.acc_bits)
+        clipped = 1.8 if self.acc_bits - self.shift > self.out_bits else 1.0  # LUTs a bit
+        lane = Cost(lut=self.acc_bits + clipped * self.out_bits, ff=2 * self.out_bits)
+        if self.scaled:
+            cost = cost + table_cost(count, pe * MULTIPLIER_BITS)
+            lane = lane + Cost(lut=sum_bits + 10, ff=sum_bits, dsp=1)
+        else:
+            lane = lane + Cost(ff=self.acc_bits)
+        return cost + lane.times(pe)
+
+
+def table_cost(count: int, width: int) -> Cost:
+    """Return the cost of a table of ``count`` words of constants, read into a register: of few words many bits are the
+    same function of the address, and are built once."""
+    distinct = min(width, 1 << min(count, 32))
+    return Cost(lut=0.9 * distinct * -(-count // 64), ff=distinct)
 
 
 def _memory(name: str, suffix: str, values: np.ndarray, bits: int) -> Memory:

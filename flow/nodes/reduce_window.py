@@ -15,6 +15,7 @@ from .windows import Windows
 
 REDUCTIONS = ("sum", "max", "min")
 WIDEST_INPUT, WIDEST_WEIGHT = 16, 8  # bits
+LEAST_DSP = 9  # bits of a product
 WEIGHTS_LAYOUT = "[block * Taps + t], element e: weight of output block * Pe + e and tap t"
 
 
@@ -240,17 +241,19 @@ class ReduceWindow(MultiplyShift, Engine):
         return {kind: self.pixels * self.taps * self.features}
 
     def cost(self):
+        """Return its estimated resources: lines through Yosys 0.70's figures (benchmarks/cost_points.py)."""
         if not self.sums:
-            return Cost(lut=20 + self.pe * 3 * self.bits, ff=10 + self.pe * 3 * self.bits)
-        sums = Cost(lut=20 + self.pe * self.acc_bits, ff=10 + self.pe * self.acc_bits)
-        return sums + self._products_cost() + self.scale_cost(self.pe, self.blocks)
-
-    def _products_cost(self) -> Cost:
+            return Cost(lut=8 + self.pe * (1 + 1.8 * self.bits), ff=7 + 3 * self.pe * self.bits)
+        sum_bits = self.bits + max(self.weight_bits, 1) - 1 + self.taps.bit_length()
+        scaled = self.scale_cost(self.pe, self.blocks, sum_bits)
         if not self.weight_bits:
-            return Cost()
-        width = self.bits + self.weight_bits
+            return scaled
         weights = memory_cost(self.blocks * self.taps, self.pe * self.weight_bits, self.memory)
-        beat = Cost(lut=10, ff=20 + self.simd * self.bits)
-        if min(self.bits, self.weight_bits) == 1:
-            return weights + beat + Cost(lut=self.pe * width, ff=self.pe * width)
-        return weights + beat + Cost(dsp=self.pe)
+        return scaled + weights + Cost(lut=25, ff=10 + self.simd * self.bits) + self._product_cost().times(self.pe)
+
+    def _product_cost(self) -> Cost:
+        """Return the cost of a product: Yosys takes a DSP slice for one of 9 bits or more."""
+        bits, width = min(self.bits, self.weight_bits), self.bits + self.weight_bits
+        if bits == 1:
+            return Cost(lut=width, ff=width)
+        return Cost(dsp=1) if width >= LEAST_DSP else Cost(lut=1.95 * self.bits * self.weight_bits, ff=width)

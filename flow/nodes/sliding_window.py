@@ -106,15 +106,20 @@ class SlidingWindow(Window):
                 f"order {self.order} needs p to be a multiple of {self.taps_together}, not {self.p}: set simd so"
             )
         block = self.channels_of_block
-        if self.channels % block or self.taps_together == 1 and block % self.p:
+        if self.channels % block or (self.taps_together == 1 and block % self.p):
             raise NodeError(
                 f"blocks of {block} channels are no whole beats of {self.p}, or do not divide {self.channels} channels"
             )
         if min(self.out_size) < 1:
-            raise NodeError(f"kernel {self.kernel} is larger than the padded map: use a smaller one, or pad more")
+            (rows, columns), (top, left, bottom, right) = self.reach, self.padding
+            raise NodeError(
+                f"kernel {self.kernel} reaches over {rows}x{columns} pixels, more than the padded map's "
+                f"{self.height + top + bottom}x{self.width + left + right}: use a smaller one, or pad more"
+            )
         if any(pad >= span for pad, span in zip(self.padding, self.reach * 2)):
             raise NodeError(
-                f"padding {self.padding} holds whole windows of kernel {self.kernel}: pad less than a window on each side"
+                f"padding {self.padding} holds whole windows of kernel {self.kernel}: pad less than a window on each "
+                "side"
             )
 
     def _along_rows(self) -> SlidingWindow:
@@ -160,21 +165,26 @@ class SlidingWindow(Window):
     def rtl(self):
         return Cell("sliding_window", {**self._parameters(), "MemoryStyle": self.memory})
 
-    def _rows(self) -> tuple[int, int]:
-        """Return the words of its buffer of rows, and their elements."""
-        built, elements = self._along_rows(), self.p // self.taps_together
-        return (built.reach[0] + built.stride[0]) * built.width * self.channels // elements, elements
-
     def hls(self):
+<<<<<<< HEAD
         words, elements = self._rows()
         return Call(
             "sliding_window", self._parameters(), arrays=(Array("rows", words, elements * self.bits, self.memory),)
         )
+=======
+        built, (stream,) = self._along_rows(), self.inputs()
+        words = (built.reach[0] + built.stride[0]) * built.width * self.channels // stream.parallel
+        rows = Array("rows", words, stream.beat_bits, self.memory)
+        return Call("sliding_window", self._parameters(), arrays=(rows,))
+>>>>>>> wt-window
 
     def cost(self):
         if self.is_wire:
             return Cost()
-        words, elements = self._rows()
-        width = elements * self.bits
+        built, (stream,) = self._along_rows(), self.inputs()
+        above, reach, step = built.padding[0], built.reach[0], built.stride[0]
+        released = built.height - max(0, (built.out_height - 1) * step - above)  # after the last row of windows
+        rows = max(reach + step, released + reach - above)
+        buffer = ram_cost(rows * built.width * self.channels // stream.parallel, stream.beat_bits, self.memory)
         gather = self.p * self.bits * (self.taps_together > 1)
-        return Cost(lut=115 + width + gather, ff=145 + 1.5 * width + 2 * gather) + ram_cost(words, width, self.memory)
+        return Cost(lut=115 + stream.beat_bits + gather, ff=145 + 1.5 * stream.beat_bits + 2 * gather) + buffer

@@ -67,7 +67,8 @@ class WeightStationary(Window, BinaryEngine):
         if self.out_pixels < LEAST_PIXELS:
             return f"it needs at least {LEAST_PIXELS} output pixels"
         if not self.square:
-            return f"it gathers square windows, not {self.kernel}, stride {self.stride}, padding {self.padding}"
+            names = ("kernel", "stride", "padding", "dilation")
+            return f"it gathers square windows, not {', '.join(f'{name} {getattr(self, name)}' for name in names)}"
         word = self.pe * self.simd
         if max(word, DDR_WORD) % min(word, DDR_WORD) or self.weight_bits % DDR_WORD:
             return (

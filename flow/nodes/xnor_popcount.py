@@ -70,8 +70,8 @@ class XnorPopcount(BinaryEngine):
         return self._streamed(window)
 
     def _streamed(self, window) -> WeightStationary:
-        """Return the node with weights from DDR: it gathers square windows of order "tap" from the map itself, and takes
-        others as the channels of its map."""
+        """Return the node with weights from DDR: it gathers square windows of order "tap" from the map itself, and
+        takes others as the channels of its map."""
         if WeightStationary.absorbs_window(window):
             names = ("height", "width", "channels", "kernel", "stride", "padding", "pad_value")
             geometry = {name: getattr(window, name) for name in names}

@@ -34,9 +34,13 @@ class Weights:
 class Convolution:
     """A Conv, Gemm, MatMul or GroupVote with quantized input and weights; ``nodes`` are what it replaces.
 
-    ``window``: kernel, stride, padding and dilation of its SlidingWindow. ``voter``: attributes of a grouped voter,
-    whose output are votes already. ``flat``: the map is read as one pixel. ``depthwise``: an output sums over the
-    window of one channel, weights [O, 1, KH, KW]; each channel has as many outputs.
+        ``window``: kernel, stride, padding and dilation of its SlidingWindow. ``voter``: attributes of a grouped voter,
+    <<<<<<< HEAD
+        whose output are votes already. ``flat``: the map is read as one pixel. ``depthwise``: an output sums over the
+        window of one channel, weights [O, 1, KH, KW]; each channel has as many outputs.
+    =======
+        whose output are votes already. ``flat``: the map is read as one pixel.
+    >>>>>>> wt-window
     """
 
     nodes: list[NodeProto]
@@ -164,7 +168,9 @@ def _convolution(model, node, grid, weights, bias):
     if groups != 1 and not depthwise:
         raise refuse(node, "grouped convolutions are not mapped")
     if any(pad >= side for pad, side in zip(pads, reach(kernels, dilations) * 2)):
-        raise refuse(node, f"pads {pads} hold whole windows of {list(kernels)}", "pad less than a window on each side")
+        raise refuse(
+            node, f"pads {list(pads)} hold whole windows of {list(kernels)}", "pad less than a window on each side"
+        )
     window = _window(kernels, strides, pads, dilations)
     if depthwise:
         return Convolution(nodes, source, grid, weights, bias, window, pad_value, voter, depthwise=True)

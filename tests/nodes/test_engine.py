@@ -9,10 +9,20 @@ from tests.nodes.harness import hardware_op, random_signs
 WINDOW = {"height": 4, "width": 4, "channels": 16, "bits": 1, "kernel": 3, "padding": 1, "pad_value": -1}
 
 
-@pytest.mark.parametrize(("order", "absorbed"), [("tap", True), ("row", False), ("channel", False)])
-def test_from_ddr_computes_the_same(order, absorbed):
-    """With its window where that is in order of taps, on the windows as they are elsewhere."""
-    window = hardware_op("SlidingWindow", **WINDOW, p=36, order=order)
+@pytest.mark.parametrize(
+    ("changes", "absorbed"),
+    [
+        ({"order": "tap"}, True),
+        ({"order": "row"}, False),
+        ({"order": "channel"}, False),
+        ({"order": "block", "block": 4}, False),
+        ({"dilation": (2, 1), "padding": (2, 1)}, False),
+        ({"kernel": (1, 9), "padding": (0, 4)}, False),
+    ],
+)
+def test_from_ddr_computes_the_same(changes, absorbed):
+    """With its window where that is square and in order of taps, on the windows as they are elsewhere."""
+    window = hardware_op("SlidingWindow", **{**WINDOW, **changes}, p=36)
     engine = hardware_op("XnorPopcount", height=4, width=4, channels=144, features=16, pe=16, simd=36, threshold=2)
     if absorbed:
         engine = engine.variant(simd=16)
@@ -30,6 +40,15 @@ def test_from_ddr_refuses():
     message = "weights from DDR need pe * simd to divide 64 or be a multiple of it, not 9"
     assert engine.why_not_ddr(window).startswith(message)
     with pytest.raises(NodeError, match=f"^{message.replace('*', '.')}"):
+        engine.from_ddr(window)
+
+
+def test_zeros_of_windows_that_are_not_square_do_not_meet_weights_from_ddr():
+    window = hardware_op("SlidingWindow", **{**WINDOW, "pad_value": 0, "dilation": (2, 1), "padding": (2, 1)}, p=16)
+    engine = hardware_op("XnorPopcount", height=4, width=4, channels=144, features=16, pe=16, simd=16, masked=1)
+    assert engine.why_not_ddr(window.variant(dilation=1, padding=1)) is None
+    message = "its windows hold zeros outside the map, which it takes of square ones only: pad with -1 or [+]1"
+    with pytest.raises(NodeError, match=f"^{message}$"):
         engine.from_ddr(window)
 
 

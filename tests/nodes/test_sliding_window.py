@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flow.emit.core import call_of, cell_of
 from flow.nodes import Cost, NodeError, Stream
 from flow.nodes.windows import Windows
-from tests.nodes.harness import SLOW, Case, NodeTests, any_shape, hardware_op, random_signs
+from tests.nodes.harness import SLOW, Case, NodeTests, any_shape, hardware_node, hardware_op, random_signs
 from tests.nodes.refusals import assert_header_refuses, assert_module_refuses, assert_refused
 
 ORDERS = {"tap": 1, "row": 3, "channel": 9}  # taps of a channel side by side, for a kernel of 3
@@ -38,7 +38,11 @@ def written(value) -> str:
 
 def any_window(choose, rtl=SLOW):
     """A case of any shape, by ``choose(low, high)``: an integer, both ends included."""
-    kernel, stride, dilation = ((choose(1, 4), choose(1, 4)), (choose(1, 3), choose(1, 3)), (choose(1, 3), choose(1, 2)))
+    kernel, stride, dilation = (
+        (choose(1, 4), choose(1, 4)),
+        (choose(1, 3), choose(1, 3)),
+        (choose(1, 3), choose(1, 2)),
+    )
     reach = [(taps - 1) * step + 1 for taps, step in zip(kernel, dilation)]
     padding = tuple(choose(0, side - 1) for side in reach * 2)
     least = [max(1, side - before - after) for side, before, after in zip(reach, padding, padding[2:])]
@@ -252,23 +256,35 @@ def test_its_quick_form_puts_the_windows_off():
 
 def test_a_single_tap_is_a_wire():
     wire = case(5, 6, 4, 1, 1, 0, 2).op
-    assert wire.passes_through and wire.is_wire and wire.lag() == 0 and wire.cost() == Cost()
-    assert not case(5, 6, 4, 1, 2, 0, 2).op.passes_through
-    assert not case(5, 6, 4, 3, 1, 1, 2).op.passes_through
+    assert wire.is_wire and wire.lag() == 0 and wire.cost() == Cost()
+    assert not case(5, 6, 4, 1, (1, 2), 0, 2).op.is_wire
+    assert not case(5, 6, 4, 3, 1, 1, 2).op.is_wire
 
 
 def test_it_waits_for_the_rows_above_its_first_window():
     assert case(5, 6, 4, 3, 1, 1, 2).op.lag() == (1 * 6 + 2) / 30
+    assert case(8, 6, 4, (3, 2), 1, (2, 0, 0, 0), 2, dilation=2).op.lag() == (2 * 6 + 3) / 48
+    assert case(1, 30, 4, (1, 5), 1, (0, 4, 0, 0), 2).op.lag() == 1 / 30
+
+
+@pytest.mark.parametrize("order", ["tap", "row", "channel", "block"])
+def test_a_signal_is_buffered_pixel_by_pixel(order):
+    """The buffer of a map of one row holds a window and a step of it, not the row."""
+    op = case(1, 1000, 4, (1, 5), (1, 2), (0, 2, 0, 2), 4, 8, 0, order, dilation=(1, 3)).op
+    op = op.variant(p=4 * op.taps_together)
+    (rows,) = call_of(hardware_node(op)).arrays
+    assert rows.words * rows.bits == (13 + 2) * 4 * 8
 
 
 # refusals
 
 
 def test_an_unknown_order_is_refused():
-    with pytest.raises(NodeError, match="^order 'raster' is none of tap, row, channel$"):
+    with pytest.raises(NodeError, match="^order 'raster' is none of tap, row, channel, block$"):
         hardware_op("SlidingWindow", kernel=3, order="raster").inputs()
 
 
+BLOCKS = "blocks of {} channels are no whole beats of {}, or do not divide 4 channels"
 ZEROS = (
     "windows of order row are padded with -1 or +1, not 0, as one bit a beat says that it lies outside: "
     "set pad_value, or order tap"
@@ -283,7 +299,22 @@ ZEROS = (
         ({"order": "row", "p": 8}, "order row needs p to be a multiple of 3, not 8: set simd so"),
         ({"order": "channel", "p": 12}, "order channel needs p to be a multiple of 9, not 12: set simd so"),
         ({"order": "row", "p": 3, "pad_value": 0}, ZEROS),
-        ({"order": "raster"}, "order 'raster' is none of tap, row, channel"),
+        ({"order": "raster"}, "order 'raster' is none of tap, row, channel, block"),
+        (
+            {"order": "row", "kernel": (1, 2), "padding": (0, 1), "p": 3},
+            "order row needs p to be a multiple of 2, not 3: set simd so",
+        ),
+        ({"p": 3}, BLOCKS.format(4, 3)),
+        ({"order": "block", "block": 3, "p": 3}, BLOCKS.format(3, 3)),
+        ({"order": "block", "block": 2, "p": 4}, BLOCKS.format(2, 4)),
+        (
+            {"kernel": (2, 9), "padding": (0, 2)},
+            "kernel (2, 9) reaches over 2x9 pixels, more than the padded map's 4x8: use a smaller one, or pad more",
+        ),
+        (
+            {"kernel": (2, 1), "padding": (1, 0, 2, 0)},
+            "padding (1, 0, 2, 0) holds whole windows of kernel (2, 1): pad less than a window on each side",
+        ),
     ],
 )
 def test_refuses(emit, attributes, message):
@@ -294,9 +325,13 @@ def test_refuses(emit, attributes, message):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"P": 6, "TapsTogether": 2}, "TapsTogether .2. is neither 1, Kernel nor its square"),
-        ({"P": 2, "Masked": 1, "PadValue": 1}, "Masked needs Padding, PadValue 0 and TapsTogether 1"),
+        ({"P": 6, "TapsTogether": 2}, "TapsTogether .2. is neither 1, KernelColumns .3. nor KernelRows .3. times that"),
+        ({"P": 2, "Masked": 1, "PadValue": 1}, "Masked needs padding, PadValue 0 and TapsTogether 1"),
         ({"P": 9, "TapsTogether": 3}, "P .9. must divide Channels [*] TapsTogether .4 [*] 3."),
+        ({"P": 2, "Block": 3}, "P .2. must divide Block .3., and that Channels .4."),
+        ({"P": 2, "DilationRows": 0}, "kernel .3x3., stride .1x1. and dilation .0x1. must be at least 1"),
+        ({"P": 2, "PadBottom": 5, "DilationRows": 2}, "padding .1, 1, 5, 1. must be below a window's 5x3 pixels"),
+        ({"P": 2, "KernelColumns": 7}, "a window of 3x7 pixels is larger than the padded map 6x6"),
     ],
 )
 def test_the_module_refuses(parameters, message):
@@ -309,12 +344,14 @@ def test_the_module_refuses(parameters, message):
     ("node", "message"),
     [
         (case(4, 4, 4, 3, 1, 1, 3, pad_value=-1), "P / Taps must divide Channels"),
-        (case(4, 4, 4, 3, 1, 3, 4, pad_value=-1), "Padding must be smaller than Kernel"),
+        (case(4, 4, 4, 3, 1, 3, 4, pad_value=-1), "padding must be smaller than a window"),
+        (case(4, 4, 4, 3, 1, 1, 4, 1, -1, "block", block=2), "P must divide Block, and that Channels"),
+        (case(4, 4, 4, (3, 7), 1, 1, 4, pad_value=-1), "a window over the map"),
     ],
 )
-def test_the_header_refuses(node, message, tmp_path):
+def test_the_header_refuses(node, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(node.op), "_check", lambda op: None)  # which refuses them first
     call, p = call_of(node.node), node.op.p
     parameters = tuple(call.parameters.values())
-    words = (node.op.kernel + node.op.stride) * node.op.width * (node.op.channels // p)
-    rows = {"rows": f"static ap_uint<{p}> rows[{words}]"}
+    rows = {"rows": f"static ap_uint<{p}> rows[{call.arrays[0].words}]"}
     assert_header_refuses(message, "sliding_window", parameters, tmp_path, {"in": p}, {"out": p}, rows)

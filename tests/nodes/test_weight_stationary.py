@@ -96,11 +96,11 @@ class TestWeightStationary(NodeTests):
     @staticmethod
     def reference(op, streams, constants):
         """Windows by slices of a padded map."""
-        (x,), border = streams, op.padding
+        (x,), border, kernel, stride = streams, op.padding[0], op.kernel[0], op.stride[0]
         padded = np.full((len(x), op.height + 2 * border, op.width + 2 * border, op.channels), op.pad_value)
         padded[:, border : border + op.height, border : border + op.width] = x
-        tops, lefts = (np.arange(0, side - op.kernel + 1, op.stride) for side in (padded.shape[1], padded.shape[2]))
-        taps = [padded[:, tops + r][:, :, lefts + k] for r in range(op.kernel) for k in range(op.kernel)]
+        tops, lefts = (np.arange(0, side - kernel + 1, stride) for side in (padded.shape[1], padded.shape[2]))
+        taps = [padded[:, tops + r][:, :, lefts + k] for r in range(kernel) for k in range(kernel)]
         return votes.reference(op, np.concatenate(taps, axis=-1), *constants)
 
     def check_rate(self, rtl):
@@ -188,6 +188,14 @@ REFUSED = [
     ({"features": 6}, WORDS.format(8, 864)),
     ({"channels": 12, "features": 64, "pe": 4, "simd": 6}, WORDS.format(24, 6912)),
     ({"height": 1, "width": 3}, "it needs at least 4 output pixels"),
+    (
+        {"kernel": (3, 5)},
+        "it gathers square windows, not kernel (3, 5), stride (1, 1), padding (1, 1, 1, 1), dilation (1, 1)",
+    ),
+    (
+        {"dilation": 2},
+        "it gathers square windows, not kernel (3, 3), stride (1, 1), padding (1, 1, 1, 1), dilation (2, 2)",
+    ),
 ]
 
 

@@ -226,11 +226,26 @@ def test_ties_vote_plus_one(node):
 # with its window
 
 
-def sums_by_torch(x, weights, stride, padding, pad_value):
-    """[N, OH, OW, O] of x [N, H, W, C] and weights [O, K, K, C]."""
-    images = torch.nn.functional.pad(torch.tensor(x).permute(0, 3, 1, 2).double(), [padding] * 4, value=pad_value)
-    sums = torch.nn.functional.conv2d(images, torch.tensor(weights).permute(0, 3, 1, 2).double(), stride=stride)
+def sums_by_torch(x, weights, stride, padding, pad_value, dilation):
+    """[N, OH, OW, O] of x [N, H, W, C] and weights [O, KH, KW, C]; padding (top, left, bottom, right)."""
+    top, left, bottom, right = padding
+    images = torch.tensor(x).permute(0, 3, 1, 2).double()
+    images = torch.nn.functional.pad(images, (left, right, top, bottom), value=pad_value)
+    weights = torch.tensor(weights).permute(0, 3, 1, 2).double()
+    sums = torch.nn.functional.conv2d(images, weights, stride=stride, dilation=dilation)
     return sums.permute(0, 2, 3, 1).numpy()
+
+
+SQUARE = [
+    ((3, 3), (1, 1), (1, 1, 1, 1), (1, 1)),
+    ((3, 3), (2, 2), (0, 0, 0, 0), (1, 1)),
+    ((1, 1), (2, 2), (0,) * 4, (1, 1)),
+]
+OTHERS = [
+    ((2, 3), (1, 2), (1, 0, 0, 2), (1, 1)),
+    ((3, 2), (2, 1), (0, 1, 1, 1), (1, 2)),
+    ((1, 3), (1, 1), (0, 1, 0, 1), (1, 1)),
+]
 
 
 @settings(max_examples=25, deadline=None)
@@ -238,32 +253,34 @@ def sums_by_torch(x, weights, stride, padding, pad_value):
     st.integers(3, 6),
     st.integers(3, 6),
     st.sampled_from([1, 2, 3, 5, 8, 16]),
-    st.sampled_from([1, 3]),
-    st.integers(1, 2),
-    st.integers(0, 1),
+    st.sampled_from([*SQUARE, *OTHERS]),
     st.sampled_from([-1, 0, 1]),
     st.integers(-4, 4),
 )
-def test_binary_convolution(height, width, channels, kernel, stride, padding, pad_value, threshold):
-    """SlidingWindow and XnorPopcount, and WeightStationary which is both, for every way of padding, in both forms."""
+def test_binary_convolution(height, width, channels, shape, pad_value, threshold):
+    """SlidingWindow and XnorPopcount, and WeightStationary which is both where windows are square, for every way of
+    padding, in both forms."""
+    kernel, stride, padding, dilation = shape
     features = 4
     x = random_signs(channels, 2, height, width, channels)
-    weights = random_signs(kernel, features, kernel, kernel, channels)
+    weights = random_signs(kernel[0], features, *kernel, channels)
     geometry = {"height": height, "width": width, "channels": channels, "kernel": kernel}
-    geometry |= {"stride": stride, "padding": padding, "pad_value": pad_value}
+    geometry |= {"stride": stride, "padding": padding, "dilation": dilation, "pad_value": pad_value}
     vote = {"features": features, "threshold": threshold}
     window = hardware_op("SlidingWindow", bits=1, **geometry)
     (stream,) = window.outputs()
-    size = {"height": stride and stream.height, "width": stream.width, "channels": stream.channels}
+    size = {"height": stream.height, "width": stream.width, "channels": stream.channels}
     engine = hardware_op("XnorPopcount", **size, masked=int(stream.masked), **vote)
-    stationary = hardware_op("WeightStationary", **geometry, **vote)
-    expected = np.where(sums_by_torch(x, weights, stride, padding, pad_value) >= threshold, 1, -1)
+    expected = np.where(sums_by_torch(x, weights, stride, padding, pad_value, dilation) >= threshold, 1, -1)
     rows = weights.reshape(features, -1)
     assert engine.inputs() == [stream]
     np.testing.assert_array_equal(engine.evaluate(window.evaluate(x), rows), expected)
     np.testing.assert_array_equal(engine.quick(rows)(window.quick()(x)), expected)
-    np.testing.assert_array_equal(stationary.evaluate(x, rows), expected)
-    np.testing.assert_array_equal(stationary.quick(rows)(x), expected)
+    assert window.square == engine.absorbs(window) == (shape in SQUARE)
+    if window.square:
+        stationary = hardware_op("WeightStationary", bits=1, **geometry, **vote)
+        np.testing.assert_array_equal(stationary.evaluate(x, rows), expected)
+        np.testing.assert_array_equal(stationary.quick(rows)(x), expected)
 
 
 # what the plan asks

@@ -189,6 +189,20 @@ def test_offsets_a_channel_stay_in_front_of_padding():
     assert node_types(model).count("Add") == 2
 
 
+WINDOWS = {"kernel_shape": [2, 3], "strides": [1, 2], "pads": [0, 1, 2, 1], "dilations": [2, 1]}
+
+
+@pytest.mark.parametrize("group", [1, 2])
+def test_a_convolution_keeps_its_window(group):
+    """Kernels, strides, pads and dilations of rows and columns are those of the hardware."""
+    graph = QonnxGraph(height=9)
+    x = graph.conv(graph.integers(), graph.integer_weights(6, 4 // group, 2, 3), group=group, **WINDOWS)
+    conv = same(graph.model(x), PlainConvs).graph.node[-1]
+    given = {attribute.name: attribute for attribute in conv.attribute}
+    assert {name: list(given[name].ints) for name in WINDOWS} == WINDOWS
+    assert given["group"].i == 1
+
+
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -196,11 +210,13 @@ def test_offsets_a_channel_stay_in_front_of_padding():
         {"group": 2},
         {"dilations": [2, 2]},
         {"auto_pad": "SAME_UPPER", "strides": [2, 2]},
-        {"auto_pad": "SAME_LOWER", "strides": [2, 2]},
+        {"auto_pad": "SAME_LOWER", "strides": [2, 1]},
+        {"auto_pad": "SAME_UPPER", "dilations": [2, 1]},
+        {"auto_pad": "VALID", "strides": [1, 2]},
     ],
 )
 @pytest.mark.parametrize("binary", [False, True])
-def test_groups_dilation_and_automatic_padding(attributes, binary):
+def test_groups_and_automatic_padding(attributes, binary):
     graph = QonnxGraph(height=8)
     shape = (4, 4 // attributes.get("group", 1), 3, 3)
     weights = graph.binary_weights(*shape, scale=0.5) if binary else graph.integer_weights(*shape)

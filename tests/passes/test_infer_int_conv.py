@@ -37,7 +37,7 @@ def test_a_truncating_quantizer_is_a_shift():
     weights, bias = only(model, "IntConv").constants
     assert np.abs(weights).max() == 7 and not bias.any()
     window = only(model, "SlidingWindow").op
-    assert (window.kernel, window.stride, window.padding, window.pad_value) == (3, 1, 1, 0)
+    assert (window.kernel, window.stride, window.padding, window.pad_value) == ((3, 3), (1, 1), (1, 1, 1, 1), 0)
     assert approximations(model) == {}
 
 
@@ -78,14 +78,29 @@ def test_kernels_and_strides(kernel, stride, padding):
     x = int_conv(graph, kernel=kernel, strides=[stride] * 2, pads=[padding] * 4)
     model = applied(graph.model(graph.quant(x, 0.25, 8, rounding="FLOOR")), InferIntConv)
     window = only(model, "SlidingWindow").op
-    assert (window.kernel, window.stride, window.padding) == (kernel, stride, padding)
+    assert (window.kernel, window.stride, window.padding) == ((kernel,) * 2, (stride,) * 2, (padding,) * 4)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"kernel_shape": [2, 3], "strides": [1, 2], "pads": [0, 1, 1, 2], "dilations": [3, 1]},
+        {"kernel_shape": [1, 4], "strides": [2, 1], "pads": [0, 0, 0, 3], "dilations": [1, 1]},
+    ],
+)
+def test_windows_of_any_shape(window):
+    graph = QonnxGraph(height=8)
+    x = graph.conv(graph.integers(), graph.integer_weights(4, 4, *window["kernel_shape"], scale=0.125), **window)
+    model = applied(graph.model(graph.quant(x, 0.25, 8, rounding="FLOOR")), InferIntConv)
+    found = only(model, "SlidingWindow").op
+    assert [list(side) for side in (found.kernel, found.stride, found.padding, found.dilation)] == [*window.values()]
 
 
 def test_a_pad_with_zeros_is_taken_along():
     graph = QonnxGraph()
     x = int_conv(graph, graph.pad(graph.integers()), pads=[0] * 4)
     model = applied(graph.model(graph.quant(x, 0.25, 7, rounding="FLOOR")), InferIntConv)
-    assert "Pad" not in node_types(model) and only(model, "SlidingWindow").op.padding == 1
+    assert "Pad" not in node_types(model) and only(model, "SlidingWindow").op.padding == (1, 1, 1, 1)
 
 
 def test_weights_with_a_scale_an_output_channel():
@@ -217,7 +232,7 @@ def test_dense_layers(form):
     weights = graph.node("Transpose", weights, perm=[1, 0]) if "Transpose" in form else weights
     x = graph.quant(graph.node(form.split(",")[0], x, weights), 0.25, 8, rounding="FLOOR")
     model = applied(graph.model(x), InferIntConv)
-    assert only(model, "SlidingWindow").op.kernel == 4
+    assert only(model, "SlidingWindow").op.is_wire  # one pixel, which has the whole map
     assert only(model, "IntConv").constants[0].shape == (6, 64)
 
 

@@ -131,7 +131,7 @@ def test_padding(pad, scale, quantizer):
     model = applied(graph.model(getattr(graph, quantizer)(x)), InferXnorPopcount)
     engine(model, masked=int(pad == 0))
     window = only(model, "SlidingWindow").op
-    assert (window.kernel, window.stride, window.padding, window.pad_value) == (3, 1, 1, pad)
+    assert (window.kernel, window.stride, window.padding, window.pad_value) == ((3, 3), (1, 1), (1, 1, 1, 1), pad)
 
 
 def test_padding_inside_the_convolution_is_zero():
@@ -163,11 +163,24 @@ def test_other_padding_is_refused(pad, scale):
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (1, 2), (3, 2), (5, 1), (4, 4)])
 def test_kernels_and_strides(kernel, stride):
     graph = QonnxGraph(height=8)
-    sums = graph.binary_conv(graph.signs(), kernel=kernel, strides=[stride] * 2)
+    pad = -1.0 if kernel > 1 else None
+    sums = graph.binary_conv(graph.signs(), kernel=kernel, pad=pad, strides=[stride] * 2)
     model = applied(graph.model(graph.bipolar(sums)), InferXnorPopcount)
     window = only(model, "SlidingWindow").op
-    assert (window.kernel, window.stride) == (kernel, stride)
+    assert (window.kernel, window.stride) == ((kernel,) * 2, (stride,) * 2)
     assert engine(model).op.channels == 4 * kernel**2
+
+
+@pytest.mark.parametrize("pad", [-1.0, 0.0, 1.0])
+def test_windows_of_any_shape(pad):
+    graph = QonnxGraph(height=8)
+    padded = graph.pad(graph.signs(), pad, pads=(0, 0, 1, 2, 0, 0, 0, 1))
+    sums = graph.conv(padded, graph.binary_weights(4, 4, 2, 3), strides=[1, 2], dilations=[2, 1])
+    model = applied(graph.model(graph.bipolar(sums)), InferXnorPopcount)
+    window = only(model, "SlidingWindow").op
+    assert (window.kernel, window.stride, window.dilation) == ((2, 3), (1, 2), (2, 1))
+    assert window.padding == (1, 2, 0, 1) and window.pad_value == pad
+    assert engine(model).op.masked == (pad == 0)
 
 
 # sums that are multiplied
@@ -283,7 +296,7 @@ def test_grouped_votes_keep_their_groups(order, group, group_threshold, threshol
 def test_a_grouped_vote_of_stride_2():
     graph = QonnxGraph(channels=3, height=8)
     model = graph.model(group_vote(graph, graph.pad(graph.signs(), 1.0), stride=2, group=3, order="tap"))
-    assert only(applied(model, InferXnorPopcount), "SlidingWindow").op.stride == 2
+    assert only(applied(model, InferXnorPopcount), "SlidingWindow").op.stride == (2, 2)
 
 
 # dense layers
@@ -303,7 +316,7 @@ def test_dense_layers(form):
     model = applied(graph.model(graph.bipolar(x)), InferXnorPopcount)
     engine(model, activation="majority_vote", features=6, channels=64)
     window = only(model, "SlidingWindow").op
-    assert (window.kernel, window.stride, window.padding) == (4, 1, 0)  # the whole map
+    assert window.is_wire and window.channels == 64  # one pixel, which has the whole map
 
 
 def test_a_dense_layer_behind_a_dense_layer():

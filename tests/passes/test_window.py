@@ -5,11 +5,14 @@ import pytest
 
 from flow.custom_op import DOMAIN
 from flow.execute import Execution
+from flow.nodes.windows import Windows
 from flow.passes import InferIntConv, InferXnorPopcount
 from flow.passes.grid import Grid
 from flow.passes.window import constant_value, convolution_of
 
 from .graphs import QonnxGraph, applied, assert_refused, only
+
+ONE_TAP = {"kernel": (1, 1), "stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1)}
 
 
 def layer_of(model):
@@ -23,11 +26,10 @@ def described(graph, output):
     conv = convolution_of(model, node)
     values = np.random.default_rng(3).integers(0, 256, (5, graph.channels, graph.height, graph.width))
     tensors = Execution(model).run({"image": values.astype(np.float32)}, keep=True)
-    maps = tensors[conv.input] if tensors[conv.input].ndim == 4 else tensors[conv.input][:, :, None, None]
-    p, k, s = (conv.window[name] for name in ("padding", "kernel", "stride"))
-    padded = np.pad(maps, ((0, 0), (0, 0), (p, p), (p, p)), constant_values=conv.pad_value)
-    views = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(2, 3))[:, :, ::s, ::s]  # N C OH OW K K
-    rows = views.transpose(0, 2, 3, 4, 5, 1).reshape(*views.shape[:1], *views.shape[2:4], -1) / conv.grid.scale
+    maps = tensors[conv.input].transpose(0, 2, 3, 1) if tensors[conv.input].ndim == 4 else tensors[conv.input]
+    if conv.flat or maps.ndim == 2:
+        maps = maps.reshape(len(maps), 1, 1, -1)
+    rows = Windows(maps / conv.grid.scale, pad_value=conv.pad_value / conv.grid.scale, **conv.window).elements()
     sums = rows @ conv.weights.rows().T * conv.step + (0 if conv.bias is None else conv.bias)
     layer = tensors[node.output[0]]
     layer = layer[:, None, None] if layer.ndim == 2 else layer.transpose(0, 2, 3, 1)
@@ -39,19 +41,23 @@ def described(graph, output):
 @pytest.mark.parametrize(
     ("attributes", "window"),
     [
-        ({}, (3, 1, 0)),
-        ({"pads": [1, 1, 1, 1]}, (3, 1, 1)),
-        ({"pads": [2, 2, 2, 2], "strides": [2, 2]}, (3, 2, 2)),
-        ({"kernel_shape": [3, 3], "dilations": [1, 1], "group": 1}, (3, 1, 0)),
+        ({}, {}),
+        ({"pads": [1, 1, 1, 1]}, {"padding": (1, 1, 1, 1)}),
+        ({"pads": [2, 2, 2, 2], "strides": [2, 2]}, {"padding": (2, 2, 2, 2), "stride": (2, 2)}),
+        ({"kernel_shape": [3, 3], "dilations": [1, 1], "group": 1}, {}),
+        ({"kernel": (2, 3), "strides": [1, 2]}, {"kernel": (2, 3), "stride": (1, 2)}),
+        ({"kernel": (1, 4), "pads": [0, 3, 0, 1]}, {"kernel": (1, 4), "padding": (0, 3, 0, 1)}),
+        ({"dilations": [2, 1], "pads": [4, 0, 1, 2]}, {"dilation": (2, 1), "padding": (4, 0, 1, 2)}),
     ],
 )
 def test_a_convolution(attributes, window):
-    graph = QonnxGraph(height=6)
-    conv = described(graph, graph.conv(graph.integers(), graph.integer_weights(5, 4, 3, 3), **attributes))
-    assert tuple(conv.window[name] for name in ("kernel", "stride", "padding")) == window
+    graph, attributes = QonnxGraph(height=6), dict(attributes)
+    weights = graph.integer_weights(5, 4, *attributes.pop("kernel", (3, 3)))
+    conv = described(graph, graph.conv(graph.integers(), weights, **attributes))
+    assert conv.window == {**ONE_TAP, "kernel": (3, 3), **window}
     assert conv.grid == Grid(0.25, -16, 15)
     assert (conv.weights.bits, conv.weights.bipolar, conv.bias, conv.voter) == (4, False, None, {})
-    assert conv.padding == window[2] and conv.pad_value == 0
+    assert conv.padded == ("padding" in window) and conv.pad_value == 0
 
 
 @pytest.mark.parametrize("value", [-0.5, 0.0, 0.5])
@@ -59,14 +65,14 @@ def test_an_explicit_pad_belongs_to_it(value):
     graph = QonnxGraph()
     conv = described(graph, graph.binary_conv(graph.signs(0.5), pad=value))
     assert [node.op_type for node in conv.nodes] == ["Pad", "Conv"]
-    assert (conv.padding, conv.pad_value) == (1, value)
+    assert (conv.window["padding"], conv.pad_value) == ((1, 1, 1, 1), value)
 
 
 def test_a_pad_without_a_value_pads_with_zero():
     graph = QonnxGraph()
     padded = graph.node("Pad", graph.integers(), graph.constant([0, 0, 2, 2, 0, 0, 2, 2], np.int64))
     conv = described(graph, graph.conv(padded, graph.integer_weights(4, 4, 3, 3)))
-    assert (conv.padding, conv.pad_value) == (2, 0.0)
+    assert (conv.window["padding"], conv.pad_value) == ((2, 2, 2, 2), 0.0)
 
 
 @pytest.mark.parametrize("scale", [0.5, np.float32([0.5, 0.25, 1.0, 2.0, 3.0]).reshape(5, 1, 1, 1)])
@@ -97,8 +103,8 @@ def test_dense_layers(kind, transposed, scales):
         weights = graph.node("Transpose", weights, perm=[1, 0])
     conv = described(graph, graph.node(kind, graph.node("Flatten", graph.integers()), weights, **attributes))
     assert [node.op_type for node in conv.nodes] == ["Flatten", kind]
-    assert conv.window == {"kernel": 4, "stride": 1, "padding": 0}
-    assert conv.weights.integers.shape == (5, 3, 4, 4)
+    assert conv.window == ONE_TAP and conv.flat
+    assert conv.weights.integers.shape == (5, 48, 1, 1)
 
 
 def test_a_gemm_with_a_transposed_weight_and_transb():
@@ -112,7 +118,7 @@ def test_a_dense_layer_behind_rows_is_one_pixel():
     row = graph.bipolar(graph.batch_norm(graph.node("Flatten", graph.integers()), np.ones(64)))
     conv = described(graph, graph.node("Gemm", row, graph.binary_weights(5, 64), transB=1))
     assert [node.op_type for node in conv.nodes] == ["Gemm"]
-    assert conv.window == {"kernel": 1, "stride": 1, "padding": 0}
+    assert conv.window == ONE_TAP and not conv.flat
 
 
 def test_a_reshape_is_a_flatten():
@@ -130,7 +136,8 @@ def test_a_grouped_vote():
     model = graph.model(x)
     conv = convolution_of(model, layer_of(model))
     assert conv.voter == voter
-    assert conv.window == {"kernel": 3, "stride": 2, "padding": 1} and conv.pad_value == -1
+    assert conv.window == {**ONE_TAP, "kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 1, 1)}
+    assert conv.pad_value == -1
 
 
 @pytest.mark.parametrize("order", ["tap", "row", "channel"])
@@ -175,16 +182,12 @@ def test_constants_and_what_quantizers_make_of_them():
     ("pad", "layer", "match"),
     [
         ({}, {"pads": [1, 1, 1, 1]}, r"Conv_0 \(Conv, .*a padded convolution behind an explicit Pad"),
-        (None, {"group": 4, "channels": 1}, r"Conv_0 .*grouped or dilated convolutions are not mapped"),
-        (None, {"dilations": [2, 2]}, r"Conv_0 .*grouped or dilated convolutions are not mapped"),
+        (None, {"group": 4, "channels": 1}, r"Conv_0 .*grouped convolutions are not mapped"),
         (
             None,
-            {"kernel": (3, 1)},
-            r"Conv_0 .*kernel \[3, 1\], strides \[1, 1\], pads \[0, 0, 0, 0\]: only square ones",
+            {"pads": [1, 0, 1, 3]},
+            r"Conv_0 .*pads \[1, 0, 1, 3\] hold whole windows of \[3, 3\]; pad less than a window on each side",
         ),
-        (None, {"strides": [2, 1]}, r"Conv_0 .*strides \[2, 1\].*only square ones are mapped"),
-        (None, {"pads": [0, 0, 1, 1]}, r"Conv_0 .*pads \[0, 0, 1, 1\]: only square ones are mapped"),
-        ({"pads": (0, 0, 0, 1, 0, 0, 1, 0)}, {}, r"Conv_0 .*pads \[0, 1, 1, 0\]: only square ones are mapped"),
         (
             {"pads": (0, 1, 1, 1, 0, 1, 1, 1)},
             {"channels": 6},
@@ -199,7 +202,7 @@ def test_constants_and_what_quantizers_make_of_them():
     ],
 )
 @pytest.mark.parametrize("integers", [False, True])
-def test_another_window_is_refused(pad, layer, match, integers):
+def test_another_convolution_is_refused(pad, layer, match, integers):
     """By the pass for the type of the input."""
     graph = QonnxGraph(height=8)
     x = graph.integers() if integers else graph.signs()
@@ -227,11 +230,12 @@ def test_weights_with_a_zero_point_are_refused():
     assert_refused(model, InferIntConv, match)
 
 
-def test_a_map_that_is_not_square_is_one_pixel_of_a_dense_layer():
-    graph = QonnxGraph(height=2, width=4)
+@pytest.mark.parametrize(("height", "width"), [(2, 4), (4, 2)])
+def test_a_map_is_one_pixel_of_a_dense_layer(height, width):
+    graph = QonnxGraph(height=height, width=width)
     x = graph.node("Gemm", graph.node("Flatten", graph.signs()), graph.binary_weights(5, 32), transB=1)
     window = only(applied(graph.model(x), InferXnorPopcount), "SlidingWindow").op
-    assert (window.height, window.width, window.channels, window.kernel) == (1, 1, 32, 1)
+    assert (window.height, window.width, window.channels, window.kernel) == (1, 1, 32, (1, 1))
 
 
 def test_a_row_with_two_readers_is_refused():
@@ -244,5 +248,5 @@ def test_a_row_with_two_readers_is_refused():
 
 def test_a_refused_layer_changes_nothing():
     graph = QonnxGraph(height=8)
-    model = graph.model(graph.quant(graph.binary_conv(graph.signs(), pad=None, dilations=[2, 2])))
+    model = graph.model(graph.quant(graph.binary_conv(graph.signs(), pad=None, pads=[0, 3, 0, 0])))
     applied(model, InferXnorPopcount, InferIntConv)
