@@ -166,17 +166,10 @@ class SlidingWindow(Window):
         return Cell("sliding_window", {**self._parameters(), "MemoryStyle": self.memory})
 
     def hls(self):
-<<<<<<< HEAD
-        words, elements = self._rows()
-        return Call(
-            "sliding_window", self._parameters(), arrays=(Array("rows", words, elements * self.bits, self.memory),)
-        )
-=======
         built, (stream,) = self._along_rows(), self.inputs()
         words = (built.reach[0] + built.stride[0]) * built.width * self.channels // stream.parallel
         rows = Array("rows", words, stream.beat_bits, self.memory)
         return Call("sliding_window", self._parameters(), arrays=(rows,))
->>>>>>> wt-window
 
     def cost(self):
         if self.is_wire:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 
 import numpy as np
 
@@ -18,14 +17,14 @@ Sides = tuple[int, int, int, int]  # top, left, bottom, right
 
 def pair(value: int | Sequence[int]) -> Pair:
     """Return (rows, columns), of one number for both or of two."""
-    rows, columns = (value, value) if isinstance(value, Integral) else value
+    rows, columns = value if isinstance(value, Sequence) else (value, value)
     return int(rows), int(columns)
 
 
 def sides(value: int | Sequence[int]) -> Sides:
     """Return (top, left, bottom, right), as ONNX writes pads, of one number for all, (rows, columns) or four."""
-    given = (value,) * 4 if isinstance(value, Integral) else tuple(value) * (4 // len(value))
-    top, left, bottom, right = (int(side) for side in given)
+    given = tuple(value) if isinstance(value, Sequence) else (value,)
+    top, left, bottom, right = (int(side) for side in given * (4 // len(given)))
     return top, left, bottom, right
 
 
