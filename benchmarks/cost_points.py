@@ -121,10 +121,65 @@ def others():
     for kind in ("AvgPool", "MaxPool"):
         yield kind, {"height": 32, "width": 32, "channels": 64, "p": 1, "bits": 8}
     yield "GlobalPool", {**MAP, "channels": 512, "p": 1, "bits": 8}
+    for p, bits, scaled in ((1, 8, 1), (4, 4, 1), (4, 4, 0)):
+        size = {
+            "height": 7,
+            "width": 7,
+            "channels": 512,
+            "p": p,
+            "bits": bits,
+            "out_bits": bits if scaled else bits + 6,
+        }
+        yield "GlobalPool", {**size, "scaled": scaled, "shift": 13 * scaled}
+
+
+def reductions():
+    """Yield depthwise convolutions, and pools of windows."""
+    for taps, channels, simd, bits, options in (
+        (9, 64, 4, 4, {"weight_bits": 4, "shift": 6}),
+        (9, 64, 8, 4, {"weight_bits": 4, "shift": 6, "out_bits": 4}),
+        (9, 64, 1, 8, {"weight_bits": 8, "shift": 9}),
+        (9, 64, 8, 8, {"weight_bits": 8, "shift": 9}),
+        (9, 256, 8, 8, {"weight_bits": 8, "shift": 9, "memory": "distributed"}),
+        (9, 64, 8, 8, {"weight_bits": 8, "scaled": 1, "shift": 14}),
+        (25, 128, 16, 8, {"weight_bits": 8, "scaled": 1, "shift": 14}),
+        (9, 64, 8, 4, {"weight_bits": 1, "shift": 2, "out_bits": 4}),
+        (9, 64, 8, 1, {"weight_bits": 1, "masked": 1, "out_bits": 6}),
+        (9, 64, 8, 1, {"weight_bits": 4, "out_bits": 8}),
+        (9, 64, 4, 4, {"shift": 3, "out_bits": 4}),
+        (9, 64, 16, 4, {"shift": 3, "out_bits": 4}),
+        (9, 64, 8, 8, {"scaled": 1, "shift": 12}),
+        (49, 64, 2, 12, {"scaled": 1, "shift": 12, "out_bits": 12}),
+        (9, 64, 4, 4, {"reduction": "max"}),
+        (9, 64, 16, 8, {"reduction": "max"}),
+        (4, 64, 1, 8, {"reduction": "max"}),
+        (9, 64, 32, 1, {"reduction": "max"}),
+        (9, 64, 8, 8, {"reduction": "min"}),
+    ):
+        sizes = {**MAP, "channels": channels * taps, "features": channels, "taps": taps, "simd": simd, "pe": simd}
+        yield "ReduceWindow", {**sizes, "bits": bits, "memory": "block", **options}
+
+
+def reduction_constants(op, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Return random constants of a ReduceWindow or GlobalPool, weights and multipliers that use their bits."""
+    taps, weight_bits = getattr(op, "taps", op.pixels), getattr(op, "weight_bits", 0)
+    reach = taps << op.bits - 1 << max(weight_bits - 1, 0)
+    outputs = op.outputs()[0].channels
+    weights = rng.choice([-1, 1], (outputs, taps)) if weight_bits == 1 else None
+    if weight_bits > 1:
+        weights = rng.integers(-(1 << weight_bits - 1), 1 << weight_bits - 1, (outputs, taps))
+    bias = rng.integers(-reach // 4, reach // 4, outputs)
+    bias = bias * 256 + rng.integers(0, 256, outputs) if op.scaled else bias
+    gains = [rng.integers(1 << 7, 1 << 8, outputs)] if op.scaled else []
+    return (*([] if weights is None else [weights]), bias, *gains)
 
 
 def constants(op, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Return random constants of a node."""
+    if op.kind == "GlobalPool" or (op.kind == "ReduceWindow" and op.sums):
+        return reduction_constants(op, rng) if op.kind == "ReduceWindow" or op.scaled else ()
+    if op.kind == "ReduceWindow":
+        return ()
     if op.kind in ("XnorPopcount", "WeightStationary"):
         weights = rng.choice([-1, 1], (op.features, op.synapses))
         if op.activation == "threshold":
@@ -148,10 +203,14 @@ def main() -> int:
     parser.add_argument("--kind")
     wanted = parser.parse_args().kind
     yosys, parts = find_yosys(), {}
-    for kind, attributes in [*engines(), *others()]:
+    for kind, attributes in [*engines(), *reductions(), *others()]:
         if wanted in (None, kind):
             op = nodes.find(kind)(name="node", **{"height": 1, "width": 1, **attributes})
-            parts[part_of(op, *constants(op, np.random.default_rng(1)))] = op, attributes
+            values = constants(op, np.random.default_rng(1))
+            if kind in ("ReduceWindow", "GlobalPool") and getattr(op, "sums", op.pixels):
+                ends = tuple(np.full(op.channels, end) for end in op.inputs()[0].range)
+                op = op.variant(**op.fitted([ends], values))
+            parts[part_of(op, *values)] = op, attributes
     folders = synthesise(parts, yosys, log=lambda line: print(line, flush=True))
     points = []
     for part, (op, attributes) in parts.items():

@@ -212,6 +212,10 @@ def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
         readers = consumers(model, tensor)
         return len(readers) == 1 and readers[0].op_type in QUANTIZERS
 
+    def read_through_constants(tensor: str) -> bool:
+        readers = consumers(model, tensor)
+        return len(readers) == 1 and chain_to_quantizer(model, readers[0]) is not None
+
     for node in model.graph.node:
         variables = [name for name in node.input if name and constant_value(model, name) is None]
         adds = node.op_type == "Add" and len(variables) == 2
@@ -227,7 +231,8 @@ def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
             cuts[variables[0]] = False
         output = node.output[0]
         shared = len(consumers(model, output)) > 1 and node.op_type not in QUANTIZERS
-        if (adds or node.op_type in POOLS or shared) and is_real(output) and not read_by_quantizer(output):
+        pools = node.op_type in POOLS and not read_through_constants(output)
+        if (adds or pools or shared) and is_real(output) and not read_by_quantizer(output):
             cuts[output] = node.op_type in POOLS
     return {tensor: floor for tensor, floor in cuts.items() if tensor != model.graph.output[0].name}
 

@@ -1,23 +1,43 @@
-/// Average over a whole map: out = (sum over the pixels) >> log2(Pixels), rounded down; one pixel out.
+/// Sum over a whole map, scaled; one pixel out: out[c] = saturate_OutBits((multiplier[c] * sum + bias[c]) >> Shift)  (floor)
 ///
-///   Pixels    pixels of a frame, a power of two
+///   Pixels    pixels of a frame
 ///   Channels  channels of the map
-///   P         signed elements a beat, P divides Channels
-///   Bits      bits of an element, in and out
+///   P         elements a beat, P divides Channels
+///   Bits      bits of an element: signed, or bipolar where 1
+///   OutBits   bits of an output, at most 32
+///   Shift     right shift before saturation: over 2^k pixels k makes it their mean, rounded down
+///   AccBits   bits that hold every sum by its multiplier with its bias, at most 64
+///   bias, multipliers  [block][i]: of channel block * P + i; or neither of them: then they are 0 and 1
 #pragma once
 
+#include "int_conv.hpp"
 #include "stream_types.hpp"
 
 namespace flow {
 
-template <unsigned Pixels, unsigned Channels, unsigned P, unsigned Bits>
-void global_pool(hls::stream<beat<P, Bits>>& in, hls::stream<beat<P, Bits>>& out) {
-    static_assert(Pixels > 0 && (Pixels & (Pixels - 1)) == 0, "global_pool: Pixels must be a power of two");
-    static_assert(Channels % P == 0, "global_pool: P must divide Channels");
-    const unsigned PixelBeats = Channels / P;
-    const unsigned Shift = bits_for(Pixels) - 1;
+/// An output from its sum, of `b` channel b * P + i.
+template <unsigned OutBits, unsigned AccBits, unsigned Shift, class Sum> int32_t pooled(const Sum& sum, unsigned, unsigned) {
+#pragma HLS INLINE
+    return saturate<OutBits>(accumulator<AccBits>(accumulator<AccBits>(sum) >> Shift));
+}
 
-    accumulator<Bits + Shift> sums[PixelBeats][P];
+template <unsigned OutBits, unsigned AccBits, unsigned Shift, class Sum, class Bias, unsigned Blocks, unsigned P,
+          class Multipliers>
+int32_t pooled(const Sum& sum, unsigned b, unsigned i, const Bias (&bias)[Blocks][P], const Multipliers& multipliers) {
+#pragma HLS INLINE
+#pragma HLS ARRAY_RESHAPE variable=bias complete dim=2
+    return rescaled<OutBits, AccBits, Shift>(sum, bias[b][i], b, i, multipliers);
+}
+
+template <unsigned Pixels, unsigned Channels, unsigned P, unsigned Bits, unsigned OutBits, unsigned Shift, unsigned AccBits,
+          class... Constants>
+void global_pool(hls::stream<beat<P, Bits>>& in, hls::stream<beat<P, OutBits>>& out, const Constants&... constants) {
+    static_assert(Channels % P == 0, "global_pool: P must divide Channels");
+    static_assert(OutBits <= 32 && AccBits <= 64 && Shift < AccBits, "global_pool: OutBits <= 32, Shift < AccBits <= 64");
+    const unsigned PixelBeats = Channels / P;
+    const unsigned SumBits = (Bits == 1 ? 2 : Bits) + (Pixels > 1 ? bits_for(Pixels - 1) : 0);
+
+    accumulator<SumBits> sums[PixelBeats][P];
 #pragma HLS ARRAY_PARTITION variable=sums complete dim=2
 #pragma HLS BIND_STORAGE variable=sums type=ram_s2p impl=lutram
     // A sum is next needed a pixel later.
@@ -26,16 +46,16 @@ void global_pool(hls::stream<beat<P, Bits>>& in, hls::stream<beat<P, Bits>>& out
     for (unsigned pixel = 0; pixel < Pixels; ++pixel) {
         for (unsigned b = 0; b < PixelBeats; ++b) {
 #pragma HLS PIPELINE II=1
-            int32_t value[P], average[P];
+            int32_t value[P], result[P];
             unpack_signed<P, Bits>(in.read(), value);
             for (unsigned i = 0; i < P; ++i) {
 #pragma HLS UNROLL
-                accumulator<Bits + Shift> sum = value[i];
+                accumulator<SumBits> sum = Bits == 1 ? (value[i] ? 1 : -1) : value[i];
                 if (pixel > 0) sum += sums[b][i];
                 sums[b][i] = sum;
-                average[i] = static_cast<int32_t>(sum >> Shift);
+                result[i] = pooled<OutBits, AccBits, Shift>(sum, b, i, constants...);
             }
-            if (pixel == Pixels - 1) out.write(pack<P, Bits>(average));
+            if (pixel == Pixels - 1) out.write(pack<P, OutBits>(result));
         }
     }
 }

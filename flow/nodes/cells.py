@@ -103,7 +103,8 @@ class Process:
 @dataclass(frozen=True)
 class Call:
     """What a node is in HLS: the function of its header, with its template parameters by name (numbers, or an
-    activation's type) in the header's order, its tables, and the arrays that it is given.
+    activation's type) in the header's order, its tables, and the arrays that it is given. ``header`` is the stem of the
+    header where it is not the function's name.
 
     A node of several ``processes`` has ``links`` between them, and arrays that they ``share``: the first that names one
     fills it while the other uses the one of the frame before.
@@ -116,6 +117,7 @@ class Call:
     processes: tuple[Process, ...] = ()
     shared: tuple[Array, ...] = ()
     links: tuple[Link, ...] = ()
+    header: str = ""
 
     @property
     def headers(self) -> set[str]:
@@ -123,7 +125,8 @@ class Call:
         types = (
             value.removeprefix("flow::").split("<")[0] for value in self.parameters.values() if isinstance(value, str)
         )
-        return {f"{name}.hpp" for name in (self.function, *types, *(process.header for process in self.processes))}
+        own = self.header or self.function
+        return {f"{name}.hpp" for name in (own, *types, *(process.header for process in self.processes))}
 
     def all_processes(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> tuple[Process, ...]:
         """Return its processes; a node of one has all ports, arrays and tables as arguments."""
@@ -131,4 +134,4 @@ class Call:
             return self.processes
         own = (array.name for array in self.arrays)
         arguments = (*inputs, *outputs, *own, *(table.suffix for table in self.tables))
-        return (Process("", self.function, self.function, self.parameters, arguments),)
+        return (Process("", self.header or self.function, self.function, self.parameters, arguments),)

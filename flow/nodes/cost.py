@@ -18,6 +18,10 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
+    def times(self, count: float) -> Cost:
+        """Return the cost of ``count`` of them."""
+        return Cost(*(getattr(self, f.name) * count for f in fields(self)))
+
     def as_dict(self) -> dict[str, float]:
         """Return the figures by resource."""
         return asdict(self)

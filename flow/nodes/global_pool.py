@@ -1,24 +1,52 @@
+from dataclasses import dataclass
+
 import numpy as np
 
-from .base import HardwareOp
 from .cells import Call, Cell
 from .cost import Cost, memory_cost
 from .errors import NodeError
+from .multiply_shift import MultiplyShift
 from .stream import Stream
 
 
-class GlobalPool(HardwareOp):
-    """Average over the whole map, truncated: (sum over pixels) >> log2(pixels), -> [N, 1, 1, C]."""
+@dataclass(kw_only=True)
+class GlobalPool(MultiplyShift):
+    """Sums over the map, scaled: saturate((multiplier[c] * sum + bias[c]) >> shift), [N, H, W, C] -> [N, 1, 1, C].
+
+    Elements are bipolar where ``bits`` is 1. bias [C] and multiplier [C] where ``scaled``, else neither of them. With
+    its defaults it is the mean, truncated, of as many bits as its input: that is a shift over a power of two only.
+    """
+
+    shift: int = -1  # of the mean
+    out_bits: int = 0  # as many as ``bits``
+
+    def __post_init__(self):
+        if self.shift < 0:
+            if self.pixels & (self.pixels - 1):
+                raise NodeError(f"{self.pixels} pixels: the mean is a shift only over a power of two: give it a shift")
+            self.shift = self.pixels.bit_length() - 1
+        self.out_bits = self.out_bits or self.bits
 
     @property
-    def shift(self):
-        return self.pixels.bit_length() - 1
+    def sum_bits(self) -> int:
+        """Bits of any sum."""
+        return max(self.bits, 2) + (self.pixels - 1).bit_length()
 
-    def evaluate(self, x):
-        return x.sum(axis=(1, 2), keepdims=True) >> self.shift
+    def evaluate(self, x, *constants):
+        return self.from_sums(x.sum(axis=(1, 2), keepdims=True, dtype=np.int64), *constants)
+
+    def bounds(self, inputs, constants):
+        return self.from_sum_bounds(self._sums(inputs[0]), *constants)
+
+    def fitted(self, inputs, constants):
+        return self.accumulator(self._sums(inputs[0]), *constants)
+
+    def _sums(self, interval):
+        low, high = (side.astype(np.int64) * self.pixels for side in interval)
+        return low, high
 
     def outputs(self):
-        return [Stream(1, 1, self.channels, self.p, self.bits)]
+        return [Stream(1, 1, self.channels, self.p, self.out_bits)]
 
     def lag(self):
         return 1.0
@@ -32,16 +60,23 @@ class GlobalPool(HardwareOp):
         return last, last + self.channels / self.p
 
     def _parameters(self):
-        if self.pixels != 1 << self.shift:
-            raise NodeError(f"{self.pixels} pixels: the mean is a shift only over a power of two")
-        return {"Pixels": self.pixels, "Channels": self.channels, "P": self.p, "Bits": self.bits}
+        size = {"Pixels": self.pixels, "Channels": self.channels, "P": self.p, "Bits": self.bits}
+        return {**size, "OutBits": self.out_bits, "Shift": self.shift}
 
-    def rtl(self):
-        return Cell("global_pool", self._parameters())
+    def rtl(self, *constants):
+        if not self.scaled:
+            return Cell("global_pool", self._parameters())
+        parameters, memories = self.scale_memories(self.p, *constants)
+        return Cell("global_pool", {**self._parameters(), "AccBits": self.acc_bits, **parameters}, memories)
 
-    def hls(self):
-        return Call("global_pool", self._parameters())
+    def hls(self, *constants):
+        bits = self.acc_bits if self.scaled else max(self.sum_bits, self.shift + 1)
+        tables = self.scale_tables(self.p, *constants) if self.scaled else ()
+        return Call("global_pool", {**self._parameters(), "AccBits": bits}, tables)
 
     def cost(self):
-        sums = memory_cost(2 * self.channels // self.p, self.p * (self.bits + self.shift), "distributed")
-        return Cost(lut=self.p * (self.bits + self.shift) * 2 + 30, ff=self.p * self.bits * 2 + 30) + sums
+        sums = memory_cost(2 * self.channels // self.p, self.p * self.sum_bits, "distributed")
+        pool = Cost(lut=self.p * self.sum_bits * 2 + 30, ff=self.p * self.out_bits * 2 + 30) + sums
+        if not self.scaled:
+            return pool
+        return pool + self.scale_cost(self.p, self.channels // self.p, self.sum_bits)

@@ -10,7 +10,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
 
 from .dense import SplitGemms
-from .grids import ExactGrids, SplitConcats, TilePools
+from .grids import ExactGrids, SplitConcats
 from .layout import FlattenLater, ImageInput, MoveTransposes
 from .means import GlobalPools
 from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms
@@ -20,7 +20,7 @@ from .read import read_file
 from .refusals import RefuseUnmapped
 from .signs import BinaryWeights, Choices, Signs, Thresholds
 from .tail import SplitTail
-from .windows import PlainConvs, PoolConvs
+from .windows import PlainConvs, Pools
 
 NORMALISATIONS = (
     RemoveNoOps,
@@ -37,14 +37,13 @@ NORMALISATIONS = (
     BinaryWeights,
     FlattenLater,
     SplitTail,
-    PoolConvs,
+    Pools,
     PlainConvs,
     SignedQuants,
     MoveOffsets,
     MoveScales,
     MergeAdds,
     SplitConcats,
-    TilePools,
     ExactGrids,
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from onnx import helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import SortGraph
@@ -14,6 +13,7 @@ from flow.analysis.attributes import attributes_of
 from flow.analysis.constants import Constants
 from flow.graph import consumers
 from flow.nodes.stream import signed_bits
+from flow.passes.chain import chain_to_quantizer
 from flow.passes.grid import Grid, grid_of
 
 from .edit import QUANT_DOMAIN, Editor, NodeRefused, Normalisation
@@ -22,6 +22,7 @@ WIDEST = 16  # bits of a stream's element
 WIDEST_BEND = 11  # bits of sums whose PReLU is evaluated on every value
 LAYERS = ("Conv", "MatMul")
 BENDS = ("PRelu", "LeakyRelu")
+MEANS = ("AveragePool", "GlobalAveragePool")
 
 
 class SplitConcats(Normalisation):
@@ -70,64 +71,18 @@ class SplitConcats(Normalisation):
         return True
 
 
-class TilePools(Normalisation):
-    """The mean over a number of pixels that is no power of two, in front of a dense layer, becomes part of it: its
-    weights are repeated for every pixel, and their scale is divided by that number."""
-
-    kinds = ("GlobalAveragePool",)
-
-    def rewrite(self, graph, node):
-        model, shape = graph.model, graph.shape(node.input[0])
-        pixels = int(np.prod(shape[2:]))
-        if not pixels & (pixels - 1):
-            return False
-        chain, readers = [node], consumers(model, node.output[0])
-        while len(readers) == 1 and readers[0].op_type in ("Flatten", "Reshape"):
-            chain.append(readers[0])
-            readers = consumers(model, readers[0].output[0])
-        dense = readers[0] if len(readers) == 1 and len(chain) > 1 else None
-        weights = model.find_producer(dense.input[1]) if dense is not None and dense.op_type == "MatMul" else None
-        if weights is not None and weights.op_type == "Transpose":
-            weights = model.find_producer(weights.input[0])
-        values = model.get_initializer(weights.input[0]) if weights is not None else None
-        if values is None or weights.op_type not in ("Quant", "BipolarQuant"):
-            raise NodeRefused(
-                node,
-                f"the mean of {shape[2]}x{shape[3]} pixels is a shift only over a power of two, and no dense layer "
-                "takes it up",
-                "pool to a power of two, or put a dense layer with quantized weights behind it",
-            )
-        axis = 0 if model.find_producer(dense.input[1]) is weights else 1
-        weights.input[0] = graph.constant(np.repeat(values, pixels, axis=axis) / pixels)
-        scale = model.get_initializer(weights.input[1])
-        weights.input[1] = graph.constant(np.asarray(scale, np.float64) / pixels)
-        flat, output = chain[1], chain[-1].output[0]
-        for dead in chain[2:]:
-            model.graph.node.remove(dead)
-        flat.input[0], flat.output[0] = node.input[0], output
-        if flat.op_type == "Reshape":
-            index = list(model.graph.node).index(flat)
-            model.graph.node.remove(flat)
-            flat = helper.make_node("Flatten", [node.input[0]], [output], name=flat.name, axis=1)
-            model.graph.node.insert(index, flat)
-        for info in [i for i in model.graph.value_info if i.name in (output, weights.output[0], dense.input[1])]:
-            model.graph.value_info.remove(info)
-        graph.remove()
-        return True
-
-
 class ExactGrids(Transformation):
     """A tensor of known scale gets the Quant of its grid where a sum, a pool, or a layer with integer weights reads it.
 
-    The quantizers are as wide as the tensor's interval, so they change nothing. A mean over 2^k pixels is taken on a
-    grid that is 2^k times as fine, and loses nothing.
+    The quantizers are as wide as the tensor's interval, so they change nothing. A mean over n pixels is on a grid that
+    is n times as fine: what leaves the pool is the sum.
     """
 
     def apply(self, model):
         handlers = {
             "Add": self._add,
             "MaxPool": self._max_pool,
-            "GlobalAveragePool": self._global_pool,
+            **dict.fromkeys(MEANS, self._mean),
             **dict.fromkeys(LAYERS, self._layer),
             **dict.fromkeys(BENDS, self._bend),
         }
@@ -207,17 +162,24 @@ class ExactGrids(Transformation):
         bits = max(2, signed_bits(known.low, known.high))
         return bits <= WIDEST and self._require(model, node, tensor, float(known.scale.flat[0]), bits, everywhere=True)
 
-    def _global_pool(self, model, node):
-        tensor, shape = node.input[0], model.get_tensor_shape(node.input[0])
-        known, pixels = self._on_grid(tensor), int(np.prod(shape[2:]))
-        if known is None or pixels & (pixels - 1):
+    def _mean(self, model, pool):
+        tensor, shape = pool.input[0], model.get_tensor_shape(pool.input[0])
+        padded = model.find_producer(tensor)
+        source = padded.input[0] if padded is not None and padded.op_type == "Pad" else tensor
+        known = self._on_grid(tensor)
+        if known is None:
             return False
-        bits = signed_bits(pixels * known.low, pixels * known.high)
-        if bits > WIDEST:
-            return False
-        scale = float(known.scale.flat[0]) / pixels
-        self._require(model, node, tensor, scale, bits)
-        self._behind(model, node, scale, bits, "FLOOR")
+        pixels = int(np.prod(attributes_of(pool).get("kernel_shape", shape[2:])))
+        grid = _grid(model, source)
+        bits = max(2, signed_bits(known.low, known.high))
+        changed = False
+        if grid is None and source == tensor and bits <= WIDEST:
+            changed = self._require(model, pool, tensor, float(known.scale.flat[0]), bits, everywhere=True)
+        sums = signed_bits(pixels * known.low, pixels * known.high)
+        readers = consumers(model, pool.output[0])
+        if sums > WIDEST or (len(readers) == 1 and chain_to_quantizer(model, readers[0]) is not None):
+            return changed
+        self._behind(model, pool, float(known.scale.flat[0]) / pixels, sums)
         return True
 
     def _layer(self, model, node):

@@ -102,12 +102,18 @@ def _through_conv(graph, conv, tensor, source, offset):
     each = np.broadcast_to(offset, channels).reshape(groups, -1)
     owner = np.repeat(np.arange(groups), len(value) // groups)
     behind = (value.reshape(len(value), value.shape[1], -1).sum(axis=2) * each[owner]).sum(axis=1)
-    if any(pads):
-        half = len(pads) // 2
-        full = np.array([0, 0, *pads[:half], 0, 0, *pads[half:]], np.int64)
-        source = graph.before("Pad", [source, graph.constant(full), graph.constant(-offset[0])], mode="constant")
-        set_attribute(conv, pads=[0] * len(pads))
+    source = _padded(graph, conv, source, pads, -offset[0])
     return _read_source(graph, conv, tensor, source, behind)
+
+
+def _padded(graph, node, source, pads, value) -> str:
+    """Return ``source``, or a Pad of it with ``value`` in place of the pads of ``node``."""
+    if not any(pads):
+        return source
+    half = len(pads) // 2
+    full = np.array([0, 0, *pads[:half], 0, 0, *pads[half:]], np.int64)
+    set_attribute(node, pads=[0] * len(pads))
+    return graph.before("Pad", [source, graph.constant(full), graph.constant(value)], mode="constant")
 
 
 def _through_matmul(graph, matmul, tensor, source, offset):
@@ -118,9 +124,11 @@ def _through_matmul(graph, matmul, tensor, source, offset):
 
 
 def _through_pool(graph, pool, tensor, source, offset):
-    given = attributes_of(pool)
-    if pool.op_type == "AveragePool" and any(given.get("pads", [0])):
-        return False
+    pads = list(attributes_of(pool).get("pads", [0] * 4))
+    if pool.op_type == "AveragePool" and any(pads):
+        if offset.size > 1 and np.ptp(offset):
+            return False
+        source = _padded(graph, pool, source, pads, -offset[0])
     return _read_source(graph, pool, tensor, source, offset)
 
 

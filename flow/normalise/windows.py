@@ -1,4 +1,4 @@
-"""Convolutions with groups, and pools, as convolutions of one group, by weights of 0; automatic pads as numbers."""
+"""Convolutions with groups as convolutions of one group, by weights of 0; automatic pads as numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def explicit_pads(node, size, kernel, strides) -> list[int]:
 
 
 class PlainConvs(Normalisation):
-    """A convolution says its pads in numbers, and one with groups gets weights of 0 for the inputs of other groups.
+    """A convolution says its pads in numbers, and one with groups of several channels gets weights of 0 for the inputs
+    of other groups.
 
     It then computes the same on more weights: what that costs is in the plan.
     """
@@ -48,6 +49,8 @@ class PlainConvs(Normalisation):
         if weights is None:
             return False  # refused where weights are looked at
         old = weights.integers
+        if old.shape[1] == 1:
+            return False  # depthwise
         inputs, outputs = old.shape[1], len(old) // groups
         new = np.zeros((len(old), inputs * groups, *old.shape[2:]))
         for g in range(groups):
@@ -70,9 +73,8 @@ def zero_padded_weights(graph, integers: np.ndarray, scale: np.ndarray) -> str:
     return graph.before("Quant", [values, *names], domain=QUANT_DOMAIN, signed=1, narrow=narrow, rounding_mode="ROUND")
 
 
-class PoolConvs(Normalisation):
-    """An average pool of any window but 2x2, stride 2 and all pixels becomes a convolution with weights 1/n; a maximum
-    pool of bits becomes one that counts them, and a sign: is any of them +1?"""
+class Pools(Normalisation):
+    """A pool states its pads: those of auto_pad and ceil_mode are numbers; a mean over the whole map is global."""
 
     kinds = ("AveragePool", "MaxPool")
 
@@ -81,66 +83,24 @@ class PoolConvs(Normalisation):
         if len(shape) != 4:
             return False
         kernel, strides = given["kernel_shape"], given.get("strides", [1, 1])
-        pads = explicit_pads(node, shape[2:], kernel, strides)
-        average = node.op_type == "AveragePool"
+        span = reach(kernel, given.get("dilations", [1, 1]))
+        pads, average = explicit_pads(node, shape[2:], span, strides), node.op_type == "AveragePool"
         if average and list(kernel) == shape[2:] and not any(pads):
             graph.before("GlobalAveragePool", [node.input[0]], node.output[0])
             graph.remove()
             return True
-        even = not (shape[2] % 2 or shape[3] % 2)
-        padded = graph.model.find_producer(node.input[0])
-        padded = padded is not None and padded.op_type == "Pad"
-        if (
-            list(kernel) == list(strides) == [2, 2]
-            and not any(pads)
-            and even
-            and not padded
-            and not given.get("ceil_mode", 0)
-        ):
-            return False
-        if given.get("ceil_mode", 0):
-            outputs = graph.shape(node.output[0])[2:]
-            whole = [(shape[2 + i] + pads[i] + pads[i + 2] - kernel[i]) // strides[i] + 1 for i in (0, 1)]
-            if outputs != whole:
-                raise NodeRefused(node, "its last windows reach beyond the map (ceil_mode)", "use ceil_mode=0")
-        if average:
-            return self._average(graph, node, shape, kernel, strides, pads, given)
-        return self._maximum(graph, node, shape, kernel, strides, pads)
-
-    @staticmethod
-    def _average(graph, node, shape, kernel, strides, pads, given):
-        if any(pads) and not given.get("count_include_pad", 0):
+        outputs = graph.shape(node.output[0])[2:]
+        beyond = [
+            max(0, (outputs[i] - 1) * strides[i] + span[i] - shape[2 + i] - pads[i] - pads[i + 2]) for i in (0, 1)
+        ]
+        if average and any(beyond):
+            raise NodeRefused(node, "its last windows reach beyond the map (ceil_mode)", "use ceil_mode=0")
+        if average and any(pads) and not given.get("count_include_pad", 0):
             raise NodeRefused(
                 node, "the mean at the border is over fewer pixels", "use padding=0 or count_include_pad=True"
             )
-        weights = np.zeros((shape[1], shape[1], *kernel))
-        weights[np.arange(shape[1]), np.arange(shape[1])] = 1
-        names = zero_padded_weights(graph, weights, np.full(shape[1], 1.0 / np.prod(kernel)))
-        graph.before("Conv", [node.input[0], names], node.output[0], kernel_shape=kernel, strides=strides, pads=pads)
-        graph.remove()
-        return True
-
-    @staticmethod
-    def _maximum(graph, node, shape, kernel, strides, pads):
-        source = graph.model.find_producer(node.input[0])
-        if source is not None and source.op_type == "Pad":
-            raise NodeRefused(node, f"it reads a map that {source.name} (Pad) padded", "pad in the pool itself")
-        if source is None or source.op_type != "BipolarQuant":
-            raise NodeRefused(
-                node,
-                f"kernel {list(kernel)}, strides {list(strides)}, pads {list(pads)} on {shape[2]}x{shape[3]} of "
-                "values that are no signs",
-                "use a 2x2 pool of stride 2 on even sizes, or pool signs",
-            )
-        scale = float(Constants(graph.model).value(source.input[1]).reshape(-1)[0])
-        weights = np.zeros((shape[1], shape[1], *kernel))
-        weights[np.arange(shape[1]), np.arange(shape[1])] = 1
-        names, tensor = zero_padded_weights(graph, weights, np.ones(shape[1])), node.input[0]
-        if any(pads):
-            full = np.array([0, 0, *pads[:2], 0, 0, *pads[2:]], np.int64)
-            tensor = graph.before("Pad", [tensor, graph.constant(full), graph.constant(-scale)], mode="constant")
-        sums = graph.before("Conv", [tensor, names], kernel_shape=kernel, strides=strides, pads=[0] * 4)
-        above = graph.before("Add", [sums, graph.constant(scale * (np.prod(kernel) - 1))])
-        graph.before("BipolarQuant", [above, source.input[1]], node.output[0], domain=QUANT_DOMAIN)
-        graph.remove()
+        pads = [*pads[:2], pads[2] + beyond[0], pads[3] + beyond[1]]
+        if pads == given.get("pads", [0] * 4) and not given.get("ceil_mode", 0):
+            return False
+        set_attribute(node, auto_pad=None, ceil_mode=None, pads=pads)
         return True

@@ -10,6 +10,7 @@ from .finish import NameStreams, RemoveDeadNodes, RequireIntegers
 from .infer_activation import InferActivation
 from .infer_add_streams import InferAddStreams
 from .infer_channels import InferChannels
+from .infer_depthwise import InferDepthwise
 from .infer_int_conv import InferIntConv
 from .infer_max_pool import InferMaxPool
 from .infer_pixel_offset import InferPixelOffset
@@ -26,6 +27,7 @@ from .set_widths import SetWidths
 REAL_PASSES = (
     InferPixelOffset,
     InferXnorPopcount,
+    InferDepthwise,
     InferIntConv,
     InferSignThreshold,
     InferVoteSelect,

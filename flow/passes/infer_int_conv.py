@@ -37,25 +37,33 @@ class InferIntConv(Rewrite):
 
     def rewrite(self, model, node):
         conv = convolution_of(model, node)
-        if conv is None or conv.grid.bipolar:
+        if conv is None or conv.grid.bipolar or conv.depthwise:
             return False
         pad = conv.pad_value / conv.grid.scale if conv.padded else 0.0
         if not (pad == 0 or (pad == round(pad) and conv.grid.low <= pad <= conv.grid.high)):
             raise refuse(node, f"padding with {conv.pad_value:g}: pad with 0 or with a value of the input")
-        _Layer(model, node, conv).replace()
+        Layer(model, node, conv).replace()
         return True
 
 
-class _Layer:
+class Layer:
+    """A layer whose integer sums run through a chain of constants into a quantizer or the graph's output."""
+
     def __init__(self, model, node, conv):
         self.model, self.node, self.conv = model, node, conv
         self.step, self.weights = conv.step, conv.weights.rows()
         outputs = len(self.weights)
         self.bias = np.zeros(outputs) if conv.bias is None else conv.bias.astype(np.float64)  # real
-        self.reach = int(np.abs(self.weights).sum(axis=1).max()) * max(-conv.grid.low, conv.grid.high)  # of a sum
+        reach = int(np.abs(self.weights).sum(axis=1).max()) * max(-conv.grid.low, conv.grid.high)
+        self.low, self.high = -reach, reach  # of a sum
         self.pad = round(conv.pad_value / conv.grid.scale) if conv.padded else 0
 
     def replace(self):
+        """Replace it and its chain by hardware nodes.
+
+        Raises:
+            PassError: its chain has no integer form.
+        """
         chain = self._to_output()
         if chain is not None:
             self._logits(chain)
@@ -78,15 +86,27 @@ class _Layer:
             self._multiply(chain, grid, self._nearest(chain, grid))
             return True
         try:
-            response = Response.of(
-                self.model, chain, -self.reach, self.reach, self._real, len(self.weights), grid.scale
-            )
+            response = self._response(chain, grid)
         except PassError:
             return False
         if response is None:
             return False
         falling = response.falling
         return self._vote(chain, response, falling) if grid.bipolar else self._value(chain, response, falling, grid)
+
+    @property
+    def reach(self) -> int:
+        """The largest magnitude of a sum."""
+        return max(-self.low, self.high)
+
+    def _response(self, chain, grid):
+        """Return the response of the chain to all sums; where a channel falls with them, to their opposites too."""
+        for low in (self.low, -self.reach):
+            high = self.high if low == self.low else self.reach
+            found = Response.of(self.model, chain, low, high, self._real, len(self.weights), grid.scale)
+            if found is None or not found.falling.any():
+                break
+        return found
 
     def _vote(self, chain, response, falling):
         """Emit the sums less the threshold of each channel, saturated to two bits, and their sign."""
@@ -136,9 +156,7 @@ class _Layer:
             raise refuse(chain[-1], "its chain is not monotone", "put a quantizer of several bits in front of it")
         response = None
         if is_monotone(self.model, chain):
-            response = Response.of(
-                self.model, chain, -self.reach, self.reach, self._real, len(self.weights), grid.scale
-            )
+            response = self._response(chain, grid)
         if response is not None and (any(n.op_type in BENT for n in chain) or grid.low != -(1 << (grid.bits - 1))):
             self._nearest_lines(chain, response, grid)
             return
@@ -229,7 +247,7 @@ class _Layer:
 
     def _measure(self, chain, grid, multiplier, bias, shift):
         """Compare the integer form with the chain on sums over the whole range; they may differ by 1 at most."""
-        sums = np.unique(np.linspace(-self.reach, self.reach, MEASURED).astype(np.int64))
+        sums = np.unique(np.linspace(self.low, self.high, MEASURED).astype(np.int64))
         real = evaluate_chain(self.model, chain, self._real(sums[:, None]), len(self.weights)) / grid.scale
         integers = saturate((sums[:, None] * multiplier + bias) >> shift, grid.bits)
         error = np.abs(integers - np.rint(real))
@@ -245,22 +263,26 @@ class _Layer:
         write_notes(self.model, APPROXIMATIONS, {**read_notes(self.model, APPROXIMATIONS), self.node.name: note})
 
     def _emit(self, chain, output, scale, bias, scaled=(), form=None, **attributes):
-        conv, grid = self.conv, self.conv.grid
         rewriter = Rewriter(self.model)
-        stream = rewriter.to_stream(conv.input, grid.scale, conv.flat)
-        stream = rewriter.node("SlidingWindow", stream, bits=grid.bits, pad_value=self.pad, **conv.window)
-        stream = rewriter.node(
-            "IntConv",
-            stream,
-            [self.weights, bias, *scaled],
-            features=len(self.weights),
-            bits=grid.bits,
-            weight_bits=max(2, conv.weights.bits),
-            scaled=len(scaled),
-            **attributes,
-        )
+        stream = rewriter.to_stream(self.conv.input, self.conv.grid.scale, self.conv.flat)
+        stream = self._core(rewriter, stream, bias, scaled, attributes)
         if form is not None:
             stream = rewriter.node(form.kind, stream, form.constants, bits=attributes["out_bits"], **form.attributes)
             scale = grid_of(self.model, output).scale
         rewriter.from_stream(stream, scale, output)
-        rewriter.replace([*conv.nodes, *chain])
+        rewriter.replace([*self.conv.nodes, *chain])
+
+    def _core(self, rewriter, stream, bias, scaled, attributes):
+        """Add the nodes that make scaled sums of ``stream``; return their stream."""
+        conv, bits = self.conv, self.conv.grid.bits
+        stream = rewriter.node("SlidingWindow", stream, bits=bits, pad_value=self.pad, **conv.window)
+        return rewriter.node(
+            "IntConv",
+            stream,
+            [self.weights, bias, *scaled],
+            features=len(self.weights),
+            bits=bits,
+            weight_bits=max(2, conv.weights.bits),
+            scaled=len(scaled),
+            **attributes,
+        )

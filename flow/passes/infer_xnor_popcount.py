@@ -30,7 +30,7 @@ class InferXnorPopcount(Rewrite):
 
     def rewrite(self, model, node):
         conv = convolution_of(model, node)
-        if conv is None or not (conv.grid.bipolar and conv.weights.bipolar):
+        if conv is None or conv.depthwise or not (conv.grid.bipolar and conv.weights.bipolar):
             return False
         Layer(model, node, conv).replace()
         return True

@@ -34,8 +34,9 @@ class Weights:
 class Convolution:
     """A Conv, Gemm, MatMul or GroupVote with quantized input and weights; ``nodes`` are what it replaces.
 
-    ``window``: kernel, stride, padding and dilation of its SlidingWindow. ``voter``: attributes of a grouped voter,
-    whose output are votes already. ``flat``: the map is read as one pixel.
+        ``window``: kernel, stride, padding and dilation of its SlidingWindow. ``voter``: attributes of a grouped voter,
+        whose output are votes already. ``flat``: the map is read as one pixel. ``depthwise``: an output sums over the
+        window of one channel, weights [O, 1, KH, KW]; each channel has as many outputs.
     """
 
     nodes: list[NodeProto]
@@ -47,6 +48,7 @@ class Convolution:
     pad_value: float
     voter: dict[str, int | str] = field(default_factory=dict)
     flat: bool = False
+    depthwise: bool = False
 
     @property
     def padded(self) -> bool:
@@ -157,14 +159,40 @@ def _convolution(model, node, grid, weights, bias):
             raise refuse(node, "a padded convolution behind an explicit Pad")
         pads, pad_value = _pad(model, producer)
         nodes, source = [producer, node], producer.input[0]
-    if node.op_type == "Conv" and _attribute(node, "group", 1) != 1:
+    groups = _attribute(node, "group", 1) if node.op_type == "Conv" else 1
+    depthwise = groups > 1 and weights.integers.shape[1] == 1
+    if groups != 1 and not depthwise:
         raise refuse(node, "grouped convolutions are not mapped")
     if any(pad >= side for pad, side in zip(pads, reach(kernels, dilations) * 2)):
         raise refuse(
             node, f"pads {list(pads)} hold whole windows of {list(kernels)}", "pad less than a window on each side"
         )
     window = _window(kernels, strides, pads, dilations)
+    if depthwise:
+        return Convolution(nodes, source, grid, weights, bias, window, pad_value, voter, depthwise=True)
     return Convolution(nodes, source, grid, weights, bias, window, pad_value, voter)
+
+
+def pool_window(model: ModelWrapper, pool: NodeProto, size: list[int]):
+    """Return the nodes that a pool on a map of ``size`` (rows, columns) stands for, its input, its window, and what
+    surrounds the map: a Pad in front of a pool without pads of its own is part of it.
+
+    Raises:
+        PassError: both pad, or the mean at the border is over fewer pixels than elsewhere.
+    """
+    kernel = _attribute(pool, "kernel_shape", size)
+    ones = [1] * len(kernel)
+    pads = list(_attribute(pool, "pads", [0] * 2 * len(kernel)))
+    window = _window(kernel, _attribute(pool, "strides", ones), pads, _attribute(pool, "dilations", ones))
+    if any(pads) and pool.op_type == "AveragePool" and not _attribute(pool, "count_include_pad", 0):
+        raise refuse(pool, "the mean at the border is over fewer pixels", "use padding=0 or count_include_pad=True")
+    producer = model.find_producer(pool.input[0])
+    if producer is None or producer.op_type != "Pad":
+        return [pool], pool.input[0], window, 0.0
+    if any(pads):
+        raise refuse(pool, f"it reads a map that {producer.name} (Pad) padded", "pad in the pool itself")
+    pads, value = _pad(model, producer)
+    return [producer, pool], producer.input[0], {**window, "padding": tuple(pads)}, value
 
 
 def _pad(model, node):

@@ -212,7 +212,8 @@ def _options(model: ModelWrapper, node: Node, cycles: int, period_ns: float = ma
         engine
         for pe in op.pes()
         for simd in op.simds(window)
-        if (engine := op.variant(pe=pe, simd=simd)).cycles() <= cycles
+        if (engine := op.variant(pe=pe, simd=simd)).misfit() is None
+        and engine.cycles() <= cycles
         and window.variant(p=simd).cycles() <= cycles
         and engine.path_ns() <= period_ns
     ]

@@ -47,16 +47,17 @@ def assert_header_refuses(
     inputs: dict[str, int],
     outputs: dict[str, int],
     arrays: dict[str, str] | None = None,
+    function: str = "",
     **tables: tuple[str, tuple[int, ...]],
 ) -> None:
-    """g++ ends with this message, a regular expression, on the function of the last of ``headers``.
+    """g++ ends with this message, a regular expression, on ``function``, or on that of the last of ``headers``.
 
     ``tables``: name -> (C++ type, shape). ``arrays``: name -> declaration of a memory that the function is given.
     """
     headers = (headers,) if isinstance(headers, str) else headers
     wrong = Instance(
         "wrong",
-        called(headers[-1], *parameters),
+        called(function or headers[-1], *parameters),
         inputs={name: ([], bits) for name, bits in inputs.items()},
         outputs=outputs,
         tables={name: (ctype, np.zeros(shape)) for name, (ctype, shape) in tables.items()},

@@ -11,7 +11,7 @@ from flow.execute import Execution
 from flow.normalise import normalise
 from flow.normalise.dense import SplitGemms
 from flow.normalise.edit import NodeRefused
-from flow.normalise.grids import ExactGrids, SplitConcats, TilePools
+from flow.normalise.grids import ExactGrids, SplitConcats
 from flow.normalise.layout import FlattenLater, MoveTransposes
 from flow.normalise.means import GlobalPools
 from flow.normalise.no_ops import RemoveNoOps, RemoveUnsqueezedNorms
@@ -19,7 +19,7 @@ from flow.normalise.offsets import MergeAdds, MoveOffsets, MoveScales
 from flow.normalise.quantizers import SignedQuants
 from flow.normalise.refusals import RefuseUnmapped
 from flow.normalise.signs import BinaryWeights, Choices, Signs, Thresholds
-from flow.normalise.windows import PlainConvs, PoolConvs
+from flow.normalise.windows import PlainConvs, Pools
 from flow.passes.grid import grid_of
 from tests.passes.graphs import QUANT_DOMAIN, QonnxGraph, node_types, random_images
 
@@ -225,13 +225,36 @@ def test_groups_and_automatic_padding(attributes, binary):
     assert "auto_pad" not in given
 
 
-@pytest.mark.parametrize(("kernel", "stride", "pad"), [(3, 2, 1), (3, 1, 0), (2, 1, 0), (2, 3, 0)])
-@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
-def test_pools(kind, kernel, stride, pad):
+@pytest.mark.parametrize(
+    ("kind", "attributes", "pads"),
+    [
+        ("MaxPool", {"auto_pad": "SAME_UPPER"}, [0, 0, 1, 1]),
+        ("MaxPool", {"auto_pad": "SAME_LOWER", "dilations": [2, 2]}, [2, 2, 1, 1]),
+        ("MaxPool", {"ceil_mode": 1, "pads": [1, 0, 0, 0]}, [1, 0, 0, 1]),
+        ("AveragePool", {"auto_pad": "SAME_UPPER", "count_include_pad": 1}, [0, 0, 1, 1]),
+        ("AveragePool", {"auto_pad": "VALID"}, [0, 0, 0, 0]),
+    ],
+)
+def test_pads_of_pools_are_numbers(kind, attributes, pads):
     graph = QonnxGraph(height=8)
-    more = {"count_include_pad": 1} if kind == "AveragePool" else {}
-    x = graph.node(kind, graph.signs(0.5), kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4, **more)
-    assert kind not in node_types(same(graph.model(x), PoolConvs))
+    x = graph.node(kind, graph.integers(), kernel_shape=[3, 3], strides=[2, 2], **attributes)
+    pool = same(graph.model(x), Pools).graph.node[-1]
+    given = {a.name: a for a in pool.attribute}
+    assert list(given["pads"].ints) == pads and not given.keys() & {"auto_pad", "ceil_mode"}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"pads": [1, 1, 1, 1]}, "the mean at the border is over fewer pixels; use padding=0 or count_include"),
+        ({"ceil_mode": 1}, r"its last windows reach beyond the map \(ceil_mode\); use ceil_mode=0"),
+    ],
+)
+def test_means_over_fewer_pixels_are_refused(attributes, message):
+    graph = QonnxGraph(height=8)
+    x = graph.node("AveragePool", graph.integers(), kernel_shape=[3, 3], strides=[2, 2], **attributes)
+    with pytest.raises(NodeRefused, match=rf"AveragePool_0 \(AveragePool\): {message}"):
+        graph.model(x).transform(Pools())
 
 
 @pytest.mark.parametrize("keep", [0, 1])
@@ -241,11 +264,14 @@ def test_a_mean_over_pixels(keep):
     assert "GlobalAveragePool" in node_types(same(graph.model(x), GlobalPools))
 
 
-def test_a_mean_over_49_pixels_is_part_of_the_dense_layer():
+@pytest.mark.parametrize("kind", ["GlobalAveragePool", "AveragePool"])
+def test_a_mean_of_any_number_of_pixels_is_on_a_finer_grid(kind):
     graph = QonnxGraph(height=7)
-    flat = graph.node("Flatten", graph.node("GlobalAveragePool", graph.integers()))
-    model = same(graph.model(graph.node("MatMul", flat, graph.integer_weights(4, 5))), TilePools)
-    assert "GlobalAveragePool" not in node_types(model)
+    window = {"kernel_shape": [3, 3], "strides": [2, 2]} if kind == "AveragePool" else {}
+    pooled, count = graph.node(kind, graph.integers(), **window), 9 if window else 49
+    model = same(graph.model(graph.conv(pooled, graph.integer_weights(3, 4, 1, 1))), ExactGrids)
+    grid = grid_of(model, model.graph.node[-1].input[0])
+    assert grid.scale == np.float32(0.25 / count) and grid.bits == 5 + (6 if count == 49 else 4)
 
 
 @pytest.mark.parametrize("padded", [False, True])

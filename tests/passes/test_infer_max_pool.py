@@ -1,6 +1,6 @@
 import pytest
 
-from flow.passes import InferMaxPool, PassError, to_integers
+from flow.passes import InferMaxPool
 
 from .graphs import QonnxGraph, applied, assert_refused, node_types, only
 
@@ -44,38 +44,38 @@ def test_a_real_input_is_refused():
         ((8, 8), {"strides": (1, 1)}),
         ((8, 8), {"kernel": (2, 1), "strides": (2, 1)}),
         ((8, 8), {"pads": [1, 1, 1, 1]}),
+        ((8, 7), {"kernel": (3, 3), "pads": [1, 0, 0, 1]}),
         ((5, 8), {}),
         ((8, 5), {}),
+        ((9, 8), {"dilations": [2, 3]}),
+        ((4, 4), {"kernel": (4, 4)}),
     ],
 )
-def test_another_pool_is_refused(size, pool):
+@pytest.mark.parametrize("signs", [False, True])
+def test_any_window(size, pool, signs):
     graph = QonnxGraph(height=size[0], width=size[1])
-    model = graph.model(max_pool(graph, graph.integers(), **pool))
-    kernel = list(pool.get("kernel", (2, 2)))
-    match = rf"MaxPool_0 .*'kernel_shape': \[{kernel[0]}, {kernel[1]}\].* on {size[0]}x{size[1]}: only 2x2 of stride 2"
-    assert_refused(model, InferMaxPool, match)
+    x = graph.signs(0.5) if signs else graph.integers()
+    model = applied(graph.model(max_pool(graph, x, **pool)), InferMaxPool)
+    window, op = only(model, "SlidingWindow").op, only(model, "ReduceWindow").op
+    least = -1 if signs else -16
+    assert (window.order, window.pad_value, op.reduction, op.bits) == ("block", least, "max", 1 if signs else 5)
 
 
-@pytest.mark.xfail(strict=True, reason="dilations are not read")
-def test_a_dilated_pool():
-    graph = QonnxGraph(height=8)
-    applied(graph.model(max_pool(graph, graph.integers(), dilations=[2, 2])), InferMaxPool)
-
-
-@pytest.mark.xfail(
-    strict=True, reason="grid_of looks through a Pad, which then stays; RequireIntegers lists no node at all"
-)
-def test_a_pad_in_the_way_is_named():
+@pytest.mark.parametrize("value", [-4.0, 0.0, 1.25])
+def test_a_pad_in_front_is_taken_along(value):
     graph = QonnxGraph(height=6)
-    x = max_pool(graph, graph.pad(graph.integers()))
-    model = graph.model(graph.conv(x, graph.integer_weights(3, 4, 4, 4)))
-    with pytest.raises(PassError, match="Pad_0"):
-        to_integers(model)
+    model = applied(graph.model(max_pool(graph, graph.pad(graph.integers(), value), (3, 3))), InferMaxPool)
+    assert "Pad" not in node_types(model) and only(model, "SlidingWindow").op.pad_value == round(value / 0.25)
 
 
-def test_a_pad_in_the_way_is_no_silent_error():
-    """It stands between two streams, so the graph is refused, if without a reason."""
+@pytest.mark.parametrize(("signs", "value"), [(True, 0.0), (False, 0.1), (False, 4.0)])
+def test_a_pad_off_the_grid_is_named(signs, value):
     graph = QonnxGraph(height=6)
-    x = max_pool(graph, graph.pad(graph.integers()))
-    with pytest.raises(PassError, match="no integer form"):
-        to_integers(graph.model(graph.conv(x, graph.integer_weights(3, 4, 4, 4))))
+    x = max_pool(graph, graph.pad(graph.signs() if signs else graph.integers(), value), (3, 3))
+    assert_refused(graph.model(x), InferMaxPool, rf"MaxPool_0 .*it reads a map padded with {value:g}; pad in the pool")
+
+
+def test_a_pad_in_front_of_a_padded_pool_is_named():
+    graph = QonnxGraph(height=6)
+    x = max_pool(graph, graph.pad(graph.integers()), (3, 3), pads=[1, 1, 1, 1])
+    assert_refused(graph.model(x), InferMaxPool, r"MaxPool_0 .*it reads a map that Pad_0 \(Pad\) padded; pad in")

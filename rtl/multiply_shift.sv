@@ -1,0 +1,113 @@
+/// Scales integers per channel: `out[c] = saturate((multiplier[c] * in[c] + offset[c]) >>> Shift)`, the activation of an engine's sums.
+///
+/// The shift rounds down, the saturation is to OutBits signed bits. AccBits must hold the exact values: they wrap. The files have
+/// Words words of P numbers, element i of word w for channel w*P + i.
+///
+/// A register behind the product, as in a DSP slice, and two behind the result, which cut the ready of the output.
+module multiply_shift #(
+    parameter int unsigned P              = 1,   // elements a beat
+    parameter int unsigned Words          = 1,   // beats of a pixel
+    parameter int unsigned InBits         = 16,  // of an input, signed
+    parameter int unsigned MultiplierBits = 8,   // of a multiplier, signed
+    parameter int unsigned AccBits        = 24,  // of an offset, and of what is shifted
+    parameter int unsigned Shift          = 0,   // right shift before the saturation, less than AccBits
+    parameter int unsigned OutBits        = 8,   // of an output, signed
+    parameter              MultiplierFile = "",  // for $readmemh
+    parameter              OffsetFile     = ""   // for $readmemh
+) (
+    input  logic                 clk_i,
+    input  logic                 rst_ni,       // back to the first channels
+    input  logic [ P*InBits-1:0] in_data_i,    // P integers
+    input  logic                 in_valid_i,
+    output logic                 in_ready_o,
+    output logic [P*OutBits-1:0] out_data_o,   // P results
+    output logic                 out_valid_o,
+    input  logic                 out_ready_i
+);
+  localparam int unsigned ProductBits = InBits + MultiplierBits;
+  localparam int unsigned ShiftedBits = AccBits > Shift ? AccBits - Shift : 1;
+
+  // synthesis translate_off
+  initial if (Shift >= AccBits) $fatal(1, "multiply_shift: Shift %0d is not less than AccBits %0d", Shift, AccBits);
+  // synthesis translate_on
+
+  logic product_valid, out_free;
+  logic [P*MultiplierBits-1:0] multipliers;
+  logic [       P*AccBits-1:0] offsets;
+  logic [       P*OutBits-1:0] results;
+
+  stream_stage i_product (
+      .clk_i,
+      .rst_ni,
+      .in_valid_i,
+      .in_ready_o,
+      .out_valid_o(product_valid),
+      .out_ready_i(out_free)
+  );
+
+  channel_table #(
+      .Words      (Words),
+      .Width      (P * MultiplierBits),
+      .File       (MultiplierFile),
+      .MemoryStyle("distributed")
+  ) i_multipliers (
+      .clk_i,
+      .rst_ni,
+      .step_i(in_valid_i && in_ready_o),
+      .word_o(multipliers)
+  );
+
+  channel_table #(
+      .Words      (Words),
+      .Width      (P * AccBits),
+      .File       (OffsetFile),
+      .MemoryStyle("distributed")
+  ) i_offsets (
+      .clk_i,
+      .rst_ni,
+      .step_i(product_valid && out_free),
+      .word_o(offsets)
+  );
+
+  for (genvar i = 0; i < P; i++) begin : gen_element
+    logic [ProductBits-1:0] product;
+    logic [    AccBits-1:0] scaled;
+
+    product #(
+        .ABits(InBits),
+        .BBits(MultiplierBits)
+    ) i_product (
+        .clk_i,
+        .enable_i (in_ready_o),
+        .a_i      (in_data_i[i*InBits+:InBits]),
+        .b_i      (multipliers[i*MultiplierBits+:MultiplierBits]),
+        .product_o(product)
+    );
+
+    logic unused;  // bits that only repeat the sign
+    assign unused = &product;
+
+    assign scaled = AccBits'($signed(product)) + offsets[i*AccBits+:AccBits];
+
+    saturate #(
+        .InBits (ShiftedBits),
+        .OutBits(OutBits)
+    ) i_saturate (
+        .value_i(ShiftedBits'($signed(scaled) >>> Shift)),
+        .value_o(results[i*OutBits+:OutBits])
+    );
+  end
+
+  stream_slice #(
+      .Width(P * OutBits)
+  ) i_out (
+      .clk_i,
+      .rst_ni,
+      .in_data_i (results),
+      .in_valid_i(product_valid),
+      .in_ready_o(out_free),
+      .out_data_o,
+      .out_valid_o,
+      .out_ready_i
+  );
+endmodule
