@@ -1,4 +1,4 @@
-"""8-bit layers: what IntConv and IntStationary have in common, their sums and how these are scaled."""
+"""Integer layers: what IntConv and IntStationary have in common, their sums and how these are scaled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from .cells import Memory, Table
 from .cost import Cost, memory_cost
-from .dot import dot, dot_bounds
+from .dot import by_groups, dot, dot_bounds
 from .engine import Engine
 from .errors import NodeError
 from .packing import grouped, words
@@ -28,8 +28,12 @@ class IntEngine(Engine):
     Inputs: window [N, OH, OW, n] signed (``channels`` = n), weights [O, n], bias [O] on the product's grid, and, where
     the scales are no powers of two (``scaled``), multiplier [O] (1 without it). ``acc_bits`` hold every product plus
     bias. The shift is arithmetic, so it floors.
+
+    Inputs or weights of one bit are -1 and +1: what they multiply is added or subtracted, without a multiplier.
+    ``masked``: inputs of one bit whose windows are padded with 0.
     """
 
+    masked: int = 0
     weight_bits: int = 8  # of one weight
     acc_bits: int = 32
     out_bits: int = 8
@@ -41,12 +45,13 @@ class IntEngine(Engine):
 
     def convolve(self, window, weights, bias, multiplier=1):
         """Return the output [N, OH, OW, O]."""
-        return self.from_sums(dot(window, weights, np.float64), bias, multiplier)  # exact: far below 2^53
+        sums = by_groups(partial(dot, kind=np.float64), window, weights, self.conv_groups)  # exact: far below 2^53
+        return self.from_sums(sums, bias, multiplier)
 
     def quick(self, weights, bias, *multiplier):
         """Return a function of the windows, which takes a few images at a time, in float32 where that holds every
         sum."""
-        factors = np.ascontiguousarray(weights.T, np.float64)
+        factors = weights.astype(np.float64)
         reach = int(np.abs(weights).sum(axis=1).max())
 
         def run(x):
@@ -56,7 +61,8 @@ class IntEngine(Engine):
             outputs = []
             for part in windows.parts():
                 elements = part.elements(kind)
-                sums = elements.reshape(-1, windows.size) @ factors.astype(kind, copy=False)
+                rows = elements.reshape(-1, windows.size)
+                sums = by_groups(_product, rows, factors.astype(kind, copy=False), self.conv_groups)
                 sums = self.from_sums(sums.astype(np.int64), bias, *multiplier)
                 outputs.append(sums.reshape(*elements.shape[:3], -1))
             return np.concatenate(outputs)
@@ -71,8 +77,9 @@ class IntEngine(Engine):
         """Return ``acc_bits``, which hold the sum, its multiple, and that with the bias.
 
         Raises:
-            NodeError: they are more than 64.
+            NodeError: they are more than 64, or a weight of one bit is neither -1 nor +1.
         """
+        self._check_weights(constants[0])
         low, high = self._accumulator(inputs[0], *constants)
         bits = max(signed_bits(low, high), self.shift + 1)
         if bits > WIDEST_ACCUMULATOR:
@@ -80,18 +87,27 @@ class IntEngine(Engine):
         return {"acc_bits": bits}
 
     def _accumulator(self, inputs: Interval, weights, bias, multiplier=1) -> Interval:
-        sums = dot_bounds(inputs, weights)
+        sums = self._sum_bounds(inputs, weights)
         products = [multiplier * side for side in sums]
         low, high = np.minimum(*products), np.maximum(*products)
         return np.minimum.reduce([sums[0], low, low + bias]), np.maximum.reduce([sums[1], high, high + bias])
 
+    def _sum_bounds(self, inputs: Interval, weights) -> Interval:
+        sides = [np.split(side, self.conv_groups) for side in inputs]
+        parts = [dot_bounds(part, rows) for *part, rows in zip(*sides, np.split(weights, self.conv_groups))]
+        return tuple(np.concatenate(side) for side in zip(*parts))
+
+    def _check_weights(self, weights) -> None:
+        if self.weight_bits == 1 and len(others := weights[np.abs(weights) != 1]):
+            raise NodeError(f"a weight is {others[0]}, and one of 1 bit is -1 or +1: set weight_bits to 2 or more")
+
     def bounds(self, inputs, constants):
         weights, bias, *multiplier = constants
-        sides = [side * (multiplier[0] if multiplier else 1) + bias for side in dot_bounds(inputs[0], weights)]
+        sides = [side * (multiplier[0] if multiplier else 1) + bias for side in self._sum_bounds(inputs[0], weights)]
         return [tuple(saturate(side(*sides) >> self.shift, self.out_bits) for side in (np.minimum, np.maximum))]
 
     def inputs(self):
-        return [Stream(self.height, self.width, self.channels, self.simd, self.bits)]
+        return [Stream(self.height, self.width, self.channels, self.simd, self.bits, masked=bool(self.masked))]
 
     def outputs(self):
         return [Stream(self.height, self.width, self.features, self.pe, self.out_bits)]
