@@ -46,6 +46,7 @@ module add_subtract #(
   localparam int unsigned Triples = Numbers / 3;
   localparam int unsigned Singles = Numbers % 3;  // numbers that are left
   localparam int unsigned Ones    = Triples + Singles;
+  localparam int unsigned Weights = SumBits + 2;
   localparam int unsigned Extra   = Corrected != 0 ? Numbers : 0;
 
   // How many bits there are of weight 2**c (see compressor_tree), and of all weights below.
@@ -58,7 +59,7 @@ module add_subtract #(
     for (int unsigned i = 0; i < c; i++) bits_below = bits_below + count(i);
   endfunction
 
-  function automatic logic [191:0] counts();
+  function automatic logic [8*Weights-1:0] counts();
     counts = '0;
     for (int unsigned c = 0; c <= Bits; c++) counts[8*c+:8] = 8'(count(c));
   endfunction
@@ -88,6 +89,7 @@ module add_subtract #(
   end
 
   compressor_tree #(
+      .Weights  (Weights),
       .Counts   (counts()),
       .RankAfter(2),
       .SumBits  (SumBits)

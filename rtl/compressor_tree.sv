@@ -7,10 +7,10 @@
 /// are there early (low ones) go through LUTs, late ones are carries. With two bits a weight left (and a third of weight 1, a carry), one
 /// addition ends it. Stages are nested: each is this module with the bits that the stage before left.
 module compressor_tree #(
-    parameter  logic [191:0] Counts   = 192'd3, // bits of each weight, a byte a weight, 1 first; at most 255
+    parameter  int unsigned Weights   = 10,     // how many weights may have bits, now or in a later stage
+    parameter  logic [8*Weights-1:0] Counts = (8 * Weights)'(3), // bits of each weight, a byte a weight, 1 first; at most 255
     parameter  int          RankAfter = -1,     // registers in front of the stage of this number; if there are fewer, of the addition
     parameter  int unsigned SumBits   = 2,      // of the sum, which they hold
-    localparam int unsigned Weights   = 24,     // of Counts
     localparam int unsigned Bits      = bits_below(Weights)
 ) (
     input  logic               clk_i,
@@ -71,6 +71,10 @@ module compressor_tree #(
     if (c >= 2) next = next + fives(c - 2);
   endfunction
 
+  function automatic logic [8*Weights-1:0] next_counts();
+    for (int unsigned i = 0; i < Weights; i++) next_counts[8*i+:8] = 8'(next(i));
+  endfunction
+
   function automatic int unsigned next_below(input int unsigned c);
     next_below = 0;
     for (int unsigned i = 0; i < c; i++) next_below = next_below + next(i);
@@ -114,11 +118,7 @@ module compressor_tree #(
     assign unused = total[0];
   end else begin : gen_stage
     localparam int unsigned NextBits = next_below(Weights);
-    localparam logic [191:0] NextCounts = {
-      8'(next(23)), 8'(next(22)), 8'(next(21)), 8'(next(20)), 8'(next(19)), 8'(next(18)), 8'(next(17)), 8'(next(16)),
-      8'(next(15)), 8'(next(14)), 8'(next(13)), 8'(next(12)), 8'(next(11)), 8'(next(10)), 8'(next(9)), 8'(next(8)),
-      8'(next(7)), 8'(next(6)), 8'(next(5)), 8'(next(4)), 8'(next(3)), 8'(next(2)), 8'(next(1)), 8'(next(0))
-    };
+    localparam logic [8*Weights-1:0] NextCounts = next_counts();
     logic [NextBits-1:0] left;
 
     for (genvar c = 0; c < Weights; c++) begin : gen_weight
@@ -158,6 +158,7 @@ module compressor_tree #(
     end
 
     compressor_tree #(
+        .Weights  (Weights),
         .Counts   (NextCounts),
         .RankAfter(RankAfter > 0 ? RankAfter - 1 : -1),
         .SumBits  (SumBits)

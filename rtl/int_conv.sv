@@ -9,6 +9,12 @@
 /// ends makes no difference here, so the number of pixels is no parameter. AccBits and SumBits must hold the exact values: both
 /// wrap.
 ///
+/// A grouped convolution has ConvGroups: its window comes group after group, SF beats each, and NF/ConvGroups passes belong to a group.
+///
+/// Inputs or weights of one bit are -1 and +1, and need no multiplier. The sums are then those of add_subtract, and the biases make up
+/// for what they are off by: Inputs * 2^(B-1) too large with numbers of B bits, and, unless Corrected, too small by the number of signs
+/// that are -1. (Of weights that is a constant. Of inputs it is not.)
+///
 /// WeightFile has NF*SF words of Pe*Simd weights; word nf*SF + sf holds, as element e*Simd + i, the weight of output
 /// nf*Pe + e and input sf*Simd + i. BiasFile has NF words of Pe biases of AccBits, element e of word nf for output nf*Pe + e;
 /// MultiplierFile has the multipliers in the same way.

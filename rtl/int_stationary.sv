@@ -1,5 +1,5 @@
 /// Integer layer whose weights come as a stream, once a frame: every weight word is held while all windows of the frame use it.
-/// What it computes of a window, and the files of its constants, are those of int_conv.
+/// What it computes of a window, and the files of its constants, are those of int_conv, Corrected.
 ///
 /// The windows of a frame lie in one of two buffers (one fills while the other is used). For each weight word the controller walks
 /// over the Pixels windows, one a cycle, and reads the beat that the word belongs to; Pe sums of Simd products are added to the

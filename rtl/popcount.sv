@@ -11,7 +11,7 @@ module popcount #(
   // synthesis translate_on
 
   compressor_tree #(
-      .Counts (192'(Bits)),
+      .Counts (80'(Bits)),
       .SumBits(CountBits)
   ) i_tree (
       .clk_i   (1'b0),

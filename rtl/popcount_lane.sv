@@ -49,7 +49,7 @@ module popcount_lane #(
     always_ff @(posedge clk_i) if (enable_i) count <= CountBits'($countones(votes));
 `else
     compressor_tree #(
-        .Counts   (192'(Votes)),
+        .Counts   (80'(Votes)),
         .RankAfter(Group > 5 ? 0 : 2),  // votes that are counted themselves take a cycle
         .SumBits  (CountBits)
     ) i_tree (
@@ -93,7 +93,7 @@ module popcount_lane #(
     end
 
     compressor_tree #(
-        .Counts   (192'(Ones) | 192'(Triples) << 8),
+        .Counts   (80'(Ones) | 80'(Triples) << 8),
         .RankAfter(2),
         .SumBits  (SumBits)
     ) i_tree (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from .cost import Cost, memory_cost
 from .dot import by_groups, dot, dot_bounds
 from .engine import Engine
 from .errors import NodeError
-from .packing import grouped, words
+from .packing import fold, grouped, words, wrapped
 from .stream import Interval, Stream, saturate, signed_bits
 from .windows import as_windows
 
@@ -112,37 +113,64 @@ class IntEngine(Engine):
     def outputs(self):
         return [Stream(self.height, self.width, self.features, self.pe, self.out_bits)]
 
+    @property
+    def signs(self) -> bool:
+        """Whether inputs or weights are signs: what they multiply is added or subtracted."""
+        return 1 in (self.bits, self.weight_bits)
+
+    def misfit(self):
+        if self.bits == self.weight_bits == 1:
+            return "inputs and weights of one bit are an XnorPopcount's: set bits or weight_bits to 2 or more"
+        if self.masked and self.bits > 1:
+            return f"inputs of {self.bits} bits have a 0 and need no mask: set masked to 0"
+        return super().misfit()
+
     def _parameters(self) -> dict:
         return {
             "Pe": self.pe,
             "Simd": self.simd,
             "InBits": self.bits,
+            "Masked": self.masked,
             "WeightBits": self.weight_bits,
             "OutBits": self.out_bits,
             "AccBits": self.acc_bits,
             "Shift": self.shift,
         }
 
-    def rtl_facts(self, weights, bias, *multiplier) -> tuple[dict, tuple[Memory, ...]]:
-        """Return the module's parameters and the memories of its constants."""
-        parameters = {"Inputs": self.channels, "Outputs": self.features, **self._parameters()}
-        memories = [self._memory("Bias", "biases", grouped(bias, self.pe), self.acc_bits)]
+    def rtl_facts(self, weights, bias, *multiplier, subtracted=0) -> tuple[dict, tuple[Memory, ...]]:
+        """Return the module's parameters and the memories of its constants.
+
+        ``subtracted`` [O]: what its sums are too small by, as a number that is subtracted counts as its complement.
+
+        Raises:
+            NodeError: the folding does not fit, or a constant has too many bits.
+        """
+        self.require_fit()
+        self._check_weights(weights)
+        parameters = {"Inputs": self.synapses, "Outputs": self.features, **self._parameters()}
+        offset = (self.synapses << max(self.bits, self.weight_bits) - 1 if self.signs else 0) - subtracted
+        words(grouped(bias, self.pe), self.acc_bits, "biases")  # as they are, they fit
+        biases = wrapped(bias - offset * (multiplier[0] if multiplier else 1), self.acc_bits)
+        memories = [self._memory("Bias", "biases", grouped(biases, self.pe), self.acc_bits)]
         if multiplier:
             bits = signed_bits(*multiplier)
             largest_sum = int(np.abs(weights).sum(axis=1).max()) << self.bits - 1
-            parameters |= {"Scaled": 1, "SumBits": signed_bits(largest_sum), "MultiplierBits": bits}
+            sum_bits = signed_bits(-largest_sum, largest_sum + np.max(offset), np.min(offset) - largest_sum)
+            parameters |= {"Scaled": 1, "SumBits": sum_bits, "MultiplierBits": bits}
             memories.append(self._memory("Multiplier", "multipliers", grouped(*multiplier, self.pe), bits))
         return parameters, tuple(memories)
 
-    def hls_facts(self, bias, *multiplier) -> tuple[dict, tuple[Table, ...]]:
+    def hls_facts(self, weights, bias, *multiplier) -> tuple[dict, tuple[Table, ...]]:
         """Return the header's template parameters and the tables of its constants.
 
         Raises:
-            NodeError: a weight or a constant has more bits than the header takes.
+            NodeError: the folding does not fit, or a weight or a constant has more bits than the header takes.
         """
         if self.weight_bits > WIDEST_WEIGHT:
             raise NodeError(f"weights of {self.weight_bits} bits: the HLS headers take at most {WIDEST_WEIGHT}")
-        size = {"Inputs": self.channels, "Outputs": self.features, "Pixels": self.pixels}
+        self.require_fit()
+        self._check_weights(weights)
+        size = {"Inputs": self.synapses, "Outputs": self.features, "Pixels": self.pixels}
         tables = (
             Table("bias", "int32_t" if self.acc_bits <= 32 else "int64_t", grouped(bias, self.pe), BIAS_LAYOUT),
             *(Table("multipliers", "int32_t", grouped(values, self.pe), BIAS_LAYOUT) for values in multiplier),
@@ -165,10 +193,27 @@ class IntEngine(Engine):
         )
         return engine + bias + gains
 
+    def packed(self, weights) -> list[int]:
+        """Return the words of its weights: of each cycle, or as they come from DDR.
+
+        Raises:
+            NodeError: a weight has too many bits, or is no sign where it has one.
+        """
+        self._check_weights(weights)
+        folded = fold(weights, self.pe, self.simd)
+        return words(folded, self.weight_bits, "weights", bipolar=self.weight_bits == 1)
+
     @staticmethod
     def _memory(name: str, suffix: str, values: np.ndarray, bits: int) -> Memory:
         return Memory(f"{name}File", suffix, words(values, bits, suffix), bits * values[0].size)
 
     def operations(self):
-        """Return the operations a frame; ``rescale`` counts outputs that are shifted or multiplied to another scale."""
-        return {"int8_mac": self.pixels * self.channels * self.features, "rescale": self.pixels * self.features}
+        """Return the operations a frame: products of int8 or int16 that are added up, or ``add_subtract`` where a factor
+        is a sign; ``rescale`` counts outputs that are shifted or multiplied."""
+        kind = "int8_mac" if max(self.bits, self.weight_bits) <= 8 else "int16_mac"
+        products = self.pixels * self.synapses * self.features
+        return {"add_subtract" if self.signs else kind: products, "rescale": self.pixels * self.features}
+
+
+def _product(windows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return windows @ weights.T

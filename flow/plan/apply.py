@@ -80,8 +80,8 @@ def _fold_engine(model: ModelWrapper, node: NodeProto, plan: Plan) -> None:
     op, window, chosen = op_of(node), op_of(window_node), plan.nodes[node.name]
     simds = op.simds(window)
     pe, simd = chosen.pe or 1, chosen.simd or simds[0]
-    if op.features % pe:
-        raise NodeError(f"pe {pe} must divide its {op.features} outputs")
+    if reason := op.variant(pe=pe, simd=simds[0]).misfit():
+        raise NodeError(reason)
     if simd not in simds:
         raise NodeError(f"simd {simd} is none of {', '.join(map(str, simds))}, which fit its windows")
     set_attributes(window_node, p=simd)
