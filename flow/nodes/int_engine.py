@@ -208,7 +208,7 @@ class IntEngine(Engine):
         return Memory(f"{name}File", suffix, words(values, bits, suffix), bits * values[0].size)
 
     def operations(self):
-        """Return the operations a frame: products of int8 or int16 that are added up, or ``add_subtract`` where a factor
+        """Return the operations a frame: products of int8 or int16 that are added, or ``add_subtract`` where a factor
         is a sign; ``rescale`` counts outputs that are shifted or multiplied."""
         kind = "int8_mac" if max(self.bits, self.weight_bits) <= 8 else "int16_mac"
         products = self.pixels * self.synapses * self.features
