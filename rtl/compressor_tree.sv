@@ -40,16 +40,23 @@ module compressor_tree #(
     for (int unsigned i = 1; i < Weights; i++) is_done = is_done && count(i) <= 2;
   endfunction
 
-  // Of weight 2**c: bits that the fives of the weight below take, fives, threes, and bits that stay as they are.
-  function automatic int unsigned taken(input int unsigned c);
+  localparam logic HasFives = has_fives();
+
+  // Of weight 2**c: bits that the fives of the weight below take, fives, threes, and bits that stay as they are. What is taken is found
+  // for all weights at once, as tools that interpret these functions would take long otherwise.
+  function automatic logic [8*Weights-1:0] all_taken();
     int unsigned fives_below;
-    taken = 0;
-    if (has_fives()) begin
-      for (int unsigned i = 0; i < c; i++) begin
-        fives_below = (count(i) - taken) / 5;
-        taken = fives_below < count(i + 1) ? fives_below : count(i + 1);
-      end
+    all_taken = '0;
+    for (int unsigned i = 0; HasFives && i + 1 < Weights; i++) begin
+      fives_below             = (count(i) - 32'(all_taken[8*i+:8])) / 5;
+      all_taken[8*(i+1)+:8]   = 8'(fives_below < count(i + 1) ? fives_below : count(i + 1));
     end
+  endfunction
+
+  localparam logic [8*Weights-1:0] Taken = all_taken();
+
+  function automatic int unsigned taken(input int unsigned c);
+    taken = c < Weights ? 32'(Taken[8*c+:8]) : 0;
   endfunction
 
   function automatic int unsigned fives(input int unsigned c);
@@ -57,7 +64,7 @@ module compressor_tree #(
   endfunction
 
   function automatic int unsigned threes(input int unsigned c);
-    threes = !has_fives() && count(c) > (c == 0 ? 3 : 2) ? count(c) / 3 : 0;
+    threes = !HasFives && count(c) > (c == 0 ? 3 : 2) ? count(c) / 3 : 0;
   endfunction
 
   function automatic int unsigned rest(input int unsigned c);
