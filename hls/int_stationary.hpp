@@ -1,7 +1,7 @@
 /// Integer layer whose weights come from DDR once a frame: int_conv for frames of few windows, which are kept, so that each weight
 /// word serves all of them and is fetched once.
 ///
-///   Inputs, Outputs, Pixels, Pe, Simd, InBits, WeightBits, OutBits, AccBits, Shift, bias, multipliers   as in int_conv
+///   Inputs, Outputs, Pixels, Pe, Simd, InBits, Masked, WeightBits, OutBits, AccBits, Shift, bias, multipliers   as in int_conv
 ///   in       the windows, Simd elements a beat
 ///   weights  NF * SF words of Pe * Simd weights of WeightBits bits in the order of int_conv's, PE 0 in the low bits
 ///   out      Pe outputs a beat, in pixel order
@@ -16,15 +16,16 @@
 
 namespace flow {
 
-template <unsigned Inputs, unsigned Outputs, unsigned Pixels, unsigned Pe, unsigned Simd, unsigned InBits,
+template <unsigned Inputs, unsigned Outputs, unsigned Pixels, unsigned Pe, unsigned Simd, unsigned InBits, unsigned Masked,
           unsigned WeightBits, unsigned OutBits, unsigned AccBits, unsigned Shift, class Bias, class... Multipliers>
-void int_stationary(const beat<Simd, InBits> (&map)[Pixels * (Inputs / Simd)],
+void int_stationary(const ap_uint<Simd * InBits + Masked> (&map)[Pixels * (Inputs / Simd)],
                     hls::stream<beat<Pe * Simd, WeightBits>>& weights, beat<Pe, OutBits> (&outputs)[Pixels * (Outputs / Pe)],
                     const Bias (&bias)[Outputs / Pe][Pe], const Multipliers&... multipliers) {
 #pragma HLS ARRAY_RESHAPE variable=bias complete dim=2
     static_assert(Outputs % Pe == 0, "int_stationary: Pe must divide Outputs");
     static_assert(Inputs % Simd == 0, "int_stationary: Simd must divide Inputs");
     static_assert(InBits <= 16 && WeightBits <= 8, "int_stationary: at most 16-bit inputs and 8-bit weights");
+    static_assert(!Masked || InBits == 1, "int_stationary: only inputs of one bit are masked");
     static_assert(OutBits <= 32 && AccBits <= 64 && Shift < AccBits, "int_stationary: OutBits <= 32, Shift < AccBits <= 64");
     const unsigned Passes = Outputs / Pe;
     const unsigned Beats = Inputs / Simd;
@@ -42,9 +43,9 @@ void int_stationary(const beat<Simd, InBits> (&map)[Pixels * (Inputs / Simd)],
         for (unsigned b = 0; b < Beats; ++b) {
             for (unsigned pixel = 0; pixel < Pixels; ++pixel) {
 #pragma HLS PIPELINE II=1
-                if (pixel == 0) unpack_signed<Pe * Simd, WeightBits>(weights.read(), weight);
+                if (pixel == 0) unpack_inputs<Pe * Simd, WeightBits, 0>(weights.read(), weight);
                 integer<InBits> input[Simd];
-                unpack_signed<Simd, InBits>(map[pixel * Beats + b], input);
+                unpack_inputs<Simd, InBits, Masked>(map[pixel * Beats + b], input);
 
                 int32_t result[Pe];
                 for (unsigned e = 0; e < Pe; ++e) {
@@ -52,7 +53,7 @@ void int_stationary(const beat<Simd, InBits> (&map)[Pixels * (Inputs / Simd)],
                     accumulator<SumBits> products = 0;
                     for (unsigned i = 0; i < Simd; ++i) {
 #pragma HLS UNROLL
-                        products += input[i] * weight[e * Simd + i];
+                        products += product<InBits, WeightBits>(input[i], weight[e * Simd + i]);
                     }
                     const accumulator<SumBits> sum = (b == 0 ? accumulator<SumBits>(0) : sums[pixel][e]) + products;
                     sums[pixel][e] = sum;

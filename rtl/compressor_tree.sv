@@ -7,10 +7,10 @@
 /// are there early (low ones) go through LUTs, late ones are carries. With two bits a weight left (and a third of weight 1, a carry), one
 /// addition ends it. Stages are nested: each is this module with the bits that the stage before left.
 module compressor_tree #(
-    parameter  logic [79:0] Counts    = 80'd3,  // bits of each weight, a byte a weight, 1 first; at most 255
+    parameter  int unsigned Weights   = 10,     // how many weights may have bits, now or in a later stage
+    parameter  logic [8*Weights-1:0] Counts = (8 * Weights)'(3), // bits of each weight, a byte a weight, 1 first; at most 255
     parameter  int          RankAfter = -1,     // registers in front of the stage of this number; if there are fewer, of the addition
     parameter  int unsigned SumBits   = 2,      // of the sum, which they hold
-    localparam int unsigned Weights   = 10,     // of Counts
     localparam int unsigned Bits      = bits_below(Weights)
 ) (
     input  logic               clk_i,
@@ -40,16 +40,23 @@ module compressor_tree #(
     for (int unsigned i = 1; i < Weights; i++) is_done = is_done && count(i) <= 2;
   endfunction
 
-  // Of weight 2**c: bits that the fives of the weight below take, fives, threes, and bits that stay as they are.
-  function automatic int unsigned taken(input int unsigned c);
+  localparam logic HasFives = has_fives();
+
+  // Of weight 2**c: bits that the fives of the weight below take, fives, threes, and bits that stay as they are. What is taken is found
+  // for all weights at once, as tools that interpret these functions would take long otherwise.
+  function automatic logic [8*Weights-1:0] all_taken();
     int unsigned fives_below;
-    taken = 0;
-    if (has_fives()) begin
-      for (int unsigned i = 0; i < c; i++) begin
-        fives_below = (count(i) - taken) / 5;
-        taken = fives_below < count(i + 1) ? fives_below : count(i + 1);
-      end
+    all_taken = '0;
+    for (int unsigned i = 0; HasFives && i + 1 < Weights; i++) begin
+      fives_below             = (count(i) - 32'(all_taken[8*i+:8])) / 5;
+      all_taken[8*(i+1)+:8]   = 8'(fives_below < count(i + 1) ? fives_below : count(i + 1));
     end
+  endfunction
+
+  localparam logic [8*Weights-1:0] Taken = all_taken();
+
+  function automatic int unsigned taken(input int unsigned c);
+    taken = c < Weights ? 32'(Taken[8*c+:8]) : 0;
   endfunction
 
   function automatic int unsigned fives(input int unsigned c);
@@ -57,7 +64,7 @@ module compressor_tree #(
   endfunction
 
   function automatic int unsigned threes(input int unsigned c);
-    threes = !has_fives() && count(c) > (c == 0 ? 3 : 2) ? count(c) / 3 : 0;
+    threes = !HasFives && count(c) > (c == 0 ? 3 : 2) ? count(c) / 3 : 0;
   endfunction
 
   function automatic int unsigned rest(input int unsigned c);
@@ -69,6 +76,10 @@ module compressor_tree #(
     next = rest(c) + fives(c) + threes(c);
     if (c >= 1) next = next + fives(c - 1) + threes(c - 1);
     if (c >= 2) next = next + fives(c - 2);
+  endfunction
+
+  function automatic logic [8*Weights-1:0] next_counts();
+    for (int unsigned i = 0; i < Weights; i++) next_counts[8*i+:8] = 8'(next(i));
   endfunction
 
   function automatic int unsigned next_below(input int unsigned c);
@@ -114,9 +125,7 @@ module compressor_tree #(
     assign unused = total[0];
   end else begin : gen_stage
     localparam int unsigned NextBits = next_below(Weights);
-    localparam logic [79:0] NextCounts = {
-      8'(next(9)), 8'(next(8)), 8'(next(7)), 8'(next(6)), 8'(next(5)), 8'(next(4)), 8'(next(3)), 8'(next(2)), 8'(next(1)), 8'(next(0))
-    };
+    localparam logic [8*Weights-1:0] NextCounts = next_counts();
     logic [NextBits-1:0] left;
 
     for (genvar c = 0; c < Weights; c++) begin : gen_weight
@@ -156,6 +165,7 @@ module compressor_tree #(
     end
 
     compressor_tree #(
+        .Weights  (Weights),
         .Counts   (NextCounts),
         .RankAfter(RankAfter > 0 ? RankAfter - 1 : -1),
         .SumBits  (SumBits)

@@ -9,16 +9,25 @@
 /// ends makes no difference here, so the number of pixels is no parameter. AccBits and SumBits must hold the exact values: both
 /// wrap.
 ///
+/// A grouped convolution has ConvGroups: its window comes group after group, SF beats each, and NF/ConvGroups passes belong to a group.
+///
+/// Inputs or weights of one bit are -1 and +1, and need no multiplier. The sums are then those of add_subtract, and the biases make up
+/// for what they are off by: Inputs * 2^(B-1) too large with numbers of B bits, and, unless Corrected, too small by the number of signs
+/// that are -1. (Of weights that is a constant. Of inputs it is not.)
+///
 /// WeightFile has NF*SF words of Pe*Simd weights; word nf*SF + sf holds, as element e*Simd + i, the weight of output
 /// nf*Pe + e and input sf*Simd + i. BiasFile has NF words of Pe biases of AccBits, element e of word nf for output nf*Pe + e;
 /// MultiplierFile has the multipliers in the same way.
 module int_conv #(
-    parameter int unsigned Inputs         = 64,     // elements a window (kernel * kernel * channels)
+    parameter int unsigned Inputs         = 64,     // elements of a sum: of a window, or of a group of it
     parameter int unsigned Outputs        = 128,    // output channels
     parameter int unsigned Pe             = 1,      // outputs at a time, divides Outputs
     parameter int unsigned Simd           = 4,      // inputs at a time, divides Inputs
-    parameter int unsigned InBits         = 8,      // of an input
-    parameter int unsigned WeightBits     = 8,      // of a weight, at least 2
+    parameter int unsigned ConvGroups     = 1,      // of a window
+    parameter int unsigned InBits         = 8,      // of an input; 1: -1 and +1
+    parameter int unsigned Masked         = 0,      // 1: a beat carries a mask; only with InBits 1
+    parameter int unsigned WeightBits     = 8,      // of a weight; 1: -1 and +1
+    parameter int unsigned Corrected      = 0,      // 1: what is subtracted is not one less; see below
     parameter int unsigned OutBits        = 8,      // of an output
     parameter int unsigned AccBits        = 24,     // of a bias and of what is shifted
     parameter int unsigned Shift          = 0,      // right shift before the saturation, less than AccBits
@@ -32,7 +41,7 @@ module int_conv #(
 ) (
     input  logic                   clk_i,
     input  logic                   rst_ni,       // back to the first beat of a window
-    input  logic [Simd*InBits-1:0] in_data_i,    // Simd signed elements of a window
+    input  logic [Simd*InBits+Masked-1:0] in_data_i,    // Simd elements of a window, and the mask
     input  logic                   in_valid_i,
     output logic                   in_ready_o,
     output logic [ Pe*OutBits-1:0] out_data_o,   // Pe signed outputs, in order
@@ -44,9 +53,9 @@ module int_conv #(
   localparam int unsigned NF          = Outputs / Pe;
   localparam int unsigned AddressBits = SF * NF > 1 ? $clog2(SF * NF) : 1;
   localparam int unsigned PassBits    = NF > 1 ? $clog2(NF) : 1;
-  localparam int unsigned ProductBits = InBits + WeightBits;
-  localparam int unsigned DotBits     = ProductBits + $clog2(Simd);
-  localparam int unsigned Ranks       = Simd > 8 ? 2 : 1;  // of product_sum
+  localparam logic        Signs       = InBits == 1 || WeightBits == 1;  // no multipliers
+  localparam int unsigned DotBits     = InBits + WeightBits + $clog2(Signs ? Simd + 1 : Simd);
+  localparam int unsigned Ranks       = Simd > 8 && !Signs ? 2 : 1;  // of dot_product
   localparam int unsigned RunningBits = Scaled != 0 ? SumBits : AccBits;
   localparam int unsigned ShiftedBits = AccBits > Shift ? AccBits - Shift : 1;
 
@@ -55,14 +64,14 @@ module int_conv #(
     if (SF * Simd != Inputs) $fatal(1, "int_conv: Simd %0d does not divide Inputs %0d", Simd, Inputs);
     if (NF * Pe != Outputs) $fatal(1, "int_conv: Pe %0d does not divide Outputs %0d", Pe, Outputs);
     if (Shift >= AccBits) $fatal(1, "int_conv: Shift %0d is not less than AccBits %0d", Shift, AccBits);
-    if (WeightBits < 2) $fatal(1, "int_conv: WeightBits is %0d, must be at least 2: weights are signed", WeightBits);
+    if (NF % ConvGroups != 0) $fatal(1, "int_conv: ConvGroups %0d and Pe %0d do not divide Outputs %0d", ConvGroups, Pe, Outputs);
     if (Scaled > 1) $fatal(1, "int_conv: Scaled is %0d, must be 0 or 1", Scaled);
   end
   // synthesis translate_on
 
   logic                          stall, out_free;
   logic [       AddressBits-1:0] address;
-  logic [       Simd*InBits-1:0] window;
+  logic [Simd*InBits+Masked-1:0] window;
   logic [Pe*Simd*WeightBits-1:0] weights;
   logic [    Pe*RunningBits-1:0] start, sums;
   logic [        Pe*AccBits-1:0] scaled;
@@ -76,9 +85,10 @@ module int_conv #(
   assign stall = sum_valid_q && !sum_taken;
 
   window_replay #(
-      .Width (Simd * InBits),
+      .Width (Simd * InBits + Masked),
       .Beats (SF),
-      .Passes(NF)
+      .Passes(NF / ConvGroups),
+      .Groups(ConvGroups)
   ) i_window (
       .clk_i,
       .rst_ni,
@@ -219,31 +229,20 @@ module int_conv #(
   for (genvar e = 0; e < Pe; e++) begin : gen_pe
     logic signed [DotBits-1:0] dot_q;
     logic signed [RunningBits-1:0] sum_q;
-    logic [Simd*ProductBits-1:0] product_q;
 
-    for (genvar i = 0; i < Simd; i++) begin : gen_product
-      product #(
-          .ABits(InBits),
-          .BBits(WeightBits)
-      ) i_product (
-          .clk_i,
-          .enable_i (!stall),
-          .a_i      (window[i*InBits+:InBits]),
-          .b_i      (weights[(e*Simd+i)*WeightBits+:WeightBits]),
-          .product_o(product_q[i*ProductBits+:ProductBits])
-      );
-    end
-
-    product_sum #(
-        .Products(Simd),
-        .Bits    (ProductBits),
-        .SumBits (DotBits),
-        .Ranks   (Ranks)
+    dot_product #(
+        .Simd      (Simd),
+        .InBits    (InBits),
+        .WeightBits(WeightBits),
+        .Corrected (Corrected),
+        .Masked    (Masked)
     ) i_dot (
         .clk_i,
-        .enable_i  (!stall),
-        .products_i(product_q),
-        .sum_o     (dot_q)
+        .enable_i (!stall),
+        .inputs_i (window[Simd*InBits-1:0]),
+        .weights_i(weights[e*Simd*WeightBits+:Simd*WeightBits]),
+        .masked_i (Masked != 0 && window[Simd*InBits+Masked-1]),
+        .sum_o    (dot_q)
     );
 
     always_ff @(posedge clk_i) begin

@@ -1,5 +1,5 @@
 /// Integer layer whose weights come as a stream, once a frame: every weight word is held while all windows of the frame use it.
-/// What it computes of a window, and the files of its constants, are those of int_conv.
+/// What it computes of a window, and the files of its constants, are those of int_conv, Corrected.
 ///
 /// The windows of a frame lie in one of two buffers (one fills while the other is used). For each weight word the controller walks
 /// over the Pixels windows, one a cycle, and reads the beat that the word belongs to; Pe sums of Simd products are added to the
@@ -21,8 +21,9 @@ module int_stationary #(
     parameter int unsigned Outputs        = 128,    // output channels
     parameter int unsigned Pe             = 1,      // outputs at a time, divides Outputs
     parameter int unsigned Simd           = 4,      // inputs at a time, divides Inputs
-    parameter int unsigned InBits         = 8,      // of an input
-    parameter int unsigned WeightBits     = 8,      // of a weight, at least 2
+    parameter int unsigned InBits         = 8,      // of an input; 1: -1 and +1
+    parameter int unsigned Masked         = 0,      // 1: a beat carries a mask; only with InBits 1
+    parameter int unsigned WeightBits     = 8,      // of a weight; 1: -1 and +1
     parameter int unsigned OutBits        = 8,      // of an output
     parameter int unsigned AccBits        = 24,     // of a bias and of what is shifted
     parameter int unsigned Shift          = 0,      // right shift before the saturation, less than AccBits
@@ -36,7 +37,7 @@ module int_stationary #(
 ) (
     input  logic                          clk_i,
     input  logic                          rst_ni,          // back to the start of a frame
-    input  logic [       Simd*InBits-1:0] in_data_i,       // Simd signed elements of a window
+    input  logic [Simd*InBits+Masked-1:0] in_data_i,       // Simd elements of a window, and the mask
     input  logic                          in_valid_i,
     output logic                          in_ready_o,
     input  logic [Pe*Simd*WeightBits-1:0] weight_data_i,   // Simd weights of Pe outputs; NF*SF words a frame
@@ -54,9 +55,9 @@ module int_stationary #(
   localparam int unsigned PixelBits   = Pixels > 1 ? $clog2(Pixels) : 1;
   localparam int unsigned SfBits      = SF > 1 ? $clog2(SF) : 1;
   localparam int unsigned NfBits      = NF > 1 ? $clog2(NF) : 1;
-  localparam int unsigned ProductBits = InBits + WeightBits;
-  localparam int unsigned DotBits     = ProductBits + $clog2(Simd);
-  localparam int unsigned Ranks       = Simd > 8 ? 2 : 1;  // of product_sum
+  localparam logic        Signs       = InBits == 1 || WeightBits == 1;  // no multipliers
+  localparam int unsigned DotBits     = InBits + WeightBits + $clog2(Signs ? Simd + 1 : Simd);
+  localparam int unsigned Ranks       = Simd > 8 && !Signs ? 2 : 1;  // of dot_product
   localparam int unsigned Sums        = 3 + Ranks;         // the stage at which the products' sum is there
   localparam int unsigned RunningBits = Scaled != 0 ? SumBits : AccBits;
   localparam int unsigned ShiftedBits = AccBits > Shift ? AccBits - Shift : 1;
@@ -70,14 +71,13 @@ module int_stationary #(
     if (SF * Simd != Inputs) $fatal(1, "int_stationary: Simd %0d does not divide Inputs %0d", Simd, Inputs);
     if (NF * Pe != Outputs) $fatal(1, "int_stationary: Pe %0d does not divide Outputs %0d", Pe, Outputs);
     if (Shift >= AccBits) $fatal(1, "int_stationary: Shift %0d is not less than AccBits %0d", Shift, AccBits);
-    if (WeightBits < 2) $fatal(1, "int_stationary: WeightBits is %0d, must be at least 2: weights are signed", WeightBits);
     if (Scaled > 1) $fatal(1, "int_stationary: Scaled is %0d, must be 0 or 1", Scaled);
   end
   // synthesis translate_on
 
   // ---------------------------------------------------------------- windows: filling
 
-  (* ram_style = MapStyle *) logic [Simd*InBits-1:0] map[2*MapBeats];
+  (* ram_style = MapStyle *) logic [Simd*InBits+Masked-1:0] map[2*MapBeats];
   logic [AddressBits-1:0] fill;  // beat to write next, counts through both buffers
   logic [1:0] maps_q;            // full buffers
   logic fill_beat, fill_last, fill_done, map_done;
@@ -169,7 +169,7 @@ module int_stationary #(
 
   // ---------------------------------------------------------------- stages 1 and 2: the beat and its weights
 
-  logic [Simd*InBits-1:0] beat_q, x_q;
+  logic [Simd*InBits+Masked-1:0] beat_q, x_q;
   logic [Pe*Simd*WeightBits-1:0] fetched_word, w_q;
   logic load_q;
   logic [Sums:1] valid_q, first_q, last_q;  // by stage: a beat, of the first word of Pe outputs, of the last one
@@ -225,31 +225,20 @@ module int_stationary #(
   for (genvar e = 0; e < Pe; e++) begin : gen_pe
     logic signed [DotBits-1:0] dot_q;
     logic signed [RunningBits-1:0] so_far;
-    logic [Simd*ProductBits-1:0] products_q;
 
-    for (genvar i = 0; i < Simd; i++) begin : gen_product
-      product #(
-          .ABits(InBits),
-          .BBits(WeightBits)
-      ) i_product (
-          .clk_i,
-          .enable_i (1'b1),
-          .a_i      (x_q[i*InBits+:InBits]),
-          .b_i      (w_q[(e*Simd+i)*WeightBits+:WeightBits]),
-          .product_o(products_q[i*ProductBits+:ProductBits])
-      );
-    end
-
-    product_sum #(
-        .Products(Simd),
-        .Bits    (ProductBits),
-        .SumBits (DotBits),
-        .Ranks   (Ranks)
+    dot_product #(
+        .Simd      (Simd),
+        .InBits    (InBits),
+        .WeightBits(WeightBits),
+        .Corrected (1),
+        .Masked    (Masked)
     ) i_dot (
         .clk_i,
-        .enable_i  (1'b1),
-        .products_i(products_q),
-        .sum_o     (dot_q)
+        .enable_i (1'b1),
+        .inputs_i (x_q[Simd*InBits-1:0]),
+        .weights_i(w_q[e*Simd*WeightBits+:Simd*WeightBits]),
+        .masked_i (Masked != 0 && x_q[Simd*InBits+Masked-1]),
+        .sum_o    (dot_q)
     );
 
     assign so_far = first_q[Sums] ? start[e*RunningBits+:RunningBits] : sums[sum_pixel][e*RunningBits+:RunningBits];

@@ -4,13 +4,18 @@
 /// the buffer while the input waits. A beat leaves every cycle that is neither stalled nor, in pass 0, without input, so
 /// passes and windows follow each other without a gap. With one pass there is no buffer.
 ///
+/// A window of several Groups (of a grouped convolution) comes group after group; each is given Passes times, and the addresses run on
+/// through all of them.
+///
 /// `address_o` belongs to the beat being fetched: a memory that reads it under `!stall_i` gives its word together with
 /// `data_o`. Everything named `data_o, valid_o, first_o, last_o` is one register stage behind.
 module window_replay #(
     parameter  int unsigned Width       = 32,  // bits a beat
-    parameter  int unsigned Beats       = 18,  // beats a window
-    parameter  int unsigned Passes      = 1,   // times each window is given
-    localparam int unsigned AddressBits = Beats * Passes > 1 ? $clog2(Beats * Passes) : 1
+    parameter  int unsigned Beats       = 18,  // beats a window, or a group of it
+    parameter  int unsigned Passes      = 1,   // times each is given
+    parameter  int unsigned Groups      = 1,   // of a window
+    localparam int unsigned Addresses   = Beats * Passes * Groups,
+    localparam int unsigned AddressBits = Addresses > 1 ? $clog2(Addresses) : 1
 ) (
     input  logic                   clk_i,
     input  logic                   rst_ni,      // back to the first beat of a window
@@ -18,7 +23,7 @@ module window_replay #(
     input  logic                   in_valid_i,
     output logic                   in_ready_o,
     input  logic                   stall_i,     // holds the stage
-    output logic [AddressBits-1:0] address_o,   // pass * Beats + beat, of the beat being fetched
+    output logic [AddressBits-1:0] address_o,   // (group * Passes + pass) * Beats + beat, of the beat being fetched
     output logic [      Width-1:0] data_o,      // the beat
     output logic                   valid_o,     // 0: a bubble
     output logic                   first_o,     // the first beat of its pass
@@ -29,7 +34,7 @@ module window_replay #(
 
   logic [   BeatBits-1:0] beat;
   logic                   first_pass_q;
-  logic                   fetch, first_beat, last_beat, last_address;
+  logic                   fetch, first_beat, last_beat, last_address, last_pass;
   logic [      Width-1:0] data_d, data_q;
   logic                   valid_q, first_q, last_q;
 
@@ -37,7 +42,7 @@ module window_replay #(
   assign first_beat = beat == BeatBits'(0);
 
   counter #(
-      .Count(Beats * Passes)
+      .Count(Addresses)
   ) i_address (
       .clk_i,
       .rst_ni,
@@ -56,9 +61,29 @@ module window_replay #(
       .last_o (last_beat)
   );
 
+  if (Groups == 1) begin : gen_window
+    assign last_pass = last_address;  // of its last beat
+  end else begin : gen_groups
+    localparam int unsigned PassBits = Passes > 1 ? $clog2(Passes) : 1;
+
+    logic [PassBits-1:0] pass;
+    logic unused;
+
+    counter #(
+        .Count(Passes)
+    ) i_pass (
+        .clk_i,
+        .rst_ni,
+        .step_i (fetch && last_beat),
+        .count_o(pass),
+        .last_o (last_pass)
+    );
+    assign unused = &{1'b0, pass, last_address};
+  end
+
   always_ff @(posedge clk_i) begin
     if (!rst_ni) first_pass_q <= 1'b1;
-    else if (fetch && last_beat) first_pass_q <= last_address;
+    else if (fetch && last_beat) first_pass_q <= last_pass;
   end
 
   if (Passes == 1) begin : gen_stream

@@ -14,10 +14,11 @@
 /// and input sf*Simd + i; 1 is +1. The files of the activations have NF words of Pe elements, element e of word nf for output
 /// nf*Pe + e: see threshold and popcount_scale.
 module xnor_popcount #(
-    parameter int unsigned Inputs         = 576,               // signs a window (kernel * kernel * channels)
+    parameter int unsigned Inputs         = 576,               // signs of a sum: of a window, or of a group of its convolution
     parameter int unsigned Outputs        = 64,                // output channels
     parameter int unsigned Pe             = 1,                 // outputs at a time, divides Outputs
     parameter int unsigned Simd           = 32,                // inputs at a time, divides Inputs
+    parameter int unsigned ConvGroups     = 1,                 // of the convolution; not the Group of signs that vote together
     parameter int unsigned Masked         = 0,                 // 1: a beat carries a mask
     parameter int unsigned Group          = 0,                 // signs that vote together; 0: no groups
     parameter int          GroupThreshold = 0,                 // the least sum of a group that votes +1
@@ -61,6 +62,8 @@ module xnor_popcount #(
   initial begin
     if (SF * Simd != Inputs) $fatal(1, "xnor_popcount: Simd %0d does not divide Inputs %0d", Simd, Inputs);
     if (NF * Pe != Outputs) $fatal(1, "xnor_popcount: Pe %0d does not divide Outputs %0d", Pe, Outputs);
+    if (NF % ConvGroups != 0)
+      $fatal(1, "xnor_popcount: ConvGroups %0d and Pe %0d do not divide Outputs %0d", ConvGroups, Pe, Outputs);
     if (Masked > 1) $fatal(1, "xnor_popcount: Masked is %0d, must be 0 or 1", Masked);
     if (Majority && (Threshold < 1 || Threshold > Most))
       $fatal(1, "xnor_popcount: Threshold %0d is not within 1 and the largest count, %0d", Threshold, Most);
@@ -82,7 +85,8 @@ module xnor_popcount #(
   window_replay #(
       .Width (Simd + Masked),
       .Beats (SF),
-      .Passes(NF)
+      .Passes(NF / ConvGroups),
+      .Groups(ConvGroups)
   ) i_window (
       .clk_i,
       .rst_ni,

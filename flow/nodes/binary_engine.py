@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from .cells import Memory, Table
 from .cost import Cost, memory_cost
-from .dot import dot
+from .dot import by_groups, dot
 from .engine import Engine
 from .errors import NodeError
 from .packing import grouped, words
@@ -95,9 +96,8 @@ class BinaryEngine(Engine):
         """
         if self.group and not windows.all():
             raise NodeError(f"{self.name}: a grouped voter cannot take windows padded with zeros: pad with -1 or +1")
-        if self.group:
-            return self.from_sums(group_votes(windows, weights, self.group, self.group_threshold), *constants)
-        return self.from_sums(dot(windows, weights), *constants)
+        sums = partial(group_votes, group=self.group, threshold=self.group_threshold) if self.group else dot
+        return self.from_sums(by_groups(sums, windows, weights, self.conv_groups), *constants)
 
     def from_sums(self, sums: np.ndarray, *constants: np.ndarray) -> np.ndarray:
         """Return the output for sums [..., O]."""

@@ -1,5 +1,7 @@
 """Exact integer dot products by the machine's matrix multiplication."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 
@@ -12,6 +14,19 @@ def dot(windows: np.ndarray, weights: np.ndarray, kind=np.float32) -> np.ndarray
     flat = windows.reshape(-1, windows.shape[-1]).astype(kind)
     sums = flat @ np.ascontiguousarray(weights.T, kind)
     return sums.astype(np.int64).reshape(*windows.shape[:-1], len(weights))
+
+
+def by_groups(
+    sums: Callable[[np.ndarray, np.ndarray], np.ndarray], windows: np.ndarray, weights: np.ndarray, groups: int
+) -> np.ndarray:
+    """Return the sums [..., O] of a convolution of ``groups``: each has its part of the inputs and of the outputs.
+
+    Windows [..., groups * n] come group after group, weights [O, n] too; ``sums`` takes those of one group.
+    """
+    if groups == 1:
+        return sums(windows, weights)
+    parts = zip(np.split(windows, groups, axis=-1), np.split(weights, groups))
+    return np.concatenate([sums(*part) for part in parts], axis=-1)
 
 
 def dot_bounds(inputs: tuple[np.ndarray, np.ndarray], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

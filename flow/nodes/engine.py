@@ -19,28 +19,33 @@ MOST_PIXELS = 16  # beyond this, accumulators and two frames of residuals cost m
 
 @dataclass(kw_only=True)
 class Engine(HardwareOp):
-    """Sums of products: ``features`` outputs of a window of ``synapses`` inputs, ``pe`` outputs and ``simd`` inputs a
-    cycle."""
+    """Sums of products: ``features`` outputs of ``synapses`` inputs each, ``pe`` outputs and ``simd`` inputs a cycle.
+
+    ``conv_groups``: those of a grouped convolution (the ``group`` of ONNX' Conv; the ``group`` of a binary engine are
+    neighbours that vote together, another thing). Its window [..., channels] comes group after group, in the order
+    "block", and so do its outputs; an output is a sum over the ``synapses`` inputs of its group only.
+    """
 
     features: int
     pe: int = 1
     simd: int = 1
+    conv_groups: int = 1
 
     folding = ("pe", "simd", "memory")
 
     @property
     def synapses(self) -> int:
         """Inputs of a sum."""
-        return self.channels
+        return self.channels // self.conv_groups
 
     @property
     def synapse_fold(self) -> int:
-        """SF: beats of a window."""
+        """SF: beats of a window, or of a group of it."""
         return self.synapses // self.simd
 
     @property
     def neuron_fold(self) -> int:
-        """NF: passes over a window."""
+        """NF: passes over a window, those of all its groups together."""
         return self.features // self.pe
 
     @property
@@ -49,8 +54,10 @@ class Engine(HardwareOp):
         raise NotImplementedError
 
     def taken(self):
-        """Return the beats taken before each output: those of all windows up to that of the output."""
-        return np.repeat(np.arange(1, self.pixels + 1) * self.synapse_fold, self.neuron_fold)
+        """Return the beats taken before each output: those of all windows up to that of the output, and of the groups
+        up to its own."""
+        passes = self.neuron_fold // self.conv_groups
+        return np.repeat(np.arange(1, self.pixels * self.conv_groups + 1) * self.synapse_fold, passes)
 
     def timing(self, first, last):
         """Return the cycles of its first and last beats: the outputs of the last pixel come when it is computed."""
@@ -59,10 +66,13 @@ class Engine(HardwareOp):
 
     def misfit(self) -> str | None:
         """Return why it cannot be folded so, or None."""
-        if self.features % self.pe:
-            return f"pe {self.pe} must divide its {self.features} outputs"
+        groups = self.conv_groups
+        if self.features % groups or self.channels % groups:
+            return f"{groups} groups must divide its {self.channels} inputs and {self.features} outputs"
+        if self.features // groups % self.pe:
+            return f"pe {self.pe} must divide its {self.features // groups} outputs{' a group' * (groups > 1)}"
         if self.synapses % self.simd:
-            return f"simd {self.simd} must divide its {self.synapses} inputs"
+            return f"simd {self.simd} must divide its {self.synapses} inputs{' a group' * (groups > 1)}"
         if self.simd > MAX_SIMD:
             return f"simd {self.simd} is above {MAX_SIMD}: lower simd in the plan"
         return None
@@ -76,12 +86,12 @@ class Engine(HardwareOp):
         """Return the SIMD that it may have after the SlidingWindow ``window``, ascending: whole taps of some
         channels."""
         taps = window.taps_together
-        simds = [taps * d for d in divisors(window.channels, MAX_SIMD // taps)]
+        simds = [taps * d for d in divisors(window.channels // self.conv_groups, MAX_SIMD // taps)]
         return [simd for simd in simds if self.variant(pe=1, simd=simd).misfit() is None]
 
     def pes(self) -> list[int]:
         """Return the PE that it may have, ascending."""
-        return divisors(self.features, MAX_PE)
+        return divisors(self.features // self.conv_groups, MAX_PE)
 
     def why_not_ddr(self, window) -> str | None:
         """Return the reason why its weights cannot come from DDR with this folding after ``window``, or None."""

@@ -2,20 +2,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .cells import Call, Cell, Table
+from .cells import Call, Cell, Memory, Table
 from .cost import Cost, memory_cost, ram_cost
 from .engine import MOST_PIXELS
 from .errors import NodeError
 from .int_engine import IntEngine
 from .int_stationary import IntStationary
-from .packing import fold, native_rows, words
+from .packing import native_rows
 
 WEIGHTS_LAYOUT = "[nf * SF + sf], element e * Simd + i: weight of input sf * Simd + i for output nf * Pe + e"
 
 
 @dataclass(kw_only=True)
 class IntConv(IntEngine):
-    """8-bit convolution of windows, or the classifier (see IntEngine)."""
+    """Integer convolution of windows, or the classifier (see IntEngine)."""
 
     memory: str = "block"
 
@@ -45,16 +45,17 @@ class IntConv(IntEngine):
         return IntStationary(name=self.name.replace(self.kind, IntStationary.__name__), **same)
 
     def rtl(self, weights, bias, *multiplier):
-        parameters, constants = self.rtl_facts(weights, bias, *multiplier)
-        folded = self._memory("Weight", "weights", fold(weights, self.pe, self.simd), self.weight_bits)
-        return Cell("int_conv", {**parameters, "MemoryStyle": self.memory}, (folded, *constants))
+        subtracted = (weights < 0).sum(axis=1) if self.weight_bits == 1 else 0
+        parameters, constants = self.rtl_facts(weights, bias, *multiplier, subtracted=subtracted)
+        folded = Memory("WeightFile", "weights", self.packed(weights), self.pe * self.simd * self.weight_bits)
+        own = {"ConvGroups": self.conv_groups, "Corrected": int(self.bits == 1), "MemoryStyle": self.memory}
+        return Cell("int_conv", {**parameters, **own}, (folded, *constants))
 
     def hls(self, weights, bias, *multiplier):
-        parameters, constants = self.hls_facts(bias, *multiplier)
-        packed = words(fold(weights, self.pe, self.simd), self.weight_bits, "weights")
-        rows = native_rows(packed, self.pe * self.simd * self.weight_bits)
+        parameters, constants = self.hls_facts(weights, bias, *multiplier)
+        rows = native_rows(self.packed(weights), self.pe * self.simd * self.weight_bits)
         table = Table("weights", *rows, WEIGHTS_LAYOUT, self.memory)
-        return Call("int_conv", parameters, (table, *constants))
+        return Call("int_conv", {**parameters, "ConvGroups": self.conv_groups}, (table, *constants))
 
     def cost(self):
         replay = ram_cost(self.synapse_fold, self.simd * self.bits, "distributed") if self.neuron_fold > 1 else Cost()

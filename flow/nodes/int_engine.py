@@ -1,17 +1,18 @@
-"""8-bit layers: what IntConv and IntStationary have in common, their sums and how these are scaled."""
+"""Integer layers: what IntConv and IntStationary have in common, their sums and how these are scaled."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from .cells import Memory, Table
 from .cost import Cost, memory_cost
-from .dot import dot, dot_bounds
+from .dot import by_groups, dot, dot_bounds
 from .engine import Engine
 from .errors import NodeError
-from .packing import grouped, words
+from .packing import fold, grouped, words, wrapped
 from .stream import Interval, Stream, saturate, signed_bits
 from .windows import as_windows
 
@@ -28,8 +29,12 @@ class IntEngine(Engine):
     Inputs: window [N, OH, OW, n] signed (``channels`` = n), weights [O, n], bias [O] on the product's grid, and, where
     the scales are no powers of two (``scaled``), multiplier [O] (1 without it). ``acc_bits`` hold every product plus
     bias. The shift is arithmetic, so it floors.
+
+    Inputs or weights of one bit are -1 and +1: what they multiply is added or subtracted, without a multiplier.
+    ``masked``: inputs of one bit whose windows are padded with 0.
     """
 
+    masked: int = 0
     weight_bits: int = 8  # of one weight
     acc_bits: int = 32
     out_bits: int = 8
@@ -41,12 +46,13 @@ class IntEngine(Engine):
 
     def convolve(self, window, weights, bias, multiplier=1):
         """Return the output [N, OH, OW, O]."""
-        return self.from_sums(dot(window, weights, np.float64), bias, multiplier)  # exact: far below 2^53
+        sums = by_groups(partial(dot, kind=np.float64), window, weights, self.conv_groups)  # exact: far below 2^53
+        return self.from_sums(sums, bias, multiplier)
 
     def quick(self, weights, bias, *multiplier):
         """Return a function of the windows, which takes a few images at a time, in float32 where that holds every
         sum."""
-        factors = np.ascontiguousarray(weights.T, np.float64)
+        factors = weights.astype(np.float64)
         reach = int(np.abs(weights).sum(axis=1).max())
 
         def run(x):
@@ -56,7 +62,8 @@ class IntEngine(Engine):
             outputs = []
             for part in windows.parts():
                 elements = part.elements(kind)
-                sums = elements.reshape(-1, windows.size) @ factors.astype(kind, copy=False)
+                rows = elements.reshape(-1, windows.size)
+                sums = by_groups(_product, rows, factors.astype(kind, copy=False), self.conv_groups)
                 sums = self.from_sums(sums.astype(np.int64), bias, *multiplier)
                 outputs.append(sums.reshape(*elements.shape[:3], -1))
             return np.concatenate(outputs)
@@ -71,8 +78,9 @@ class IntEngine(Engine):
         """Return ``acc_bits``, which hold the sum, its multiple, and that with the bias.
 
         Raises:
-            NodeError: they are more than 64.
+            NodeError: they are more than 64, or a weight of one bit is neither -1 nor +1.
         """
+        self._check_weights(constants[0])
         low, high = self._accumulator(inputs[0], *constants)
         bits = max(signed_bits(low, high), self.shift + 1)
         if bits > WIDEST_ACCUMULATOR:
@@ -80,53 +88,89 @@ class IntEngine(Engine):
         return {"acc_bits": bits}
 
     def _accumulator(self, inputs: Interval, weights, bias, multiplier=1) -> Interval:
-        sums = dot_bounds(inputs, weights)
+        sums = self._sum_bounds(inputs, weights)
         products = [multiplier * side for side in sums]
         low, high = np.minimum(*products), np.maximum(*products)
         return np.minimum.reduce([sums[0], low, low + bias]), np.maximum.reduce([sums[1], high, high + bias])
 
+    def _sum_bounds(self, inputs: Interval, weights) -> Interval:
+        sides = [np.split(side, self.conv_groups) for side in inputs]
+        parts = [dot_bounds(part, rows) for *part, rows in zip(*sides, np.split(weights, self.conv_groups))]
+        return tuple(np.concatenate(side) for side in zip(*parts))
+
+    def _check_weights(self, weights) -> None:
+        if self.weight_bits == 1 and len(others := weights[np.abs(weights) != 1]):
+            raise NodeError(f"a weight is {others[0]}, and one of 1 bit is -1 or +1: set weight_bits to 2 or more")
+
     def bounds(self, inputs, constants):
         weights, bias, *multiplier = constants
-        sides = [side * (multiplier[0] if multiplier else 1) + bias for side in dot_bounds(inputs[0], weights)]
+        sides = [side * (multiplier[0] if multiplier else 1) + bias for side in self._sum_bounds(inputs[0], weights)]
         return [tuple(saturate(side(*sides) >> self.shift, self.out_bits) for side in (np.minimum, np.maximum))]
 
     def inputs(self):
-        return [Stream(self.height, self.width, self.channels, self.simd, self.bits)]
+        return [Stream(self.height, self.width, self.channels, self.simd, self.bits, masked=bool(self.masked))]
 
     def outputs(self):
         return [Stream(self.height, self.width, self.features, self.pe, self.out_bits)]
+
+    @property
+    def signs(self) -> bool:
+        """Whether inputs or weights are signs: what they multiply is added or subtracted."""
+        return 1 in (self.bits, self.weight_bits)
+
+    def misfit(self):
+        if self.bits == self.weight_bits == 1:
+            return "inputs and weights of one bit are an XnorPopcount's: set bits or weight_bits to 2 or more"
+        if self.masked and self.bits > 1:
+            return f"inputs of {self.bits} bits have a 0 and need no mask: set masked to 0"
+        return super().misfit()
 
     def _parameters(self) -> dict:
         return {
             "Pe": self.pe,
             "Simd": self.simd,
             "InBits": self.bits,
+            "Masked": self.masked,
             "WeightBits": self.weight_bits,
             "OutBits": self.out_bits,
             "AccBits": self.acc_bits,
             "Shift": self.shift,
         }
 
-    def rtl_facts(self, weights, bias, *multiplier) -> tuple[dict, tuple[Memory, ...]]:
-        """Return the module's parameters and the memories of its constants."""
-        parameters = {"Inputs": self.channels, "Outputs": self.features, **self._parameters()}
-        memories = [self._memory("Bias", "biases", grouped(bias, self.pe), self.acc_bits)]
+    def rtl_facts(self, weights, bias, *multiplier, subtracted=0) -> tuple[dict, tuple[Memory, ...]]:
+        """Return the module's parameters and the memories of its constants.
+
+        ``subtracted`` [O]: what its sums are too small by, as a number that is subtracted counts as its complement.
+
+        Raises:
+            NodeError: the folding does not fit, or a constant has too many bits.
+        """
+        self.require_fit()
+        self._check_weights(weights)
+        parameters = {"Inputs": self.synapses, "Outputs": self.features, **self._parameters()}
+        offset = (self.synapses << max(self.bits, self.weight_bits) - 1 if self.signs else 0) - subtracted
+        words(grouped(bias, self.pe), self.acc_bits, "biases")  # as they are, they fit
+        biases = wrapped(bias - offset * (multiplier[0] if multiplier else 1), self.acc_bits)
+        memories = [self._memory("Bias", "biases", grouped(biases, self.pe), self.acc_bits)]
         if multiplier:
             bits = signed_bits(*multiplier)
             largest_sum = int(np.abs(weights).sum(axis=1).max()) << self.bits - 1
-            parameters |= {"Scaled": 1, "SumBits": signed_bits(largest_sum), "MultiplierBits": bits}
+            sum_bits = signed_bits(-largest_sum, largest_sum + np.max(offset), np.min(offset) - largest_sum)
+            parameters |= {"Scaled": 1, "SumBits": sum_bits, "MultiplierBits": bits}
             memories.append(self._memory("Multiplier", "multipliers", grouped(*multiplier, self.pe), bits))
         return parameters, tuple(memories)
 
-    def hls_facts(self, bias, *multiplier) -> tuple[dict, tuple[Table, ...]]:
+    def hls_facts(self, weights, bias, *multiplier) -> tuple[dict, tuple[Table, ...]]:
         """Return the header's template parameters and the tables of its constants.
 
         Raises:
-            NodeError: a weight or a constant has more bits than the header takes.
+            NodeError: the folding does not fit, or a weight or a constant has more bits than the header takes.
         """
         if self.weight_bits > WIDEST_WEIGHT:
             raise NodeError(f"weights of {self.weight_bits} bits: the HLS headers take at most {WIDEST_WEIGHT}")
-        size = {"Inputs": self.channels, "Outputs": self.features, "Pixels": self.pixels}
+        self.require_fit()
+        self._check_weights(weights)
+        size = {"Inputs": self.synapses, "Outputs": self.features, "Pixels": self.pixels}
         tables = (
             Table("bias", "int32_t" if self.acc_bits <= 32 else "int64_t", grouped(bias, self.pe), BIAS_LAYOUT),
             *(Table("multipliers", "int32_t", grouped(values, self.pe), BIAS_LAYOUT) for values in multiplier),
@@ -149,10 +193,27 @@ class IntEngine(Engine):
         )
         return engine + bias + gains
 
+    def packed(self, weights) -> list[int]:
+        """Return the words of its weights: of each cycle, or as they come from DDR.
+
+        Raises:
+            NodeError: a weight has too many bits, or is no sign where it has one.
+        """
+        self._check_weights(weights)
+        folded = fold(weights, self.pe, self.simd)
+        return words(folded, self.weight_bits, "weights", bipolar=self.weight_bits == 1)
+
     @staticmethod
     def _memory(name: str, suffix: str, values: np.ndarray, bits: int) -> Memory:
         return Memory(f"{name}File", suffix, words(values, bits, suffix), bits * values[0].size)
 
     def operations(self):
-        """Return the operations a frame; ``rescale`` counts outputs that are shifted or multiplied to another scale."""
-        return {"int8_mac": self.pixels * self.channels * self.features, "rescale": self.pixels * self.features}
+        """Return the operations a frame: products of int8 or int16 that are added, or ``add_subtract`` where a factor
+        is a sign; ``rescale`` counts outputs that are shifted or multiplied."""
+        kind = "int8_mac" if max(self.bits, self.weight_bits) <= 8 else "int16_mac"
+        products = self.pixels * self.synapses * self.features
+        return {"add_subtract" if self.signs else kind: products, "rescale": self.pixels * self.features}
+
+
+def _product(windows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return windows @ weights.T

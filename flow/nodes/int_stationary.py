@@ -9,7 +9,7 @@ from .cost import PORT, Cost, ram_cost
 from .engine import DDR_WORD, LEAST_PIXELS
 from .errors import NodeError
 from .int_engine import IntEngine
-from .packing import ddr_bytes, fold, words
+from .packing import ddr_bytes
 from .stationary import stationary_call
 
 DISTRIBUTED_BITS = 1 << 13  # a map or an output map of at most so many is in LUTs
@@ -17,7 +17,7 @@ DISTRIBUTED_BITS = 1 << 13  # a map or an output map of at most so many is in LU
 
 @dataclass(kw_only=True)
 class IntStationary(IntEngine):
-    """An 8-bit convolution (see IntEngine) whose weights come from DDR once a frame.
+    """An integer convolution (see IntEngine) whose weights come from DDR once a frame.
 
     Each word of them is used for all pixels before the next.
 
@@ -37,13 +37,15 @@ class IntStationary(IntEngine):
         return -(-self.features * self.channels * self.weight_bits // DDR_WORD)
 
     def weight_words(self, weights, *constants):
-        return words(fold(weights, self.pe, self.simd), self.weight_bits, "weights")
+        return self.packed(weights)
 
     def ddr_weights(self, weights, *constants):
         return ddr_bytes(self.weight_words(weights), self.ddr_word_bits)
 
     def why_not(self) -> str | None:
         """Return the reason why there is no such node, or None."""
+        if self.conv_groups > 1:
+            return "the weights of a grouped convolution do not come from DDR"
         if self.pixels < LEAST_PIXELS:
             return f"it needs at least {LEAST_PIXELS} output pixels"
         word, total = self.ddr_word_bits, self.features * self.channels * self.weight_bits
@@ -95,7 +97,7 @@ class IntStationary(IntEngine):
     def hls(self, weights, bias, *multiplier):
         self._check()
         return stationary_call(
-            self, "int_stationary", *self.hls_facts(bias, *multiplier), (self.map_memory, self.output_memory)
+            self, "int_stationary", *self.hls_facts(weights, bias, *multiplier), (self.map_memory, self.output_memory)
         )
 
     def cost(self):

@@ -62,6 +62,13 @@ def words(
     return [int.from_bytes(word.tobytes(), "little") for word in packed]
 
 
+def wrapped(values: np.ndarray, bits: int) -> np.ndarray:
+    """Return ``values`` as two's complement numbers of ``bits`` bits, which wrap around."""
+    half = 1 << bits - 1
+    exact = [(int(value) + half) % (2 * half) - half for value in np.ravel(values)]
+    return np.array(exact, np.int64).reshape(np.shape(values))
+
+
 def joined(fields: Sequence[tuple[Sequence[int], int]]) -> list[int]:
     """Return the words of (words, width) pairs side by side, those of the first pair in the low bits."""
     result, low = [0] * len(fields[0][0]), 0

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .binary_engine import BinaryEngine
 from .cells import Call, Cell, Memory, Table
 from .cost import Cost, memory_cost, ram_cost
@@ -11,7 +13,7 @@ from .packed import BinaryLayer
 from .packing import fold, native_rows, words
 from .stream import Stream
 from .weight_stationary import WeightStationary
-from .windows import Windows
+from .windows import Windows, as_windows
 
 WORDS_LAYOUT = "[nf * SF + sf], bit e * Simd + i: weight of input sf * Simd + i for output nf * Pe + e; 1 is +1"
 
@@ -34,6 +36,10 @@ class XnorPopcount(BinaryEngine):
         return self.activate(window, weights, *constants)
 
     def quick(self, weights, *constants):
+        if self.conv_groups > 1:
+            return lambda x: np.concatenate(
+                [self.evaluate(part.elements(), weights, *constants) for part in as_windows(x).parts()]
+            )
         layer = BinaryLayer(self, weights, *constants)
         if not self.masked:
             return layer
@@ -54,6 +60,8 @@ class XnorPopcount(BinaryEngine):
         return self.pixels * self.neuron_fold * self.synapse_fold
 
     def why_not_ddr(self, window):
+        if self.conv_groups > 1:
+            return "the weights of a grouped convolution do not come from DDR"
         if self.masked and not WeightStationary.absorbs_window(window):
             return "its windows hold zeros outside the map, which it takes of square ones only: pad with -1 or +1"
         return self._streamed(window).why_not()
@@ -89,10 +97,11 @@ class XnorPopcount(BinaryEngine):
     def rtl(self, weights, *constants):
         voter, memories = self.voter_rtl(*constants)
         parameters = {
-            "Inputs": self.channels,
+            "Inputs": self.synapses,
             "Outputs": self.features,
             "Pe": self.pe,
             "Simd": self.simd,
+            "ConvGroups": self.conv_groups,
             "Masked": self.masked,
             **voter,
             "MemoryStyle": self.memory,
@@ -105,11 +114,12 @@ class XnorPopcount(BinaryEngine):
     def hls(self, weights, *constants):
         voter, tables = self.voter_hls(*constants)
         parameters = {
-            "Inputs": self.channels,
+            "Inputs": self.synapses,
             "Outputs": self.features,
             "Pixels": self.pixels,
             "Pe": self.pe,
             "Simd": self.simd,
+            "ConvGroups": self.conv_groups,
             "Masked": self.masked,
             **voter,
         }

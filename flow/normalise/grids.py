@@ -10,7 +10,6 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from flow.analysis import Scaled, scaled_tensors
 from flow.analysis.attributes import attributes_of
-from flow.analysis.constants import Constants
 from flow.graph import consumers
 from flow.nodes.stream import signed_bits
 from flow.passes.chain import chain_to_quantizer
@@ -72,7 +71,7 @@ class SplitConcats(Normalisation):
 
 
 class ExactGrids(Transformation):
-    """A tensor of known scale gets the Quant of its grid where a sum, a pool, or a layer with integer weights reads it.
+    """A tensor of known scale gets the Quant of its grid where a sum or a pool reads it.
 
     The quantizers are as wide as the tensor's interval, so they change nothing. A mean over n pixels is on a grid that
     is n times as fine: what leaves the pool is the sum.
@@ -83,7 +82,6 @@ class ExactGrids(Transformation):
             "Add": self._add,
             "MaxPool": self._max_pool,
             **dict.fromkeys(MEANS, self._mean),
-            **dict.fromkeys(LAYERS, self._layer),
             **dict.fromkeys(BENDS, self._bend),
         }
         for output in [node.output[0] for node in model.graph.node]:
@@ -181,22 +179,6 @@ class ExactGrids(Transformation):
             return changed
         self._behind(model, pool, float(known.scale.flat[0]) / pixels, sums)
         return True
-
-    def _layer(self, model, node):
-        weights = model.find_producer(node.input[1])
-        while weights is not None and weights.op_type == "Transpose":
-            weights = model.find_producer(weights.input[0])
-        if weights is None or weights.op_type != "Quant" or Constants(model).value(node.input[1]) is None:
-            return False
-        reader, tensor = node, node.input[0]
-        producer = model.find_producer(tensor)
-        while producer is not None and producer.op_type in ("Pad", "Flatten", "Reshape"):
-            reader, tensor = producer, producer.input[0]
-            producer = model.find_producer(tensor)
-        grid = _grid(model, tensor)
-        if grid is None or not grid.bipolar:
-            return False
-        return self._require(model, reader, tensor, grid.scale, 2)
 
     def _bend(self, model, node):
         tensor = node.input[0]

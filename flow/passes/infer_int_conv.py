@@ -25,6 +25,8 @@ SATURATING = ("Relu", "Clip", "Max", "Min")
 class InferIntConv(Rewrite):
     """A convolution or dense layer with integer input and weights becomes SlidingWindow and IntConv.
 
+    One of the two may be bipolar (both: see InferXnorPopcount), and stays so, on one bit.
+
     The nodes after it decide what becomes of its sums:
 
     - a truncating Quant, all scales powers of two: a right shift;
@@ -37,7 +39,7 @@ class InferIntConv(Rewrite):
 
     def rewrite(self, model, node):
         conv = convolution_of(model, node)
-        if conv is None or conv.grid.bipolar or conv.depthwise:
+        if conv is None or (conv.grid.bipolar and conv.weights.bipolar) or conv.depthwise:
             return False
         pad = conv.pad_value / conv.grid.scale if conv.padded else 0.0
         if not (pad == 0 or (pad == round(pad) and conv.grid.low <= pad <= conv.grid.high)):
@@ -282,7 +284,8 @@ class Layer:
             [self.weights, bias, *scaled],
             features=len(self.weights),
             bits=bits,
-            weight_bits=max(2, conv.weights.bits),
+            masked=int(conv.grid.bipolar and conv.padded and self.pad == 0),
+            weight_bits=conv.weights.bits,
             scaled=len(scaled),
             **attributes,
         )

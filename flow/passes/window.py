@@ -34,9 +34,9 @@ class Weights:
 class Convolution:
     """A Conv, Gemm, MatMul or GroupVote with quantized input and weights; ``nodes`` are what it replaces.
 
-        ``window``: kernel, stride, padding and dilation of its SlidingWindow. ``voter``: attributes of a grouped voter,
-        whose output are votes already. ``flat``: the map is read as one pixel. ``depthwise``: an output sums over the
-        window of one channel, weights [O, 1, KH, KW]; each channel has as many outputs.
+    ``window``: kernel, stride, padding and dilation of its SlidingWindow. ``voter``: attributes of a grouped voter,
+    whose output are votes already. ``flat``: the map is read as one pixel. ``depthwise``: an output sums over the
+    window of one channel, weights [O, 1, KH, KW]; each channel has as many outputs.
     """
 
     nodes: list[NodeProto]

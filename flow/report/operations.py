@@ -9,7 +9,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from flow.graph import hardware_nodes
 from flow.nodes import HardwareOp
 
-KINDS = ("binary_mac", "int8_mac", "popcount_mul", "stem_rescale")
+KINDS = ("binary_mac", "add_subtract", "int8_mac", "int16_mac", "popcount_mul", "stem_rescale")
 
 
 def operations(model: ModelWrapper) -> dict[str, int]:

@@ -122,7 +122,8 @@ def show(summary: dict, console: Console) -> None:
     baseline = summary["baseline_operations"]
     table = Table("operations a frame", summary["strategy"], *["popcount baseline"] * bool(baseline), box=None)
     for kind, count in summary["operations"].items():
-        table.add_row(kind, f"{count:,}", *([f"{baseline[kind]:,}"] if baseline else []))
+        if count or (baseline and baseline[kind]):
+            table.add_row(kind, f"{count:,}", *([f"{baseline[kind]:,}"] if baseline else []))
     console.print(table)
     used = ", ".join(f"{value:,.0f} {kind}" for kind, value in plan["resources"].items())
     path = f"longest path {plan['path_ns']:g} ns, slack {plan['slack_ns']:g}; " if plan["path_ns"] else ""

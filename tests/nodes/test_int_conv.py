@@ -1,5 +1,7 @@
 """flow/nodes/int_conv.py, rtl/int_conv.sv (with window_replay and channel_table) and hls/int_conv.hpp."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -16,12 +18,13 @@ PIPELINE = 6  # cycles from a window's last beat to its last outputs, and one to
 
 
 def ends(bits: int) -> tuple[int, int]:
-    return -(1 << bits - 1), (1 << bits - 1) - 1
+    """The least and the largest number of ``bits`` bits; of one bit they are -1 and +1."""
+    return (-1, 1) if bits == 1 else (-(1 << bits - 1), (1 << bits - 1) - 1)
 
 
 def signed(rng, bits, size):
     """Anywhere in ``bits`` bits, the ends more often."""
-    return random_signed(size, bits, int(rng.integers(1 << 32)))
+    return rng.choice([-1, 1], size) if bits == 1 else random_signed(size, bits, int(rng.integers(1 << 32)))
 
 
 def case(
@@ -42,7 +45,7 @@ def case(
 
     def draw(op, rng):
         """Weights and multipliers over the whole range, those of the first two outputs at its ends."""
-        weights = signed(rng, weight_bits, (features, inputs))
+        weights = signed(rng, weight_bits, (features, op.synapses))
         weights[:2] = np.array(ends(weight_bits))[: min(2, features), None]
         multiplier = signed(rng, multiplier_bits, (features,)) if multiplier_bits else np.ones(1, np.int64)
         if multiplier_bits:
@@ -63,14 +66,14 @@ def wide_case(
     """A layer with biases as wide as its outputs; its first sum is the largest there is, by the lowest multiplier."""
 
     def draw(op, rng):
-        weights = signed(rng, weight_bits, (features, inputs))
+        weights = signed(rng, weight_bits, (features, op.synapses))
         weights[0] = ends(weight_bits)[0]
         width = min(out_bits + shift, acc_bits - 2)
         bias = rng.integers(-(1 << width - 1), 1 << width - 1, features)
         if not multiplier_bits:
             return weights, bias
         multiplier = signed(rng, multiplier_bits, (features,))
-        multiplier[0], multiplier[-1] = ends(multiplier_bits)
+        multiplier[0], multiplier[-1] = -(1 << multiplier_bits - 1), (1 << multiplier_bits - 1) - 1
         return weights, bias, multiplier
 
     how = {"rtl": SLOW, **how}
@@ -83,8 +86,10 @@ def made(inputs, features, pe, simd, windows, bits, weight_bits, out_bits, acc_b
     attributes = {"width": windows, "channels": inputs, "features": features, "pe": pe, "simd": simd, "bits": bits}
     attributes |= {"weight_bits": weight_bits, "out_bits": out_bits, "acc_bits": acc_bits, "shift": shift}
     attributes |= {"scaled": int(multiplier_bits > 0)}
+    extra = {name: how.pop(name) for name in ("masked", "conv_groups") if name in how}
+    attributes |= extra
     sizes = f"n{inputs}-o{features}-w{windows}-pe{pe}-simd{simd}-in{bits}-w{weight_bits}-acc{acc_bits}"
-    label = f"{sizes}-m{multiplier_bits}-shift{shift}-out{out_bits}"
+    label = "-".join([f"{sizes}-m{multiplier_bits}-shift{shift}-out{out_bits}", *(f"{k}{v}" for k, v in extra.items())])
     return Case("IntConv", attributes, draw, windows_of, frames=2, label=label, **how)
 
 
@@ -98,6 +103,9 @@ def windows_of(op, rng, frames, constants):
     extreme = extreme_windows(op, constants[0])
     x[-1, 0, : len(extreme)] = extreme[: op.width]
     x[0, 0, 0] = ends(op.bits)[0]
+    if op.masked:
+        beats = x.reshape(-1, op.simd)
+        beats[rng.integers(0, 3, len(beats)) == 0] = 0
     return (x,)
 
 
@@ -105,9 +113,20 @@ def extreme_windows(op, weights):
     """Windows [2 * outputs + 4, n]: the steepest of the first two outputs and the last one come first."""
     low, high = ends(op.bits)
     first = dict.fromkeys([0, len(weights) - 1, min(1, len(weights) - 1), *range(len(weights))])
+    weights = np.tile(weights, op.conv_groups)  # whatever group an output is of
     steepest = [np.where(sign * weights[o] > 0, high, low) for o in first for sign in (1, -1)]
-    constant = [np.full(op.channels, value) for value in (low, high, 0, -1)]
+    constant = [np.full(op.channels, value) for value in ((low, high) if op.bits == 1 else (low, high, 0, -1))]
     return np.stack([*steepest[:6], *constant, *steepest[6:]])
+
+
+def of_one_group(op, weights):
+    """Return weights [O, n] with zeros for the inputs of the other groups of the convolution."""
+    inputs, outputs = op.channels // op.conv_groups, op.features // op.conv_groups
+    whole = np.zeros((op.features, op.channels), np.int64)
+    for o in range(op.features):
+        first = o // outputs * inputs
+        whole[o, first : first + inputs] = weights[o]
+    return whole
 
 
 def minus(*sizes):
@@ -148,6 +167,18 @@ class TestIntConv(NodeTests):
         wide_case(64, 8, 9, 4, 16, 9, 2, 10, 28, 12, 12),
         wide_case(9, 3, 20, 1, 3, 8, 8, 8, 20, 6, 2),  # multipliers of -2 to 1
         wide_case(27, 16, 20, 4, 3, 8, 8, 10, 53, 38, 32),  # products, biases and shifts beyond 32 bits
+        # signs as weights, as inputs (some of them outside the map), narrow factors, groups of a convolution
+        case(32, 6, 3, 16, 12, bits=2, weight_bits=1, out_bits=5, acc_bits=9, shift=1),
+        case(27, 4, 2, 9, 12, bits=8, weight_bits=1, acc_bits=24, shift=6, multiplier_bits=9),
+        case(6, 3, 1, 1, 12, bits=16, weight_bits=1, out_bits=12, acc_bits=24, shift=7, rtl=SLOW),
+        case(6, 4, 4, 6, 30, bits=3, weight_bits=1, out_bits=4, acc_bits=8, shift=1, rtl=SLOW),
+        case(24, 4, 2, 4, 12, bits=1, weight_bits=4, out_bits=6, acc_bits=14, shift=2, masked=1),
+        case(24, 4, 4, 12, 12, bits=1, weight_bits=8, acc_bits=26, shift=8, multiplier_bits=8, rtl=SLOW),
+        case(36, 4, 2, 12, 12, bits=2, weight_bits=2, out_bits=6, acc_bits=10, shift=1),
+        case(24, 4, 2, 2, 12, bits=9, weight_bits=2, acc_bits=20, shift=5, rtl=SLOW),
+        case(36, 12, 2, 4, 8, weight_bits=4, acc_bits=20, shift=4, conv_groups=3),
+        case(24, 8, 2, 6, 8, bits=4, weight_bits=1, out_bits=5, acc_bits=12, shift=1, conv_groups=4, rtl=SLOW),
+        case(18, 2, 1, 9, 12, acc_bits=22, shift=4, conv_groups=2, rtl=SLOW),  # a beat a group, one pass
         wide_case(27, 16, 1024, 4, 3, 8, 8, 10, 21, 7),  # a stem
         wide_case(512, 10, 1, 1, 8, 10, 8, 32, 28, 0),  # a classifier
     ]
@@ -157,7 +188,7 @@ class TestIntConv(NodeTests):
     def reference(op, streams, constants):
         """Sums of int64, and floor by division; no accumulator is wider than it says."""
         weights, bias, *multiplier = constants
-        totals = (streams[0] @ weights.T) * (multiplier[0] if multiplier else 1) + bias
+        totals = (streams[0] @ of_one_group(op, weights).T) * (multiplier[0] if multiplier else 1) + bias
         assert -(1 << op.acc_bits - 1) <= totals.min() and totals.max() < 1 << op.acc_bits - 1
         return (totals // 2**op.shift).clip(*ends(op.out_bits))
 
@@ -173,10 +204,11 @@ class TestIntConv(NodeTests):
 
 @st.composite
 def any_case(draw):
-    bits, weight_bits, multiplier_bits = draw(st.integers(2, 8)), draw(st.integers(2, 8)), draw(st.integers(0, 9))
-    shift, out_bits = draw(st.integers(0, 12)), draw(st.integers(2, 12))
-    size = draw(st.integers(1, 12)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
-    return wide_case(*size, 1, 1, bits, weight_bits, out_bits, 40, shift, multiplier_bits)
+    bits, weight_bits = draw(st.tuples(st.integers(1, 16), st.integers(1, 8)).filter(lambda both: both != (1, 1)))
+    shift, out_bits, multiplier_bits = draw(st.integers(0, 12)), draw(st.integers(2, 12)), draw(st.integers(0, 9))
+    groups = draw(st.integers(1, 3))
+    size = groups * draw(st.integers(1, 12)), groups * draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    return wide_case(*size, 1, 1, bits, weight_bits, out_bits, 48, shift, multiplier_bits, conv_groups=groups)
 
 
 test_any_shape = any_shape(TestIntConv, any_case())
@@ -201,7 +233,7 @@ def test_fitted_accumulators_hold_every_step_and_no_bit_more(node):
     op, (weights, bias, *multiplier) = node.op, node.constants
     interval = tuple(np.full(op.channels, end) for end in ends(op.bits))
     bits = op.fitted([interval], node.constants)["acc_bits"]
-    sums = extreme_windows(op, weights) @ weights.T
+    sums = extreme_windows(op, weights) @ of_one_group(op, weights).T
     products = sums * (multiplier[0] if multiplier else 1)
     steps = np.stack([sums, products, products + bias])
     fits = -(1 << bits - 1) <= steps.min() and steps.max() < 1 << bits - 1
@@ -279,6 +311,8 @@ def test_streams_cycles_and_operations():
     assert op.outputs() == [Stream(4, 3, 8, 2, 9)]
     assert op.cycles() == 12 * 4 * 6
     assert op.operations() == {"int8_mac": 12 * 36 * 8, "rescale": 12 * 8}
+    assert op.variant(bits=9).operations() == {"int16_mac": 12 * 36 * 8, "rescale": 12 * 8}
+    assert op.variant(weight_bits=1, conv_groups=4).operations() == {"add_subtract": 12 * 9 * 8, "rescale": 12 * 8}
     assert op.engine and op.streamable
 
 
@@ -300,13 +334,33 @@ def test_the_cell_is_just_wide_enough(tmp_path, scaled):
     Rtl(node, tmp_path).check()
 
 
+ZERO = "a weight is 0, and one of 1 bit is -1 or +1: set weight_bits to 2 or more"
+
+
+def test_a_weight_of_0_is_no_sign():
+    """Found where the graph gets its widths, too."""
+    op = hardware_op("IntConv", channels=2, features=1, weight_bits=1)
+    with pytest.raises(NodeError, match=f"^{re.escape(ZERO)}$"):
+        op.fitted([ONE], (np.array([[-1, 0]]), np.array([0])))
+
+
 @pytest.mark.parametrize(
     ("emit", "changes", "constants", "message"),
     [
         (cell_of, {"weight_bits": 4}, ([[8, -8]], [0]), "weights -8..8 do not fit 4 signed bits"),
         (cell_of, {"acc_bits": 8}, ([[1, 1]], [128]), "biases 128..128 do not fit 8 signed bits"),
-        (cell_of, {"simd": 3}, ([[1, 1]], [0]), "pe 1 and simd 3 do not divide 1 outputs and 2 inputs"),
-        (call_of, {"simd": 3}, ([[1, 1]], [0]), "pe 1 and simd 3 do not divide 1 outputs and 2 inputs"),
+        (cell_of, {"simd": 3}, ([[1, 1]], [0]), "simd 3 must divide its 2 inputs"),
+        (call_of, {"simd": 3}, ([[1, 1]], [0]), "simd 3 must divide its 2 inputs"),
+        (cell_of, {"conv_groups": 2}, ([[1]], [0]), "2 groups must divide its 2 inputs and 1 outputs"),
+        (cell_of, {"weight_bits": 1}, ([[1, 0]], [0]), ZERO),
+        (call_of, {"weight_bits": 1}, ([[1, 0]], [0]), ZERO),
+        (
+            cell_of,
+            {"weight_bits": 1, "bits": 1},
+            ([[1, 1]], [0]),
+            "inputs and weights of one bit are an XnorPopcount's: set bits or weight_bits to 2 or more",
+        ),
+        (call_of, {"masked": 1}, ([[1, 1]], [0]), "inputs of 8 bits have a 0 and need no mask: set masked to 0"),
         (
             call_of,
             {"weight_bits": 9},
@@ -338,14 +392,17 @@ def test_refuses(emit, changes, constants, message):
         ({"Simd": 4}, "Simd 4 does not divide"),
         ({"Shift": 20}, "Shift 20 is not less than"),
         ({"Scaled": 2}, "Scaled is 2, must be 0 or 1"),
-        ({"WeightBits": 1}, "WeightBits is 1, must be at least 2"),
+        ({"WeightBits": 1, "InBits": 1}, "inputs and weights of one bit: use xnor_popcount"),
+        ({"Masked": 1}, "Masked is for inputs of one bit, not of 8"),
+        ({"ConvGroups": 2, "Pe": 2}, "ConvGroups 2 and Pe 2 do not divide Outputs 2"),
     ],
-    ids=["pe", "simd", "shift", "scaled", "weight_bits"],
+    ids=["pe", "simd", "shift", "scaled", "signs", "masked", "groups"],
 )
 def test_the_module_refuses(tmp_path, wrong, message):
     parameters = {"Inputs": 10, "Outputs": 2, "Pe": 1, "Simd": 2, "AccBits": 20, "Shift": 2} | wrong
     files = {"WeightFile": "words.hex", "BiasFile": "words.hex"}
-    streams = {"in": 8 * parameters["Simd"]}, {"out": 8 * parameters["Pe"]}
+    width = parameters["Simd"] * parameters.get("InBits", 8) + parameters.get("Masked", 0)
+    streams = {"in": width}, {"out": 8 * parameters["Pe"]}
     assert_module_refuses(message, "int_conv", parameters | files, *streams, tmp_path)
 
 
@@ -356,8 +413,10 @@ def test_the_module_refuses(tmp_path, wrong, message):
         ({"Simd": 4}, "Simd must divide Inputs"),
         ({"WeightBits": 9}, "8-bit weights"),
         ({"Shift": 10}, "Shift < AccBits"),
+        ({"ConvGroups": 3}, "Pe must divide Outputs, those of a group"),
+        ({"Masked": 1}, "only inputs of one bit are masked"),
     ],
-    ids=["pe", "simd", "weight_bits", "shift"],
+    ids=["pe", "simd", "weight_bits", "shift", "groups", "masked"],
 )
 def test_the_header_refuses(tmp_path, changed, message):
     """The tables and streams are as wide as the wrong parameters ask for."""
@@ -365,7 +424,7 @@ def test_the_header_refuses(tmp_path, changed, message):
     pe, simd = parameters["Pe"], parameters["Simd"]
     words = -(-pe * simd * parameters["WeightBits"] // 8)
     tables = {"weights": ("uint8_t", (4 // pe * (6 // simd), words)), "bias": ("int32_t", (4 // pe, pe))}
-    streams = {"in": 4 * simd}, {"out": 9 * pe}
+    streams = {"in": 4 * simd + parameters["Masked"]}, {"out": 9 * pe}
     assert_header_refuses(
         f"int_conv: .*{message}", "int_conv", tuple(parameters.values()), tmp_path, *streams, **tables
     )

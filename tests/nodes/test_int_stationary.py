@@ -51,6 +51,9 @@ class TestIntStationary(NodeTests):
         case(6, 3, 1, 6, 4, weight_bits=2, out_bits=12, acc_bits=23, shift=8, multiplier_bits=12),
         case(16, 4, 2, 4, 8, out_bits=32, acc_bits=27, shift=0, multiplier_bits=8, rtl=SLOW),  # no saturation
         case(64, 32, 2, 4, 4, acc_bits=40, shift=29, multiplier_bits=18),
+        case(32, 16, 2, 8, 5, bits=2, weight_bits=1, out_bits=5, acc_bits=9, shift=1),  # signs as weights
+        case(16, 8, 2, 16, 4, bits=8, weight_bits=1, acc_bits=24, shift=6, multiplier_bits=9),
+        case(16, 8, 2, 8, 4, bits=1, weight_bits=4, out_bits=6, acc_bits=14, shift=2, masked=1),  # signs as inputs
         streamed(test_int_conv.wide_case(12, 6, 4, 6, 4, 8, 8, 16, 40, 5)),  # a 64-bit accumulator
         streamed(test_int_conv.wide_case(27, 64, 64, 8, 27, 8, 8, 10, 21, 7), frames=2),
         streamed(test_int_conv.wide_case(27, 16, 20, 4, 3, 8, 8, 10, 53, 38, 32)),  # beyond 32 bits
@@ -72,11 +75,11 @@ class TestIntStationary(NodeTests):
 
 @st.composite
 def any_case(draw):
-    bits, weight_bits, multiplier_bits = draw(st.integers(2, 8)), draw(st.integers(2, 8)), draw(st.integers(0, 9))
-    shift, out_bits = draw(st.integers(0, 12)), draw(st.integers(2, 12))
+    bits, weight_bits = draw(st.tuples(st.integers(1, 16), st.integers(1, 8)).filter(lambda both: both != (1, 1)))
+    shift, out_bits, multiplier_bits = draw(st.integers(0, 12)), draw(st.integers(2, 12)), draw(st.integers(0, 9))
     size = draw(st.integers(1, 12)), draw(st.integers(1, 4)), draw(st.integers(2, 6))
     return streamed(
-        test_int_conv.wide_case(*size, 1, 1, bits, weight_bits, out_bits, 40, shift, multiplier_bits), frames=2
+        test_int_conv.wide_case(*size, 1, 1, bits, weight_bits, out_bits, 48, shift, multiplier_bits), frames=2
     )
 
 
@@ -119,6 +122,7 @@ def test_an_int_conv_becomes_one():
 
 REFUSED = [
     ({"height": 1, "width": 3}, "it needs at least 4 output pixels"),
+    ({"conv_groups": 2}, "the weights of a grouped convolution do not come from DDR"),
     (
         {"pe": 1, "channels": 63, "simd": 3},
         "weights from DDR need pe * simd * 8 bits to divide 64 or be a multiple of it, not 24, and to be whole "
@@ -132,7 +136,7 @@ REFUSED = [
 @pytest.mark.parametrize(("attributes", "message"), REFUSED)
 def test_refuses(emit, attributes, message):
     attributes = {**SHAPE, **attributes}
-    weights = np.ones((attributes["features"], attributes["channels"]), int)
+    weights = np.ones((attributes["features"], attributes["channels"] // attributes.get("conv_groups", 1)), int)
     constants = weights, np.zeros(attributes["features"], int)
     assert_refused(emit, message, "IntStationary", *constants, **attributes)
 

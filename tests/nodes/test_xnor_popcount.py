@@ -37,7 +37,7 @@ def case(inputs, features, pe, simd, windows=30, kind="XnorPopcount", rtl=True, 
 def windows_of(op, rng, frames, constants):
     """Signs at random; the base window and its opposite, which tie; a window like a weight, and an opposite one."""
     x = draw_stream(op.inputs()[0], rng, frames)
-    weights, base = constants[0], votes.base_window(op.channels)
+    weights, base = np.tile(constants[0], op.conv_groups), votes.base_window(op.channels)
     flat = x.reshape(-1, op.channels)
     outside = flat == 0
     flat[1 : min(3, len(flat))] = np.stack([base, -base])[: len(flat) - 1]
@@ -120,6 +120,11 @@ class TestXnorPopcount(NodeTests):
         case(27, 6, 2, 9, group=3, **THRESHOLD, rtl=SLOW),
         case(36, 6, 2, 4, group=8, **SUM, out_bits=4, rtl=SLOW),
         case(27, 6, 2, 9, group=3, **SCALE, shift=3, out_bits=6, rtl=SLOW),
+        # groups of a convolution, beside groups that vote
+        case(36, 12, 2, 6, conv_groups=3),
+        case(36, 6, 3, 9, conv_groups=2, group=3, rtl=SLOW),  # a pass a group
+        case(24, 8, 1, 12, **THRESHOLD, conv_groups=2, masked=1, rtl=SLOW),  # a beat a group
+        case(24, 8, 2, 4, **SCALE, shift=4, out_bits=8, conv_groups=2, rtl=SLOW),
         named("exact", 9, 4, 5, 2, 1),
         named("ties", 36, 6, 7, 6, 12),
         named("one_beat", 9, 3, 4, 3, 9, threshold=1),
@@ -205,7 +210,9 @@ test_any_shape = any_shape(TestXnorPopcount, any_case())
 def test_bounds_are_reached(node):
     """By the windows that equal the weights of an output, and by their opposites."""
     op, (weights, *others) = node.op, node.constants
-    sides = [op.evaluate(side[None, None], weights, *others)[0, 0] for side in (weights, -weights)]
+    sides = [
+        op.evaluate(side[None, None], weights, *others)[0, 0] for side in np.tile((weights, -weights), op.conv_groups)
+    ]
     reached = np.stack([np.diagonal(side) for side in sides])
     interval = np.full(op.channels, -1), np.full(op.channels, 1)
     ((low, high),) = op.bounds([interval], node.constants)

@@ -43,12 +43,15 @@ def extreme_constants(op, rng) -> tuple:
 
 
 def reference(op, windows: np.ndarray, weights: np.ndarray, *constants: np.ndarray) -> np.ndarray:
-    """Return the output of windows [N, OH, OW, n], by products one by one."""
+    """Return the output of windows [N, OH, OW, n], by products one by one; a group of the convolution at a time."""
     sums = np.zeros((*windows.shape[:3], op.features), np.int64)
-    for start in range(0, op.synapses, op.group or op.synapses):
-        part = slice(start, start + (op.group or op.synapses))
-        products = (windows[..., part].astype(np.int64) @ weights[:, part].T).astype(np.int64)
-        sums += np.where(products >= op.group_threshold, 1, -1) if op.group else products
+    outputs = op.features // op.conv_groups
+    for g in range(op.conv_groups):
+        mine, inputs = slice(g * outputs, (g + 1) * outputs), windows[..., g * op.synapses : (g + 1) * op.synapses]
+        for start in range(0, op.synapses, op.group or op.synapses):
+            part = slice(start, start + (op.group or op.synapses))
+            products = (inputs[..., part].astype(np.int64) @ weights[mine, part].T).astype(np.int64)
+            sums[..., mine] += np.where(products >= op.group_threshold, 1, -1) if op.group else products
     if op.activation == "sum":
         return sums
     if op.activation == "popcount_scale":

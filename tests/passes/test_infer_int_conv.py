@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from flow.execute import execute_graph
 from flow.golden import Golden
-from flow.passes import InferIntConv, PassError, to_integers
+from flow.passes import InferIntConv, to_integers
 
 from .graphs import QonnxGraph, applied, assert_refused, kinds, node_types, only, random_images
 
@@ -61,8 +61,19 @@ def test_bits_as_weights():
     graph = QonnxGraph()
     x = graph.binary_conv(graph.integers(), pad=0.0, scale=0.5)
     model = applied(graph.model(graph.quant(x, 0.25, 7, rounding="FLOOR")), InferIntConv)
-    assert only(model, "IntConv").op.weight_bits == 2
+    assert only(model, "IntConv").op.weight_bits == 1
     assert set(only(model, "IntConv").constants[0].ravel()) == {-1, 1}
+
+
+@pytest.mark.parametrize("pad", [0.0, 1.0])
+def test_bits_as_inputs(pad):
+    """Padded with a value that bits have, or with zeros, which are masked."""
+    graph = QonnxGraph()
+    x = graph.conv(graph.pad(graph.signs(), pad), graph.integer_weights(4, graph.channels, 3, 3, scale=0.5))
+    model = applied(graph.model(graph.quant(x, 0.5, 9, rounding="FLOOR")), InferIntConv)
+    op, window = only(model, "IntConv").op, only(model, "SlidingWindow").op
+    assert (op.bits, op.weight_bits, op.masked, op.shift) == (1, 4, int(pad == 0), 0)
+    assert (window.bits, window.padding, window.pad_value) == (1, 1, pad)
 
 
 def test_an_unsigned_input_has_a_bit_more():
@@ -399,12 +410,3 @@ def test_a_matmul_on_a_map():
     graph = QonnxGraph()
     x = graph.node("MatMul", graph.integers(), graph.integer_weights(4, 4))
     applied(graph.model(graph.quant(x, 0.25, 8, rounding="FLOOR")), InferIntConv)
-
-
-@pytest.mark.xfail(strict=True, reason="its input is quantized with one scale, but RequireIntegers says that it is not")
-def test_integer_weights_on_signs_are_refused_with_their_reason():
-    graph = QonnxGraph()
-    x = graph.quant(graph.conv(graph.signs(), graph.integer_weights(4, 4, 3, 3)))
-    with pytest.raises(PassError) as error:
-        to_integers(graph.model(x))
-    assert "its input or weights are not quantized with one scale a tensor" not in str(error.value)
