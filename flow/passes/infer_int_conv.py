@@ -84,8 +84,9 @@ class Layer:
         grid = grid_of(self.model, chain[-1].output[0])
         if grid is None:
             return False
-        if not grid.bipolar and self._has_exact_constants(chain, grid):
-            self._multiply(chain, grid, self._nearest(chain, grid))
+        constants = None if grid.bipolar else self._exact_constants(chain, grid)
+        if constants is not None:
+            self._multiply(chain, grid, constants)
             return True
         try:
             response = self._response(chain, grid)
@@ -222,16 +223,31 @@ class Layer:
         gain, offset = affine_constants(self.model, affine, len(self.weights))
         return gain * self.step / grid.scale, (offset + gain * self.bias) / grid.scale
 
-    def _has_exact_constants(self, chain, grid):
-        """Return whether the chain is affine, gain and offset are multiples of a power of two, and the quantizer floors
-        and ends where its type does: then no fit is needed."""
+    def _exact_constants(self, chain, grid):
+        """Return multiplier, offset and shift of an affine chain whose gain and offset are multiples of a power of two,
+        if they give all its results, else None: no fit is needed then."""
         rounding = {a.name: a.s for a in chain[-1].attribute}.get("rounding_mode", b"ROUND")
-        if not all(node.op_type in AFFINE for node in chain[:-1]) or rounding != b"FLOOR":
-            return False
-        return grid.low == -(1 << (grid.bits - 1)) and any(
-            all(np.array_equal(value * 2.0**shift, np.rint(value * 2.0**shift)) for value in self._affine(chain, grid))
+        if not all(node.op_type in AFFINE for node in chain[:-1]) or rounding not in (b"FLOOR", b"ROUND"):
+            return None
+        gain, offset = self._affine(chain, grid)
+        multiples = any(
+            all(np.array_equal(value * 2.0**shift, np.rint(value * 2.0**shift)) for value in (gain, offset))
             for shift in range(LARGEST_SHIFT)
         )
+        if not multiples:
+            return None
+        multiplier, bias, shift = self._integers(gain, offset, rounding == b"ROUND")
+        sums, results = self._samples(chain, grid)
+        right = saturate((sums * multiplier + bias) >> shift, grid.bits) == results
+        return (multiplier, bias, shift) if right.all() else None
+
+    def _samples(self, chain, grid):
+        """Return sums over the whole range [K, 1], the 64 least of all magnitudes among them, and the chain's results
+        [K, C]."""
+        sums = np.linspace(self.low, self.high, MEASURED).astype(np.int64)
+        sums = np.unique(np.concatenate([sums, np.arange(max(self.low, -64), min(self.high, 64) + 1)]))[:, None]
+        real = evaluate_chain(self.model, chain, self._real(sums), len(self.weights)) / grid.scale
+        return sums, np.rint(real).astype(np.int64)
 
     def _integers(self, gain, offset, rounds):
         """Return multiplier, offset [O] and shift of ``gain * sum + offset``: exact if the numbers allow it, else with
@@ -249,10 +265,8 @@ class Layer:
 
     def _measure(self, chain, grid, multiplier, bias, shift):
         """Compare the integer form with the chain on sums over the whole range; they may differ by 1 at most."""
-        sums = np.unique(np.linspace(self.low, self.high, MEASURED).astype(np.int64))
-        real = evaluate_chain(self.model, chain, self._real(sums[:, None]), len(self.weights)) / grid.scale
-        integers = saturate((sums[:, None] * multiplier + bias) >> shift, grid.bits)
-        error = np.abs(integers - np.rint(real))
+        sums, results = self._samples(chain, grid)
+        error = np.abs(saturate((sums * multiplier + bias) >> shift, grid.bits) - results)
         if error.max() > 1:
             raise refuse(
                 chain[-1], f"multiply and shift differ by {error.max():g} from it", "use a power of two as its scale"
