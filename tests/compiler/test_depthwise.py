@@ -15,7 +15,7 @@ from flow.options import Options
 from flow.plan.plan import Plan
 from flow.run import run
 
-COUNTS = {"golden_images": 32, "csim_images": 4, "rtl_images": 1}
+COUNTS = {"golden_images": 32, "csim_images": 4, "rtl_images": 2}
 FOUR_BITS = {"weight_quant": Int8WeightPerTensorFloat, "weight_bit_width": 4, "bias": False}
 
 
