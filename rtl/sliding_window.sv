@@ -229,13 +229,15 @@ module sliding_window #(
       localparam int ColumnWords = DilationColumns * PixelWords;                                              // from tap to tap
       localparam logic signed [WordWidth-1:0] Back = WordWidth'((KernelColumns - 1) * ColumnWords);  // from the last column to the first
       localparam logic signed [WordWidth-1:0] Ahead = WordWidth'(ColumnWords - BlockWords + 1);      // from a block to the next column's
+      localparam int Parts = ByRow ? PixelWords : PixelWords / BlockWords;  // of a kernel row, or rounds of a window
+      localparam int PartWidth = Parts > 1 ? $clog2(Parts) : 1;
       localparam int ColumnWidth = KernelColumns > 1 ? $clog2(KernelColumns) : 1;
       localparam int BlockWidth = BlockWords > 1 ? $clog2(BlockWords) : 1;
       logic [ColumnWidth-1:0] unused_column;
       logic [BlockWidth-1:0] unused_word;
+      logic [PartWidth-1:0] unused_part;
       logic column_last, block_last;
 
-      assign word_last   = OneRound || word_q == left_q + (Back + WordWidth'(PixelWords - 1));
       assign tap_row_end = block_last && column_last && (!ByRow || word_last);
       assign tap_row_d   = ByRow || OneRound ? left_q : word_q - (Back + WordWidth'(BlockWords - 1));
       assign word_d      = !block_last ? word_q + WordWidth'(1) : column_last ? word_q - (Back - WordWidth'(1)) : word_q + Ahead;
@@ -258,6 +260,16 @@ module sliding_window #(
           .step_i (step && block_last),
           .count_o(unused_column),
           .last_o (column_last)
+      );
+
+      counter #(
+          .Count(Parts)
+      ) i_part (
+          .clk_i,
+          .rst_ni,
+          .step_i (step && (ByRow ? column_last : round_end)),
+          .count_o(unused_part),
+          .last_o (word_last)
       );
     end
 
