@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .cells import Call, Cell
-from .cost import Cost, memory_cost
+from .cost import Cost, ram_cost
 from .errors import NodeError
 from .multiply_shift import MultiplyShift
 from .stream import Stream
@@ -75,8 +75,8 @@ class GlobalPool(MultiplyShift):
         return Call("global_pool", {**self._parameters(), "AccBits": bits}, tables)
 
     def cost(self):
-        sums = memory_cost(2 * self.channels // self.p, self.p * self.sum_bits, "distributed")
-        pool = Cost(lut=self.p * self.sum_bits * 2 + 30, ff=self.p * self.out_bits * 2 + 30) + sums
-        if not self.scaled:
-            return pool
-        return pool + self.scale_cost(self.p, self.channels // self.p, self.sum_bits)
+        """Return its estimated resources: lines through Yosys 0.70's figures (benchmarks/cost_points.py)."""
+        words, left = self.channels // self.p, self.sum_bits if self.scaled else self.out_bits
+        sums = ram_cost(words, self.p * self.sum_bits, "distributed")
+        pool = sums + Cost(lut=15 + 1.2 * self.p * self.sum_bits, ff=26 + 2 * self.p * left)
+        return pool + self.scale_cost(self.p, words, self.sum_bits) if self.scaled else pool
