@@ -61,18 +61,18 @@ class GlobalPool(MultiplyShift):
 
     def _parameters(self):
         size = {"Pixels": self.pixels, "Channels": self.channels, "P": self.p, "Bits": self.bits}
-        return {**size, "OutBits": self.out_bits, "Shift": self.shift}
+        return {**size, "OutBits": self.out_bits}
 
     def rtl(self, *constants):
         if not self.scaled:
-            return Cell("global_pool", self._parameters())
+            return Cell("global_pool", {**self._parameters(), "Shift": self.shift})
         parameters, memories = self.scale_memories(self.p, *constants)
-        return Cell("global_pool", {**self._parameters(), "AccBits": self.acc_bits, **parameters}, memories)
+        return Cell("global_pool", {**self._parameters(), **self.scale_parameters(), **parameters}, memories)
 
     def hls(self, *constants):
         bits = self.acc_bits if self.scaled else max(self.sum_bits, self.shift + 1)
         tables = self.scale_tables(self.p, *constants) if self.scaled else ()
-        return Call("global_pool", {**self._parameters(), "AccBits": bits}, tables)
+        return Call("global_pool", {**self._parameters(), **self.scale_parameters(), "AccBits": bits}, tables)
 
     def cost(self):
         """Return its estimated resources: lines through Yosys 0.70's figures (benchmarks/cost_points.py)."""

@@ -181,7 +181,7 @@ class Layer:
         """Compare the integer form with the chain on sums over the whole range; they may differ by 1 at most."""
         sums = np.unique(np.linspace(self.low, self.high, MEASURED).astype(np.int64))
         real = evaluate_chain(self.model, chain, self._real(sums[:, None]), len(self.weights)) / grid.scale
-        integers = saturate((sums[:, None] * multiplier + bias) >> shift, grid.bits)
+        integers = saturate(self._shifted(sums[:, None] * multiplier + bias, shift), grid.bits)
         error = np.abs(integers - np.rint(real))
         if error.max() > 1:
             raise refuse(
@@ -189,6 +189,9 @@ class Layer:
             )
         if error.any():
             self._note("multiply and shift", float(error.max()), error.size, int((error > 0).sum()))
+
+    def _shifted(self, totals, shift):
+        return totals >> shift
 
     def _note(self, what, largest, values, differing=None):
         note = {"what": what, "largest_error": largest, "values": values, "differ": differing}
