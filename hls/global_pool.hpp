@@ -5,31 +5,33 @@
 ///   P         elements a beat, P divides Channels
 ///   Bits      bits of an element: signed, or bipolar where 1
 ///   OutBits   bits of an output, at most 32
-///   Shift     right shift before saturation: over 2^k pixels k makes it their mean, rounded down
 ///   AccBits   bits that hold every sum by its multiplier with its bias, at most 64
+///   Shift     right shift before saturation: over 2^k pixels k makes it their mean, rounded down
+///   Even      as in multiply_shift
 ///   bias, multipliers  [block][i]: of channel block * P + i; or neither of them: then they are 0 and 1
 #pragma once
 
-#include "int_conv.hpp"
+#include "multiply_shift.hpp"
 #include "stream_types.hpp"
 
 namespace flow {
 
 /// An output from its sum, of `b` channel b * P + i.
-template <unsigned OutBits, unsigned AccBits, unsigned Shift, class Sum> int32_t pooled(const Sum& sum, unsigned, unsigned) {
+template <unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, class Sum>
+int32_t pooled(const Sum& sum, unsigned, unsigned) {
 #pragma HLS INLINE
-    return saturate<OutBits>(accumulator<AccBits>(accumulator<AccBits>(sum) >> Shift));
+    return shifted<OutBits, AccBits, Shift, Even>(sum);
 }
 
-template <unsigned OutBits, unsigned AccBits, unsigned Shift, class Sum, class Bias, unsigned Blocks, unsigned P,
+template <unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, class Sum, class Bias, unsigned Blocks, unsigned P,
           class Multipliers>
 int32_t pooled(const Sum& sum, unsigned b, unsigned i, const Bias (&bias)[Blocks][P], const Multipliers& multipliers) {
 #pragma HLS INLINE
 #pragma HLS ARRAY_RESHAPE variable=bias complete dim=2
-    return rescaled<OutBits, AccBits, Shift>(sum, bias[b][i], b, i, multipliers);
+    return multiply_shift<OutBits, AccBits, Shift, Even>(sum, bias[b][i], b, i, multipliers);
 }
 
-template <unsigned Pixels, unsigned Channels, unsigned P, unsigned Bits, unsigned OutBits, unsigned Shift, unsigned AccBits,
+template <unsigned Pixels, unsigned Channels, unsigned P, unsigned Bits, unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even,
           class... Constants>
 void global_pool(hls::stream<beat<P, Bits>>& in, hls::stream<beat<P, OutBits>>& out, const Constants&... constants) {
     static_assert(Channels % P == 0, "global_pool: P must divide Channels");
@@ -53,7 +55,7 @@ void global_pool(hls::stream<beat<P, Bits>>& in, hls::stream<beat<P, OutBits>>& 
                 accumulator<SumBits> sum = Bits == 1 ? (value[i] ? 1 : -1) : value[i];
                 if (pixel > 0) sum += sums[b][i];
                 sums[b][i] = sum;
-                result[i] = pooled<OutBits, AccBits, Shift>(sum, b, i, constants...);
+                result[i] = pooled<OutBits, AccBits, Shift, Even>(sum, b, i, constants...);
             }
             if (pixel == Pixels - 1) out.write(pack<P, OutBits>(result));
         }

@@ -11,7 +11,7 @@
 ///   InBits             bits of an element, at most 16: signed, or bipolar where 1
 ///   Pixels             windows of a frame
 ///   Masked             the highest bit of a beat, behind its Simd elements, says that they count as 0
-///   OutBits, AccBits, Shift  as in int_conv
+///   OutBits, AccBits, Shift, Even  as in multiply_shift
 ///   WeightBits         bits of a weight, at most 8: signed, or bipolar where 1
 ///   Largest            the largest tap, or else the smallest
 ///   weights            [block * Taps + t], words side by side, low part first: element e is of output block * Pe + e and tap t
@@ -20,7 +20,7 @@
 /// Pixels * Channels / Simd * Taps cycles a frame.
 #pragma once
 
-#include "int_conv.hpp"
+#include "multiply_shift.hpp"
 #include "stream_types.hpp"
 
 namespace flow {
@@ -45,7 +45,7 @@ void tap_elements(const ap_uint<Simd * InBits + Masked>& data, int32_t (&element
 }
 
 template <unsigned Taps, unsigned Channels, unsigned Outputs, unsigned Simd, unsigned InBits, unsigned Pixels, bool Masked,
-          unsigned OutBits, unsigned AccBits, unsigned Shift, unsigned WeightBits, class Word, unsigned Words, class Bias,
+          unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, unsigned WeightBits, class Word, unsigned Words, class Bias,
           class... Multipliers>
 void depthwise(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<beat<Simd * (Outputs / Channels), OutBits>>& out,
                const Word (&weights)[(Channels / Simd) * Taps][Words],
@@ -84,7 +84,7 @@ void depthwise(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<bea
             int32_t result[Pe];
             for (unsigned e = 0; e < Pe; ++e) {
 #pragma HLS UNROLL
-                result[e] = rescaled<OutBits, AccBits, Shift>(sums[e], bias[block][e], block, e, multipliers...);
+                result[e] = multiply_shift<OutBits, AccBits, Shift, Even>(sums[e], bias[block][e], block, e, multipliers...);
             }
             out.write(pack<Pe, OutBits>(result));
             block = block == Blocks - 1 ? decltype(block)(0) : decltype(block)(block + 1);
@@ -95,7 +95,7 @@ void depthwise(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<bea
 }
 
 template <unsigned Taps, unsigned Channels, unsigned Outputs, unsigned Simd, unsigned InBits, unsigned Pixels, bool Masked,
-          unsigned OutBits, unsigned AccBits, unsigned Shift, class Bias, class... Multipliers>
+          unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, class Bias, class... Multipliers>
 void sum_pool(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<beat<Simd * (Outputs / Channels), OutBits>>& out,
               const Bias (&bias)[Channels / Simd][Simd * (Outputs / Channels)], const Multipliers&... multipliers) {
 #pragma HLS ARRAY_RESHAPE variable=bias complete dim=2
@@ -118,7 +118,7 @@ void sum_pool(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<beat
         for (unsigned e = 0; e < Simd; ++e) {
 #pragma HLS UNROLL
             sums[e] = (tap == 0 ? accumulator<SumBits>(0) : sums[e]) + x[e];
-            result[e] = rescaled<OutBits, AccBits, Shift>(sums[e], bias[block][e], block, e, multipliers...);
+            result[e] = multiply_shift<OutBits, AccBits, Shift, Even>(sums[e], bias[block][e], block, e, multipliers...);
         }
         if (tap == Taps - 1) {
             out.write(pack<Simd, OutBits>(result));

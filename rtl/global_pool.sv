@@ -13,6 +13,7 @@ module global_pool #(
     parameter int unsigned Shift          = $clog2(Pixels),  // right shift before the saturation
     parameter int unsigned OutBits        = Bits,            // bits of an output, signed
     parameter int unsigned Scaled         = 0,               // 1: there are multipliers and biases
+    parameter int unsigned Even           = 0,               // 1: halves, which the biases add, go to the even neighbour; where Scaled
     parameter int unsigned AccBits        = 24,              // of a bias and of what is shifted, where Scaled
     parameter int unsigned MultiplierBits = 8,               // of a multiplier, signed
     parameter              MultiplierFile = "",              // for $readmemh, where Scaled
@@ -30,7 +31,6 @@ module global_pool #(
   localparam int unsigned TermBits    = Bits == 1 ? 2 : Bits;
   localparam int unsigned SumBits     = TermBits + $clog2(Pixels);
   localparam int unsigned ResultBits  = Scaled != 0 ? SumBits : OutBits;  // of what leaves the buffer
-  localparam int unsigned ShiftedBits = SumBits > Shift ? SumBits - Shift : 1;
 
   // synthesis translate_off
   initial begin
@@ -88,6 +88,7 @@ module global_pool #(
         .MultiplierBits(MultiplierBits),
         .AccBits       (AccBits),
         .Shift         (Shift),
+        .Even          (Even),
         .OutBits       (OutBits),
         .MultiplierFile(MultiplierFile),
         .OffsetFile    (BiasFile)
@@ -103,11 +104,12 @@ module global_pool #(
     );
   end else begin : gen_plain
     for (genvar i = 0; i < P; i++) begin : gen_result
-      saturate #(
-          .InBits (ShiftedBits),
+      shift_saturate #(
+          .InBits (SumBits),
+          .Shift  (Shift),
           .OutBits(OutBits)
-      ) i_saturate (
-          .value_i(ShiftedBits'($signed(sum[i*SumBits+:SumBits]) >>> Shift)),
+      ) i_shift (
+          .value_i(sum[i*SumBits+:SumBits]),
           .value_o(completed[i*OutBits+:OutBits])
       );
     end

@@ -1,6 +1,6 @@
 /// Scales integers per channel: `out[c] = saturate((multiplier[c] * in[c] + offset[c]) >>> Shift)`, the activation of an engine's sums.
 ///
-/// The shift rounds down, the saturation is to OutBits signed bits. AccBits must hold the exact values: they wrap. The files have
+/// The shift rounds down, or as shift_saturate says; the saturation is to OutBits signed bits. AccBits must hold the exact values: they wrap. The files have
 /// Words words of P numbers, element i of word w for channel w*P + i.
 ///
 /// A register behind the product, as in a DSP slice, and two behind the result, which cut the ready of the output.
@@ -11,6 +11,7 @@ module multiply_shift #(
     parameter int unsigned MultiplierBits = 8,   // of a multiplier, signed
     parameter int unsigned AccBits        = 24,  // of an offset, and of what is shifted
     parameter int unsigned Shift          = 0,   // right shift before the saturation, less than AccBits
+    parameter int unsigned Even           = 0,   // 1: halves, which the offsets add, go to the even neighbour
     parameter int unsigned OutBits        = 8,   // of an output, signed
     parameter              MultiplierFile = "",  // for $readmemh
     parameter              OffsetFile     = ""   // for $readmemh
@@ -25,11 +26,6 @@ module multiply_shift #(
     input  logic                 out_ready_i
 );
   localparam int unsigned ProductBits = InBits + MultiplierBits;
-  localparam int unsigned ShiftedBits = AccBits > Shift ? AccBits - Shift : 1;
-
-  // synthesis translate_off
-  initial if (Shift >= AccBits) $fatal(1, "multiply_shift: Shift %0d is not less than AccBits %0d", Shift, AccBits);
-  // synthesis translate_on
 
   logic product_valid, out_free;
   logic [P*MultiplierBits-1:0] multipliers;
@@ -89,11 +85,13 @@ module multiply_shift #(
 
     assign scaled = AccBits'($signed(product)) + offsets[i*AccBits+:AccBits];
 
-    saturate #(
-        .InBits (ShiftedBits),
+    shift_saturate #(
+        .InBits (AccBits),
+        .Shift  (Shift),
+        .Even   (Even),
         .OutBits(OutBits)
-    ) i_saturate (
-        .value_i(ShiftedBits'($signed(scaled) >>> Shift)),
+    ) i_shift (
+        .value_i(scaled),
         .value_o(results[i*OutBits+:OutBits])
     );
   end

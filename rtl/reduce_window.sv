@@ -27,6 +27,7 @@ module reduce_window #(
     parameter int unsigned OutBits        = 8,        // of an output; of a "max" or "min" InBits
     parameter int unsigned AccBits        = 24,       // of a bias and of what is shifted
     parameter int unsigned Shift          = 0,        // right shift before the saturation, less than AccBits
+    parameter int unsigned Even           = 0,        // 1: halves, which the biases add, go to the even neighbour (shift_saturate)
     parameter int unsigned Scaled         = 0,        // 1: there are multipliers
     parameter int unsigned SumBits        = 24,       // of a sum, where Scaled
     parameter int unsigned MultiplierBits = 8,        // of a multiplier, signed
@@ -55,7 +56,6 @@ module reduce_window #(
   localparam int unsigned PerChannel  = Outputs / Channels;
   localparam int unsigned TermBits    = Sums && InBits == 1 && WeightBits == 0 ? 2 : InBits + WeightBits;
   localparam int unsigned StateBits   = !Sums ? InBits : Scaled != 0 ? SumBits : AccBits;
-  localparam int unsigned ShiftedBits = AccBits > Shift ? AccBits - Shift : 1;
 
   // synthesis translate_off
   initial begin
@@ -63,7 +63,6 @@ module reduce_window #(
     if (Blocks * Simd != Channels) $fatal(1, "reduce_window: Simd %0d does not divide Channels %0d", Simd, Channels);
     if (PerChannel * Channels != Outputs)
       $fatal(1, "reduce_window: Outputs %0d is no multiple of Channels %0d", Outputs, Channels);
-    if (Shift >= AccBits) $fatal(1, "reduce_window: Shift %0d is not less than AccBits %0d", Shift, AccBits);
     if (!Sums && (Outputs != Channels || OutBits != InBits || WeightBits != 0 || Masked != 0 || Scaled != 0))
       $fatal(1, "reduce_window: a %0s has the outputs and bits of its input, no weights, mask or multipliers", Reduction);
   end
@@ -218,6 +217,7 @@ module reduce_window #(
           .MultiplierBits(MultiplierBits),
           .AccBits       (AccBits),
           .Shift         (Shift),
+          .Even          (Even),
           .OutBits       (OutBits),
           .MultiplierFile(MultiplierFile),
           .OffsetFile    (BiasFile)
@@ -247,11 +247,13 @@ module reduce_window #(
       );
 
       for (genvar e = 0; e < Pe; e++) begin : gen_result
-        saturate #(
-            .InBits (ShiftedBits),
+        shift_saturate #(
+            .InBits (AccBits),
+            .Shift  (Shift),
+            .Even   (Even),
             .OutBits(OutBits)
-        ) i_saturate (
-            .value_i(ShiftedBits'($signed(states[e*AccBits+:AccBits]) >>> Shift)),
+        ) i_shift (
+            .value_i(states[e*AccBits+:AccBits]),
             .value_o(results[e*OutBits+:OutBits])
         );
       end

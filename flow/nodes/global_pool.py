@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .cells import Call, Cell
-from .cost import Cost, memory_cost
+from .cost import Cost, ram_cost
 from .errors import NodeError
 from .multiply_shift import MultiplyShift
 from .stream import Stream
@@ -61,22 +61,22 @@ class GlobalPool(MultiplyShift):
 
     def _parameters(self):
         size = {"Pixels": self.pixels, "Channels": self.channels, "P": self.p, "Bits": self.bits}
-        return {**size, "OutBits": self.out_bits, "Shift": self.shift}
+        return {**size, "OutBits": self.out_bits}
 
     def rtl(self, *constants):
         if not self.scaled:
-            return Cell("global_pool", self._parameters())
+            return Cell("global_pool", {**self._parameters(), "Shift": self.shift})
         parameters, memories = self.scale_memories(self.p, *constants)
-        return Cell("global_pool", {**self._parameters(), "AccBits": self.acc_bits, **parameters}, memories)
+        return Cell("global_pool", {**self._parameters(), **self.scale_parameters(), **parameters}, memories)
 
     def hls(self, *constants):
         bits = self.acc_bits if self.scaled else max(self.sum_bits, self.shift + 1)
         tables = self.scale_tables(self.p, *constants) if self.scaled else ()
-        return Call("global_pool", {**self._parameters(), "AccBits": bits}, tables)
+        return Call("global_pool", {**self._parameters(), **self.scale_parameters(), "AccBits": bits}, tables)
 
     def cost(self):
-        sums = memory_cost(2 * self.channels // self.p, self.p * self.sum_bits, "distributed")
-        pool = Cost(lut=self.p * self.sum_bits * 2 + 30, ff=self.p * self.out_bits * 2 + 30) + sums
-        if not self.scaled:
-            return pool
-        return pool + self.scale_cost(self.p, self.channels // self.p, self.sum_bits)
+        """Return its estimated resources: lines through Yosys 0.70's figures (benchmarks/cost_points.py)."""
+        words, left = self.channels // self.p, self.sum_bits if self.scaled else self.out_bits
+        sums = ram_cost(words, self.p * self.sum_bits, "distributed")
+        pool = sums + Cost(lut=15 + 1.2 * self.p * self.sum_bits, ff=26 + 2 * self.p * left)
+        return pool + self.scale_cost(self.p, words, self.sum_bits) if self.scaled else pool

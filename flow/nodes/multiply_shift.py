@@ -23,24 +23,33 @@ class MultiplyShift(HardwareOp):
     """y = saturate((multiplier[c] * sum + bias[c]) >> shift) on ``out_bits`` bits.
 
     There are multipliers where ``scaled``; else they are 1. ``acc_bits`` hold every sum, its multiple, and that with
-    the bias. The shift is arithmetic, so it floors.
+    the bias. The shift is arithmetic, so it floors. With ``even`` the bias holds the half of what is dropped, and what
+    was halfway goes to the even neighbour, as numpy's and ONNX' rounding does.
     """
 
     acc_bits: int = 32
     out_bits: int = 8
     shift: int = 0
+    even: int = 0
     scaled: int = 0
 
     planned = (*HardwareOp.planned, "acc_bits")
 
     def from_sums(self, sums: np.ndarray, bias=0, multiplier=1) -> np.ndarray:
         """Return the output for sums int [..., C]."""
-        return saturate((multiplier * sums + bias) >> self.shift, self.out_bits)
+        return self.shifted(multiplier * sums + bias)
+
+    def shifted(self, totals: np.ndarray) -> np.ndarray:
+        """Return numbers int [...] without their low ``shift`` bits, saturated."""
+        rounded = totals >> self.shift
+        if self.even:
+            rounded = rounded - ((rounded << self.shift == totals) & rounded & 1)
+        return saturate(rounded, self.out_bits)
 
     def from_sum_bounds(self, sums: Interval, bias=0, multiplier=1) -> list[Interval]:
         """Return the interval of the output for that of the sums."""
         sides = [multiplier * side + bias for side in sums]
-        return [tuple(saturate(side(*sides) >> self.shift, self.out_bits) for side in (np.minimum, np.maximum))]
+        return [tuple(self.shifted(side(*sides)) for side in (np.minimum, np.maximum))]
 
     def accumulator(self, sums: Interval, bias=0, multiplier=1) -> dict[str, int]:
         """Return ``acc_bits`` for the interval of the sums.
@@ -57,7 +66,7 @@ class MultiplyShift(HardwareOp):
 
     def scale_parameters(self) -> dict[str, int]:
         """Return the parameters of RTL modules and HLS headers that say how sums are scaled."""
-        return {"OutBits": self.out_bits, "AccBits": self.acc_bits, "Shift": self.shift}
+        return {"OutBits": self.out_bits, "AccBits": self.acc_bits, "Shift": self.shift, "Even": self.even}
 
     def scale_memories(self, pe: int, bias, *multiplier) -> tuple[dict[str, int], tuple[Memory, ...]]:
         """Return the RTL parameters of the constants, ``pe`` of which are a word, and their memories."""

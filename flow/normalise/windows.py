@@ -100,7 +100,7 @@ class Pools(Normalisation):
                 node, "the mean at the border is over fewer pixels", "use padding=0 or count_include_pad=True"
             )
         pads = [*pads[:2], pads[2] + beyond[0], pads[3] + beyond[1]]
-        if pads == given.get("pads", [0] * 4) and not given.get("ceil_mode", 0):
+        if "auto_pad" not in given and not given.get("ceil_mode", 0):
             return False
         set_attribute(node, auto_pad=None, ceil_mode=None, pads=pads)
         return True

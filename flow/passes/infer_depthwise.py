@@ -45,8 +45,19 @@ class DepthwiseLayer(Layer):
         near = np.rint(gain * 2.0**16) / 2.0**16
         return np.where(np.abs(gain - near) <= RECIPROCAL * np.abs(gain), near, gain), offset
 
+    def _integers(self, gain, offset, rounds):
+        """Return multiplier, offset and shift; halves go to the even neighbour, where they can occur."""
+        multiplier, bias, shift = super()._integers(gain, offset, rounds)
+        self.even = bool(rounds and shift and np.array_equal(multiplier, gain * 2.0**shift))
+        return multiplier, bias, shift
+
+    def _shifted(self, totals, shift):
+        rounded = super()._shifted(totals, shift)
+        return rounded - ((rounded << shift == totals) & rounded & 1) if self.even else rounded
+
     def _core(self, rewriter, stream, bias, scaled, attributes):
         grid, window = self.conv.grid, self.conv.window
+        attributes = {**attributes, "even": int(self.even)}
         plain = bool((self.weights == 1).all())
         size = tuple(self.model.get_tensor_shape(self.conv.input)[2:])
         shape = [tuple(window[name]) for name in ("kernel", "stride", "dilation")]
@@ -56,7 +67,7 @@ class DepthwiseLayer(Layer):
             constants = [] if shifts else [bias, *(scaled or [np.ones(len(bias))])]
             return rewriter.node("GlobalPool", stream, constants, bits=grid.bits, scaled=int(not shifts), **attributes)
         halves = shape == [(2, 2), (2, 2), (1, 1)] and unpadded and not any(side % 2 for side in size)
-        mean = attributes == {"shift": 2, "out_bits": grid.bits} and not grid.bipolar
+        mean = attributes == {"shift": 2, "out_bits": grid.bits, "even": 0} and not grid.bipolar
         if shifts and halves and mean:
             return rewriter.node("AvgPool", stream, bits=grid.bits)
         stream = rewriter.node("SlidingWindow", stream, bits=grid.bits, pad_value=self.pad, order="block", **window)

@@ -59,6 +59,7 @@ class Layer:
         reach = int(np.abs(self.weights).sum(axis=1).max()) * max(-conv.grid.low, conv.grid.high)
         self.low, self.high = -reach, reach  # of a sum
         self.pad = round(conv.pad_value / conv.grid.scale) if conv.padded else 0
+        self.even = False  # whether halves go to the even neighbour
 
     def replace(self):
         """Replace it and its chain by hardware nodes.
@@ -238,8 +239,11 @@ class Layer:
             return None
         multiplier, bias, shift = self._integers(gain, offset, rounding == b"ROUND")
         sums, results = self._samples(chain, grid)
-        right = saturate((sums * multiplier + bias) >> shift, grid.bits) == results
-        return (multiplier, bias, shift) if right.all() else None
+        right = saturate(self._shifted(sums * multiplier + bias, shift), grid.bits) == results
+        if right.all():
+            return multiplier, bias, shift
+        self.even = False
+        return None
 
     def _samples(self, chain, grid):
         """Return sums over the whole range [K, 1], the 64 least of all magnitudes among them, and the chain's results
@@ -266,13 +270,16 @@ class Layer:
     def _measure(self, chain, grid, multiplier, bias, shift):
         """Compare the integer form with the chain on sums over the whole range; they may differ by 1 at most."""
         sums, results = self._samples(chain, grid)
-        error = np.abs(saturate((sums * multiplier + bias) >> shift, grid.bits) - results)
+        error = np.abs(saturate(self._shifted(sums * multiplier + bias, shift), grid.bits) - results)
         if error.max() > 1:
             raise refuse(
                 chain[-1], f"multiply and shift differ by {error.max():g} from it", "use a power of two as its scale"
             )
         if error.any():
             self._note("multiply and shift", float(error.max()), error.size, int((error > 0).sum()))
+
+    def _shifted(self, totals, shift):
+        return totals >> shift
 
     def _note(self, what, largest, values, differing=None):
         note = {"what": what, "largest_error": largest, "values": values, "differ": differing}

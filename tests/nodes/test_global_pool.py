@@ -13,12 +13,12 @@ def case(height, width, channels, p, bits, shift=-1, out_bits=0, **options):
     return Case("GlobalPool", attributes | {"shift": shift, "out_bits": out_bits}, frames=5, **options)
 
 
-def scaled_case(height, width, channels, p, bits, multiplier_bits, shift, out_bits, **options):
+def scaled_case(height, width, channels, p, bits, multiplier_bits, shift, out_bits, even=0, **options):
     """With multipliers of both signs and biases as large as their products."""
     sums = max(bits, 2) + (height * width - 1).bit_length()
     half, reach = 1 << multiplier_bits - 1, 1 << multiplier_bits + sums - 2
     attributes = {"height": height, "width": width, "channels": channels, "p": p, "bits": bits, "scaled": 1}
-    attributes |= {"shift": shift, "out_bits": out_bits, "acc_bits": sums + multiplier_bits + 1}
+    attributes |= {"shift": shift, "out_bits": out_bits, "even": even, "acc_bits": sums + multiplier_bits + 1}
 
     def draw(op, rng):
         return rng.integers(-reach, reach, channels), rng.integers(-half, half, channels)
@@ -41,6 +41,7 @@ class TestGlobalPool(NodeTests):
         case(3, 5, 4, 2, 8, shift=3, out_bits=6),  # that saturates
         scaled_case(7, 7, 6, 3, 4, 9, 12, 4),
         scaled_case(3, 2, 4, 4, 1, 6, 5, 3),
+        scaled_case(3, 3, 4, 2, 4, 3, 3, 8, even=1),
         scaled_case(5, 1, 4, 1, 16, 16, 20, 12, rtl=SLOW),
         scaled_case(1, 1, 3, 1, 8, 8, 4, 8, rtl=SLOW),
     ]
@@ -50,7 +51,8 @@ class TestGlobalPool(NodeTests):
         x = streams[0].reshape(len(streams[0]), 1, 1, op.pixels, op.channels)
         bias, multiplier = constants or (0, 1)
         total = x.sum(axis=3) * multiplier + bias
-        return (total // 2**op.shift).clip(-(1 << op.out_bits - 1), (1 << op.out_bits - 1) - 1)
+        result = np.rint(total / 2**op.shift - 0.5) if op.even else total // 2**op.shift
+        return result.clip(-(1 << op.out_bits - 1), (1 << op.out_bits - 1) - 1)
 
     def check_rate(self, rtl):
         op = rtl.case.op

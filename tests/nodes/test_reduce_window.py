@@ -57,6 +57,8 @@ class TestReduceWindow(NodeTests):
         case(3, 6, 2, weight_bits=5, bits=1, masked=1, out_bits=6, shift=1, multiplier_bits=4),
         case(6, 4, 2, weight_bits=4, bits=4, per_channel=3, out_bits=9, shift=1),
         case(1, 5, 1, weight_bits=8, bits=16, shift=12, out_bits=12, rtl=SLOW),
+        case(9, 6, 3, weight_bits=3, bits=4, shift=2, even=1, out_bits=8),
+        case(4, 4, 2, bits=4, shift=3, even=1, out_bits=5, multiplier_bits=3),
         case(25, 32, 16, weight_bits=8, bits=10, shift=20, out_bits=8, multiplier_bits=12, rtl=SLOW),
         case(9, 4, 1, weight_bits=2, bits=2, per_channel=2, out_bits=5, memory="distributed", rtl=SLOW),
         # average pools
@@ -90,7 +92,8 @@ class TestReduceWindow(NodeTests):
                 total[..., output] += weights[output, tap] * x[..., channel // op.simd, tap, channel % op.simd]
         total = total * (multiplier[0] if multiplier else 1) + bias
         assert -(1 << op.acc_bits - 1) <= total.min() and total.max() < 1 << op.acc_bits - 1
-        return (total // 2**op.shift).clip(-(1 << op.out_bits - 1), (1 << op.out_bits - 1) - 1)
+        result = np.rint(total / 2**op.shift - 0.5) if op.even else total // 2**op.shift
+        return result.clip(-(1 << op.out_bits - 1), (1 << op.out_bits - 1) - 1)
 
     def check_rate(self, rtl):
         """A beat a cycle: no cycle is lost between blocks, windows and frames."""
@@ -237,7 +240,8 @@ def test_refuses(emit, changes, constants, message):
         ({"Reduction": "med"}, "med is none of sum, max, min"),
         ({"Simd": 4}, "Simd 4 does not divide Channels 6"),
         ({"Outputs": 8}, "Outputs 8 is no multiple of Channels 6"),
-        ({"Shift": 20}, "Shift 20 is not less than AccBits 20"),
+        ({"Shift": 20}, "shift_saturate: Shift 20 is not less than InBits 20"),
+        ({"Even": 1}, "shift_saturate: Even is 1 with a Shift of 0"),
         ({"Reduction": "max", "Scaled": 1}, "a max has the outputs and bits of its input"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

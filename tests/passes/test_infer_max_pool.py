@@ -54,7 +54,7 @@ def test_a_real_input_is_refused():
 @pytest.mark.parametrize("signs", [False, True])
 def test_any_window(size, pool, signs):
     graph = QonnxGraph(height=size[0], width=size[1])
-    x = graph.signs(0.5) if signs else graph.integers()
+    x = graph.bipolar(graph.node("Sub", "image", 240.0), 0.5) if signs else graph.integers()
     model = applied(graph.model(max_pool(graph, x, **pool)), InferMaxPool)
     window, op = only(model, "SlidingWindow").op, only(model, "ReduceWindow").op
     least = -1 if signs else -16

@@ -84,7 +84,6 @@ def test_any_window_and_any_quantizer(size, pool, normed, quantizer):
     x = graph.batch_norm(x, [0.5, 1.25, -0.75, 2.0], [0.1, 0.0, 0.2, -0.3]) if normed else x
     model = graph.model(floored(graph, x, **quantizer))
     exact = np.log2(np.prod(pool.get("kernel", (2, 2)))) % 1 == 0 and not normed  # float32's means are
-    exact &= quantizer.get("rounding") != "ROUND"  # halves to even
     tolerance = LAST_PLACE if exact else 1.001 * quantizer.get("scale", 0.25)
     model = applied(model, InferPools, tolerance=tolerance)
     assert kinds(model)[-1] in ("ReduceWindow", "GlobalPool")
@@ -96,6 +95,16 @@ def test_a_pool_into_signs(kernel):
     x = average(graph, graph.integers(), (kernel, kernel))
     model = applied(graph.model(graph.bipolar(graph.batch_norm(x, [0.5, -1.0, 2.0, 1.0], 0.3))), InferPools)
     assert kinds(model) == ["SlidingWindow", "ReduceWindow", "SignThreshold"]
+
+
+@pytest.mark.parametrize("kernel", [2, 4])
+def test_halves_go_to_the_even_neighbour(kernel):
+    """As ROUND does: of 16 pixels each sixteenth mean is halfway."""
+    graph = QonnxGraph(height=8)
+    x = average(graph, graph.integers(), (kernel, kernel), (2, 2))
+    model = applied(graph.model(graph.quant(x)), InferPools)
+    op = only(model, "ReduceWindow").op
+    assert (op.even, op.shift) == (1, np.log2(kernel**2))
 
 
 def test_a_pad_in_front_is_taken_along():
