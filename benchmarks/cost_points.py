@@ -44,6 +44,14 @@ def engines():
         {"group": 64},
     ):
         yield "XnorPopcount", {**layer, "pe": 8, "simd": 16, "memory": "block", **options}
+    for pe, simd in ((2, 64), (32, 4)):
+        for options in (
+            {"activation": "threshold"},
+            {"activation": "popcount_scale", "out_bits": 8, "shift": 8},
+            {"activation": "sum", "out_bits": 11},
+        ):
+            yield "XnorPopcount", {**layer, "pe": pe, "simd": simd, "memory": "block", **options}
+    yield "XnorPopcount", {**layer, "pe": 8, "simd": 16, "memory": "block", "conv_groups": 4}
     for group, simd in ((9, 9), (9, 36), (8, 32), (16, 16), (16, 32), (32, 64)):
         yield "XnorPopcount", {**layer, "pe": 4, "simd": simd, "memory": "block", "group": group}
     for pe, simd in ((8, 24), (16, 48), (32, 6)):
@@ -77,11 +85,33 @@ def engines():
         (64, 128, 2, 4, 0),
         (512, 10, 1, 1, 0),
         (128, 256, 4, 2, 1),
+        (64, 64, 8, 2, 0),
+        (64, 64, 8, 4, 1),
+        (64, 128, 8, 8, 0),
     ):
         yield (
             "IntConv",
             {**MAP, "channels": n, "features": o, "pe": pe, "simd": simd, "acc_bits": 22, "shift": 8, "scaled": scaled},
         )
+    # signs as weights or inputs, narrow factors
+    for n, o, pe, simd, bits, weight_bits, acc_bits, scaled in (
+        (576, 64, 8, 16, 2, 1, 12, 0),
+        (576, 64, 4, 32, 2, 1, 22, 1),
+        (576, 64, 2, 64, 4, 1, 14, 0),
+        (27, 64, 8, 3, 8, 1, 22, 1),
+        (576, 128, 16, 8, 8, 1, 18, 0),
+        (576, 64, 4, 16, 1, 4, 14, 0),
+        (576, 64, 8, 8, 2, 2, 13, 0),
+        (576, 64, 4, 16, 2, 2, 22, 1),
+        (576, 64, 4, 8, 8, 2, 18, 0),
+        (288, 64, 4, 8, 4, 4, 16, 0),
+        (288, 64, 4, 8, 3, 3, 14, 0),
+    ):
+        widths = {"bits": bits, "weight_bits": weight_bits, "acc_bits": acc_bits, "out_bits": bits + 1, "shift": 4}
+        yield "IntConv", {**MAP, "channels": n, "features": o, "pe": pe, "simd": simd, **widths, "scaled": scaled}
+    small = {"height": 4, "width": 4, "channels": 256, "features": 512, "weight_bits": 1, "shift": 4}
+    for pe, simd, bits, acc_bits in ((4, 16, 2, 12), (8, 16, 8, 18)):
+        yield "IntStationary", {**small, "pe": pe, "simd": simd, "bits": bits, "acc_bits": acc_bits}
 
 
 def others():
@@ -188,8 +218,11 @@ def constants(op, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
             return weights, rng.integers(1, 200, op.features), rng.integers(-9000, 9000, op.features)
         return (weights,)
     if op.engine:
-        weights = rng.integers(-128, 128, (op.features, op.channels))
-        bias = rng.integers(-(1 << 18), 1 << 18, op.features)
+        half = 1 << op.weight_bits - 1
+        weights = rng.integers(-half, half, (op.features, op.synapses))
+        weights = rng.choice([-1, 1], weights.shape) if op.weight_bits == 1 else weights
+        reach = 1 << min(18, op.acc_bits - 2)
+        bias = rng.integers(-reach, reach, op.features)
         return (weights, bias, rng.integers(1 << 5, 1 << 6, op.features)) if op.scaled else (weights, bias)
     tables = {"VoteSelect": 2, "SignThreshold": 1}
     if op.kind == "RPReLU":

@@ -32,7 +32,7 @@ template <unsigned Bits> int32_t signed_element(uint64_t bits) {
 /// input * weight; where one of them is a sign, the other or its negative.
 template <unsigned InBits, unsigned WeightBits> int32_t product(int32_t input, int32_t weight) {
 #pragma HLS INLINE
-    if (InBits == 1) return input > 0 ? weight : -weight;
+    if (InBits == 1) return input > 0 ? weight : input < 0 ? -weight : 0;  // 0: masked
     if (WeightBits == 1) return weight > 0 ? input : -input;
     return integer<InBits>(input) * integer<WeightBits>(weight);
 }

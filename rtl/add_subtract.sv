@@ -38,7 +38,7 @@ module add_subtract #(
   always_comb begin
     total = SumBits'(0);
     for (int unsigned i = 0; i < Numbers; i++)
-      total = total + SumBits'({numbers_i[i*Bits+Bits-1] == add_i[i], numbers_i[i*Bits+:Bits-1] ^ {(Bits - 1) {!add_i[i]}}});
+      total = total + SumBits'({numbers_i[i*Bits+Bits-1] != add_i[i], numbers_i[i*Bits+:Bits-1] ^ {(Bits - 1) {!add_i[i]}}});
     if (Corrected != 0) total = total + SumBits'($countones(~add_i));
   end
   always_ff @(posedge clk_i) if (enable_i) sum <= total;
