@@ -78,12 +78,14 @@ def load(folder: str | Path) -> Result:
     return Result(Workspace(folder))
 
 
-def inspect(file: str | Path, pixels: tuple[float, float] = (0.0, 255.0), fixed_point_bits: int = 12) -> Inspection:
+def inspect(
+    file: str | Path, pixels: tuple[float, float] = (0.0, 255.0), fixed_point_bits: int | None = None
+) -> Inspection:
     """Return the contents of a QONNX file: a row for each node, and the nodes that have no hardware, with reasons.
 
     Args:
         pixels: values of the network's input for pixels 0 and 255.
-        fixed_point_bits: bits of the fixed point that real tensors become.
+        fixed_point_bits: bits of the fixed point that real tensors become; without it as few as change no class.
 
     Raises:
         FlowError: it is no QONNX file that can be read.

@@ -8,6 +8,7 @@ the logits is measured.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import asdict, dataclass
 
@@ -28,6 +29,8 @@ from flow.passes.chain import ELEMENTWISE, QUANTIZERS, chain_to_quantizer
 from flow.passes.grid import Grid, grid_of
 from flow.passes.window import constant_value
 
+WIDTHS = (8, 10, 12, 14, 16)  # of fixed point
+ENOUGH = 0.005  # of the spread of the outputs
 BATCH = 32  # images that are calibrated on at once
 COPIES, BYTES = 3, 4  # of each value: the results of a node, its inputs, and what computes them; float32
 QUANT_DOMAIN = "qonnx.custom_op.general"
@@ -61,14 +64,15 @@ class Approximation:
 
 
 def prepare(
-    model: ModelWrapper, images: np.ndarray, low: float, high: float, bits: int
+    model: ModelWrapper, images: np.ndarray, low: float, high: float, bits: int | None = None
 ) -> tuple[ModelWrapper, Approximation]:
     """Return ``model`` with pixels as its input, standard pools, and a quantizer wherever a stream must be fixed point.
 
     Args:
         images: uint8 [N, H, W, C], to calibrate on and to measure with.
         low, high: values of the network's input for pixels 0 and 255.
-        bits: of the fixed-point streams.
+        bits: of the fixed-point streams; without it the fewest of WIDTHS that change no class of the images, and no
+            output by more than ENOUGH of the spread, or else the most.
 
     Raises:
         FlowError: the network's input is no image of the size of ``images``.
@@ -78,14 +82,20 @@ def prepare(
     for rewrite in WITH_PIXELS:
         model = model.transform(rewrite(), make_deepcopy=False, cleanup=False)
     original = execute_graph(model, images)
-    model, tensors, scale = quantize_streams(model, images, bits)
-    quantized = execute_graph(model, images)
-    difference = np.abs(quantized - original)
-    spread = float(np.ptp(original)) or 1.0
-    return model, Approximation(
-        images=len(images),
-        largest_difference=float(difference.max()),
-        relative_difference=float(difference.max() / spread),
+    for width in WIDTHS if bits is None else (bits,):
+        fixed, tensors, scale = quantize_streams(copy.deepcopy(model), images, width)
+        found = _compared(execute_graph(fixed, images), original, tensors, width, scale)
+        if not tensors or (found.other_class == 0 and found.relative_difference <= ENOUGH):
+            break
+    return fixed, found
+
+
+def _compared(quantized, original, tensors: int, bits: int, scale: float) -> Approximation:
+    difference = float(np.abs(quantized - original).max())
+    return Approximation(
+        images=len(original),
+        largest_difference=difference,
+        relative_difference=difference / (float(np.ptp(original)) or 1.0),
         other_class=int((quantized.argmax(1) != original.argmax(1)).sum()),
         tensors=tensors,
         bits=bits,

@@ -58,7 +58,7 @@ class Inspection:
         return sum(row.operations for row in self.rows)
 
 
-def inspect_file(path: Path, pixels: tuple[float, float], bits: int, track: Track = iter) -> Inspection:
+def inspect_file(path: Path, pixels: tuple[float, float], bits: int | None, track: Track = iter) -> Inspection:
     """Inspect a QONNX file as ``flow build --onnx`` would take it. ``track`` goes over the passes, to show progress.
 
     Raises:
@@ -112,7 +112,7 @@ def _drop_unread_inputs(model: ModelWrapper) -> None:
             model.graph.input.remove(info)
 
 
-def as_built(model: ModelWrapper, low: float, high: float, bits: int) -> ModelWrapper:
+def as_built(model: ModelWrapper, low: float, high: float, bits: int | None) -> ModelWrapper:
     """Return ``model`` as ``flow build --onnx`` takes it (see ``flow.foreign.prepare``).
 
     It is calibrated on noise: the hardware of its nodes does not depend on the images.

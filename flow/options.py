@@ -42,7 +42,12 @@ class Options(BaseModel):
     pixels: tuple[float, float] = Field(
         (0.0, 255.0), description="Of a QONNX file: what the network's input is for pixels 0 and 255."
     )
-    fixed_point_bits: int = Field(12, ge=4, le=16, description="Of a QONNX file: bits that real tensors become.")
+    fixed_point_bits: int | None = Field(
+        None,
+        ge=4,
+        le=16,
+        description="Of a QONNX file: bits that real tensors become; without it the fewest that change no class.",
+    )
     tolerance: float = Field(
         0.05,
         gt=0,

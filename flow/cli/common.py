@@ -29,7 +29,12 @@ PixelsOption = Annotated[
     str, typer.Option(help='Of a QONNX file: what the network\'s input is for pixels 0 and 255, such as "-1,1".')
 ]
 FixedPointOption = Annotated[
-    int, typer.Option(min=4, max=16, help="Of a QONNX file: bits of the fixed point that real tensors become.")
+    int | None,
+    typer.Option(
+        min=4,
+        max=16,
+        help="Of a QONNX file: bits of the fixed point that real tensors become.  [default: as few as change no class]",
+    ),
 ]
 VoterOption = Annotated[
     str | None, typer.Option(help="exact, hierarchical(G), hierarchical(G,-+) with a rule for ties, maj3 or sample(R).")

@@ -16,7 +16,7 @@ PLAIN_WIDTH = 160  # of the table where there is no terminal
 def inspect(
     file: Annotated[Path, typer.Argument(help="A QONNX file, exported by Brevitas or by flow build.")],
     pixels: PixelsOption = "0,255",
-    fixed_point_bits: FixedPointOption = 12,
+    fixed_point_bits: FixedPointOption = None,
 ) -> None:
     """List the nodes of a QONNX file: precision, shape, operations, and the hardware that each becomes or why none.
 

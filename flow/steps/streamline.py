@@ -56,8 +56,35 @@ def streamline(build: Build) -> None:
     if exact:
         build.require_equal([Comparison.of("golden", "export", "logits", logits, expected)], "streamline")
     else:
-        build.store([Comparison.near("golden", "export", "logits", logits, expected)], "streamline")
+        lines = [Comparison.near("golden", "export", "logits", logits, expected), _beside_the_file(build, model)]
+        build.store(lines, "streamline")
         _require_near("golden", logits, expected, build.options.tolerance)
+        _require_file(lines[1], build.options.tolerance)
+
+
+def _beside_the_file(build: Build, model) -> Comparison:
+    """Return how the scores of the integers compare with the outputs of the QONNX file itself."""
+    from deploy.scores import scores
+    from flow.normalise.tail import score_steps
+    from flow.reference import file_outputs, is_discrete
+
+    options = build.options
+    images = build.images(options.golden_images)
+    assert options.onnx is not None
+    expected, steps = file_outputs(options.onnx, images, *options.pixels), score_steps(model)
+    found = scores(build.golden_logits(len(images)), steps).reshape(expected.shape)
+    if is_discrete(steps):
+        return Comparison.of("golden", "file", "outputs", found, expected)
+    return Comparison.near("golden", "file", "scores", found, expected)
+
+
+def _require_file(line: Comparison, tolerance: float) -> None:
+    """Raise VerificationError if the integers answer otherwise than the file: by more than ``tolerance`` of the spread,
+    or, where the outputs are indices or levels, in more than that part of them."""
+    off = line.mismatches / line.values if line.deviation is None else line.deviation
+    if not off <= tolerance:
+        way = "give --pixels and --images as the network was trained with, or a larger --tolerance"
+        raise VerificationError(f"{line}; {percent(tolerance)} is allowed: {way}")
 
 
 def _require_near(what: str, result: np.ndarray, reference: np.ndarray, tolerance: float) -> None:

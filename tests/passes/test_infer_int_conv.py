@@ -73,7 +73,7 @@ def test_bits_as_inputs(pad):
     model = applied(graph.model(graph.quant(x, 0.5, 9, rounding="FLOOR")), InferIntConv)
     op, window = only(model, "IntConv").op, only(model, "SlidingWindow").op
     assert (op.bits, op.weight_bits, op.masked, op.shift) == (1, 4, int(pad == 0), 0)
-    assert (window.bits, window.padding, window.pad_value) == (1, 1, pad)
+    assert (window.bits, window.padding, window.pad_value) == (1, (1, 1, 1, 1), pad)
 
 
 def test_an_unsigned_input_has_a_bit_more():
