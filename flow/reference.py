@@ -23,7 +23,9 @@ def file_outputs(path: Path, images: np.ndarray, low: float, high: float) -> np.
         FlowError: its outputs are NaN or infinite.
     """
     model = cleaned(read_file(path))
-    (entry,) = (info for info in model.graph.input if model.get_initializer(info.name) is None)
+    read = {name for node in model.graph.node for name in node.input}
+    inputs = [info for info in model.graph.input if info.name in read and model.get_initializer(info.name) is None]
+    (entry,) = inputs  # flow.inspection has looked
     execution, outputs = Execution(model), []
     for image in images:
         values = _as_input(image.astype(np.float32) * np.float32((high - low) / 255.0) + np.float32(low), model, entry)
