@@ -70,11 +70,11 @@ class GraphBuilder:
             self.node("PixelTable", "pixels", ["image"], {"table": table}, bits=bits), p, "pixels_width"
         )
 
-    def window(self, x: str, prefix: str, kernel=3, stride=1, padding=1) -> str:
+    def window(self, x: str, prefix: str, kernel=3, stride=1, padding=1, dilation=1) -> str:
+        """Windows; numbers, or as SlidingWindow has them."""
+        shape = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
         pad = -1 if self.streams[x].bipolar else 0
-        return self.node(
-            "SlidingWindow", f"{prefix}.window", [x], kernel=kernel, stride=stride, padding=padding, pad_value=pad
-        )
+        return self.node("SlidingWindow", f"{prefix}.window", [x], **shape, pad_value=pad)
 
     def conv(self, x: str, prefix: str, features: int, pe: int, simd: int, out_bits=9, shift=6, **window) -> str:
         """8-bit convolution: SlidingWindow and IntConv."""
@@ -279,9 +279,10 @@ def pooled_network(seed: int = 0) -> ModelWrapper:
 
 
 def bent_network(seed: int = 0) -> ModelWrapper:
-    """PixelTable and PReLU, on 4 x 4 images; nothing from DDR."""
+    """PixelTable, windows that are not square, and PReLU, on 4 x 4 images; nothing from DDR."""
     g = GraphBuilder(4, 4, seed=seed)
-    x = g.prelu(g.conv(g.pixel_table(p=3, bits=6), "stem", 6, pe=3, simd=3), "stem", out_bits=8)
+    window = {"kernel": (2, 3), "padding": (1, 3, 0, 1), "dilation": (1, 2)}
+    x = g.prelu(g.conv(g.pixel_table(p=3, bits=6), "stem", 6, pe=3, simd=3, **window), "stem", out_bits=8)
     x = g.node("GlobalPool", "pool", [x])
     return g.model(g.int_conv(x, "classifier", 10, pe=2, out_bits=32, shift=0, memory="distributed"))
 

@@ -67,26 +67,34 @@ def test_what_does_not_fit_is_said():
     assert reason.endswith("set memory: distributed there in the plan, or lower --fps")
 
 
-def residual(kernel: int, pool: bool = False):
-    """A block whose shortcut waits for windows of ``kernel`` x ``kernel`` of 8 x 8 pixels of 4 channels."""
+def residual(**window):
+    """A block whose shortcut waits for windows of 8 x 8 pixels of 4 channels."""
     g = GraphBuilder(8, 8)
     x = g.conv(g.pixels(p=3), "stem", 4, pe=1, simd=3)
     main, shortcut = g.fork(x, "block")
-    main = g.window(g.beats_of(g.sign(main, "block"), 4, "block.in"), "block", kernel=kernel, padding=kernel // 2)
+    main = g.window(g.beats_of(g.sign(main, "block"), 4, "block.in"), "block", **window)
     main = g.select(g.xnor(main, "block.xnor", 4, pe=1), "block", bits=9)
     x = g.add(main, g.fifo(shortcut, "block", depth=64), "block")
     x = g.node("GlobalPool", "pool", [x])
     return g.model(g.int_conv(x, "classifier", 10, pe=1, out_bits=32, shift=0))
 
 
-@pytest.mark.parametrize(("kernel", "pixels"), [(3, 8 + 2), (5, 16 + 3)])
-def test_a_shortcut_holds_what_the_first_window_needs(kernel, pixels):
+@pytest.mark.parametrize(
+    ("window", "pixels"),
+    [
+        ({"kernel": 3, "padding": 1}, 8 + 2),
+        ({"kernel": 5, "padding": 2}, 16 + 3),
+        ({"kernel": 3, "padding": 2, "dilation": 2}, 16 + 3),
+        ({"kernel": (2, 3), "padding": (0, 0, 1, 2)}, 8 + 3),
+    ],
+)
+def test_a_shortcut_holds_what_the_first_window_needs(window, pixels):
     """Rows above and pixels to the right of the first pixel, less the beat that goes on to the window alone; what the
     pipelines of five processes withhold comes on top."""
-    (depth,) = join_depths(residual(kernel)).values()
+    (depth,) = join_depths(residual(**window)).values()
     assert depth.least == 4 * pixels - 1
     assert depth.least < depth.beats <= depth.least + 5 * 8
-    assert list(fifo_of(residual(kernel)).values()) == [(depth.beats, "distributed")]
+    assert list(fifo_of(residual(**window)).values()) == [(depth.beats, "distributed")]
 
 
 def test_needed_is_what_a_path_takes():
