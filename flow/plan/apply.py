@@ -80,11 +80,9 @@ def _fold_engine(model: ModelWrapper, node: NodeProto, plan: Plan) -> None:
     op, window, chosen = op_of(node), op_of(window_node), plan.nodes[node.name]
     simds = op.simds(window)
     simd = chosen.simd or simds[0]
-    pe = chosen.pe or next((pe for pe in op.pes() if op.variant(pe=pe, simd=simd).misfit() is None), 1)
-    if op.features % pe:
-        raise NodeError(f"pe {pe} must divide its {op.features} outputs")
     if simd not in simds:
         raise NodeError(f"simd {simd} is none of {', '.join(map(str, simds))}, which fit its windows")
+    pe = chosen.pe or next(pe for pe in op.pes() if op.variant(pe=pe, simd=simd).misfit() is None)
     if reason := op.variant(pe=pe, simd=simd).misfit():
         raise NodeError(reason)
     set_attributes(window_node, p=simd)

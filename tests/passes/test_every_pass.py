@@ -36,6 +36,7 @@ def raw_network():
     graph = QonnxGraph(channels=4, height=8)
     x = graph.conv(graph.integers(), graph.integer_weights(4, 4, 3, 3), pads=[1] * 4)
     x = graph.quant(graph.node("Mul", x, graph.node("Mul", 0.5, 0.5)), 0.25, 7, rounding="FLOOR")
+    x = graph.quant(graph.conv(x, graph.integer_weights(4, 1, 3, 3, scale=0.5), group=4, pads=[1] * 4), 0.25, 7)
     votes = graph.bipolar(graph.batch_norm(graph.binary_conv(graph.bipolar(x)), [1, 2, 3, 4], [0.1, 2, -2, 1]))
     main = graph.quant(graph.batch_norm(votes, [1, 2, 3, 4]), 0.25, 7)
     x = graph.quant(graph.node("Add", main, x), 0.25, 7)
@@ -63,7 +64,7 @@ def test_the_network_has_the_pattern_of_every_pass():
     exact = run_pass(raw_network(), FoldConstants)
     model = to_integers(exact)
     expected = "ValueTable SlidingWindow IntConv SignThreshold XnorPopcount VoteSelect Duplicate AddStreams RPReLU"
-    expected += " AvgPool MaxPool RepeatChannels Sample GlobalPool"
+    expected += " AvgPool MaxPool RepeatChannels Sample GlobalPool ReduceWindow"
     assert set(kinds(model)) == set(expected.split())
     images = random_images(exact, 32)
     logits = execute_graph(exact, images)

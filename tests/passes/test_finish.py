@@ -138,7 +138,7 @@ def test_a_refusal_behind_another_is_listed_too():
     model = after_all(graph.model(graph.node("MaxPool", x, kernel_shape=[3, 3])))
     assert listing(model)[1:] == [
         "  Sigmoid_0 (Sigmoid, 1x4x4x4): no hardware node does this",
-        "  MaxPool_0 (MaxPool, 1x4x2x2): its input is not quantized",
+        "  MaxPool_0 (MaxPool, 1x4x2x2): its input is not quantized; put a quantizer in front of it",
     ]
 
 
