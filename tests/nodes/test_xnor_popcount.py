@@ -210,7 +210,9 @@ test_any_shape = any_shape(TestXnorPopcount, any_case())
 def test_bounds_are_reached(node):
     """By the windows that equal the weights of an output, and by their opposites."""
     op, (weights, *others) = node.op, node.constants
-    sides = [op.evaluate(side[None, None], weights, *others)[0, 0] for side in np.tile((weights, -weights), op.conv_groups)]
+    sides = [
+        op.evaluate(side[None, None], weights, *others)[0, 0] for side in np.tile((weights, -weights), op.conv_groups)
+    ]
     reached = np.stack([np.diagonal(side) for side in sides])
     interval = np.full(op.channels, -1), np.full(op.channels, 1)
     ((low, high),) = op.bounds([interval], node.constants)
