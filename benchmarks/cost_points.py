@@ -76,6 +76,7 @@ def engines():
                 "acc_bits": 22,
                 "shift": 8,
                 "scaled": scaled,
+                "multiplier_bits": 7,
             },
         )
     for n, o, pe, simd, scaled in (
@@ -91,7 +92,17 @@ def engines():
     ):
         yield (
             "IntConv",
-            {**MAP, "channels": n, "features": o, "pe": pe, "simd": simd, "acc_bits": 22, "shift": 8, "scaled": scaled},
+            {
+                **MAP,
+                "channels": n,
+                "features": o,
+                "pe": pe,
+                "simd": simd,
+                "acc_bits": 22,
+                "shift": 8,
+                "scaled": scaled,
+                "multiplier_bits": 7,
+            },
         )
     # signs as weights or inputs, narrow factors
     for n, o, pe, simd, bits, weight_bits, acc_bits, scaled in (
@@ -107,7 +118,14 @@ def engines():
         (288, 64, 4, 8, 4, 4, 16, 0),
         (288, 64, 4, 8, 3, 3, 14, 0),
     ):
-        widths = {"bits": bits, "weight_bits": weight_bits, "acc_bits": acc_bits, "out_bits": bits + 1, "shift": 4}
+        widths = {
+            "bits": bits,
+            "weight_bits": weight_bits,
+            "acc_bits": acc_bits,
+            "out_bits": bits + 1,
+            "shift": 4,
+            "multiplier_bits": 7,
+        }
         yield "IntConv", {**MAP, "channels": n, "features": o, "pe": pe, "simd": simd, **widths, "scaled": scaled}
     small = {"height": 4, "width": 4, "channels": 256, "features": 512, "weight_bits": 1, "shift": 4}
     for pe, simd, bits, acc_bits in ((4, 16, 2, 12), (8, 16, 8, 18)):

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from .cells import Memory, Table
-from .cost import Cost, memory_cost
+from .cost import Cost, constants_cost
 from .dot import by_groups, dot
 from .engine import Engine
 from .errors import NodeError
@@ -247,9 +247,9 @@ class BinaryEngine(Engine):
             lut += 2.2 * self.group.bit_length() + 1
         lut += self.windows_masked
         lut += {
-            "threshold": 0.6 * self.sum_bits + 3,
-            "popcount_scale": 3 * self.out_bits,
-            "sum": 2 * self.out_bits,
+            "threshold": 0.4 * self.sum_bits,
+            "popcount_scale": self.out_bits + 1,
+            "sum": self.out_bits - 1,
         }.get(self.activation, 0)
         count = (votes or self.simd * (1 + self.windows_masked)).bit_length()
         kept = 0 if self.activation == "majority_vote" else self.sum_bits
@@ -259,10 +259,11 @@ class BinaryEngine(Engine):
     def _constants_cost(self) -> Cost:
         table = {
             "threshold": self.sum_bits + 1,
-            "popcount_scale": 2 * (self.out_bits + self.shift),
+            # both reach what is shifted, the multiplier times the sum
+            "popcount_scale": max(2 * (self.out_bits + self.shift) - self.sum_bits, 2),
         }.get(self.activation, 0)
         multiply = Cost(dsp=self.pe if self.activation == "popcount_scale" else 0)
-        return multiply + memory_cost(self.neuron_fold, self.pe * table, "distributed")
+        return multiply + constants_cost(self.neuron_fold, self.pe * table)
 
 
 def group_votes(windows: np.ndarray, weights: np.ndarray, group: int, threshold: int) -> np.ndarray:

@@ -43,6 +43,19 @@ def memory_cost(depth: int, width: int, style: str) -> Cost:
     return Cost(lut=_bank_luts(depth, width), bram36=best / 2)
 
 
+def constants_cost(depth: int, width: int) -> Cost:
+    """Return the cost of ``depth`` words of ``width`` bits of constants of outputs, read in turn, and their register.
+
+    A LUT and a flip-flop a bit up to 64 words, and up to 256 words multiplexers that cost none. Bits of few words are
+    often equal: there are but 2^depth functions of their address, of which the bits hit so many, if they are random.
+    """
+    functions = 2.0**depth
+    distinct = functions * -math.expm1(-width / functions) if depth <= 8 else width
+    if depth <= 2:  # the address itself, or nothing
+        return Cost(ff=min(width, depth - 1))
+    return Cost(lut=distinct * math.ceil(depth / 64) * (1.0 if depth <= 256 else 1.25), ff=distinct)
+
+
 def table_style(words: int) -> str:
     """Return the rom_style of a table of constants: a LUT holds 64 words of a bit, and tools then use what is constant;
     larger ones become three times as large where they are left to logic."""

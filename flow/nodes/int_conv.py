@@ -61,4 +61,9 @@ class IntConv(IntEngine):
         replay = ram_cost(self.synapse_fold, self.simd * self.bits, "distributed") if self.neuron_fold > 1 else Cost()
         bits = self.pe * self.simd * self.weight_bits
         beat = Cost(ff=2 * self.simd * self.bits)
-        return self.sums_cost() + beat + replay + memory_cost(self.neuron_fold * self.synapse_fold, bits, self.memory)
+        return (
+            self.sums_cost(corrected=self.bits == 1)
+            + beat
+            + replay
+            + memory_cost(self.neuron_fold * self.synapse_fold, bits, self.memory)
+        )

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from .cells import Memory, Table
-from .cost import Cost, memory_cost
+from .cost import Cost, constants_cost
 from .dot import by_groups, dot, dot_bounds
 from .engine import Engine
 from .errors import NodeError
@@ -40,9 +40,10 @@ class IntEngine(Engine):
     out_bits: int = 8
     shift: int = 0
     scaled: int = 0
+    multiplier_bits: int = 18  # of the widest multiplier
 
     takes_windows = True
-    planned = (*Engine.planned, "acc_bits", "weight_bits")
+    planned = (*Engine.planned, "acc_bits", "weight_bits", "multiplier_bits")
 
     def convolve(self, window, weights, bias, multiplier=1):
         """Return the output [N, OH, OW, O]."""
@@ -75,7 +76,7 @@ class IntEngine(Engine):
         return saturate((multiplier * sums + bias) >> self.shift, self.out_bits)
 
     def fitted(self, inputs, constants):
-        """Return ``acc_bits``, which hold the sum, its multiple, and that with the bias.
+        """Return ``acc_bits``, which hold the sum, its multiple, and that with the bias, and ``multiplier_bits``.
 
         Raises:
             NodeError: they are more than 64, or a weight of one bit is neither -1 nor +1.
@@ -85,7 +86,8 @@ class IntEngine(Engine):
         bits = max(signed_bits(low, high), self.shift + 1)
         if bits > WIDEST_ACCUMULATOR:
             raise NodeError(f"its accumulator reaches {low.min()}..{high.max()}: use fewer bits")
-        return {"acc_bits": bits}
+        widths = {"multiplier_bits": signed_bits(constants[2])} if self.scaled else {}
+        return {"acc_bits": bits, **widths}
 
     def _accumulator(self, inputs: Interval, weights, bias, multiplier=1) -> Interval:
         sums = self._sum_bounds(inputs, weights)
@@ -177,21 +179,44 @@ class IntEngine(Engine):
         )
         return {**size, **self._parameters()}, tables
 
-    def sums_cost(self) -> Cost:
-        """Return the cost of its multipliers, sums, constants, and of what shifts and saturates.
+    def sums_cost(self, corrected: bool = False) -> Cost:
+        """Return the cost of its products, sums, constants, and of what shifts and saturates.
 
-        Lines through Yosys 0.70's figures of the demo's layers; a multiplier of 18 bits is one DSP on sums of up
-        to 25.
+        Lines through Yosys 0.70's figures; ``corrected``: those of add_subtract.
         """
-        bias = memory_cost(self.neuron_fold, self.pe * self.acc_bits, "distributed")
-        gains = memory_cost(self.neuron_fold, self.pe * 18, "distributed") if self.scaled else Cost()
-        products = self.pe * (self.simd - 1) * (self.bits + self.weight_bits + 1)  # added in LUTs
-        engine = Cost(
-            lut=40 + self.pe * (1.2 * self.acc_bits + 2 * self.out_bits) + products,
-            ff=60 + self.pe * (self.acc_bits + 2 * self.out_bits),
-            dsp=self.pe * self.simd + self.pe * self.scaled,
-        )
-        return engine + bias + gains
+        sum_bits = self.bits + self.weight_bits - 1 + self.synapses.bit_length()
+        running = sum_bits if self.scaled else self.acc_bits
+        lane = self.products_cost(corrected) + Cost(lut=running + 1.5 * self.out_bits, ff=running + 2 * self.out_bits)
+        if self.scaled:  # the slice has the registers of the constants, and adds the bias
+            lane = lane + Cost(dsp=self._multiplier_dsps(sum_bits))
+        bits = self.acc_bits + self.scaled * self.multiplier_bits
+        constants = constants_cost(self.neuron_fold, self.pe * bits)
+        if self.scaled:
+            constants = Cost(lut=constants.lut)
+        lanes = Cost(*(self.pe * value for value in lane.as_dict().values()))
+        return Cost(lut=40, ff=40) + lanes + constants
+
+    def _multiplier_dsps(self, sum_bits: int) -> int:
+        """Return the slices of a product of a sum by its multiplier: one multiplies 25 by 18 bits."""
+        wide, narrow = max(sum_bits, self.multiplier_bits), min(sum_bits, self.multiplier_bits)
+        return -(-wide // 25) * -(-narrow // 18)
+
+    def products_cost(self, corrected: bool = False) -> Cost:
+        """Return the cost of the products of a beat with the weights of one output, and of their sum.
+
+        Signs take no multipliers (rtl/add_subtract.sv). Yosys multiplies by LUTs where a factor has two bits (a row of
+        rtl/product.sv) or the product at most eight, and its price there is a line through 3x3, 3x4 and 4x4 bits.
+        """
+        narrow, wide, width = *sorted((self.bits, self.weight_bits)), self.bits + self.weight_bits
+        if narrow == 1:
+            planes, total = self.simd * wide, wide + self.simd.bit_length()
+            return Cost(lut=1.13 * planes + 0.65 * self.simd * corrected, ff=max(planes / 4, total) + total)
+        sums = Cost(lut=(self.simd - 1) * (width + 1), ff=(width + self.simd.bit_length()) * (1 + self.simd // 8))
+        if narrow == 2:
+            return sums + Cost(lut=self.simd * (2 * wide + 1), ff=self.simd * width)
+        if width <= 8:
+            return sums + Cost(lut=self.simd * max(2.6 * narrow * wide - 15, width), ff=self.simd * width)
+        return sums + Cost(dsp=self.simd)
 
     def packed(self, weights) -> list[int]:
         """Return the words of its weights: of each cycle, or as they come from DDR.

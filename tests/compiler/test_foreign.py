@@ -139,3 +139,37 @@ def test_inspection_names_what_each_node_becomes_and_what_does_not(tmp_path):
     assert all(row.operations > 0 for row in rows if row.kind == "Conv")
     with pytest.raises(PassError, match="Tanh"):
         to_integers(prepared)
+
+
+class Signs(nn.Sequential):
+    """Weights of 1 bit and activations of 2, an input of 8 bits, as FINN calls 1W2A."""
+
+    def __init__(self, width=8):
+        def act(bits):
+            return QuantIdentity(act_quant=CommonActQuant, bit_width=bits)
+
+        def conv(inputs, outputs, **options):
+            binary = {"weight_quant": CommonWeightQuant, "weight_bit_width": 1, "bias": False}
+            return QuantConv2d(inputs, outputs, 3, **binary, **options)
+
+        super().__init__(
+            *(act(8), conv(3, width, padding=1), nn.BatchNorm2d(width), act(2)),
+            *(conv(width, 2 * width, stride=2), nn.BatchNorm2d(2 * width), act(2)),
+            *(conv(2 * width, 2 * width), nn.BatchNorm2d(2 * width), act(2), nn.Flatten()),
+            QuantLinear(2 * width * 25, 10, bias=False, weight_quant=CommonWeightQuant, weight_bit_width=1),
+        )
+
+
+def test_weights_of_one_bit_take_no_multipliers(tmp_path):
+    """Neither on 2-bit activations nor on 8-bit pixels; only scales multiply. Golden is the file's network."""
+    images = random_images(24, 16)
+    network = settled(Signs(), images)
+    model, approximation = prepare(exported(network, images, tmp_path / "signs.onnx"), images, -1.0, 1.0, bits=12)
+    assert approximation.tensors == 0
+    integer = to_integers(model)
+    wanted = logit_integers(integer, execute_graph(model, images).astype(np.float64))
+    np.testing.assert_array_equal(Golden(integer).execute(images), wanted)
+    layers = [node.op for node in hardware_nodes(integer) if node.kind == "IntConv"]
+    assert [op.weight_bits for op in layers] == [1] * 4 and [op.bits for op in layers] == [8, 2, 2, 2]
+    assert [op.variant(pe=2).cost().dsp for op in layers] == [2 * op.scaled for op in layers]
+    assert all("add_subtract" in op.operations() for op in layers)
