@@ -20,7 +20,9 @@
 #include <ap_int.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#if !defined(__x86_64__) || defined(FLOW_UCONTEXT)
 #include <ucontext.h>
+#endif
 
 #include <algorithm>
 #include <deque>
@@ -38,6 +40,8 @@ namespace concurrent {
 
 const size_t Unbounded = ~size_t(0);
 const size_t StackBytes = size_t(4) << 20;  // pages that are not touched cost nothing
+// Stacks begin at other places of their pages: at the same place, their tops would fall into the same few lines of a cache.
+const size_t StackStep = 832, StackSteps = 256;
 
 struct Process;
 
@@ -62,17 +66,55 @@ struct Process {
     std::deque<std::function<void()>> calls;
     std::vector<std::function<void()>> at_end;  // of the call that runs
     unsigned frame = 0;
-    bool started = false;
     Channel* waits_for = nullptr;
     bool waits_to_write = false;
-    ucontext_t entry;
-    void* place[5];  // of __builtin_setjmp, which saves less than setjmp and takes no time
+    Process* after = nullptr;        // the next one that can run
+    void* place = nullptr;           // where it goes on, as exchange leaves it
     void* stack = nullptr;
 
     ~Process() {
         if (stack) munmap(stack, StackBytes);
     }
 };
+
+#if defined(__x86_64__) && !defined(FLOW_UCONTEXT)
+template <class = void> struct Fiber {
+    /// Leaves the code that runs, with `here` as its place, and goes on at the place `there`. That is on top of its stack: what
+    /// a callee must preserve, below the address of its code. It is reached by a jump, since a return is predicted to go where the
+    /// last call came from.
+    __attribute__((naked, noinline)) static void exchange(void*& /*here*/, void* /*there*/) {
+        asm("push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15;"
+            "mov %rsp, (%rdi); mov %rsi, %rsp;"
+            "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp;"
+            "pop %rcx; jmp *%rcx");
+    }
+
+    /// Returns a place that begins `code`, which does not return, on a stack that ends at `end`.
+    static void* place(void*, char* end, void (*code)()) {
+        void** top = reinterpret_cast<void**>(end) - 8;
+        top[6] = reinterpret_cast<void*>(code);
+        return top;
+    }
+};
+#else
+template <class = void> struct Fiber {
+    static void exchange(void*& here, void* there) {
+        ucontext_t own;
+        here = &own;
+        swapcontext(&own, static_cast<ucontext_t*>(there));
+    }
+
+    static void* place(void* stack, char* end, void (*code)()) {
+        ucontext_t* const start = static_cast<ucontext_t*>(stack);
+        getcontext(start);
+        start->uc_stack.ss_sp = start + 1;
+        start->uc_stack.ss_size = end - reinterpret_cast<char*>(start + 1);
+        start->uc_link = nullptr;
+        makecontext(start, code, 0);
+        return start;
+    }
+};
+#endif
 
 /// The processes and channels of a run.
 class Region {
@@ -102,23 +144,24 @@ public:
         return static_cast<C*>(known.get());
     }
 
-    FLOW_SELDOM void wait(Channel& channel, bool to_write) {
-        (to_write ? channel.waiting_to_write : channel.waiting_to_read) = current;
-        current->waits_for = &channel;
-        current->waits_to_write = to_write;
-        if (__builtin_setjmp(current->place) == 0) next();
+    /// Lets other processes run until `channel` has a beat, or room, or more of them. Returns false to a testbench at once: nothing
+    /// can come for it.
+    __attribute__((always_inline)) bool wait(Channel& channel, bool to_write) {
+        Process* const self = current;
+        if (!self) return false;
+        Fiber<>::exchange(self->place, put_off(*self, channel, to_write));
+        return true;
     }
 
     FLOW_SELDOM void wake(Process*& process) {
         process->waits_for = nullptr;
-        ready.push_back(process);
+        make_ready(process);
         process = nullptr;
     }
 
-    FLOW_SELDOM void run() {
-        for (const auto& process : processes) ready.push_back(process.get());
-        if (__builtin_setjmp(home) == 0) next();
-        current = nullptr;
+    void run() {
+        for (const auto& process : processes) make_ready(process.get());
+        Fiber<>::exchange(home, next());
     }
 
     /// Prints a line for every process that waits; those that wait to write come first, as one of them is the cause.
@@ -158,27 +201,39 @@ public:
 
 private:
     std::vector<std::unique_ptr<Process>> processes;
-    std::deque<Process*> ready;
-    void* home[5];
+    Process *first_ready = nullptr, *last_ready = nullptr;
+    void* home = nullptr;            // the place of run
+    size_t stacks = 0;
 
-    [[noreturn]] FLOW_SELDOM void next() {
-        if (ready.empty()) __builtin_longjmp(home, 1);
-        current = ready.front();
-        ready.pop_front();
-        if (current->started) __builtin_longjmp(current->place, 1);
-        current->started = true;
-        current->stack = mmap(nullptr, StackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (current->stack == MAP_FAILED) {
-            std::cerr << "no memory for the stack of " << current->name << std::endl;
+    void make_ready(Process* process) {
+        (first_ready ? last_ready->after : first_ready) = process;
+        last_ready = process;
+    }
+
+    FLOW_SELDOM void* put_off(Process& self, Channel& channel, bool to_write) {
+        (to_write ? channel.waiting_to_write : channel.waiting_to_read) = &self;
+        self.waits_for = &channel;
+        self.waits_to_write = to_write;
+        return next();
+    }
+
+    /// Makes the first process that can run the one that runs; returns its place, or that of run where there is none.
+    void* next() {
+        current = first_ready;
+        if (!current) return home;
+        first_ready = current->after;
+        current->after = nullptr;
+        return current->place ? current->place : start(*current);
+    }
+
+    FLOW_SELDOM void* start(Process& process) {
+        process.stack = mmap(nullptr, StackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (process.stack == MAP_FAILED) {
+            std::cerr << "no memory for the stack of " << process.name << std::endl;
             abort();
         }
-        getcontext(&current->entry);
-        current->entry.uc_stack.ss_sp = current->stack;
-        current->entry.uc_stack.ss_size = StackBytes;
-        current->entry.uc_link = nullptr;
-        makecontext(&current->entry, enter, 0);
-        setcontext(&current->entry);
-        abort();
+        char* const end = static_cast<char*>(process.stack) + StackBytes - StackStep * (stacks++ % StackSteps);
+        return Fiber<>::place(process.stack, end, enter);
     }
 
     static void enter();
@@ -197,7 +252,7 @@ inline void Region::enter() {
         for (const auto& end : self.at_end) end();
         self.at_end.clear();
     }
-    all.next();
+    Fiber<>::exchange(self.place, all.next());
 }
 
 /// "nodes::name<...>(...)" to "name".
@@ -227,18 +282,9 @@ template <class T> struct Fifo : Channel {
         mask = 2 * mask + 1;
     }
 
-    /// Returns whether there is a beat: false is of a testbench only, for which nothing can come.
-    FLOW_SELDOM bool wait_to_read() {
-        if (!region()->current) {
-            std::cout << "WARNING: Hls::stream '" << name << "' is read while empty" << std::endl;
-            return false;
-        }
-        while (count == 0) region()->wait(*this, false);
-        return true;
-    }
-
-    FLOW_SELDOM void wait_to_write() {
-        while (count >= depth) region()->wait(*this, true);
+    FLOW_SELDOM T missing() {
+        std::cout << "WARNING: Hls::stream '" << name << "' is read while empty" << std::endl;
+        return T();
     }
 };
 
@@ -319,7 +365,8 @@ public:
 
     __attribute__((always_inline)) T read() {
         Fifo& f = *fifo;
-        if (__builtin_expect(f.count == 0, 0) && !f.wait_to_read()) return T();
+        while (__builtin_expect(f.count == 0, 0))
+            if (!flow::concurrent::region()->wait(f, false)) return f.missing();
         const T beat = f.ring[f.first];
         f.first = (f.first + 1) & f.mask;
         --f.count;
@@ -329,7 +376,7 @@ public:
 
     __attribute__((always_inline)) void write(const T& beat) {
         Fifo& f = *fifo;
-        if (__builtin_expect(f.count >= f.depth, 0)) f.wait_to_write();
+        while (__builtin_expect(f.count >= f.depth, 0)) flow::concurrent::region()->wait(f, true);
         if (__builtin_expect(f.count > f.mask, 0)) f.grow();
         f.ring[(f.first + f.count) & f.mask] = beat;
         ++f.count;
