@@ -91,13 +91,16 @@ def test_a_window_that_reads_whole_rows_first_is_found(project, tmp_path):
         CsimAccelerator(copy).execute(IMAGES)
 
 
-def test_what_vitis_reads_gives_the_same(model, project, tmp_path):
-    """Plain calls and unbounded streams, as its own headers have them."""
+@pytest.mark.parametrize(
+    ("concurrent", "flags"), [(False, ()), (True, ("-DFLOW_UCONTEXT",))], ids=["vitis", "other processors"]
+)
+def test_other_ways_to_run_processes_give_the_same(model, tmp_path, concurrent, flags):
+    """Plain calls and unbounded streams, as Vitis' own headers have them, and fibers of the C library, which processors
+    other than x86-64 take."""
     logits = Golden(model).execute(random_images(2))
-    again = emit_hls(model, tmp_path / "plain", **TARGET, images=random_images(2), expected=logits)
-    program = compile_cpp(
-        [again / "src" / "accelerator.cpp", again / "tb" / "testbench.cpp"], tmp_path / "plain" / "csim"
-    )
+    again = emit_hls(model, tmp_path / "again", **TARGET, images=random_images(2), expected=logits)
+    sources = [again / "src" / "accelerator.cpp", again / "tb" / "testbench.cpp"]
+    program = compile_cpp(sources, tmp_path / "csim", flags, concurrent=concurrent)
     for file in ("tb/images.bin", "tb/expected_logits.bin", "data/ddr_weights.bin"):
         shutil.copy(again / file, tmp_path)
     run = subprocess.run([program], cwd=tmp_path, capture_output=True, text=True, check=True)
