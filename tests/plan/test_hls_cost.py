@@ -92,3 +92,17 @@ def test_a_shortcut_holds_what_the_first_window_needs(kernel, pixels):
 def test_needed_is_what_a_path_takes():
     """Of a path without nodes a beat for each beat."""
     assert needed([], 4).tolist() == [1, 2, 3, 4]
+
+
+def test_a_plan_for_the_hls_route_fits_there():
+    """On a board with a little less block RAM than the HLS project of the RTL's plan takes."""
+    model, target = integer_graph(settle(SmallNetwork(NetworkConfig(width=16), LAYERS), IMAGES), size=16), board(1000)
+    rtl = hls_estimate(apply_plan(model, plan_network(model, target, RATE)), target)
+    assert rtl.bram36 >= 1
+    small = board(rtl.bram36 - 0.5)
+    plan = plan_network(model, small, RATE, route="hls")
+    planned = apply_plan(model, plan)
+    assert not hls_estimate(apply_plan(model, plan_network(model, target, RATE)), small).fits
+    assert hls_estimate(planned, small).fits
+    assert estimate(planned, plan, small, "hls").resources["bram36"] == hls_estimate(planned, small).bram36
+    assert estimate(planned, plan, small, "hls").fits
