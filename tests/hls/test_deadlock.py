@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from flow.emit import hls as emit
 from flow.emit.hls import emit_hls
 from flow.errors import FlowError
 from flow.golden import Golden
@@ -113,6 +114,14 @@ def test_frames_overlap_beside_a_stationary_layer(model):
     depths = join_depths(model)
     assert depths["block3.fork.out1"].beats == planned["block3.fork.out1"] == 300
     assert depths["block1.fork.out1"].beats < planned["block1.fork.out1"] + 1
+
+
+def test_more_masters_than_a_port_takes_are_refused(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(emit, "MOST_MASTERS", 1)
+    with pytest.raises(
+        FlowError, match="2 layers, up to block3.stationary, read their weights from DDR.* takes 1: set"
+    ):
+        emit_hls(model, tmp_path / "hls", **TARGET)
 
 
 def test_beats_that_are_too_wide_are_refused(tmp_path):
