@@ -17,7 +17,7 @@ from .hls_fifos import fifo_of
 from .target import Target
 
 MASTER_BRAM18 = 2  # of the read FIFO of an m_axi master: 8 bursts of 16 words of 64 bits and what comes with them
-UNKNOWN = "LUTs, flip-flops and clock are not known without Vitis HLS"
+UNKNOWN = "LUTs, flip-flops and clock are not known without Vitis HLS: those of the plan are the RTL's"
 
 
 @dataclass(frozen=True)
