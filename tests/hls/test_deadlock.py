@@ -64,7 +64,20 @@ def test_every_waiting_process_is_named(accelerator):
     assert "layer block1.add: block1_add waits in frame 0 to read 'block1.select.out', which is empty" in message
     assert "layer block3.stationary: block3_stationary_load waits in frame 0 to read 'block3.in_width.out'" in message
     assert "block3_stationary_compute waits in frame 0 to read 'block3_stationary_map', which is empty" in message
-    assert "One of the full streams must hold more" in message
+    assert "One of the full streams among the first must hold more" in message
+    circle, behind = message.split("\nand these for them\n")
+    names = ["fork", "add", "select", "xnor", "window", "in_width", "sign"]
+    assert [line.split()[2] for line in circle.splitlines()[1:]] == [f"block1_{name}" for name in names]
+    assert "block3_stationary_load" in behind and "read_pixels" in behind
+
+
+def test_a_process_that_gives_too_few_is_found(project, tmp_path):
+    """Where it has ended, what reads it waits for nothing that could come."""
+    copy = shutil.copytree(project, tmp_path / "copy")
+    forge(copy, "src/sign_threshold.hpp", lambda text: text.replace(b"pixel < Pixels", b"pixel + 1 < Pixels"))
+    with pytest.raises(DeadlockError) as caught:
+        CsimAccelerator(copy).execute(IMAGES, processes=1)
+    assert "and these for them" not in str(caught.value) and "two processes differ in the beats" in str(caught.value)
 
 
 def test_unbounded_streams_hide_it(model, accelerator):

@@ -25,6 +25,7 @@
 #endif
 
 #include <algorithm>
+#include <cctype>
 #include <deque>
 #include <functional>
 #include <iostream>
@@ -51,7 +52,7 @@ struct Channel {
     Process* waiting_to_write = nullptr;
     Process* waiting_to_read = nullptr;
     bool recorded = false;
-    std::string name;
+    std::string name, variable;      // of the tensor or array, and in the code of the region
     unsigned id = 0, words = 0;      // of a recorded stream, and the 64-bit words of its beats
     std::vector<uint64_t> record;
 
@@ -62,7 +63,7 @@ struct Channel {
 
 /// One call of a function a frame, in order.
 struct Process {
-    std::string name;
+    std::string name, call;
     std::deque<std::function<void()>> calls;
     std::vector<std::function<void()>> at_end;  // of the call that runs
     unsigned frame = 0;
@@ -74,6 +75,14 @@ struct Process {
 
     ~Process() {
         if (stack) munmap(stack, StackBytes);
+    }
+
+    /// Whether `variable` is an argument of its call.
+    bool takes(const std::string& variable) const {
+        const auto in_word = [&](size_t at) { return at < call.size() && (std::isalnum(call[at]) || call[at] == '_'); };
+        for (size_t at = call.find(variable); at != std::string::npos; at = call.find(variable, at + 1))
+            if (!variable.empty() && !in_word(at - 1) && !in_word(at + variable.size())) return true;
+        return false;
     }
 };
 
@@ -164,20 +173,17 @@ public:
         Fiber<>::exchange(home, next());
     }
 
-    /// Prints a line for every process that waits; those that wait to write come first, as one of them is the cause.
+    /// Prints a line for every process that waits, those that wait for each other as "deadlock: ", those that wait for them as
+    /// "deadlock behind: ".
     void complain() const {
+        const std::vector<const Process*> circle = waiting_circle();
+        for (const Process* process : circle) complain_of(*process, "deadlock: ");
         bool hangs = false;
-        for (const bool to_write : {true, false}) {
-            for (const auto& process : processes) {
-                const Channel* channel = process->waits_for;
-                if (!channel || process->waits_to_write != to_write) continue;
-                hangs = true;
-                std::cout << "deadlock: " << process->name << " waits in frame " << process->frame << " to "
-                          << (to_write ? "write" : "read") << " '" << channel->name << "', which is "
-                          << (to_write ? "full" : "empty");
-                if (to_write) std::cout << " with " << channel->count << " " << channel->unit();
-                std::cout << std::endl;
-            }
+        for (const auto& process : processes) {
+            if (!process->waits_for) continue;
+            hangs = true;
+            if (std::find(circle.begin(), circle.end(), process.get()) == circle.end())
+                complain_of(*process, circle.empty() ? "deadlock: " : "deadlock behind: ");
         }
         for (const auto& known : channels)
             if (known.second->count && !hangs)
@@ -204,6 +210,36 @@ private:
     Process *first_ready = nullptr, *last_ready = nullptr;
     void* home = nullptr;            // the place of run
     size_t stacks = 0;
+
+    static void complain_of(const Process& process, const char* what) {
+        const Channel& channel = *process.waits_for;
+        std::cout << what << process.name << " waits in frame " << process.frame << " to "
+                  << (process.waits_to_write ? "write" : "read") << " '" << channel.name << "', which is "
+                  << (process.waits_to_write ? "full" : "empty");
+        if (process.waits_to_write) std::cout << " with " << channel.count << " " << channel.unit();
+        std::cout << std::endl;
+    }
+
+    /// The waiting processes each of which waits for the next one, and the last for the first, from one that writes on; none
+    /// where others wait for one that has ended.
+    std::vector<const Process*> waiting_circle() const {
+        const Process* on = nullptr;
+        for (const auto& process : processes)
+            if (process->waits_for) on = process.get();
+        for (size_t step = 0; on && step < processes.size(); ++step) on = awaited(*on);
+        std::vector<const Process*> circle;
+        for (const Process* next = on; next && (next != on || circle.empty()); next = awaited(*next)) circle.push_back(next);
+        const auto writes = [](const Process* process) { return process->waits_to_write; };
+        std::rotate(circle.begin(), std::find_if(circle.begin(), circle.end(), writes), circle.end());
+        return circle;
+    }
+
+    /// The waiting process on the other side of the channel that `process` waits for: the other one whose call names it.
+    const Process* awaited(const Process& process) const {
+        for (const auto& other : processes)
+            if (other.get() != &process && other->waits_for && other->takes(process.waits_for->variable)) return other.get();
+        return nullptr;
+    }
 
     void make_ready(Process* process) {
         (first_ready ? last_ready->after : first_ready) = process;
@@ -263,7 +299,9 @@ inline std::string name_of(const std::string& call) {
 }
 
 FLOW_SELDOM inline void start(const char* text, std::function<void()> call) {
-    region()->process(name_of(text)).calls.push_back(std::move(call));
+    Process& process = region()->process(name_of(text));
+    process.call = text;
+    process.calls.push_back(std::move(call));
 }
 
 /// A first-in, first-out memory of `depth` beats.
@@ -307,7 +345,7 @@ template <class T> class PingPong {
     Blocks* blocks;
 
 public:
-    explicit PingPong(const char* name) : blocks(region()->channel<Blocks>(name)) {}
+    explicit PingPong(const char* name) : blocks(region()->channel<Blocks>(name)) { blocks->variable = name; }
 
     T& fill() {
         Blocks& b = *blocks;
@@ -350,10 +388,11 @@ public:
         if (region.open && !region.unbounded && fifo->depth == flow::concurrent::Unbounded) fifo->depth = 2;
     }
 
-    FLOW_SELDOM void declare(int id, size_t depth, unsigned words) {
+    FLOW_SELDOM void declare(const char* variable, int id, size_t depth, unsigned words) {
         flow::concurrent::Region& region = *flow::concurrent::region();
         const auto other = region.depths.find(fifo->name);
         fifo->depth = region.unbounded ? flow::concurrent::Unbounded : other != region.depths.end() ? other->second : depth;
+        fifo->variable = variable;
         fifo->recorded = region.records && id >= 0;
         fifo->id = id;
         fifo->words = words;
@@ -394,8 +433,8 @@ public:
 namespace flow {
 namespace concurrent {
 
-template <int Width> void declare(hls::stream<ap_uint<Width>>& stream, int id, size_t depth) {
-    stream.declare(id, depth, (Width + 63) / 64);
+template <int Width> void declare(hls::stream<ap_uint<Width>>& stream, const char* variable, int id, size_t depth) {
+    stream.declare(variable, id, depth, (Width + 63) / 64);
 }
 
 /// Returns whether all processes came to their end and no beat is left.
@@ -414,7 +453,7 @@ template <class Top> bool run(Top top) {
 }  // namespace flow
 
 #define FLOW_PROCESS(...) flow::concurrent::start(#__VA_ARGS__, [=]() mutable { __VA_ARGS__; })
-#define FLOW_STREAM(stream, id, depth) flow::concurrent::declare(stream, id, depth);
+#define FLOW_STREAM(stream, id, depth) flow::concurrent::declare(stream, #stream, id, depth);
 #define FLOW_PING_PONG(name, extents, ...) flow::concurrent::PingPong<__VA_ARGS__ extents> name(#name)
 #define FLOW_FILL(name) name.fill()
 #define FLOW_USE(name) name.use()
