@@ -106,5 +106,5 @@ def why_not(estimate: HlsEstimate, target: Target) -> str | None:
     first = ", ".join(f"{layer} {count:g}" for layer, count in list(estimate.layers.items())[:3])
     return (
         f"the HLS accelerator needs {estimate.bram36:g} BRAM36 and {target.name} has {estimate.usable_bram36:g} "
-        f"usable; most take {first}: set memory: distributed there in the plan, or lower --fps"
+        f"usable; most take {first}: set memory: distributed there in the plan, or build without --plan"
     )

@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_said():
     small = target.model_copy(update={"resources": target.resources.model_copy(update={"bram36": 1})})
     reason = why_not(hls_estimate(votes_network(), small), small)
     assert reason.startswith("the HLS accelerator needs ") and "pynq-z2 has 1 usable; most take " in reason
-    assert reason.endswith("set memory: distributed there in the plan, or lower --fps")
+    assert reason.endswith("set memory: distributed there in the plan, or build without --plan")
 
 
 def residual(kernel: int, pool: bool = False):
