@@ -214,8 +214,8 @@ def _compiled(project: Path, manifest: dict) -> Path:
     """Return the project's program, from the cache if its sources and tools are the same."""
     sources = sorted(name for name in manifest["files"] if name.endswith((".cpp", ".hpp")))
     contents = [part for name in sources for part in (name, (project / name).read_bytes())]
-    streams = (CONCURRENT_FOLDER / "hls_stream.h").read_bytes()
-    key = digest(repr(FLAGS), _compiler_version(), str(ap_types_folder()), streams, *contents)
+    streams = [path.read_bytes() for path in sorted(CONCURRENT_FOLDER.glob("*.h"))]
+    key = digest(repr(FLAGS), _compiler_version(), str(ap_types_folder()), *streams, *contents)
     inputs = [project / name for name in SOURCES]
     return cached(f"csim-{key}", lambda folder: compile_cpp(inputs, folder / "csim", concurrent=True)) / "csim"
 

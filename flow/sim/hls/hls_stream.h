@@ -20,9 +20,6 @@
 #include <ap_int.h>
 #include <stdint.h>
 #include <sys/mman.h>
-#if !defined(__x86_64__) || defined(FLOW_UCONTEXT)
-#include <ucontext.h>
-#endif
 
 #include <algorithm>
 #include <cctype>
@@ -33,6 +30,8 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "flow_fiber.h"
 
 namespace flow {
 namespace concurrent {
@@ -85,45 +84,6 @@ struct Process {
         return false;
     }
 };
-
-#if defined(__x86_64__) && !defined(FLOW_UCONTEXT)
-template <class = void> struct Fiber {
-    /// Leaves the code that runs, with `here` as its place, and goes on at the place `there`. That is on top of its stack: what
-    /// a callee must preserve, below the address of its code. It is reached by a jump, since a return is predicted to go where the
-    /// last call came from.
-    __attribute__((naked, noinline)) static void exchange(void*& /*here*/, void* /*there*/) {
-        asm("push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15;"
-            "mov %rsp, (%rdi); mov %rsi, %rsp;"
-            "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp;"
-            "pop %rcx; jmp *%rcx");
-    }
-
-    /// Returns a place that begins `code`, which does not return, on a stack that ends at `end`.
-    static void* place(void*, char* end, void (*code)()) {
-        void** top = reinterpret_cast<void**>(end) - 8;
-        top[6] = reinterpret_cast<void*>(code);
-        return top;
-    }
-};
-#else
-template <class = void> struct Fiber {
-    static void exchange(void*& here, void* there) {
-        ucontext_t own;
-        here = &own;
-        swapcontext(&own, static_cast<ucontext_t*>(there));
-    }
-
-    static void* place(void* stack, char* end, void (*code)()) {
-        ucontext_t* const start = static_cast<ucontext_t*>(stack);
-        getcontext(start);
-        start->uc_stack.ss_sp = start + 1;
-        start->uc_stack.ss_size = end - reinterpret_cast<char*>(start + 1);
-        start->uc_link = nullptr;
-        makecontext(start, code, 0);
-        return start;
-    }
-};
-#endif
 
 /// The processes and channels of a run.
 class Region {
