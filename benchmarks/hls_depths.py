@@ -90,7 +90,8 @@ def main() -> int:
     parser.add_argument("--random", type=int, default=0, metavar="N")
     arguments = parser.parse_args()
     try:
-        wrong = [line for folder in arguments.builds for line in of_build(folder)] + of_random(arguments.random)
+        wrong = [line for folder in arguments.builds for line in of_build(folder)]
+        wrong += of_random(arguments.random) if arguments.random else []
     except FlowError as error:
         sys.exit(f"error: {error}")
     print(f"{len(wrong)} streams are too shallow, or deeper than the smallest by more than {MARGIN:.0%}")

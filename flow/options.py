@@ -62,9 +62,8 @@ class Options(BaseModel):
         None, description="CIFAR-10, for accuracy on all test images instead of the packaged ones."
     )
     output: Path | None = Field(None, description="Folder to build in; None is build/MODEL-STRATEGY-TARGET.")
-    bitfile: Literal["rtl", "hls"] | None = Field(
-        None, description="Go on to a bitfile, by this route; None makes none."
-    )
+    route: Literal["rtl", "hls"] = Field("rtl", description="What the plan must fit and a bitfile is made of.")
+    bitfile: bool = Field(False, description="Go on to a bitfile, by the route.")
     synth: bool = Field(False, description="Synthesise the RTL by Yosys, for its size and speed.")
     pass_images: int = Field(
         4, ge=1, le=MOST_IMAGES, description="Images on which the graph is executed before and after every pass."

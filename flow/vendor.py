@@ -14,7 +14,7 @@ from pathlib import Path
 
 from flow.errors import FlowError
 
-ROUTES = ("rtl", "hls")  # what a bitfile is made of
+ROUTES = ("rtl", "hls")  # what a plan must fit and a bitfile is made of
 VIVADO = ("vivado", "-mode", "batch", "-source", "build.tcl")
 VITIS_HLS = ("vitis_hls", "-f", "run_hls.tcl")
 VITIS_RUN = ("vitis-run", "--mode", "hls", "--tcl", "run_hls.tcl")  # where vitis_hls is no more: deprecated in 2024.2

@@ -18,6 +18,7 @@ from flow.cli.common import (
 )
 from flow.errors import FlowError
 from flow.options import Options
+from flow.vendor import ROUTES
 
 DEFAULTS = Options()
 
@@ -71,13 +72,13 @@ def build(
     output: Annotated[
         Path | None, typer.Option(help="Folder to build in.  [default: build/MODEL-STRATEGY-TARGET]")
     ] = None,
-    bitfile: Annotated[bool, typer.Option("--bitfile", help="Go on to a bitfile, by Vivado.")] = False,
     route: Annotated[
-        str | None,
+        str,
         typer.Option(
-            help="What --bitfile is made of: rtl, as when not given, or hls (by Vitis HLS; not for the driver)."
+            help="What the plan must fit and --bitfile is made of: rtl, or hls (by Vitis HLS; not for the driver)."
         ),
-    ] = None,
+    ] = DEFAULTS.route,
+    bitfile: Annotated[bool, typer.Option("--bitfile", help="Go on to a bitfile, by Vivado.")] = False,
     synth: Annotated[
         bool, typer.Option("--synth", help="Synthesise the RTL by Yosys: what it takes, and how fast it may run.")
     ] = False,
@@ -126,10 +127,13 @@ def build(
         pixels=parse_range(pixels) if pixels is not None else None,
         fixed_point_bits=fixed_point_bits if onnx else None,
         tolerance=tolerance if onnx else None,
-        bitfile=_bitfile_route(bitfile, route, target),
+        route=known("route", route, ROUTES),
+        bitfile=bitfile,
         synth=synth,
         csim_unbounded=csim_unbounded,
     )
+    if bitfile:
+        _require_bitfile(route, target)
     if synth:
         from flow.synth.yosys import find_yosys
 
@@ -149,23 +153,13 @@ def build(
         console.print(f"\nall of it is in {done.workspace.folder}, the figures in report/summary.json")
 
 
-def _bitfile_route(bitfile: bool, route: str | None, target: str) -> str | None:
-    """Return the route of the bitfile, None without --bitfile.
-
-    Raises:
-        FlowError: no such route, no bitfile to go by it, no scripts for the target, or no vendor's tool.
-    """
-    if not bitfile:
-        if route:
-            raise FlowError(f"--route {route} says what --bitfile is made of: give --bitfile too")
-        return None
-
+def _require_bitfile(route: str, target: str) -> None:
+    """Raise FlowError if there are no scripts for the target, or no vendor's tool for the route: before an hour of
+    work."""
     from flow.emit.vivado import unsupported
     from flow.plan.target import load_target
-    from flow.vendor import ROUTES, require_vendor_tools
+    from flow.vendor import require_vendor_tools
 
-    route = known("route", route or "rtl", ROUTES)
     if reason := unsupported(load_target(target)):
         raise FlowError(reason)
     require_vendor_tools(route)
-    return route

@@ -30,6 +30,7 @@ from flow.project import DDR_FILE, MANIFEST, empty_folder, write_manifest
 CONTROL = "control"  # the bundle of the registers
 WIDEST_BEAT = 4096  # bits of an ap_uint
 DDR_ALIGNMENT = 128  # bytes: where a region of weights may start
+MOST_MASTERS = 16  # that an AXI Interconnect joins to one port of the processor: each layer in DDR is one
 STORAGE = {"distributed": "lutram", "block": "bram"}  # memory -> impl of BIND_STORAGE
 OWN_HEADERS = Path(__file__).parent / "templates" / "hls"
 TOP_VARIABLES = ("accelerator", "pixels", "logits", "frames", "frame", "flow", "nodes", "hls", "FrameWords", "Classes")
@@ -148,6 +149,7 @@ class _Project:
         depths = {tensor: (depth.beats, "distributed") for tensor, depth in join_depths(model).items()}
         self.wires = _wires(every, self.image, variables, depths | fifo_of(model))
         self._check_widths()
+        self._check_masters()
         self.inner = {
             (node.name, part.name): variables.take(f"{node.name}.{part.name}")
             for node in self.nodes
@@ -281,6 +283,14 @@ class _Project:
                     f"{wire.layer or self.image}: a beat of {wire.stream.beat_bits} bits is wider than the "
                     f"{WIDEST_BEAT} of Vitis' ap_uint: lower p, pe or simd in the plan"
                 )
+
+    def _check_masters(self) -> None:
+        if len(self.regions) > MOST_MASTERS:
+            last = self.regions[-1].layer
+            raise FlowError(
+                f"{len(self.regions)} layers, up to {last}, read their weights from DDR, each as an AXI master of its "
+                f"own in HLS, and a port of the processor takes {MOST_MASTERS}: set memory: block for some in the plan"
+            )
 
     def _stream_fields(self, wire: Wire) -> dict:
         return {"type": wire.type, "variable": wire.variable, "name": wire.tensor, "id": wire.id, **wire.fifo()}

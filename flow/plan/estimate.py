@@ -4,13 +4,14 @@ stalls."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.graph import Node, hardware_nodes
 from flow.nodes import Cost
 
+from .hls_cost import hls_estimate
 from .plan import Plan
 from .target import Target
 
@@ -46,8 +47,11 @@ def node_costs(model: ModelWrapper) -> dict[str, Cost]:
     return {node.name: node.op.cost() for node in hardware_nodes(model)}
 
 
-def estimate(model: ModelWrapper, plan: Plan, target: Target) -> Estimate:
-    """Return the estimate of the planned graph ``model`` at the plan's clock on ``target``."""
+def estimate(model: ModelWrapper, plan: Plan, target: Target, route: str = "rtl") -> Estimate:
+    """Return the estimate of the planned graph ``model`` at the plan's clock on ``target``.
+
+    Of ``route`` "hls" the block RAM is that of the HLS project, and the rest that of the RTL: it is not known of HLS.
+    """
     nodes = list(hardware_nodes(model))
     cycles = max(node.op.cycles() for node in nodes)
     fps = plan.clock_mhz * 1e6 / cycles
@@ -55,6 +59,8 @@ def estimate(model: ModelWrapper, plan: Plan, target: Target) -> Estimate:
     for cost in node_costs(model).values():
         total = total + cost
     ddr = sum(node.op.ddr_words * 8 for node in nodes)
+    if route == "hls":
+        total = replace(total, bram36=hls_estimate(model, target).bram36)
     used = {k: round(v, 1) for k, v in asdict(total).items()}
     limits = {k: getattr(target.resources, k) * getattr(target.usable, k) for k in used}
     bandwidth = ddr * fps / 1e9

@@ -9,6 +9,8 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.graph import Node, hardware_node, hardware_nodes, stream_of
 
+DISTRIBUTED_FIFO_BITS = 2048  # larger ones are in block RAM
+
 
 def joins_of(model: ModelWrapper) -> list[Node]:
     """Return the nodes at which branches meet."""

@@ -17,7 +17,7 @@ from .hls_fifos import fifo_of
 from .target import Target
 
 MASTER_BRAM18 = 2  # of the read FIFO of an m_axi master: 8 bursts of 16 words of 64 bits and what comes with them
-UNKNOWN = "LUTs, flip-flops and clock are not known without Vitis HLS"
+UNKNOWN = "LUTs, flip-flops and clock are not known without Vitis HLS: those of the plan are the RTL's"
 
 
 @dataclass(frozen=True)
@@ -106,5 +106,5 @@ def why_not(estimate: HlsEstimate, target: Target) -> str | None:
     first = ", ".join(f"{layer} {count:g}" for layer, count in list(estimate.layers.items())[:3])
     return (
         f"the HLS accelerator needs {estimate.bram36:g} BRAM36 and {target.name} has {estimate.usable_bram36:g} "
-        f"usable; most take {first}: set memory: distributed there in the plan, or lower --fps"
+        f"usable; most take {first}: set memory: distributed there in the plan, or build without --plan"
     )

@@ -15,8 +15,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.graph import Node, hardware_node, hardware_nodes
 
-from .fifos import branch, joins_of
-from .planner import DISTRIBUTED_FIFO_BITS
+from .fifos import DISTRIBUTED_FIFO_BITS, branch, joins_of
 
 SHALLOW = 2  # beats of a stream without a FIFO: what Vitis HLS makes
 STAGES = 8  # of a pipeline, assumed: no more are under way where it stalls

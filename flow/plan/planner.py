@@ -19,8 +19,10 @@ from flow.errors import FlowError
 from flow.graph import Node, hardware_nodes
 from flow.nodes import Cost, HardwareOp, ram_cost
 
-from .estimate import CONTROL, longest_path
-from .fifos import branch, join_fifos, joins_of
+from .apply import apply_plan
+from .estimate import CONTROL, longest_path, node_costs
+from .fifos import DISTRIBUTED_FIFO_BITS, branch, join_fifos, joins_of
+from .hls_cost import hls_estimate
 from .plan import FifoPlan, NodePlan, Plan, fingerprint
 from .target import Target
 
@@ -29,7 +31,6 @@ OVERDRAFT = 10_000  # the same for what is above the budget
 PARTS = 100_000  # a budget counts as so many parts
 LARGEST_OVERDRAFT = 1_000  # budgets, of one node
 STATIONARY_PORTS = 8
-DISTRIBUTED_FIFO_BITS = 2048
 
 
 class PlanError(FlowError):
@@ -54,13 +55,19 @@ class Option:
 
 
 def plan_network(
-    model: ModelWrapper, target: Target, fps: float, clock_mhz: float | None = None, label: str = ""
+    model: ModelWrapper,
+    target: Target,
+    fps: float,
+    clock_mhz: float | None = None,
+    label: str = "",
+    route: str = "rtl",
 ) -> Plan:
     """Return a plan that reaches ``fps`` on ``target``.
 
     Args:
         fps: frames a second, at ``clock_mhz`` (by default the target's clock).
         label: name of the network in messages.
+        route: what is built of it: "rtl", or "hls", whose block RAM must fit, too.
 
     Raises:
         PlanError: it does not fit; the message has the numbers and the nearest rate that does.
@@ -73,11 +80,11 @@ def plan_network(
             f"{label or 'this network'} at {clock:g} MHz: its longest path takes {path:g} ns, the clock "
             f"{1000 / clock:.3g}, on {target.name}: {slower}"
         )
-    plan, needed = _solve(model, target, fps, clock)
+    plan, needed = _solve(model, target, fps, clock, route)
     if plan is not None and not needed:
         return plan
-    nearest = _nearest(model, target, fps, clock)
-    faster = _faster(model, target, fps, clock, path)
+    nearest = _nearest(model, target, fps, clock, route)
+    faster = _faster(model, target, fps, clock, path, route)
     budget = {**target.budget(), "ddr_gb_per_s": target.ddr_gb_per_s}
     if plan is None:
         why = "needs more parallelism than its channels give"
@@ -86,18 +93,19 @@ def plan_network(
         why = "needs " + ", ".join(over)
     way = f"lower --fps to {nearest}" if nearest else "no rate fits: use a smaller --width or a larger board"
     way += f", or use --clock {faster:.6g}" if faster else ""
-    raise PlanError(f"{label or 'this network'} at {fps:g} fps {why} on {target.name}: {way}", needed)
+    how = " by the HLS route" * (route == "hls")
+    raise PlanError(f"{label or 'this network'} at {fps:g} fps{how} {why} on {target.name}: {way}", needed)
 
 
 def _figure(kind: str, value: float) -> str:
     return f"{value:.2f}" if kind == "ddr_gb_per_s" else f"{math.ceil(value * 2) / 2:g}"
 
 
-def _nearest(model: ModelWrapper, target: Target, fps: float, clock: float) -> int:
+def _nearest(model: ModelWrapper, target: Target, fps: float, clock: float, route: str) -> int:
     low, high = 0, math.ceil(fps)
     while high - low > 1:
         middle = (low + high) // 2
-        plan, needed = _solve(model, target, middle, clock)
+        plan, needed = _solve(model, target, middle, clock, route)
         if plan is not None and not needed:
             low = middle
         else:
@@ -105,21 +113,43 @@ def _nearest(model: ModelWrapper, target: Target, fps: float, clock: float) -> i
     return low
 
 
-def _faster(model: ModelWrapper, target: Target, fps: float, clock: float, path: float) -> float | None:
+def _faster(model: ModelWrapper, target: Target, fps: float, clock: float, path: float, route: str) -> float | None:
     """Return the slowest clock above ``clock`` at which ``fps`` fits, or None."""
     if not target.delays_known:
         return None
     for mhz in reversed([mhz for mhz in target.clocks(path) if mhz > clock]):
-        plan, needed = _solve(model, target, fps, mhz)
+        plan, needed = _solve(model, target, fps, mhz, route)
         if plan is not None and not needed:
             return mhz
     return None
 
 
-def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tuple[Plan | None, dict[str, float]]:
-    """Return the cheapest plan and, if even that is over budget, what it needs of the resources it overdraws."""
+def _solve(
+    model: ModelWrapper, target: Target, fps: float, clock: float, route: str
+) -> tuple[Plan | None, dict[str, float]]:
+    """Return the cheapest plan and, if even that is over budget, what it needs of the resources it overdraws.
+
+    A plan takes another amount of block RAM in HLS than in RTL, which is known when the plan is there: where it does
+    not fit, the next one is made with what HLS takes more set aside. That grows, so there is an end.
+    """
+    aside = 0.0
+    while True:
+        plan, needed = _cheapest(model, target, fps, clock, Cost(bram36=aside))
+        if route != "hls" or plan is None or needed:
+            return plan, needed
+        planned = apply_plan(model, plan)
+        hls = hls_estimate(planned, target)
+        if hls.fits:
+            return plan, needed
+        aside = hls.bram36 - target.platform.bram36 - sum(cost.bram36 for cost in node_costs(planned).values())
+
+
+def _cheapest(
+    model: ModelWrapper, target: Target, fps: float, clock: float, aside: Cost
+) -> tuple[Plan | None, dict[str, float]]:
+    """Return the cheapest plan that leaves ``aside`` free and, if even that is over budget, what it needs."""
     cycles = int(clock * 1e6 / fps)
-    nodes, fixed = {}, Cost()
+    nodes, fixed = {}, CONTROL + aside
     engines: dict[str, list[Option]] = {}
     windows: dict[str, str] = {}
     for node in hardware_nodes(model):
@@ -137,7 +167,7 @@ def _solve(model: ModelWrapper, target: Target, fps: float, clock: float) -> tup
         else:
             nodes[node.name] = NodePlan()
     joins = [_join_costs(model, join, engines) for join in joins_of(model)]
-    chosen, needed = _choose(engines, joins, fixed + CONTROL, target, fps)
+    chosen, needed = _choose(engines, joins, fixed, target, fps)
     for name, option in chosen.items():
         nodes[name] = NodePlan(pe=option.pe, simd=option.simd, memory=option.memory)
         nodes[windows[name]] = NodePlan(memory=option.window)

@@ -148,13 +148,16 @@ class _Run:
         """
         report, _ = self.process.communicate()
         complaints = [line.removeprefix("stream: ") for line in report.splitlines() if line.startswith("stream: ")]
-        waiting = [line.removeprefix("deadlock: ") for line in complaints if line.startswith("deadlock: ")]
-        if waiting:
+        circle, behind = (
+            [self._waiting(line.removeprefix(what)) for line in complaints if line.startswith(what)]
+            for what in ("deadlock: ", "deadlock behind: ")
+        )
+        if circle:
             raise DeadlockError(
-                "csim: the accelerator would hang: no process can go on\n  "
-                + "\n  ".join(map(self._waiting, waiting))
-                + "\nOne of the full streams must hold more, or two processes differ in the beats of a frame: please "
-                "report this network and its plan (depths are calculated in flow/plan/hls_fifos.py)"
+                "\n  ".join(["csim: the accelerator would hang: these processes wait for each other", *circle])
+                + "\n  ".join(["\nand these for them", *behind] if behind else [])
+                + "\nOne of the full streams among the first must hold more, or two processes differ in the beats of a "
+                "frame: please report this network and its plan (depths are calculated in flow/plan/hls_fifos.py)"
             )
         if complaints:
             raise VerificationError("csim: " + "; ".join(map(self._named, complaints)))
@@ -212,8 +215,8 @@ def _compiled(project: Path, manifest: dict) -> Path:
     """Return the project's program, from the cache if its sources and tools are the same."""
     sources = sorted(name for name in manifest["files"] if name.endswith((".cpp", ".hpp")))
     contents = [part for name in sources for part in (name, (project / name).read_bytes())]
-    streams = (CONCURRENT_FOLDER / "hls_stream.h").read_bytes()
-    key = digest(repr(FLAGS), _compiler_version(), str(ap_types_folder()), streams, *contents)
+    streams = [path.read_bytes() for path in sorted(CONCURRENT_FOLDER.glob("*.h"))]
+    key = digest(repr(FLAGS), _compiler_version(), str(ap_types_folder()), *streams, *contents)
     inputs = [project / name for name in SOURCES]
     return cached(f"csim-{key}", lambda folder: compile_cpp(inputs, folder / "csim", concurrent=True)) / "csim"
 

@@ -71,7 +71,7 @@ STEPS = (
     Step(streamline, ("pass_images",), ("graphs/integer.onnx", "golden/golden_logits.npy", "report/streamline.json")),
     Step(
         plan,
-        ("target", "clock", "fps", "plan"),
+        ("target", "clock", "fps", "plan", "route"),
         ("graphs/hardware.onnx", "plan.yaml", "report/planned.yaml", "report/plan.json"),
     ),
     Step(hls, (), ("hls/manifest.json", "report/hls.json"), lambda workspace: check_project(workspace.hls)),
@@ -82,6 +82,6 @@ STEPS = (
     Step(bitfile, ("bitfile",), ("report/bitfile.json",), optional=True),
     Step(synth, (), ("report/synth.json", "report/timing.json"), optional=True),
     Step(package, ("accuracy_images", "labels"), ("deploy/settings.json", "deploy.zip")),
-    Step(report, ("data", "bitfile"), ("report/report.json",)),
+    Step(report, ("data",), ("report/report.json",)),
 )
 NAMES = tuple(step.name for step in STEPS)

@@ -14,7 +14,7 @@ def bitfile(build: Build) -> None:
     from flow.report.hls import read_hls_report
     from flow.vendor import VIVADO, run_tool
 
-    workspace, route = build.workspace, build.options.bitfile
+    workspace, route = build.workspace, build.options.route
     if reason := unsupported(build.target):
         raise FlowError(reason)
     folder, logs = scripts_folder(workspace, route), workspace.folder / "logs"
@@ -43,15 +43,11 @@ def _make_hls_ip(build: Build) -> None:
     """Make the IP by Vitis HLS.
 
     Raises:
-        FlowError: the block RAM that its memories are bound to is more than the board has, Vitis HLS failed, or what it
-            made is not what was meant.
+        FlowError: Vitis HLS failed, or what it made is not what was meant.
     """
-    from flow.plan.hls_cost import hls_estimate, why_not
     from flow.report.hls import read_hls_report, require_good
     from flow.vendor import hls_command, run_tool
 
-    if reason := why_not(hls_estimate(build.graph("hardware"), build.target), build.target):
-        raise FlowError(reason)
     project = project_folder(build.workspace, "hls")
     run_tool(hls_command(), project, build.workspace.folder / "logs" / "vitis_hls.log", build.log)
     report = read_hls_report(project)

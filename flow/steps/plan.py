@@ -18,6 +18,7 @@ def plan(build: Build) -> None:
     from flow.graph import hardware_nodes
     from flow.plan.apply import apply_plan
     from flow.plan.estimate import estimate, node_costs
+    from flow.plan.hls_cost import hls_estimate, why_not
     from flow.plan.plan import Plan
     from flow.plan.planner import plan_network
 
@@ -28,10 +29,10 @@ def plan(build: Build) -> None:
         text = given.read_text(encoding="utf-8")
     else:
         label = f"{options.model} {options.strategy}"
-        chosen = plan_network(model, build.target, options.fps, label=label)
+        chosen = plan_network(model, build.target, options.fps, label=label, route=options.route)
         text = chosen.text()
     hardware = apply_plan(model, chosen)
-    result = estimate(hardware, chosen, build.target)
+    result = estimate(hardware, chosen, build.target, options.route)
     images = build.images(options.pass_images)
     if (build.golden_logits(len(images)) != Golden(hardware).execute(images)).any():
         raise FlowError("the planned graph differs from the integer graph: please report this plan")
@@ -49,6 +50,8 @@ def plan(build: Build) -> None:
         for node, cost in zip(hardware_nodes(hardware), node_costs(hardware).values(), strict=True)
     }
     build.report("plan", {"requested_fps": chosen.requested_fps, "plan": result.as_dict(), "nodes": nodes})
+    if options.route == "hls" and (reason := why_not(hls_estimate(hardware, build.target), build.target)):
+        raise FlowError(reason)
     if not result.fits:
         used = ", ".join(f"{value:g} {kind}" for kind, value in result.resources.items())
         slow = f"; its longest path takes {result.path_ns:g} ns" if result.path_ns else ""

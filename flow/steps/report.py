@@ -22,7 +22,7 @@ def report(build: Build) -> None:
         "target": build.options.target,
         "clock_mhz": build.target.clock_mhz,
         "build_id": build.build_id(),
-        "route": build.options.bitfile or "rtl",
+        "route": build.options.route,
     }
     content = {"accuracy": integer_accuracy(build), "baseline_operations": baseline, "layers": layers}
     build.report("report", {"build": what, **content})

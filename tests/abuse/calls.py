@@ -113,7 +113,7 @@ def exclusive() -> Iterator[Call]:
         "--pixels without --onnx": (["build", "--pixels", "0,1"], "--pixels is of"),
         "--fixed-point-bits without --onnx": (["build", "--fixed-point-bits", "8"], "--fixed-point-bits is of"),
         "--tolerance without --onnx": (["build", "--tolerance", "0.1"], "--tolerance is of"),
-        "--route without --bitfile": (["build", "--route", "rtl"], "give --bitfile"),
+        "an unknown route": (["build", "--route", "vhdl"], "route 'vhdl' is unknown"),
         "--bitfile without Vivado": (["build", "--bitfile"], "vivado"),
         "steps in the wrong order": (["build", "--from-step", "rtl", "--to-step", "plan"], "comes after"),
         "an unknown step": (["build", "--to-step", "place"], "step 'place' is unknown"),

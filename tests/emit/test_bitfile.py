@@ -21,7 +21,7 @@ from flow.emit.hls import emit_hls
 from flow.emit.rtl import emit_rtl
 from flow.emit.vivado import results
 from flow.options import Options
-from flow.resume import keys
+from flow.resume import Progress, keys
 from flow.state import Build
 from flow.steps import NAMES, STEPS
 from flow.vendor import last_errors
@@ -71,8 +71,12 @@ def path(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     """A build folder as it is after step simulate, but for graphs and reports that the next steps do not read."""
-    folder = tmp_path_factory.mktemp("simulated") / "out"
-    build = Build(Options(model="bireal18", strategy="qat", target="pynq-z2", output=folder), Workspace(folder))
+    return after_simulate(tmp_path_factory.mktemp("simulated") / "out", "rtl")
+
+
+def after_simulate(folder, route):
+    options = Options(model="bireal18", strategy="qat", target="pynq-z2", route=route, output=folder)
+    build = Build(options, Workspace(folder))
     build.workspace.save_graph(small_network(), "hardware")
     model, target = build.graph("hardware"), build.target
     emit_hls(model, build.workspace.hls, build_id=build.build_id(), part=target.part, clock_mhz=target.clock_mhz)
@@ -88,6 +92,12 @@ def simulated(tmp_path_factory):
 @pytest.fixture
 def folder(simulated, tmp_path):
     return shutil.copytree(simulated, tmp_path / "out")
+
+
+@pytest.fixture
+def hls_folder(tmp_path):
+    """The same of a build that is planned for the HLS route."""
+    return after_simulate(tmp_path / "hls", "hls")
 
 
 def build_id(folder):
@@ -176,7 +186,7 @@ def test_missing_tools_are_named_before_anything_is_built(path, tmp_path, capsys
     [
         (["--bitfile", "--target", "zcu104"], "zcu104: the Vivado scripts know the processor of Zynq-7000"),
         (["--bitfile", "--route", "vhdl"], "route 'vhdl' is unknown: use hls or rtl"),
-        (["--route", "hls"], "give --bitfile too"),
+        (["--route", "vhdl"], "route 'vhdl' is unknown: use hls or rtl"),
         (["--bitfile", "--to-step", "rtl"], "step bitfile is not between --from-step export and --to-step rtl"),
     ],
 )
@@ -187,8 +197,9 @@ def test_wrong_calls(path, tmp_path, capsys, words, message):
     assert not (tmp_path / "new").exists()
 
 
-def test_hls_route(path, folder, capsys):
+def test_hls_route(path, hls_folder, capsys):
     """Vitis HLS first; the package takes none of it."""
+    folder = hls_folder
     path("vivado", VIVADO)
     path("vitis_hls", VITIS_HLS)
     code, out, err = bitfile(capsys, folder, "--route", "hls")
@@ -209,7 +220,8 @@ def test_hls_route(path, folder, capsys):
         ("s/Pass/Fail/", "sim/report/accelerator_cosim.rpt", "cosimulation ended with Fail"),
     ],
 )
-def test_what_vitis_hls_made_stops_the_build(path, folder, capsys, change, file, message):
+def test_what_vitis_hls_made_stops_the_build(path, hls_folder, capsys, change, file, message):
+    folder = hls_folder
     path("vivado", VIVADO)
     path("vitis_hls", f"{VITIS_HLS}\nsed -i '{change}' accelerator/solution1/{file}")
     code, _, err = bitfile(capsys, folder, "--route", "hls")
@@ -217,16 +229,15 @@ def test_what_vitis_hls_made_stops_the_build(path, folder, capsys, change, file,
     assert not (folder / "logs" / "vivado.log").exists() and not (folder / "report" / "bitfile.json").exists()
 
 
-def test_hls_route_where_there_is_only_vitis_run(path, folder, capsys):
+def test_hls_route_where_there_is_only_vitis_run(path, hls_folder, capsys):
     path("vivado", VIVADO)
     path("vitis-run", VITIS_HLS.replace("-f run", "--mode hls --tcl run"))
-    assert bitfile(capsys, folder, "--route", "hls")[0] == 0
-    assert (folder / "logs" / "vitis_hls.log").is_file()
+    assert bitfile(capsys, hls_folder, "--route", "hls")[0] == 0
+    assert (hls_folder / "logs" / "vitis_hls.log").is_file()
 
 
 def test_resume_does_what_is_missing(path, folder, capsys):
     path("vivado", VIVADO)
-    path("vitis_hls", VITIS_HLS)
     plain = flow(capsys, "--output", folder, "--to-step", "bitfile")
     assert worked(plain[1]) == ["vivado"] and "bitfile: not asked for with --bitfile" in plain[1]
     assert not (folder / "report" / "bitfile.json").exists()
@@ -234,10 +245,18 @@ def test_resume_does_what_is_missing(path, folder, capsys):
     assert worked(bitfile(capsys, folder)[1]) == []
     assert worked(flow(capsys, "--output", folder, "--to-step", "bitfile")[1]) == []
     assert report(folder)["route"] == "rtl"
-    assert worked(bitfile(capsys, folder, "--route", "hls")[1]) == ["bitfile"]
-    assert len(results(folder / "vivado", build_id(folder))) == 2  # still there
     (folder / "vivado" / "build.tcl").write_text("")
     assert worked(bitfile(capsys, folder, "--from-step", "vivado")[1]) == ["vivado", "bitfile"]
+
+
+def test_another_route_is_planned_again(folder):
+    found = {}
+    for route in ("rtl", "hls"):
+        options = Options(model="bireal18", strategy="qat", target="pynq-z2", route=route, output=folder)
+        progress = Progress(Build(options, Workspace(folder)), STEPS)
+        found[route] = [step.name for step in STEPS if progress.is_finished(step)]
+    assert found["hls"] == list(NAMES[: NAMES.index("plan")])
+    assert found["rtl"] == list(NAMES[: NAMES.index("vivado")])
 
 
 def test_other_boards_get_a_note(simulated, tmp_path, path, capsys):

@@ -182,6 +182,27 @@ def unbound_arrays(text: str) -> list[str]:
     return found
 
 
+def undeclared_recurrences(text: str) -> list[str]:
+    """Memories to which a function writes what it computed from them, without a DEPENDENCE that says how many cycles
+    later: else Vitis HLS takes the next one, in which the sum is not there yet."""
+    declared = re.findall(r"^#pragma HLS DEPENDENCE variable=(\w+) inter RAW distance=\w+ true$", text, re.MULTILINE)
+    statements = re.split(r"[;{}]", re.sub(r"^#.*$|//.*", "", text, flags=re.MULTILINE))
+    found = []
+    for memory in re.findall(r"#pragma HLS BIND_STORAGE variable=(\w+)", text):
+        computed = {memory}
+        for statement in statements * 2:  # what a loop computes at its end, it may store at its beginning
+            assigned = re.search(r"(\w+)(?:\[.*?\])* ([-+|&]?)= (.*)", statement, re.DOTALL)
+            if not assigned:
+                continue
+            if computed & set(re.findall(r"\w+", assigned[3])):
+                if assigned[1] == memory and memory not in found + declared:
+                    found.append(memory)
+                computed.add(assigned[1])
+            elif not assigned[2]:
+                computed -= {assigned[1]} - {memory}
+    return found
+
+
 def divisions(text: str) -> list[str]:
     """What pipelined loops divide by anything but a power of two: a divider, or a pipeline as deep as one.
 

@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from flow.emit import hls as emit
 from flow.emit.hls import emit_hls
 from flow.errors import FlowError
 from flow.golden import Golden
@@ -63,7 +64,20 @@ def test_every_waiting_process_is_named(accelerator):
     assert "layer block1.add: block1_add waits in frame 0 to read 'block1.select.out', which is empty" in message
     assert "layer block3.stationary: block3_stationary_load waits in frame 0 to read 'block3.in_width.out'" in message
     assert "block3_stationary_compute waits in frame 0 to read 'block3_stationary_map', which is empty" in message
-    assert "One of the full streams must hold more" in message
+    assert "One of the full streams among the first must hold more" in message
+    circle, behind = message.split("\nand these for them\n")
+    names = ["fork", "add", "select", "xnor", "window", "in_width", "sign"]
+    assert [line.split()[2] for line in circle.splitlines()[1:]] == [f"block1_{name}" for name in names]
+    assert "block3_stationary_load" in behind and "read_pixels" in behind
+
+
+def test_a_process_that_gives_too_few_is_found(project, tmp_path):
+    """Where it has ended, what reads it waits for nothing that could come."""
+    copy = shutil.copytree(project, tmp_path / "copy")
+    forge(copy, "src/sign_threshold.hpp", lambda text: text.replace(b"pixel < Pixels", b"pixel + 1 < Pixels"))
+    with pytest.raises(DeadlockError) as caught:
+        CsimAccelerator(copy).execute(IMAGES, processes=1)
+    assert "and these for them" not in str(caught.value) and "two processes differ in the beats" in str(caught.value)
 
 
 def test_unbounded_streams_hide_it(model, accelerator):
@@ -91,13 +105,16 @@ def test_a_window_that_reads_whole_rows_first_is_found(project, tmp_path):
         CsimAccelerator(copy).execute(IMAGES)
 
 
-def test_what_vitis_reads_gives_the_same(model, project, tmp_path):
-    """Plain calls and unbounded streams, as its own headers have them."""
+@pytest.mark.parametrize(
+    ("concurrent", "flags"), [(False, ()), (True, ("-DFLOW_UCONTEXT",))], ids=["vitis", "other processors"]
+)
+def test_other_ways_to_run_processes_give_the_same(model, tmp_path, concurrent, flags):
+    """Plain calls and unbounded streams, as Vitis' own headers have them, and fibers of the C library, which processors
+    other than x86-64 take."""
     logits = Golden(model).execute(random_images(2))
-    again = emit_hls(model, tmp_path / "plain", **TARGET, images=random_images(2), expected=logits)
-    program = compile_cpp(
-        [again / "src" / "accelerator.cpp", again / "tb" / "testbench.cpp"], tmp_path / "plain" / "csim"
-    )
+    again = emit_hls(model, tmp_path / "again", **TARGET, images=random_images(2), expected=logits)
+    sources = [again / "src" / "accelerator.cpp", again / "tb" / "testbench.cpp"]
+    program = compile_cpp(sources, tmp_path / "csim", flags, concurrent=concurrent)
     for file in ("tb/images.bin", "tb/expected_logits.bin", "data/ddr_weights.bin"):
         shutil.copy(again / file, tmp_path)
     run = subprocess.run([program], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -110,6 +127,14 @@ def test_frames_overlap_beside_a_stationary_layer(model):
     depths = join_depths(model)
     assert depths["block3.fork.out1"].beats == planned["block3.fork.out1"] == 300
     assert depths["block1.fork.out1"].beats < planned["block1.fork.out1"] + 1
+
+
+def test_more_masters_than_a_port_takes_are_refused(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(emit, "MOST_MASTERS", 1)
+    with pytest.raises(
+        FlowError, match="2 layers, up to block3.stationary, read their weights from DDR.* takes 1: set"
+    ):
+        emit_hls(model, tmp_path / "hls", **TARGET)
 
 
 def test_beats_that_are_too_wide_are_refused(tmp_path):

@@ -19,6 +19,7 @@ from tests.hls.lint import (
     divisions,
     unbound_arrays,
     uncanonical_calls,
+    undeclared_recurrences,
     undirected_top,
     unknown_variables,
     unpartitioned_arrays,
@@ -69,7 +70,7 @@ def test_is_synthesisable_cpp(header):
 def test_loops_and_arrays(header):
     text = header.read_text()
     assert unpipelined_loops(text) == unpartitioned_arrays(text) == unknown_variables(text) == []
-    assert unbound_arrays(text) == divisions(text) == wide_counters(text) == []
+    assert unbound_arrays(text) == divisions(text) == wide_counters(text) == undeclared_recurrences(text) == []
 
 
 @pytest.mark.parametrize("header", PROCESSES, ids=names(PROCESSES))
@@ -106,6 +107,16 @@ def test_a_memory_that_is_not_bound_is_found(header):
     text = header.read_text()
     for line, changed in without(text, "^#pragma HLS BIND_STORAGE"):
         assert unbound_arrays(changed), f"without {line}"
+
+
+@pytest.mark.parametrize(
+    ("header", "memories"),
+    [("weight_stationary", ["sums", "counted"]), ("int_stationary", ["sums"]), ("global_pool", ["sums"])],
+)
+def test_a_sum_whose_distance_is_not_said_is_found(header, memories):
+    text = (hls_folder() / f"{header}.hpp").read_text()
+    changes = without(text, "^#pragma HLS DEPENDENCE")
+    assert [undeclared_recurrences(changed) for _, changed in changes] == [[memory] for memory in memories]
 
 
 LOOP = "void f() {\n    BODY\n    for (unsigned i = 0; i < 9; ++i) {\n" + PIPELINE + "\n        STATEMENT\n    }\n}\n"

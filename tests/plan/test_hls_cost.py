@@ -1,10 +1,19 @@
 """flow/plan/hls_cost.py: block RAM of the HLS route, by the shapes of its memories."""
 
+from dataclasses import replace
+
 import pytest
 
+from brevitas_models.config import NetworkConfig
+from flow.compile import integer_graph
+from flow.plan import planner
+from flow.plan.apply import apply_plan
+from flow.plan.estimate import estimate
 from flow.plan.hls_cost import block_memories, bram18, hls_estimate, ping_pong_words, why_not
 from flow.plan.hls_fifos import fifo_of, join_depths, needed
+from flow.plan.planner import PlanError, plan_network
 from flow.plan.target import load_target
+from tests.compiler.small import Layer, SmallNetwork, random_images, settle
 from tests.graphs import GraphBuilder, small_network, votes_network
 
 
@@ -64,7 +73,7 @@ def test_what_does_not_fit_is_said():
     small = target.model_copy(update={"resources": target.resources.model_copy(update={"bram36": 1})})
     reason = why_not(hls_estimate(votes_network(), small), small)
     assert reason.startswith("the HLS accelerator needs ") and "pynq-z2 has 1 usable; most take " in reason
-    assert reason.endswith("set memory: distributed there in the plan, or lower --fps")
+    assert reason.endswith("set memory: distributed there in the plan, or build without --plan")
 
 
 def residual(**window):
@@ -100,3 +109,58 @@ def test_a_shortcut_holds_what_the_first_window_needs(window, pixels):
 def test_needed_is_what_a_path_takes():
     """Of a path without nodes a beat for each beat."""
     assert needed([], 4).tolist() == [1, 2, 3, 4]
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Unfolded, with shortcuts."""
+    layers = (Layer(), Layer(stride=2), Layer())
+    return integer_graph(settle(SmallNetwork(NetworkConfig(width=32), layers), random_images(4, 16)), size=16)
+
+
+def with_block_ram(bram36: float):
+    """pynq-z2 with another number of block RAMs."""
+    target = load_target("pynq-z2")
+    return target.model_copy(update={"resources": target.resources.model_copy(update={"bram36": bram36})})
+
+
+def with_room_for(memories: int):
+    """An estimate of HLS in which so many memories fill the board."""
+
+    def estimated(planned, target):
+        found = hls_estimate(planned, target)
+        bram36 = found.usable_bram36 + (len(block_memories(planned)) - memories) / 2
+        return replace(found, bram36=bram36, fits=bram36 <= found.usable_bram36)
+
+    return estimated
+
+
+def test_a_plan_for_the_hls_route_fits_there(network, monkeypatch):
+    """Where HLS takes more block RAM of the plan for RTL than there is, another plan does."""
+    target = with_block_ram(140)
+    for_rtl = len(block_memories(apply_plan(network, plan_network(network, target, 100))))
+    monkeypatch.setattr(planner, "hls_estimate", with_room_for(for_rtl))
+    assert plan_network(network, target, 100, route="hls") == plan_network(network, target, 100)
+    monkeypatch.setattr(planner, "hls_estimate", with_room_for(for_rtl - 2))
+    plan = plan_network(network, target, 100, route="hls")
+    planned = apply_plan(network, plan)
+    assert len(block_memories(planned)) <= for_rtl - 2
+    assert estimate(planned, plan, target).fits  # as RTL, too
+
+
+def test_the_route_that_does_not_fit_is_named(network, monkeypatch):
+    monkeypatch.setattr(planner, "hls_estimate", with_room_for(-1000))
+    with pytest.raises(
+        PlanError, match=r"small at 100 fps by the HLS route needs \d+ bram36 \(17 usable\) on pynq-z2: no"
+    ):
+        plan_network(network, with_block_ram(20), 100, label="small", route="hls")
+
+
+def test_fits_is_of_the_route(network):
+    target = with_block_ram(140)
+    plan = plan_network(network, target, 100)
+    planned = apply_plan(network, plan)
+    rtl, hls = estimate(planned, plan, target), estimate(planned, plan, target, "hls")
+    assert (rtl.resources["bram36"], hls.resources["bram36"]) == (8.5, 10.5)
+    between = with_block_ram(10)
+    assert estimate(planned, plan, between).fits and not estimate(planned, plan, between, "hls").fits

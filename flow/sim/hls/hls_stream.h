@@ -20,9 +20,9 @@
 #include <ap_int.h>
 #include <stdint.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 
 #include <algorithm>
+#include <cctype>
 #include <deque>
 #include <functional>
 #include <iostream>
@@ -31,6 +31,8 @@
 #include <string>
 #include <vector>
 
+#include "flow_fiber.h"
+
 namespace flow {
 namespace concurrent {
 
@@ -38,6 +40,8 @@ namespace concurrent {
 
 const size_t Unbounded = ~size_t(0);
 const size_t StackBytes = size_t(4) << 20;  // pages that are not touched cost nothing
+// Stacks begin at other places of their pages: at the same place, their tops would fall into the same few lines of a cache.
+const size_t StackStep = 832, StackSteps = 256;
 
 struct Process;
 
@@ -47,7 +51,7 @@ struct Channel {
     Process* waiting_to_write = nullptr;
     Process* waiting_to_read = nullptr;
     bool recorded = false;
-    std::string name;
+    std::string name, variable;      // of the tensor or array, and in the code of the region
     unsigned id = 0, words = 0;      // of a recorded stream, and the 64-bit words of its beats
     std::vector<uint64_t> record;
 
@@ -58,19 +62,26 @@ struct Channel {
 
 /// One call of a function a frame, in order.
 struct Process {
-    std::string name;
+    std::string name, call;
     std::deque<std::function<void()>> calls;
     std::vector<std::function<void()>> at_end;  // of the call that runs
     unsigned frame = 0;
-    bool started = false;
     Channel* waits_for = nullptr;
     bool waits_to_write = false;
-    ucontext_t entry;
-    void* place[5];  // of __builtin_setjmp, which saves less than setjmp and takes no time
+    Process* after = nullptr;        // the next one that can run
+    void* place = nullptr;           // where it goes on, as exchange leaves it
     void* stack = nullptr;
 
     ~Process() {
         if (stack) munmap(stack, StackBytes);
+    }
+
+    /// Whether `variable` is an argument of its call.
+    bool takes(const std::string& variable) const {
+        const auto in_word = [&](size_t at) { return at < call.size() && (std::isalnum(call[at]) || call[at] == '_'); };
+        for (size_t at = call.find(variable); at != std::string::npos; at = call.find(variable, at + 1))
+            if (!variable.empty() && !in_word(at - 1) && !in_word(at + variable.size())) return true;
+        return false;
     }
 };
 
@@ -102,39 +113,37 @@ public:
         return static_cast<C*>(known.get());
     }
 
-    FLOW_SELDOM void wait(Channel& channel, bool to_write) {
-        (to_write ? channel.waiting_to_write : channel.waiting_to_read) = current;
-        current->waits_for = &channel;
-        current->waits_to_write = to_write;
-        if (__builtin_setjmp(current->place) == 0) next();
+    /// Lets other processes run until `channel` has a beat, or room, or more of them. Returns false to a testbench at once: nothing
+    /// can come for it.
+    __attribute__((always_inline)) bool wait(Channel& channel, bool to_write) {
+        Process* const self = current;
+        if (!self) return false;
+        Fiber<>::exchange(self->place, put_off(*self, channel, to_write));
+        return true;
     }
 
     FLOW_SELDOM void wake(Process*& process) {
         process->waits_for = nullptr;
-        ready.push_back(process);
+        make_ready(process);
         process = nullptr;
     }
 
-    FLOW_SELDOM void run() {
-        for (const auto& process : processes) ready.push_back(process.get());
-        if (__builtin_setjmp(home) == 0) next();
-        current = nullptr;
+    void run() {
+        for (const auto& process : processes) make_ready(process.get());
+        Fiber<>::exchange(home, next());
     }
 
-    /// Prints a line for every process that waits; those that wait to write come first, as one of them is the cause.
+    /// Prints a line for every process that waits, those that wait for each other as "deadlock: ", those that wait for them as
+    /// "deadlock behind: ".
     void complain() const {
+        const std::vector<const Process*> circle = waiting_circle();
+        for (const Process* process : circle) complain_of(*process, "deadlock: ");
         bool hangs = false;
-        for (const bool to_write : {true, false}) {
-            for (const auto& process : processes) {
-                const Channel* channel = process->waits_for;
-                if (!channel || process->waits_to_write != to_write) continue;
-                hangs = true;
-                std::cout << "deadlock: " << process->name << " waits in frame " << process->frame << " to "
-                          << (to_write ? "write" : "read") << " '" << channel->name << "', which is "
-                          << (to_write ? "full" : "empty");
-                if (to_write) std::cout << " with " << channel->count << " " << channel->unit();
-                std::cout << std::endl;
-            }
+        for (const auto& process : processes) {
+            if (!process->waits_for) continue;
+            hangs = true;
+            if (std::find(circle.begin(), circle.end(), process.get()) == circle.end())
+                complain_of(*process, circle.empty() ? "deadlock: " : "deadlock behind: ");
         }
         for (const auto& known : channels)
             if (known.second->count && !hangs)
@@ -158,27 +167,69 @@ public:
 
 private:
     std::vector<std::unique_ptr<Process>> processes;
-    std::deque<Process*> ready;
-    void* home[5];
+    Process *first_ready = nullptr, *last_ready = nullptr;
+    void* home = nullptr;            // the place of run
+    size_t stacks = 0;
 
-    [[noreturn]] FLOW_SELDOM void next() {
-        if (ready.empty()) __builtin_longjmp(home, 1);
-        current = ready.front();
-        ready.pop_front();
-        if (current->started) __builtin_longjmp(current->place, 1);
-        current->started = true;
-        current->stack = mmap(nullptr, StackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (current->stack == MAP_FAILED) {
-            std::cerr << "no memory for the stack of " << current->name << std::endl;
+    static void complain_of(const Process& process, const char* what) {
+        const Channel& channel = *process.waits_for;
+        std::cout << what << process.name << " waits in frame " << process.frame << " to "
+                  << (process.waits_to_write ? "write" : "read") << " '" << channel.name << "', which is "
+                  << (process.waits_to_write ? "full" : "empty");
+        if (process.waits_to_write) std::cout << " with " << channel.count << " " << channel.unit();
+        std::cout << std::endl;
+    }
+
+    /// The waiting processes each of which waits for the next one, and the last for the first, from one that writes on; none
+    /// where others wait for one that has ended.
+    std::vector<const Process*> waiting_circle() const {
+        const Process* on = nullptr;
+        for (const auto& process : processes)
+            if (process->waits_for) on = process.get();
+        for (size_t step = 0; on && step < processes.size(); ++step) on = awaited(*on);
+        std::vector<const Process*> circle;
+        for (const Process* next = on; next && (next != on || circle.empty()); next = awaited(*next)) circle.push_back(next);
+        const auto writes = [](const Process* process) { return process->waits_to_write; };
+        std::rotate(circle.begin(), std::find_if(circle.begin(), circle.end(), writes), circle.end());
+        return circle;
+    }
+
+    /// The waiting process on the other side of the channel that `process` waits for: the other one whose call names it.
+    const Process* awaited(const Process& process) const {
+        for (const auto& other : processes)
+            if (other.get() != &process && other->waits_for && other->takes(process.waits_for->variable)) return other.get();
+        return nullptr;
+    }
+
+    void make_ready(Process* process) {
+        (first_ready ? last_ready->after : first_ready) = process;
+        last_ready = process;
+    }
+
+    FLOW_SELDOM void* put_off(Process& self, Channel& channel, bool to_write) {
+        (to_write ? channel.waiting_to_write : channel.waiting_to_read) = &self;
+        self.waits_for = &channel;
+        self.waits_to_write = to_write;
+        return next();
+    }
+
+    /// Makes the first process that can run the one that runs; returns its place, or that of run where there is none.
+    void* next() {
+        current = first_ready;
+        if (!current) return home;
+        first_ready = current->after;
+        current->after = nullptr;
+        return current->place ? current->place : start(*current);
+    }
+
+    FLOW_SELDOM void* start(Process& process) {
+        process.stack = mmap(nullptr, StackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (process.stack == MAP_FAILED) {
+            std::cerr << "no memory for the stack of " << process.name << std::endl;
             abort();
         }
-        getcontext(&current->entry);
-        current->entry.uc_stack.ss_sp = current->stack;
-        current->entry.uc_stack.ss_size = StackBytes;
-        current->entry.uc_link = nullptr;
-        makecontext(&current->entry, enter, 0);
-        setcontext(&current->entry);
-        abort();
+        char* const end = static_cast<char*>(process.stack) + StackBytes - StackStep * (stacks++ % StackSteps);
+        return Fiber<>::place(process.stack, end, enter);
     }
 
     static void enter();
@@ -197,7 +248,7 @@ inline void Region::enter() {
         for (const auto& end : self.at_end) end();
         self.at_end.clear();
     }
-    all.next();
+    Fiber<>::exchange(self.place, all.next());
 }
 
 /// "nodes::name<...>(...)" to "name".
@@ -208,7 +259,9 @@ inline std::string name_of(const std::string& call) {
 }
 
 FLOW_SELDOM inline void start(const char* text, std::function<void()> call) {
-    region()->process(name_of(text)).calls.push_back(std::move(call));
+    Process& process = region()->process(name_of(text));
+    process.call = text;
+    process.calls.push_back(std::move(call));
 }
 
 /// A first-in, first-out memory of `depth` beats.
@@ -227,18 +280,9 @@ template <class T> struct Fifo : Channel {
         mask = 2 * mask + 1;
     }
 
-    /// Returns whether there is a beat: false is of a testbench only, for which nothing can come.
-    FLOW_SELDOM bool wait_to_read() {
-        if (!region()->current) {
-            std::cout << "WARNING: Hls::stream '" << name << "' is read while empty" << std::endl;
-            return false;
-        }
-        while (count == 0) region()->wait(*this, false);
-        return true;
-    }
-
-    FLOW_SELDOM void wait_to_write() {
-        while (count >= depth) region()->wait(*this, true);
+    FLOW_SELDOM T missing() {
+        std::cout << "WARNING: Hls::stream '" << name << "' is read while empty" << std::endl;
+        return T();
     }
 };
 
@@ -261,7 +305,7 @@ template <class T> class PingPong {
     Blocks* blocks;
 
 public:
-    explicit PingPong(const char* name) : blocks(region()->channel<Blocks>(name)) {}
+    explicit PingPong(const char* name) : blocks(region()->channel<Blocks>(name)) { blocks->variable = name; }
 
     T& fill() {
         Blocks& b = *blocks;
@@ -304,10 +348,11 @@ public:
         if (region.open && !region.unbounded && fifo->depth == flow::concurrent::Unbounded) fifo->depth = 2;
     }
 
-    FLOW_SELDOM void declare(int id, size_t depth, unsigned words) {
+    FLOW_SELDOM void declare(const char* variable, int id, size_t depth, unsigned words) {
         flow::concurrent::Region& region = *flow::concurrent::region();
         const auto other = region.depths.find(fifo->name);
         fifo->depth = region.unbounded ? flow::concurrent::Unbounded : other != region.depths.end() ? other->second : depth;
+        fifo->variable = variable;
         fifo->recorded = region.records && id >= 0;
         fifo->id = id;
         fifo->words = words;
@@ -319,7 +364,8 @@ public:
 
     __attribute__((always_inline)) T read() {
         Fifo& f = *fifo;
-        if (__builtin_expect(f.count == 0, 0) && !f.wait_to_read()) return T();
+        while (__builtin_expect(f.count == 0, 0))
+            if (!flow::concurrent::region()->wait(f, false)) return f.missing();
         const T beat = f.ring[f.first];
         f.first = (f.first + 1) & f.mask;
         --f.count;
@@ -329,7 +375,7 @@ public:
 
     __attribute__((always_inline)) void write(const T& beat) {
         Fifo& f = *fifo;
-        if (__builtin_expect(f.count >= f.depth, 0)) f.wait_to_write();
+        while (__builtin_expect(f.count >= f.depth, 0)) flow::concurrent::region()->wait(f, true);
         if (__builtin_expect(f.count > f.mask, 0)) f.grow();
         f.ring[(f.first + f.count) & f.mask] = beat;
         ++f.count;
@@ -347,8 +393,8 @@ public:
 namespace flow {
 namespace concurrent {
 
-template <int Width> void declare(hls::stream<ap_uint<Width>>& stream, int id, size_t depth) {
-    stream.declare(id, depth, (Width + 63) / 64);
+template <int Width> void declare(hls::stream<ap_uint<Width>>& stream, const char* variable, int id, size_t depth) {
+    stream.declare(variable, id, depth, (Width + 63) / 64);
 }
 
 /// Returns whether all processes came to their end and no beat is left.
@@ -367,7 +413,7 @@ template <class Top> bool run(Top top) {
 }  // namespace flow
 
 #define FLOW_PROCESS(...) flow::concurrent::start(#__VA_ARGS__, [=]() mutable { __VA_ARGS__; })
-#define FLOW_STREAM(stream, id, depth) flow::concurrent::declare(stream, id, depth);
+#define FLOW_STREAM(stream, id, depth) flow::concurrent::declare(stream, #stream, id, depth);
 #define FLOW_PING_PONG(name, extents, ...) flow::concurrent::PingPong<__VA_ARGS__ extents> name(#name)
 #define FLOW_FILL(name) name.fill()
 #define FLOW_USE(name) name.use()
