@@ -14,7 +14,6 @@ FLOORS = (  # a unit imports those below it; none beside it
     ("flow.images", "flow.memory", "flow.record"),
     (
         "deploy",
-        "flow.cache",
         "flow.custom_op",
         "flow.library",
         "flow.options",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flow.cache import cached, digest
+from brevitas_models.cache import cached, digest
 from flow.errors import FlowError, VerificationError
 from flow.nodes import Stream
 from flow.project import DDR_FILE, check_project, read_manifest

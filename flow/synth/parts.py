@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from flow.cache import digest
+from brevitas_models.cache import digest
 from flow.errors import FlowError
 
 from .yosys import Yosys

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
-from flow.cache import cache_folder, cached, digest
+from brevitas_models.cache import cache_folder, cached, digest
 from flow.errors import FlowError
 
 from . import rom

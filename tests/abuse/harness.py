@@ -24,6 +24,7 @@ from pathlib import Path
 SECONDS = 60  # of processor time of a call, unless it says otherwise
 WAITING = 10  # times that of the clock, on a machine that does other work
 MEMORY = 6 << 30  # of address space, in which torch alone has two
+NOBODY = 65534  # user and group
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,10 @@ class Call:
     """A call and how it must end.
 
     ``words``: of the command line, the first one "flow" or "deploy". ``prepare``, given the folder that the call works
-    in, damages something there. ``text``: what the message must have, a regular expression. ``codes``: exit codes that
-    are right. ``never``: what must not be printed. ``keeps``: files, by name, that must be as they were.
-    ``environment``: variables, in which {here} is the folder.
+    in, damages something there; what it returns lives as long as the call. ``text``: what the message must have, a
+    regular expression. ``codes``: exit codes that are right. ``never``: what must not be printed. ``keeps``: files, by
+    name, that must be as they were. ``environment``: variables, in which {here} is the folder. ``stdout``: a file to
+    print to. ``nobody``: root may read and write everything, so the call is made by a user who owns the folder only.
     """
 
     group: str
@@ -47,6 +49,8 @@ class Call:
     environment: dict[str, str] = field(default_factory=dict)
     keeps: tuple[str, ...] = ()
     never: str = ""
+    stdout: str | None = None
+    nobody: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ VERDICTS = ("right", "unclear", "wrong or silent", "traceback", "crash", "hang",
 
 def run(call: Call, folder: Path) -> Outcome:
     """Run ``call`` in ``folder`` and judge how it ended."""
-    call.prepare(folder)
+    held = call.prepare(folder)
     before = {name: (folder / name).read_bytes() for name in call.keeps}
     out, err = folder.parent / "stdout", folder.parent / "stderr"
     started = time.monotonic()
@@ -73,6 +77,7 @@ def run(call: Call, folder: Path) -> Outcome:
     if not child:
         _become(call, folder, out, err)
     status = _wait(child, WAITING * call.seconds)
+    del held
     seconds = time.monotonic() - started
     code = os.waitstatus_to_exitcode(status) if status is not None else None
     said, complained = (path.read_text(errors="replace") for path in (out, err))
@@ -144,10 +149,14 @@ def _become(call: Call, folder: Path, out: Path, err: Path) -> None:
         faulthandler.disable()  # pytest's, which would print where a crash was
         os.setsid()
         os.chdir(folder)
-        for path, descriptor in ((out, 1), (err, 2)):
+        out.touch()
+        for path, descriptor in ((call.stdout or out, 1), (err, 2)):
             opened = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
             os.dup2(opened, descriptor)
-        sys.stdout, sys.stderr = (os.fdopen(descriptor, "w", closefd=False) for descriptor in (1, 2))
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", closefd=False, errors="backslashreplace")  # as Python does
+        if call.nobody and not os.geteuid():
+            _leave_root(folder)
         os.environ.update({name: value.format(here=folder) for name, value in call.environment.items()})
         resource.setrlimit(resource.RLIMIT_AS, (call.memory, call.memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -166,6 +175,16 @@ def _become(call: Call, folder: Path, out: Path, err: Path) -> None:
             with suppress(OSError):
                 stream.flush()
         os._exit(code)
+
+
+def _leave_root(folder: Path) -> None:
+    """Give the folder to a user without rights, and be that user."""
+    folder.parent.chmod(0o711)
+    for place in (folder, *folder.rglob("*")):
+        os.chown(place, NOBODY, NOBODY, follow_symlinks=False)
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
 
 
 def _called(words: list[str]) -> int:
