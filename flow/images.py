@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flow.errors import FlowError
+from flow.errors import FlowError, require_file
 
 
 def load_npy(path: Path, what: str) -> np.ndarray:
@@ -16,6 +16,7 @@ def load_npy(path: Path, what: str) -> np.ndarray:
         FlowError: it is missing, no such file, or shorter than its header says.
     """
     form = f"give {what} as numpy.save writes them"
+    require_file(path, f"{what} in a .npy file")
     try:
         with open(path, "rb") as file:
             magic = file.read(6)

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 
-from flow.errors import FlowError
+from flow.errors import FlowError, require_file
 from flow.memory import require_memory
 
 MOST_BYTES = (1 << 31) - 1  # of a protobuf message
@@ -78,8 +78,7 @@ def require_quantizers(path: Path, model: ModelWrapper) -> None:
 
 
 def _parsed(path: Path) -> ModelProto:
-    if path.is_dir():
-        raise FlowError(f"{path} is a folder: give a QONNX file")
+    require_file(path, "a QONNX file")
     try:
         size = path.stat().st_size
         if size > MOST_BYTES:

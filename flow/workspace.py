@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flow.errors import FlowError, VerificationError
+from flow.lock import locked
 from flow.record import Record
 
 if TYPE_CHECKING:
@@ -54,19 +54,9 @@ class Workspace:
         """Keep a second build out of the folder; the lock ends with the process, however that ends.
 
         Raises:
-            FlowError: another build works in it.
+            FlowError: another build works in it, or it cannot be written.
         """
-        try:
-            file = (self.folder / ".lock").open("w")
-        except OSError as error:
-            raise FlowError(
-                f"{self.folder} cannot be written ({error.strerror}): make it writable, or use another --output"
-            ) from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise FlowError(f"another build works in {self.folder}: wait for it, or use another --output") from None
+        with locked(self.folder, "build"):
             self.record.read()
             yield
 
@@ -232,6 +222,8 @@ class Workspace:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
+        if folder.is_symlink() or folder.is_file():
+            folder.unlink()  # a link, and not what it leads to
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(partial, folder)
         self.written.add(folder)

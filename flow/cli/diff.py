@@ -21,17 +21,17 @@ def diff(
 
     Runs projects as they are, also when files of them were edited. Exits with 1 if a value differs.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from flow.diff import STAGES, compare_stages
+    from flow.report.console import plain_console
 
     for name in (reference, stage):
         known("stage", name, STAGES)
     if reference == stage:
         raise FlowError(f"{stage} with itself is no comparison: give two stages of {', '.join(STAGES)}")
     result = compare_stages(folder, reference, stage, images)
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     differing = [row for row in result.tensors if row.mismatches]
     if not differing:
         values = sum(row.values for row in result.tensors)

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from qonnx.core.modelwrapper import ModelWrapper
 
-from flow.errors import FlowError
+from flow.errors import FlowError, require_file
 from flow.graph import hardware_nodes
 from flow.plan.target import Target
 
@@ -71,6 +71,7 @@ class Plan(BaseModel):
         Raises:
             FlowError: the file is missing or damaged.
         """
+        require_file(path, "the plan.yaml of a build")
         try:
             content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
         except OSError as error:

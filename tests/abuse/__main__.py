@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,7 +18,6 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.abuse import template
 from tests.abuse.calls import every_call
 from tests.abuse.harness import VERDICTS, Outcome, in_copy, preload
 
@@ -85,9 +85,8 @@ def main() -> int:
     preload()
     with tempfile.TemporaryDirectory(prefix="abuse-") as scratch:
         folder = (arguments.keep or Path(scratch) / "template").resolve()
-        if not folder.exists():
-            template.make(folder)
-        template.build(folder)  # what is finished with the same code is passed over
+        # in a process of its own: calls are forked from this one, and threads of simulators would not come along
+        subprocess.run([sys.executable, "-P", "-m", "tests.abuse.template", str(folder)], check=True)
         started = time.monotonic()
         calls = [call for call in every_call(folder) if not arguments.group or call.group in arguments.group]
 

@@ -13,6 +13,7 @@ import yaml
 
 from tests.abuse import damages, options
 from tests.abuse.harness import Call, damage
+from tests.abuse.neighbours import neighbours
 from tests.abuse.template import BUILD, BUILD_WORDS, CHECKPOINT, IMAGES, LABELS, ONNX
 
 FOREIGN = ("flow", "build", "--onnx", ONNX, "--pixels=-1,1", "--output", "new", "--to-step", "export")
@@ -36,6 +37,7 @@ def without_build() -> Iterator[Call]:
     yield from checkpoints()
     yield from exclusive()
     yield from surroundings()
+    yield from neighbours()
 
 
 def foreign_files() -> Iterator[Call]:

@@ -296,6 +296,6 @@ IMAGE_FILES: dict[str, tuple[Change, str]] = {
     "empty": (lambda folder: damage(folder / IMAGES, b""), "no .npy file"),
     "text": (lambda folder: damage(folder / IMAGES, b"cat.jpg\n"), "no .npy file"),
     "pickled": (lambda folder: damage(folder / IMAGES, pickle.dumps([1, 2])), "no .npy file"),
-    "a folder": (lambda folder: ((folder / IMAGES).unlink(), (folder / IMAGES).mkdir()), "cannot be read"),
+    "a folder": (lambda folder: ((folder / IMAGES).unlink(), (folder / IMAGES).mkdir()), "is a folder"),
     "missing": (lambda folder: (folder / IMAGES).unlink(), "cannot be read"),
 }
