@@ -2,8 +2,6 @@
 
 import errno
 import os
-import stat
-from pathlib import Path
 
 
 class FlowError(Exception):
@@ -20,17 +18,6 @@ class UnknownNameError(FlowError):
 class VerificationError(FlowError):
     """Something built is not what it must be: a file was changed, or a simulation differs; names the layer or
     stream."""
-
-
-def require_file(path: Path, what: str) -> None:
-    """Raise FlowError if ``path`` is a folder, or a pipe or device, which may never end: ``what`` is to be given."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return  # who opens it says why
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device, no file"
-        raise FlowError(f"{path} is {kind}: give {what}")
 
 
 def require_space(said: str) -> None:

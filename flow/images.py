@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flow.errors import FlowError, require_file
+from flow.errors import FlowError
+from flow.files import require_file
 
 
 def load_npy(path: Path, what: str) -> np.ndarray:

@@ -12,7 +12,8 @@ from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 
-from flow.errors import FlowError, require_file
+from flow.errors import FlowError
+from flow.files import require_file
 from flow.memory import require_memory
 
 MOST_BYTES = (1 << 31) - 1  # of a protobuf message

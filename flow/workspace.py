@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flow.errors import FlowError, VerificationError
-from flow.lock import locked
+from flow.files import appearing, locked
 from flow.record import Record
 
 if TYPE_CHECKING:
@@ -171,10 +171,8 @@ class Workspace:
     def save_array(self, name: str, array: np.ndarray) -> None:
         """Write ``golden/<name>.npy``."""
         path = self.arrays / f"{name}.npy"
-        partial = path.with_name(f"{path.name}.part")
-        with partial.open("wb") as file:
+        with appearing(path) as partial, partial.open("wb") as file:
             np.save(file, array, allow_pickle=False)
-        os.replace(partial, path)
         self.written.add(path)
 
     def load_array(self, name: str) -> np.ndarray:
@@ -221,7 +219,11 @@ class Workspace:
         partial = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        yield partial
+        try:
+            yield partial
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
         if folder.is_symlink() or folder.is_file():
             folder.unlink()  # a link, and not what it leads to
         shutil.rmtree(folder, ignore_errors=True)
@@ -229,9 +231,8 @@ class Workspace:
         self.written.add(folder)
 
     def _replace(self, path: Path, content: bytes) -> Path:
-        partial = path.with_name(f"{path.name}.part")
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        with appearing(path) as partial:
+            partial.write_bytes(content)
         self.written.add(path)
         return path
 

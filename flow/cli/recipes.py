@@ -21,7 +21,7 @@ from brevitas_models.train import Trainer
 from brevitas_models.world import join
 from flow.cli.common import write_checkpoint
 from flow.cli.progress import TrainingProgress
-from flow.lock import locked
+from flow.files import locked
 
 RUNS = Path("runs")
 

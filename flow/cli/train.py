@@ -23,7 +23,7 @@ from flow.cli.common import (
     write_checkpoint,
 )
 from flow.errors import FlowError
-from flow.lock import locked
+from flow.files import locked
 
 DEFAULTS = TrainConfig()
 

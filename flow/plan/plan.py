@@ -10,7 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from qonnx.core.modelwrapper import ModelWrapper
 
-from flow.errors import FlowError, require_file
+from flow.errors import FlowError
+from flow.files import require_file
 from flow.graph import hardware_nodes
 from flow.plan.target import Target
 
