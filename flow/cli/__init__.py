@@ -32,7 +32,7 @@ COMMANDS = {  # command: (module, function)
     "eval": ("flow.cli.evaluate", "evaluate"),
     "doctor": ("flow.cli.doctor", "doctor"),
 }
-INTERRUPTED, TERMINATED, UNREAD = 130, 143, 141  # as shells report SIGINT, SIGTERM and SIGPIPE
+INTERRUPTED, TERMINATED = 130, 143  # as shells report SIGINT and SIGTERM
 
 
 def application() -> typer.Typer:
@@ -73,8 +73,7 @@ def _finite(callback: Callable | None) -> Callable:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command and exit: 0, 1 after a message, 2 for a wrong call, 130 after Ctrl-C, 141 where nobody reads what
-    it prints."""
+    """Run one command and exit: 0, 1 after a message, 2 for a wrong call, 130 after Ctrl-C."""
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGTERM, _terminated)
     _open_streams()
@@ -89,9 +88,9 @@ def main(arguments: list[str] | None = None) -> None:
             raise KeyboardInterrupt
         sys.stdout.flush()
         sys.exit(code)
-    except BrokenPipeError:  # head has seen enough
+    except BrokenPipeError:  # head has seen enough; typer exits so, too
         _drop_unprinted()
-        sys.exit(UNREAD)
+        sys.exit(1)
     except (Exception, KeyboardInterrupt) as error:
         text, code = explain(error)
         if debug or text is None:

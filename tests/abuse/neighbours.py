@@ -74,7 +74,11 @@ def _literal(name: str) -> str:
 
 
 def _moved(old: str, new: str) -> Prepare:
-    return lambda folder: (folder / old).rename(folder / new)
+    def apply(folder: Path) -> None:
+        (folder / new).parent.mkdir(parents=True, exist_ok=True)
+        (folder / old).rename(folder / new)
+
+    return apply
 
 
 def special_files() -> Iterator[Call]:
