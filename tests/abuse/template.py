@@ -16,6 +16,7 @@ from brevitas_models.networks import build_network
 from brevitas_models.train import Trainer
 
 CHECKPOINT, ONNX, IMAGES, LABELS, BUILD, RUN = "tiny.popbin", "net.onnx", "images.npy", "labels.npy", "out", "begun"
+WIDE, WIDTH = "wide.onnx", 144  # a QONNX file with a PReLU of so many channels
 BUILD_WORDS = ("flow", "build", "--checkpoint", CHECKPOINT, "--width", "4", "--output", BUILD)
 
 
@@ -37,6 +38,9 @@ def make(folder: Path) -> Path:
     np.save(folder / IMAGES, images)
     np.save(folder / LABELS, np.arange(len(images)) % 10)
     exported(settled(Residual(width=4), images), images, folder / ONNX)
+    wide = settled(Residual(width=WIDTH), images)
+    torch.nn.init.uniform_(wide.bend.weight, -0.5, 1.5)  # a slope a channel
+    exported(wide, images, folder / WIDE)
     begin_run(folder / RUN)
     return folder
 
