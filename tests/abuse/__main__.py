@@ -21,7 +21,7 @@ from rich.table import Table
 from tests.abuse.calls import every_call
 from tests.abuse.harness import VERDICTS, Outcome, in_copy, preload
 
-PLAIN_WIDTH = 120  # of the table where there is no terminal
+PLAIN_WIDTH, PLAIN_CALLS = 120, 100  # of the table, and between two lines, where there is no terminal
 
 
 class Workers:
@@ -101,6 +101,8 @@ def main() -> int:
                 outcomes.append(Outcome(call, *found))
                 if outcomes[-1].verdict != "right":
                     complain(outcomes[-1])
+                if len(outcomes) % PLAIN_CALLS == 0 and not sys.stderr.isatty():
+                    print(f"{len(outcomes)} of {len(calls)} calls", flush=True)
     show(outcomes, time.monotonic() - started)
     return int(any(outcome.verdict != "right" for outcome in outcomes))
 
