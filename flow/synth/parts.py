@@ -6,7 +6,6 @@ An instance is distinct by its module, its parameters, the contents of its memor
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from dataclasses import dataclass
