@@ -93,7 +93,8 @@ def in_copy(call: Call, template: Path) -> Outcome:
     """Run ``call`` in a copy of the folder ``template``."""
     with tempfile.TemporaryDirectory(prefix="abuse-") as scratch:
         folder = Path(scratch) / "here"
-        shutil.copytree(template, folder, symlinks=True, copy_function=_linked)
+        # another user owns what it works on, so has files of its own
+        shutil.copytree(template, folder, symlinks=True, copy_function=shutil.copy2 if call.nobody else _linked)
         return run(call, folder)
 
 

@@ -108,7 +108,7 @@ def special_files() -> Iterator[Call]:
 
 def rights() -> Iterator[Call]:
     """Yield calls by somebody who may not read or write."""
-    hidden = lambda name: lambda folder: _owned_by_root(folder / name, 0o000)
+    hidden = lambda name: lambda folder: _closed(folder / name, 0o000)
     export = ["flow", "build", "--checkpoint", CHECKPOINT, "--width", "4", "--to-step", "export", "--output"]
     for name, words in (
         (ONNX, ["flow", "inspect", ONNX]),
@@ -123,7 +123,7 @@ def rights() -> Iterator[Call]:
         (f"{BUILD}/rtl", ["flow", "synth", BUILD]),
     ):
         yield _by_nobody(f"{' '.join(words[:2])}: {name} cannot be read", words, hidden(name), "cannot|denied|damaged")
-    fixed = lambda name: lambda folder: _owned_by_root(folder / name, 0o555)
+    fixed = lambda name: lambda folder: _closed(folder / name, 0o555)
     for name, words in (
         ("new", [*export, "new"]),
         ("new", [*export, "new/below"]),
@@ -131,7 +131,7 @@ def rights() -> Iterator[Call]:
         (BUILD, [*BUILD_WORDS, "--fresh"]),
     ):
         yield _by_nobody(f"{' '.join(words[:2])}: {name} cannot be written", words, fixed(name), "cannot|denied")
-    read_only = lambda folder: _owned_by_root(folder / BUILD / "report", 0o555)
+    read_only = lambda folder: _closed(folder / BUILD / "report", 0o555)
     again = [*BUILD_WORDS, "--from-step", "report"]
     yield _by_nobody("build: report/ cannot be written", again, read_only, "cannot|denied")
 
@@ -141,10 +141,9 @@ def _by_nobody(name: str, words: list[str], prepare: Prepare, text: str) -> Call
     return Call("rights", name, words, text, prepare, environment=own, nobody=True)
 
 
-def _owned_by_root(path: Path, mode: int) -> None:
-    path.mkdir(exist_ok=True) if not path.exists() else None
-    if path.is_file():
-        damage(path, path.read_bytes())  # not the template's own
+def _closed(path: Path, mode: int) -> None:
+    if not path.exists():
+        path.mkdir()
     path.chmod(mode)
 
 
