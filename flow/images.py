@@ -47,6 +47,17 @@ def load_images(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     return np.ascontiguousarray(images)
 
 
+def images_of(shape: tuple[int, ...], count: int) -> np.ndarray:
+    """Return images uint8 [count, H, W, C] for a network that takes ``shape``: packaged ones, or random pixels where it
+    takes others."""
+    from brevitas_models.data import load_samples
+
+    packaged = load_samples().images[:count]
+    if packaged.shape[1:] == tuple(shape):
+        return packaged
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+
+
 def load_labels(path: Path, images: int) -> np.ndarray:
     """Return labels int64 [N], of as many images, from a .npy file.
 

@@ -21,7 +21,7 @@ MOST_BITS = 32  # of a quantizer
 OPSETS = range(7, 24)  # of ONNX, in which the nodes that the passes know have the meaning that they take them for
 QUANTIZERS = ("Quant", "BipolarQuant", "Trunc")  # of weights, too
 BINARY = ("Add", "Sub", "Mul", "Div", "Concat", "Max", "Min", "Sum", "Where", "Pow")  # of two variables
-COPIES = 4  # of an image in float32, at least, while a graph is executed
+COPIES = 4  # of a tensor in float32, at least, while a graph is executed
 OURS = ("", "ai.onnx")
 REAL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 
@@ -43,6 +43,7 @@ def require_readable(path: Path) -> None:
         raise FlowError(f"{path} does not say its ONNX opset: export it again")
     _require_written(path, graph)
     _require_inputs(path, graph)
+    _require_memory_of_tensors(path, model)
     for name, tensor in _constants(graph):
         if tensor.data_type in REAL:
             try:
@@ -118,7 +119,7 @@ def _require_written(path: Path, graph: GraphProto) -> None:
 
 
 def _require_inputs(path: Path, graph: GraphProto) -> None:
-    """Raise FlowError if a layer's parameter is an input without values, or the image is larger than memory."""
+    """Raise FlowError if a layer's parameter is an input without values."""
     valued = {tensor.name for tensor in graph.initializer}
     inputs = {info.name: info for info in graph.input if info.name not in valued}
     source = {name: name for name in inputs}
@@ -131,11 +132,19 @@ def _require_inputs(path: Path, graph: GraphProto) -> None:
                     f"{path}: {name}, which {node.name or node.op_type} reads, has no values in the file: export with "
                     "its initializers"
                 )
-    for name, info in inputs.items():
+
+
+def _require_memory_of_tensors(path: Path, model: ModelProto) -> None:
+    """Raise FlowError if a tensor, given or computed, is larger than memory: onnxruntime would end the process."""
+    try:
+        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    except Exception:  # of several kinds: what is wrong with shapes is said when they are needed
+        graph = model.graph
+    for info in (*graph.input, *graph.value_info, *graph.output):
         shape = [dimension.dim_value for dimension in info.type.tensor_type.shape.dim]
         size = "x".join(map(str, shape))
         require_memory(
-            COPIES * 4 * math.prod(shape), f"{path}: its input {name} of {size}", "export it for smaller images"
+            COPIES * 4 * math.prod(shape), f"{path}: its tensor {info.name} of {size}", "export it for smaller images"
         )
 
 

@@ -15,7 +15,10 @@ def diff(
     folder: Annotated[Path, typer.Argument(help="A build folder.")],
     reference: Annotated[str, typer.Argument(help="integer, hardware, csim or rtl.")] = "hardware",
     stage: Annotated[str, typer.Argument(help="The stage to compare with it.")] = "rtl",
-    images: Annotated[int, typer.Option(min=1, max=512, help="Packaged images to run.")] = 2,
+    images: Annotated[
+        int,
+        typer.Option(min=1, max=512, help="Images to run: packaged, or random ones of another size."),
+    ] = 2,
 ) -> None:
     """Run two stages of a build and show where they first differ: tensor, position, channel and values.
 

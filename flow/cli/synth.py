@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from flow.cli.common import known
@@ -59,12 +58,10 @@ def run_netlist(result: Result, count: int, jobs: int | None = None) -> str:
     Raises:
         FlowError: the netlist differs; names the first difference.
     """
-    from brevitas_models.data import load_samples
+    from flow.images import images_of
     from flow.project import read_manifest
 
-    images, shape = load_samples().images[:count], tuple(read_manifest(result.workspace.rtl)["image"])
-    if images.shape[1:] != shape:
-        images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+    images = images_of(tuple(read_manifest(result.workspace.rtl)["image"]), count)
     run = result.simulate_netlist(images, jobs)
     values = sum(stream.size for stream in run.streams.values())
     return (

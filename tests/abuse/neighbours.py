@@ -110,6 +110,7 @@ def rights() -> Iterator[Call]:
     """Yield calls by somebody who may not read or write."""
     hidden = lambda name: lambda folder: _closed(folder / name, 0o000)
     export = ["flow", "build", "--checkpoint", CHECKPOINT, "--width", "4", "--to-step", "export", "--output"]
+    text = "cannot|denied|damaged|not readable"
     for name, words in (
         (ONNX, ["flow", "inspect", ONNX]),
         (IMAGES, [*FOREIGN, "--images", IMAGES]),
@@ -122,7 +123,7 @@ def rights() -> Iterator[Call]:
         (f"{BUILD}/graphs", list(BUILD_WORDS)),
         (f"{BUILD}/rtl", ["flow", "synth", BUILD]),
     ):
-        yield _by_nobody(f"{' '.join(words[:2])}: {name} cannot be read", words, hidden(name), "cannot|denied|damaged")
+        yield _by_nobody(f"{' '.join(words[:2])}: {name} cannot be read", words, hidden(name), text)
     fixed = lambda name: lambda folder: _closed(folder / name, 0o555)
     for name, words in (
         ("new", [*export, "new"]),
