@@ -167,7 +167,7 @@ ONNX_FILES: dict[str, tuple[Change, str]] = {  # what is wrong: (damage, what th
     "a short initializer": (onnx_with(_short), "not as many values"),
     "an output of nothing": (onnx_with(_second_output), "nothing writes its output"),
     "a huge image": (onnx_with(_input(1, 3, 20000, 20000)), "GiB|cannot be used|not one image"),
-    "a huge computed tensor": (onnx_with(_computed(1 << 14, 1 << 15)), "huge of 16384x32768 needs about"),
+    "a huge computed tensor": (onnx_with(_computed(1 << 18, 1 << 18)), "huge of 262144x262144 needs about"),
     "values in a file above": (onnx_with(_values_in("../../../etc/passwd")), "another file|no QONNX file"),
     "values in a missing file": (onnx_with(_values_in("none.bin")), "another file"),
     "values in a device": (onnx_with(_values_in("/dev/zero")), "another file"),

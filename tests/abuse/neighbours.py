@@ -131,7 +131,7 @@ def rights() -> Iterator[Call]:
         ("new", ["flow", "table", "--output", "new/table.md"]),
         (BUILD, [*BUILD_WORDS, "--fresh"]),
     ):
-        yield _by_nobody(f"{' '.join(words[:2])}: {name} cannot be written", words, fixed(name), "cannot|denied")
+        yield _by_nobody(f"{' '.join(words[-2:])}: {name} cannot be written", words, fixed(name), "cannot|denied")
     read_only = lambda folder: _closed(folder / BUILD / "report", 0o555)
     again = [*BUILD_WORDS, "--from-step", "report"]
     yield _by_nobody("build: report/ cannot be written", again, read_only, "cannot|denied")
