@@ -173,7 +173,7 @@ def _become(call: Call, folder: Path, out: Path, err: Path) -> None:
         code = 1
     finally:
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError):
+            with suppress(BaseException):  # whatever it is: this process must not go on as a worker
                 stream.flush()
         os._exit(code)
 
