@@ -46,11 +46,11 @@ def join(device: torch.device) -> tuple[World, torch.device]:
     Raises:
         ModelError: more processes than GPUs, or variables that torchrun would not set.
     """
-    size = _number("WORLD_SIZE", 1)
+    size = _number("WORLD_SIZE", least=1)
     if size == 1:
         return ALONE, device
     if device.type == "cuda":
-        local = _number("LOCAL_RANK", 0)
+        local = _number("LOCAL_RANK", least=0)
         if local >= torch.cuda.device_count():
             raise ModelError(
                 f"process {local} of torchrun has no GPU: start at most {torch.cuda.device_count()} on this machine"
@@ -67,8 +67,8 @@ def join(device: torch.device) -> tuple[World, torch.device]:
     return World(dist.get_rank(), size), device
 
 
-def _number(variable: str, default: int) -> int:
-    text = os.environ.get(variable) or str(default)
-    if not text.isdigit():
+def _number(variable: str, least: int) -> int:
+    text = os.environ.get(variable) or str(least)
+    if not text.isdigit() or int(text) < least:
         raise ModelError(f"{variable} is {text!r}, not a number that torchrun sets: unset it, or start with torchrun")
     return int(text)

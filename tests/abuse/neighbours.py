@@ -123,7 +123,7 @@ def rights() -> Iterator[Call]:
         (f"{BUILD}/graphs", list(BUILD_WORDS)),
         (f"{BUILD}/rtl", ["flow", "synth", BUILD]),
     ):
-        yield _by_nobody(f"{' '.join(words[:2])}: {name} cannot be read", words, hidden(name), text)
+        yield _by_plain_user(f"{' '.join(words[:2])}: {name} cannot be read", words, hidden(name), text)
     fixed = lambda name: lambda folder: _closed(folder / name, 0o555)
     for name, words in (
         ("new", [*export, "new"]),
@@ -131,15 +131,15 @@ def rights() -> Iterator[Call]:
         ("new", ["flow", "table", "--output", "new/table.md"]),
         (BUILD, [*BUILD_WORDS, "--fresh"]),
     ):
-        yield _by_nobody(f"{' '.join(words[-2:])}: {name} cannot be written", words, fixed(name), "cannot|denied")
+        yield _by_plain_user(f"{' '.join(words[-2:])}: {name} cannot be written", words, fixed(name), "cannot|denied")
     read_only = lambda folder: _closed(folder / BUILD / "report", 0o555)
     again = [*BUILD_WORDS, "--from-step", "report"]
-    yield _by_nobody("build: report/ cannot be written", again, read_only, "cannot|denied")
+    yield _by_plain_user("build: report/ cannot be written", again, read_only, "cannot|denied")
 
 
-def _by_nobody(name: str, words: list[str], prepare: Prepare, text: str) -> Call:
+def _by_plain_user(name: str, words: list[str], prepare: Prepare, text: str) -> Call:
     own = {"HOME": "{here}", "XDG_CACHE_HOME": "{here}/cache"}
-    return Call("rights", name, words, text, prepare, environment=own, nobody=True)
+    return Call("rights", name, words, text, prepare, environment=own, plain_user=True)
 
 
 def _closed(path: Path, mode: int) -> None:
