@@ -123,6 +123,7 @@ def _judged(call: Call, code: int | None, said: str, complained: str) -> str:
     if code not in call.codes or (call.never and re.search(call.never, said + complained)):
         return "wrong or silent"
     # rows of a table of reasons count as a message, as flow inspect and flow diff print them
+    complained = re.sub(r"\x1b\[[0-9;]*m", "", complained)  # colours
     errors = len(re.findall(r"^(?:python -m \S+.*: )?error: ", complained, re.MULTILINE))
     if code and code != 130 and errors != 1 and not (errors == 0 and said.strip()):
         return "unclear"
