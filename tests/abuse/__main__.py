@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -68,7 +69,7 @@ def show(outcomes: list[Outcome], seconds: float) -> None:
     for group in (*groups, None):
         rows = [outcome for outcome in outcomes if group in (None, outcome.call.group)]
         counts = Counter(outcome.verdict for outcome in rows)
-        longest = max(outcome.seconds for outcome in rows)
+        longest = max((outcome.seconds for outcome in rows), default=0.0)
         figures = (str(counts[verdict]) for verdict in VERDICTS)
         table.add_row(group or "all", str(len(rows)), *figures, f"{longest:.1f} s")
     console.print(table)
@@ -95,8 +96,8 @@ def main() -> int:
             return outcome.verdict, outcome.code, outcome.seconds, outcome.printed
 
         progress = Console(stderr=True, quiet=not sys.stderr.isatty())
-        with Workers(arguments.jobs, outcome_of) as workers:
-            outcomes = []
+        outcomes: list[Outcome] = []
+        with suppress(KeyboardInterrupt), Workers(arguments.jobs, outcome_of) as workers:  # shows what is known
             for call, found in zip(calls, track(workers.map(len(calls)), "calls", len(calls), console=progress)):
                 outcomes.append(Outcome(call, *found))
                 if outcomes[-1].verdict != "right":
@@ -104,7 +105,7 @@ def main() -> int:
                 if len(outcomes) % PLAIN_CALLS == 0 and not sys.stderr.isatty():
                     print(f"{len(outcomes)} of {len(calls)} calls", flush=True)
     show(outcomes, time.monotonic() - started)
-    return int(any(outcome.verdict != "right" for outcome in outcomes))
+    return int(len(outcomes) < len(calls) or any(outcome.verdict != "right" for outcome in outcomes))
 
 
 if __name__ == "__main__":
