@@ -217,8 +217,13 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
 
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}, but a folder, pipe or device: give a {SUFFIX} file")
     try:
-        blob = path.read_bytes()
+        with path.open("rb") as file:
+            blob = file.read(len(MAGIC))
+            if blob == MAGIC:  # nothing else is worth its memory
+                blob += file.read()
     except FileNotFoundError:
         raise CheckpointError(f"no checkpoint at {path}: train one with flow train") from None
     except OSError as error:

@@ -13,8 +13,8 @@ class Accuracy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
-    top1: float
-    top5: float
+    top1: float = Field(ge=0, le=100)
+    top5: float = Field(ge=0, le=100)
     images: int = Field(ge=1)
     data: str
 

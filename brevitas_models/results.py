@@ -16,7 +16,7 @@ from .checkpoint import Accuracy, Metadata
 from .config import TrainConfig
 from .data import SPLITS
 from .errors import ModelError
-from .recipes import lengths, load_recipe, names
+from .recipes import lengths, load_length, load_recipe, names
 
 FOLDER = Path(__file__).parent / "results"
 COLUMNS = (
@@ -94,11 +94,13 @@ def load_results(folder: Path = FOLDER) -> dict[Key, Result]:
     found = {}
     for path in sorted(folder.glob("*.json")):
         try:
-            result = Result.model_validate_json(path.read_text())
-        except ValidationError as error:
-            raise ResultError(
-                f"{path} is no result of flow ({error.error_count()} errors): remove it and run the row again"
-            ) from error
+            result = Result.model_validate_json(path.read_bytes())
+            load_recipe(result.recipe), load_length(result.length)
+            if result.accuracy is None:
+                raise ResultError("it has no accuracy")
+        except (ValidationError, ModelError, OSError) as error:
+            reason = f"{error.error_count()} errors" if isinstance(error, ValidationError) else str(error)
+            raise ResultError(f"{path} is no result of flow ({reason}): remove it and run the row again") from error
         if path != result_path(folder, *result.key):
             raise ResultError(f"{path} holds {result.recipe} of length {result.length}: give it that name")
         found[result.key] = result

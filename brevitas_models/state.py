@@ -6,9 +6,12 @@ import pickle
 import platform
 import shlex
 import warnings
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .config import NetworkConfig, TrainConfig
 from .errors import ModelError
@@ -91,22 +94,59 @@ def device_name(device: torch.device) -> str:
     return f"{name}, {count} thread{'s' * (count != 1)}"
 
 
+class _Form(BaseModel):
+    """What a training state says beside its tensors."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    network: NetworkConfig
+    config: TrainConfig
+    model: dict[str, Any]
+    optimizer: dict[Any, Any]
+    step: int = Field(ge=0)
+    steps: int = Field(1, ge=1)
+    seconds: float = Field(ge=0)
+    history: list[dict[str, Any]]
+    source: str
+    init: str | None = None
+    teacher: str | None = None
+    earlier: list[str] = []
+    device: str = ""
+
+
 def read_state(path: Path, device: torch.device | str = "cpu") -> dict:
     """The content of a ``state.pt``.
 
     Raises:
-        TrainError: it is missing, damaged or something else.
+        TrainError: it is missing, damaged or something else, or a weight in it is no finite number.
     """
     if not path.is_file():
         raise TrainError(f"no training state at {path}: give the folder of a training run")
     try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # which torch.load does not look at
+        if damaged:
+            raise zipfile.BadZipFile(f"{damaged} has another checksum")
         with warnings.catch_warnings(action="ignore"):  # of damaged files: what is wrong is said below
             state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch.load raises half a dozen kinds
         more = isinstance(error, pickle.UnpicklingError)  # whose text says how to load what would run programs
         reason = "it holds more than numbers and names" if more else str(error).split("\n")[0]
         raise TrainError(f"{path} is damaged ({reason}): remove it to start again") from error
-    needed = {"network", "config", "model", "optimizer", "step", "seconds", "history", "source"}
-    if not isinstance(state, dict) or not needed <= state.keys():
-        raise TrainError(f"{path} is no training state of flow: remove it to start again")
+    if problem := _problem(state):
+        raise TrainError(f"{path} is no training state of flow ({problem}): remove it to start again")
     return state
+
+
+def _problem(state) -> str | None:
+    """What no training would have written; None if there is nothing."""
+    try:
+        _Form.model_validate(state)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
+    for part in ("model", "average"):
+        for name, value in state.get(part, {}).items():
+            if not isinstance(value, torch.Tensor) or not value.isfinite().all():
+                return f"{name} in {part} is no tensor of finite numbers"
+    return None

@@ -44,13 +44,13 @@ def join(device: torch.device) -> tuple[World, torch.device]:
     """The world that torchrun's environment describes, and this process's own device in it; one process without it.
 
     Raises:
-        ModelError: more processes than GPUs.
+        ModelError: more processes than GPUs, or variables that torchrun would not set.
     """
-    size = int(os.environ.get("WORLD_SIZE", 1))
+    size = _number("WORLD_SIZE", least=1)
     if size == 1:
         return ALONE, device
     if device.type == "cuda":
-        local = int(os.environ["LOCAL_RANK"])
+        local = _number("LOCAL_RANK", least=0)
         if local >= torch.cuda.device_count():
             raise ModelError(
                 f"process {local} of torchrun has no GPU: start at most {torch.cuda.device_count()} on this machine"
@@ -58,5 +58,17 @@ def join(device: torch.device) -> tuple[World, torch.device]:
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        try:
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(
+                f"WORLD_SIZE is {size}, and {str(error).splitlines()[0]}: start with torchrun, or unset it"
+            ) from error
     return World(dist.get_rank(), size), device
+
+
+def _number(variable: str, least: int) -> int:
+    text = os.environ.get(variable) or str(least)
+    if not text.isdigit() or int(text) < least:
+        raise ModelError(f"{variable} is {text!r}, not a number that torchrun sets: unset it, or start with torchrun")
+    return int(text)

@@ -19,6 +19,8 @@ from .scores import scores
 
 def load_images(path: Path) -> np.ndarray:
     """Return the images of a .npy file; raise DeployError if it is none."""
+    if path.exists() and not path.is_file():
+        raise DeployError(f"{path} is no file: numpy.save writes one")
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:

@@ -188,18 +188,17 @@ class Result:
         return SynthesisedBuild(self.workspace, jobs, log or _silent)
 
     def _stored(self, name: str, report: dict) -> dict:
-        self.workspace.record.forget(["synth"])  # whose report is replaced
-        self.workspace.save_json(name, report)
+        with self.workspace.locked():
+            self.workspace.record.forget(["synth"])  # whose report is replaced
+            self.workspace.save_json(name, report)
         return report
 
     def report(self) -> str:
         """Return the summary as the command line shows it."""
-        from rich.console import Console
-
+        from flow.report.console import plain_console
         from flow.report.summary import show
 
-        console = Console(highlight=False, soft_wrap=True, record=True, quiet=True, width=100)
-        console.quiet = False
+        console = plain_console(width=100)
         with console.capture() as capture:
             show(self.summary, console)
         return capture.get().strip()
@@ -238,7 +237,8 @@ def _stored_images(images: np.ndarray | str | Path, options: dict) -> Path:
     if not isinstance(images, np.ndarray):
         return Path(images)
     workspace = Workspace(Options.checked(**_without_labels(options)).folder)
-    workspace.save_array("images", _checked(images))
+    with workspace.locked():
+        workspace.save_array("images", _checked(images))
     return workspace.arrays / "images.npy"
 
 
@@ -254,8 +254,9 @@ def _exported(network: nn.Module, images: np.ndarray | str | Path | None, option
     placed = Options.checked(**{**_without_labels(options), "model": name, "onnx": Path(f"{name}.onnx")})
     workspace = Workspace(placed.folder)
     images = images if isinstance(images, np.ndarray) else load_npy(Path(images), "images, uint8 [N, H, W, C]")
-    workspace.save_array("images", _checked(images))
     path = workspace.folder / f"{name}.onnx"
-    height, width, channels = images.shape[1:]
-    export_module(network, path, (1, channels, height, width))
+    height, width, channels = _checked(images).shape[1:]
+    with workspace.locked():
+        workspace.save_array("images", images)
+        export_module(network, path, (1, channels, height, width))
     return {**options, "model": name, "onnx": path, "images": workspace.arrays / "images.npy"}

@@ -11,6 +11,7 @@ import numpy as np
 from flow.errors import FlowError
 from flow.golden import Golden
 from flow.graph import hardware_nodes
+from flow.images import images_of
 from flow.sim.compare import Difference, first_difference
 from flow.workspace import Workspace
 
@@ -52,20 +53,20 @@ class StageComparison:
 def compare_stages(folder: Path, reference: str, stage: str, images: int) -> StageComparison:
     """Run ``reference`` and ``stage``, of STAGES, on packaged images; return how their tensors differ.
 
+    A network that takes images of another size gets random ones.
+
     Raises:
         FlowError: there is no build, or the stages have no tensor in common.
     """
-    from brevitas_models.data import load_samples
-
     if not (folder / "graphs").is_dir():
         raise FlowError(
             f"{folder} is no build folder: give one that flow build made, such as build/bireal18-qat-pynq-z2"
         )
-    workspace, pixels = Workspace(folder), load_samples().images[:images]
+    workspace = Workspace(folder)
+    hardware = workspace.load_graph("hardware")
+    pixels = images_of(tuple(hardware.get_tensor_shape(hardware.graph.input[0].name)[1:]), images)
     expected, actual = (STAGES[name](workspace, pixels) for name in (reference, stage))
-    writers = {
-        tensor: node.name for node in hardware_nodes(workspace.load_graph("hardware")) for tensor in node.outputs
-    }
+    writers = {tensor: node.name for node in hardware_nodes(hardware) for tensor in node.outputs}
     common = [tensor for tensor in writers if tensor in expected and tensor in actual]
     if not common:
         raise FlowError(f"{reference} and {stage} have no tensor in common")

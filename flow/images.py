@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from flow.errors import FlowError
+from flow.files import require_file
 
 
 def load_npy(path: Path, what: str) -> np.ndarray:
@@ -16,6 +17,7 @@ def load_npy(path: Path, what: str) -> np.ndarray:
         FlowError: it is missing, no such file, or shorter than its header says.
     """
     form = f"give {what} as numpy.save writes them"
+    require_file(path, f"{what} in a .npy file")
     try:
         with open(path, "rb") as file:
             magic = file.read(6)
@@ -43,6 +45,17 @@ def load_images(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
         found = f"{images.dtype} {list(images.shape)}"
         raise FlowError(f"{path} holds {found}: the network takes uint8 [N, {', '.join(map(str, shape))}]")
     return np.ascontiguousarray(images)
+
+
+def images_of(shape: tuple[int, ...], count: int) -> np.ndarray:
+    """Return images uint8 [count, H, W, C] for a network that takes ``shape``: packaged ones, or random pixels where it
+    takes others."""
+    from brevitas_models.data import load_samples
+
+    packaged = load_samples().images[:count]
+    if packaged.shape[1:] == tuple(shape):
+        return packaged
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
 
 
 def load_labels(path: Path, images: int) -> np.ndarray:

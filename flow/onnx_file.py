@@ -13,6 +13,7 @@ from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.errors import FlowError
+from flow.files import require_file
 from flow.memory import require_memory
 
 MOST_BYTES = (1 << 31) - 1  # of a protobuf message
@@ -20,7 +21,7 @@ MOST_BITS = 32  # of a quantizer
 OPSETS = range(7, 24)  # of ONNX, in which the nodes that the passes know have the meaning that they take them for
 QUANTIZERS = ("Quant", "BipolarQuant", "Trunc")  # of weights, too
 BINARY = ("Add", "Sub", "Mul", "Div", "Concat", "Max", "Min", "Sum", "Where", "Pow")  # of two variables
-COPIES = 4  # of an image in float32, at least, while a graph is executed
+COPIES = 4  # of a tensor in float32, at least, while a graph is executed
 OURS = ("", "ai.onnx")
 REAL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 
@@ -37,6 +38,7 @@ def readable(path: Path) -> ModelProto:
     _require_one_output(path, model)
     _require_written(path, graph)
     _require_inputs(path, graph)
+    _require_memory_of_tensors(path, model)
     for name, tensor in _constants(graph):
         if tensor.data_type in REAL:
             try:
@@ -74,8 +76,7 @@ def require_quantizers(path: Path, model: ModelWrapper) -> None:
 
 
 def _parsed(path: Path) -> ModelProto:
-    if path.is_dir():
-        raise FlowError(f"{path} is a folder: give a QONNX file")
+    require_file(path, "a QONNX file")
     try:
         size = path.stat().st_size
         if size > MOST_BYTES:
@@ -135,7 +136,7 @@ def _require_written(path: Path, graph: GraphProto) -> None:
 
 
 def _require_inputs(path: Path, graph: GraphProto) -> None:
-    """Raise FlowError if a layer's parameter is an input without values, or the image is larger than memory."""
+    """Raise FlowError if a layer's parameter is an input without values."""
     valued = {tensor.name for tensor in graph.initializer}
     inputs = {info.name: info for info in graph.input if info.name not in valued}
     source = {name: name for name in inputs}
@@ -148,11 +149,19 @@ def _require_inputs(path: Path, graph: GraphProto) -> None:
                     f"{path}: {name}, which {node.name or node.op_type} reads, has no values in the file: export with "
                     "its initializers"
                 )
-    for name, info in inputs.items():
+
+
+def _require_memory_of_tensors(path: Path, model: ModelProto) -> None:
+    """Raise FlowError if a tensor, given or computed, is larger than memory: onnxruntime would end the process."""
+    try:
+        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    except Exception:  # of several kinds: what is wrong with shapes is said when they are needed
+        graph = model.graph
+    for info in (*graph.input, *graph.value_info, *graph.output):
         shape = [dimension.dim_value for dimension in info.type.tensor_type.shape.dim]
         size = "x".join(map(str, shape))
         require_memory(
-            COPIES * 4 * math.prod(shape), f"{path}: its input {name} of {size}", "export it for smaller images"
+            COPIES * 4 * math.prod(shape), f"{path}: its tensor {info.name} of {size}", "export it for smaller images"
         )
 
 

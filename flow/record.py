@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from flow.errors import VerificationError
+from flow.files import appearing
 
 
 @dataclass
@@ -74,9 +75,8 @@ class Record:
         return step in self.steps and all((self.folder / name).is_file() for name in self.steps[step].files)
 
     def _write(self) -> None:
-        partial = self.path.with_name(f"{self.path.name}.part")
-        partial.write_text(json.dumps({name: asdict(entry) for name, entry in self.steps.items()}, indent=1) + "\n")
-        os.replace(partial, self.path)
+        with appearing(self.path) as partial:
+            partial.write_text(json.dumps({name: asdict(entry) for name, entry in self.steps.items()}, indent=1) + "\n")
 
 
 def _sha256(path: Path) -> str:

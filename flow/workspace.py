@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flow.errors import FlowError, VerificationError
+from flow.files import appearing, locked
 from flow.record import Record
 
 if TYPE_CHECKING:
@@ -54,19 +54,9 @@ class Workspace:
         """Keep a second build out of the folder; the lock ends with the process, however that ends.
 
         Raises:
-            FlowError: another build works in it.
+            FlowError: another build works in it, or it cannot be written.
         """
-        try:
-            file = (self.folder / ".lock").open("w")
-        except OSError as error:
-            raise FlowError(
-                f"{self.folder} cannot be written ({error.strerror}): make it writable, or use another --output"
-            ) from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise FlowError(f"another build works in {self.folder}: wait for it, or use another --output") from None
+        with locked(self.folder, "build"):
             self.record.read()
             yield
 
@@ -181,10 +171,8 @@ class Workspace:
     def save_array(self, name: str, array: np.ndarray) -> None:
         """Write ``golden/<name>.npy``."""
         path = self.arrays / f"{name}.npy"
-        partial = path.with_name(f"{path.name}.part")
-        with partial.open("wb") as file:
+        with appearing(path) as partial, partial.open("wb") as file:
             np.save(file, array, allow_pickle=False)
-        os.replace(partial, path)
         self.written.add(path)
 
     def load_array(self, name: str) -> np.ndarray:
@@ -231,15 +219,20 @@ class Workspace:
         partial = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        yield partial
+        try:
+            yield partial
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        if folder.is_symlink() or folder.is_file():
+            folder.unlink()  # a link, and not what it leads to
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(partial, folder)
         self.written.add(folder)
 
     def _replace(self, path: Path, content: bytes) -> Path:
-        partial = path.with_name(f"{path.name}.part")
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        with appearing(path) as partial:
+            partial.write_bytes(content)
         self.written.add(path)
         return path
 

@@ -2,9 +2,9 @@
 
     python -m tests.faults [--only FAULT ...] [--times N]
 
-Faults: SIGTERM; a disk that is full, again and again, until it is large enough (caches and scratch are on it too); a
-folder that becomes read-only; a second build in the same folder, and the folder removed under the first; times of files
-that jump. The two with disks need to mount a tmpfs, so root. A build has cold caches, so each takes minutes.
+Prints a line a fault and the counts; exits with 1 if a result differs, a call ends in anything but one message, or
+something half-made is left. Each build takes minutes; those in which compilers are hit have cold caches. The faults of
+disks mount a tmpfs, so they are for root.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flow.steps import STEPS
 from tests.abuse.template import CHECKPOINT, make
 
 FIRST_BYTES, GROWTH, MOST_BYTES = 1 << 18, 2, 1 << 31  # of a disk that is full
 FAULTS: dict[str, Callable[[Place, random.Random], None]] = {}
+ENDED = (0, 128 + signal.SIGTERM, -signal.SIGTERM)  # the last before flow has a handler
 
 
 class Failure(Exception):
@@ -47,6 +49,11 @@ class Place:
             "TMPDIR": str(folder / "scratch"),
         }
 
+    def warm(self, other: Place, *names: str) -> None:
+        """Copy folders of a finished place, such as its caches."""
+        for name in names:
+            shutil.copytree(other.folder / name, self.folder / name, dirs_exist_ok=True)
+
     def start(self, *words: str) -> subprocess.Popen:
         """Start the call."""
         (self.folder / "scratch").mkdir(exist_ok=True)
@@ -59,128 +66,152 @@ class Place:
         Raises:
             Failure: another code, another message, or a traceback.
         """
-        process = self.start(*words)
-        said, _ = process.communicate()
-        return process.returncode, checked(process.returncode, said, codes, text)
+        return ended(self.start(*words), codes, text)
 
     def result(self) -> dict:
         """Return the summary, without the times in it."""
         summary = json.loads((self.build / "report" / "summary.json").read_text())
         return {name: value for name, value in summary.items() if name != "seconds"}
 
-    def leftovers(self) -> list[str]:
-        """Return what a call must not leave behind: half files, scratch."""
-        found = [
-            path for path in self.folder.rglob("*") if path.name.endswith(".part") or path.name.startswith("building-")
-        ]
-        return [str(path) for path in (*found, *(self.folder / "scratch").glob("*"))]
+    def require_clean(self) -> None:
+        """Raise Failure if a call left something half-made, or scratch."""
+        names = ("*.part", ".*.part", "building-*")
+        found = [path for name in names for path in self.folder.rglob(name)]
+        if found := [*found, *(self.folder / "scratch").glob("*")]:
+            raise Failure(f"left {', '.join(str(path.relative_to(self.folder)) for path in found)}")
 
 
-def checked(code: int, said: str, codes: tuple[int, ...], text: str) -> str:
-    """Return what was printed, if a call ended with one of ``codes``, with ``text``, and without a traceback."""
+def ended(process: subprocess.Popen, codes: tuple[int, ...], text: str = "") -> tuple[int, str]:
+    """Return the exit code, one of ``codes``, and what was printed, with ``text`` in it.
+
+    Raises:
+        Failure: another code, no such text, a traceback, or not one message.
+    """
+    said, _ = process.communicate()
+    code = process.returncode
     if "Traceback" in said or code not in codes or text not in said:
         raise Failure(f"exit code {code}, not {codes}, or not {text!r}: {said[-600:]}")
-    if code and said.count("error: ") != 1:
+    if code > 0 and said.count("error: ") != 1:
         raise Failure(f"{said.count('error: ')} messages: {said[-600:]}")
-    return said
+    return code, said
 
 
-def fault(function: Callable[[Place, random.Random], None]):
-    """Put a function into the table of faults."""
+def fault(function: Callable[[Place, Place, random.Random], None]):
+    """Put a function of the place, a finished one, and random numbers into the table of faults."""
     FAULTS[function.__name__] = function
     return function
 
 
 @fault
-def terminated(place: Place, rng: random.Random) -> None:
-    """SIGTERM, at a random moment of half a minute: nothing half-made is left."""
+def terminated(place: Place, finished: Place, rng: random.Random) -> None:
+    """SIGTERM, with cold caches, while the nth step works, or some seconds later, compilers with it."""
+    step, seconds = rng.choice([step.name for step in STEPS if not step.optional]), rng.uniform(0, 20)
     process = place.start()
-    try:
-        process.wait(timeout=rng.uniform(1, 30))
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate()
-    checked(process.returncode, said, (0, 143, -signal.SIGTERM), "")  # before main() it has no handler yet
-    if left := place.leftovers():
-        raise Failure(f"SIGTERM left {left}")
+    for _ in lines_before(process, f"{step}: "):
+        pass
+    time.sleep(seconds)
+    process.send_signal(signal.SIGTERM)
+    ended(process, ENDED)
+    place.require_clean()
 
 
 @fault
-def killed(place: Place, rng: random.Random) -> None:
-    """SIGKILL of all processes, compilers too, at a random moment of two minutes."""
-    process = place.start()
-    try:
-        process.wait(timeout=rng.uniform(1, 120))
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
-@fault
-def full(place: Place, rng: random.Random) -> None:
-    """A disk that is full, with the call made again on one that is larger, until it is large enough."""
+def full(place: Place, finished: Place, rng: random.Random) -> None:
+    """A disk that is full, with cold caches; the call is made again on one twice as large, until that is enough."""
     size, times = FIRST_BYTES, 0
     with disk(place.folder, size):
         while True:
-            code, _ = place.call(codes=(0, 1))
+            code, said = place.call(codes=(0, 1))
             if not code:
                 break
-            checked(code, _, (1,), "full")
-            if left := [path for path in place.leftovers() if "/out/" not in path]:
-                raise Failure(f"a full disk left {left}")
+            if "full" not in said:
+                raise Failure(f"not said that the disk is full: {said[-600:]}")
+            place.require_clean()
             size, times = GROWTH * size, times + 1
             if size > MOST_BYTES:
-                raise Failure(f"a disk of {size} bytes is still full")
+                raise Failure(f"a disk of {size} bytes is still full: {said[-600:]}")
             mount("remount", place.folder, size)
         if not times:
             raise Failure("the disk was never full")
-        place.found = place.result()
+        require_same(place, finished)
 
 
 @fault
-def read_only(place: Place, rng: random.Random) -> None:
-    """A folder that is read-only in the middle."""
+def read_only(place: Place, finished: Place, rng: random.Random) -> None:
+    """A folder that is read-only from a step on."""
     with disk(place.folder, MOST_BYTES):
-        place.call("--to-step", "plan")
+        place.warm(finished, "cache")
+        place.call("--to-step", rng.choice(("export", "plan", "rtl")))
         mount("remount,ro", place.folder, MOST_BYTES)
-        process = subprocess.run(
-            place.command, env={**place.environment, "TMPDIR": "/tmp"}, capture_output=True, text=True
-        )
-        checked(process.returncode, process.stdout + process.stderr, (1,), "cannot be written")
+        elsewhere = {**place.environment, "TMPDIR": "/tmp"}
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        ended(subprocess.Popen(place.command, env=elsewhere, **streams), (1,), "cannot be written")
         mount("remount,rw", place.folder, MOST_BYTES)
         place.call()
-        place.found = place.result()
+        require_same(place, finished)
 
 
 @fault
-def together(place: Place, rng: random.Random) -> None:
-    """Two builds in one folder, which is then removed under the one that works."""
+def together(place: Place, finished: Place, rng: random.Random) -> None:
+    """Two builds in one folder: the second is refused, and the first does not notice."""
+    place.warm(finished, "cache")
     first = place.start()
-    while not (place.build / "report" / "export.json").exists():
-        if first.poll() is not None:
-            raise Failure(f"ended too soon: {first.communicate()[0][-600:]}")
-        time.sleep(0.1)
+    for _ in lines_before(first, "plan: "):
+        pass
     place.call(codes=(1,), text="another build works in")
-    shutil.rmtree(place.build, ignore_errors=True)
-    said, _ = first.communicate()
-    checked(first.returncode, said, (0, 1), "")
-    shutil.rmtree(place.build, ignore_errors=True)
+    ended(first, (0,))
+    require_same(place, finished)
 
 
 @fault
-def clock(place: Place, rng: random.Random) -> None:
+def removed(place: Place, finished: Place, rng: random.Random) -> None:
+    """The folder is removed under a build."""
+    place.warm(finished, "cache")
+    process = place.start()
+    step = rng.choice(("streamline: ", "plan: ", "csim: ", "package: "))
+    for _ in lines_before(process, step):
+        pass
+    shutil.rmtree(place.build, ignore_errors=True)
+    ended(process, (0, 1))
+
+
+@fault
+def clock(place: Place, finished: Place, rng: random.Random) -> None:
     """Times of all files in the past and in the future: nothing is done again, as nothing depends on them."""
-    place.call()
+    place.warm(finished, "cache", "out", "data")
     for path in place.folder.rglob("*"):
         moment = rng.choice((0, 2**31 - 1, time.time() + 1e6))
         os.utime(path, (moment, moment), follow_symlinks=False)
     _, said = place.call()
-    if said.count("finished before with the same inputs") < 10:
-        raise Failure(f"steps were done again: {said[:600]}")
+    steps = [step.name for step in STEPS if not step.optional]
+    again = [name for name in steps if f"{name}: finished before with the same inputs" not in said]
+    if again:
+        raise Failure(f"steps were done again: {', '.join(again)}")
+
+
+def lines_before(process: subprocess.Popen, start: str) -> Iterator[str]:
+    """Yield what a call prints before a line that begins with ``start``.
+
+    Raises:
+        Failure: there is no such line.
+    """
+    for line in process.stdout:
+        if line.startswith(start):
+            return
+        yield line
+    raise Failure(f"no line {start!r}")
+
+
+def require_same(place: Place, finished: Place) -> None:
+    """Raise Failure if the summary of a place is not that of the finished one, or something half-made is left."""
+    place.require_clean()
+    found, wanted = place.result(), finished.result()
+    if different := [name for name in wanted if found.get(name) != wanted[name]]:
+        raise Failure(f"DIFFERS in {', '.join(different)}")
 
 
 @contextmanager
-def disk(folder: Path, size: int):
+def disk(folder: Path, size: int) -> Iterator[None]:
     """Make ``folder`` a disk of so many bytes."""
     mount("rw", folder, size)
     try:
@@ -194,21 +225,18 @@ def mount(how: str, folder: Path, size: int) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"{how},size={size}", "tmpfs", str(folder)], check=True)
 
 
-def outcome(name: str, files: Path, wanted: dict, rng: random.Random) -> str:
-    """Return what came of a fault: "equal", or what is wrong."""
+def outcome(name: str, files: Path, finished: Place, rng: random.Random) -> str:
+    """Return what came of a fault, and of the same call after it: "equal", or what is wrong."""
     with tempfile.TemporaryDirectory(prefix="fault-") as scratch:
         place = Place(Path(scratch), files)
         try:
-            FAULTS[name](place, rng)
-            found = getattr(place, "found", None)
-            if found is None:
+            FAULTS[name](place, finished, rng)
+            if Path(scratch).exists() and name not in ("full", "read_only"):  # those are on a disk that is gone
                 place.call()
-                found = place.result()
-                if left := place.leftovers():
-                    return f"left {left}"
+                require_same(place, finished)
         except Failure as error:
             return str(error)
-        return "equal" if found == wanted else "DIFFERS"
+    return "equal"
 
 
 def main() -> int:
@@ -221,15 +249,12 @@ def main() -> int:
     rng, outcomes = random.Random(arguments.seed), []
     with tempfile.TemporaryDirectory(prefix="fault-") as scratch:
         files = make(Path(scratch) / "files")
-        without = Path(scratch) / "without"
-        without.mkdir()
-        place = Place(without, files)
-        place.call()
-        wanted = place.result()
+        finished = Place(Path(scratch), files)
+        finished.call()
         for name in arguments.only or FAULTS:
             for _ in range(arguments.times):
                 started = time.monotonic()
-                found = outcome(name, files, wanted, rng)
+                found = outcome(name, files, finished, rng)
                 print(f"{name}: {found} ({time.monotonic() - started:.0f} s)", flush=True)
                 outcomes.append(found)
     print(f"{len(outcomes)} faults, {outcomes.count('equal')} equal results")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from flow.cache import cache_folder, cached
-from flow.errors import FlowError
+from brevitas_models.cache import cache_folder, cached
+from brevitas_models.errors import ModelError
 
 
 @pytest.fixture(autouse=True)
@@ -56,9 +56,9 @@ def test_what_a_killed_process_left_is_removed():
 
 def test_a_failure_leaves_nothing():
     def fail(folder):
-        raise FlowError("no compiler")
+        raise ModelError("no compiler")
 
-    with pytest.raises(FlowError):
+    with pytest.raises(ModelError):
         cached("a", fail)
     assert [path.name for path in cache_folder().iterdir()] == ["a.lock"]
 
@@ -67,12 +67,12 @@ def test_a_failure_leaves_nothing():
 def test_a_folder_that_others_can_write_is_refused(place, own):
     cached("a", Builder())
     (own / place).chmod(0o777)
-    with pytest.raises(FlowError, match="is not yours alone to write, and programs in it are run: chmod go-w"):
+    with pytest.raises(ModelError, match="is not yours alone to write, and programs in it are run: chmod go-w"):
         cached("a", Builder())
 
 
 def test_a_folder_that_cannot_be_made_is_named(own):
     own.parent.mkdir(parents=True)
     own.write_text("a file")
-    with pytest.raises(FlowError, match="XDG_CACHE_HOME"):
+    with pytest.raises(ModelError, match="XDG_CACHE_HOME"):
         cache_folder()

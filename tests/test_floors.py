@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("brevitas_models", "deploy", "flow")
 FLOORS = (  # a unit imports those below it; none beside it
     ("brevitas_models", "flow.errors", "flow.nodes"),
-    ("flow.images", "flow.memory", "flow.record"),
+    ("flow.files", "flow.memory"),
+    ("flow.images", "flow.record"),
     (
         "deploy",
-        "flow.cache",
         "flow.custom_op",
         "flow.library",
         "flow.options",

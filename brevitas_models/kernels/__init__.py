@@ -8,43 +8,43 @@ in multiples of LANES.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import platform
 import shutil
 import subprocess
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
-from platformdirs import user_cache_dir
 from torch import Tensor
+
+from ..cache import cached, digest
+from ..errors import ModelError
 
 FOLDER = Path(__file__).parent
 FLAGS = ["-O3", "-march=native", "-mprefer-vector-width=512", "-fno-math-errno", "-fopenmp", "-shared", "-fPIC"]
+LIBRARY = "kernels.so"
 LANES = 16
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
 
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled kernels; None where no C++ compiler takes them."""
+    """The compiled kernels; None where no C++ compiler takes them, or others could have written them (cache)."""
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         return None
-    sources = sorted(FOLDER.glob("*.cpp"))
     texts = [path.read_text() for path in sorted(FOLDER.glob("*.?pp"))]
-    key = hashlib.sha256("\n".join([compiler, *FLAGS, _processor(), *texts]).encode()).hexdigest()[:16]
-    path = Path(user_cache_dir("flow")) / f"kernels-{key}.so"
-    if not path.exists():
-        partial = path.with_suffix(f".{os.getpid()}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run([compiler, *FLAGS, "-o", partial, *sources], check=True, capture_output=True)
-            os.replace(partial, path)
-        except (OSError, subprocess.CalledProcessError):
-            return None
-    return ctypes.CDLL(str(path))
+    key = f"kernels-{digest(compiler, *FLAGS, _processor(), *texts)}"
+    try:
+        return ctypes.CDLL(str(cached(key, partial(_compile, compiler)) / LIBRARY))
+    except (OSError, subprocess.CalledProcessError, ModelError):
+        return None
+
+
+def _compile(compiler: str, folder: Path) -> None:
+    sources = sorted(FOLDER.glob("*.cpp"))
+    subprocess.run([compiler, *FLAGS, "-o", folder / LIBRARY, *sources], check=True, capture_output=True)
 
 
 def _processor() -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import math
+import os
 import re
 import signal
 import sys
@@ -74,6 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit: 0, 1 after a message, 2 for a wrong call, 130 after Ctrl-C."""
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGTERM, _terminated)
+    _open_streams()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [word for word in arguments if word != "--debug"]
@@ -83,13 +86,35 @@ def main(arguments: list[str] | None = None) -> None:
         code = command(arguments, prog_name="flow", standalone_mode=False) or 0
         if code == INTERRUPTED:  # typer swallows KeyboardInterrupt
             raise KeyboardInterrupt
+        sys.stdout.flush()
         sys.exit(code)
+    except BrokenPipeError:  # head has seen enough; typer exits so, too
+        _drop_unprinted()
+        sys.exit(1)
     except (Exception, KeyboardInterrupt) as error:
         text, code = explain(error)
         if debug or text is None:
             raise
         complain(text)
+        _drop_unprinted()
         sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Give the command streams that take any name of a file; a closed one takes everything and keeps nothing."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
+        if isinstance(getattr(sys, name), io.TextIOWrapper):
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def _drop_unprinted() -> None:
+    """Forget what cannot be printed, of which Python would complain once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminated(number: int, frame) -> None:
@@ -117,10 +142,11 @@ def explain(error: BaseException) -> tuple[str | None, int]:
 
 def complain(text: str) -> None:
     """Print a message on stderr, "error:" in red on a terminal."""
-    from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(text)}")
+    from flow.report.console import plain_console
+
+    plain_console(stderr=True).print(Text.assemble(("error:", "bold red"), f" {text}"))
 
 
 def _explain_os(error: OSError) -> str:

@@ -138,14 +138,13 @@ def build(
         from flow.synth.yosys import find_yosys
 
         find_yosys()  # before an hour of work
-    from rich.console import Console
-
+    from flow.report.console import plain_console
     from flow.report.summary import put_together, show
     from flow.run import run
     from flow.sim.tools import require_tools
     from flow.steps import NAMES
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     require_tools(NAMES, from_step, to_step)
     done = run(options, from_step, to_step, log=console.print, fresh=fresh)
     if to_step in (None, "report"):

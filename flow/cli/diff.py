@@ -15,23 +15,26 @@ def diff(
     folder: Annotated[Path, typer.Argument(help="A build folder.")],
     reference: Annotated[str, typer.Argument(help="integer, hardware, csim or rtl.")] = "hardware",
     stage: Annotated[str, typer.Argument(help="The stage to compare with it.")] = "rtl",
-    images: Annotated[int, typer.Option(min=1, max=512, help="Packaged images to run.")] = 2,
+    images: Annotated[
+        int,
+        typer.Option(min=1, max=512, help="Images to run: packaged, or random ones of another size."),
+    ] = 2,
 ) -> None:
     """Run two stages of a build and show where they first differ: tensor, position, channel and values.
 
     Runs projects as they are, also when files of them were edited. Exits with 1 if a value differs.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from flow.diff import STAGES, compare_stages
+    from flow.report.console import plain_console
 
     for name in (reference, stage):
         known("stage", name, STAGES)
     if reference == stage:
         raise FlowError(f"{stage} with itself is no comparison: give two stages of {', '.join(STAGES)}")
     result = compare_stages(folder, reference, stage, images)
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     differing = [row for row in result.tensors if row.mismatches]
     if not differing:
         values = sum(row.values for row in result.tensors)

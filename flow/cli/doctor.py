@@ -111,18 +111,20 @@ def checks(data: Path) -> list[Check]:
 
 def doctor(data: DataOption = DEFAULT_DATA) -> None:
     """List each tool and version found, or what is lost without it. Exits with 1 if flow build cannot work."""
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from flow.report.console import plain_console
 
     table = Table("", "found", "lost without it")
     blocked = []
     for check in checks(data):
         found = check.find()
-        missing = "[bold red]missing, needed[/]" if check.needed else "[yellow]missing[/]"
+        missing = Text("missing, needed", "bold red") if check.needed else Text("missing", "yellow")
         table.add_row(check.name, found or missing, "" if found else check.lost)
         if check.needed and not found:
             blocked.append(check.name)
-    console = Console()
+    console = plain_console(soft_wrap=False)
     console.print(table)
     if blocked:
         console.print(f"flow build cannot work without {', '.join(blocked)}")

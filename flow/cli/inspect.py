@@ -23,14 +23,17 @@ def inspect(
     Real tensors get the quantizers that ``flow build --onnx`` gives them; those are listed too. Exits with 1 if a node
     has no hardware.
     """
-    from rich.console import Console
     from rich.progress import track
     from rich.table import Column, Table
+    from rich.text import Text
 
     from flow.inspection import inspect_file
+    from flow.report.console import plain_console
 
     def bar(passes):
-        return track(passes, "passes", transient=True, console=Console(stderr=True), disable=not sys.stderr.isatty())
+        return track(
+            passes, "passes", transient=True, console=plain_console(stderr=True), disable=not sys.stderr.isatty()
+        )
 
     found = inspect_file(file, parse_range(pixels), fixed_point_bits, bar)
     table = Table(
@@ -41,13 +44,12 @@ def inspect(
         table.add_row(
             row.name, row.kind, row.precision, row.shape, f"{row.operations:,}" if row.operations else "", row.becomes
         )
-    console = Console(highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = PLAIN_WIDTH
+    console = plain_console(PLAIN_WIDTH)
     console.print(table)
     console.print(f"{len(found.rows)} nodes, {found.operations:,} multiply-accumulates a frame")
     for row in found.refused:
         way = f"; {row['way']}" if row["way"] else ""
-        console.print(f"[yellow]{row['name']}[/] ({row['type']}, {row['shape']}): {row['reason']}{way}")
+        text = f" ({row['type']}, {row['shape']}): {row['reason']}{way}"
+        console.print(Text.assemble((row["name"], "yellow"), text))
     if not found.builds:
         raise typer.Exit(1)

@@ -7,6 +7,8 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from flow.report.console import plain_console
+
 PLAIN_SECONDS = 30.0  # between two lines where there is no terminal
 SMOOTHING = 0.2  # weight of the newest rate in the average that the ETA is made from
 
@@ -15,7 +17,7 @@ class TrainingProgress:
     """A context whose ``report`` takes the dicts that ``Trainer.run`` reports."""
 
     def __init__(self, steps: int, console: Console | None = None, quiet: bool = False):
-        self.console = console or Console(highlight=False, quiet=quiet)
+        self.console = console or plain_console(quiet=quiet, soft_wrap=False)
         self.steps, self.last_line = steps, -PLAIN_SECONDS
         self.seconds_per_step, self.before = None, None
         columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[text]}")
@@ -31,7 +33,7 @@ class TrainingProgress:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self.bar.console.print(text, soft_wrap=True)
+        self.bar.console.print(text, soft_wrap=True, markup=False, emoji=False)
 
     def report(self, line: dict) -> None:
         """Show a dict of ``Trainer.run``: a test's result as a line, any other as progress."""

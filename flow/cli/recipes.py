@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from brevitas_models.train import Trainer
 from brevitas_models.world import join
 from flow.cli.common import write_checkpoint
 from flow.cli.progress import TrainingProgress
+from flow.files import locked
 
 RUNS = Path("runs")
 
@@ -74,7 +76,8 @@ def run_recipe(
             teaching, _, path = trained(recipe.teacher, teacher_length(length))
             teacher = teaching, str(path.with_name("checkpoint.popbin"))  # which answers as its training state does
         trainer = Trainer(network, config, train, test, folder, device, save_seconds, world, teacher)
-        with TrainingProgress(trainer.steps, quiet=not world.first) as progress:
+        alone = locked(folder, "training") if world.first else nullcontext()
+        with alone, TrainingProgress(trainer.steps, quiet=not world.first) as progress:
             if trainer.resume(reschedule=halvings > 0):
                 progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
             elif recipe.start:

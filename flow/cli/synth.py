@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from flow.cli.common import known
@@ -41,8 +40,9 @@ def synth(
     """
     known("table by", by, ROWS)
     import flow
+    from flow.report.console import plain_console
 
-    console = console_of_tables()
+    console = plain_console(PLAIN_WIDTH)
     log = (lambda line: None) if quiet else (lambda line: console.print(line, style="dim"))
     result = flow.load(build)
     show(result.synth(jobs, log=log), console, by)
@@ -58,12 +58,10 @@ def run_netlist(result: Result, count: int, jobs: int | None = None) -> str:
     Raises:
         FlowError: the netlist differs; names the first difference.
     """
-    from brevitas_models.data import load_samples
+    from flow.images import images_of
     from flow.project import read_manifest
 
-    images, shape = load_samples().images[:count], tuple(read_manifest(result.workspace.rtl)["image"])
-    if images.shape[1:] != shape:
-        images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+    images = images_of(tuple(read_manifest(result.workspace.rtl)["image"]), count)
     run = result.simulate_netlist(images, jobs)
     values = sum(stream.size for stream in run.streams.values())
     return (
@@ -72,19 +70,10 @@ def run_netlist(result: Result, count: int, jobs: int | None = None) -> str:
     )
 
 
-def console_of_tables() -> Console:
-    """Return a console that does not fold the rows of tables."""
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = PLAIN_WIDTH
-    return console
-
-
 def show(report: dict, console: Console, by: str = "node") -> None:
     """Print the table, the totals, and the memories that are not as planned."""
     from rich.table import Column, Table
+    from rich.text import Text
 
     from flow.synth.report import by_kind
 
@@ -106,10 +95,10 @@ def show(report: dict, console: Console, by: str = "node") -> None:
         f"{share['bram36']:.0%} of BRAM36, {share['dsp']:.0%} of DSP; the platform's share is an estimate"
     )
     for memory in report["memories_not_as_planned"]:
-        console.print(
-            f"[yellow]{memory['instance']}.{memory['name']}[/] ({memory['words']} words of {memory['bits']} bits): "
-            f"{memory['mapped']}, not {memory['style']} as wanted"
+        said = (
+            f" ({memory['words']} words of {memory['bits']} bits): {memory['mapped']}, not {memory['style']} as wanted"
         )
+        console.print(Text.assemble((f"{memory['instance']}.{memory['name']}", "yellow"), said))
 
 
 def _figures(row: dict, plan: dict) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flow.cli.synth import BuildArgument, JobsOption, QuietOption, console_of_tables
+from flow.cli.synth import PLAIN_WIDTH, BuildArgument, JobsOption, QuietOption
 from flow.synth.delays import LEVEL_NS
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ def timing(
     to report/timing.json.
     """
     import flow
+    from flow.report.console import plain_console
 
-    console = console_of_tables()
+    console = plain_console(PLAIN_WIDTH)
     log = (lambda line: None) if quiet else (lambda line: console.print(line, style="dim"))
     show(flow.load(build).timing(level_ns, jobs, log=log), console, nodes)
 
@@ -39,6 +40,7 @@ def timing(
 def show(report: dict, console: Console, nodes: bool = False) -> None:
     """Print the worst paths, the slack and the longest chain of ready."""
     from rich.table import Column, Table
+    from rich.text import Text
 
     if nodes:
         table = Table("node", Column("levels", justify="right"), Column("ns", justify="right"), box=None)
@@ -66,7 +68,8 @@ def show(report: dict, console: Console, nodes: bool = False) -> None:
     chain = " > ".join(report["ready_chain"]) or "none"
     console.print(f"longest chain of ready: through {report['ready_passes_through']} instances: {chain}")
     if report["loops"]:
-        console.print(f"[yellow]combinational loops, not timed:[/] {', '.join(report['loops'])}")
+        loops = f" {', '.join(report['loops'])}"
+        console.print(Text.assemble(("combinational loops, not timed:", "yellow"), loops))
 
 
 def _ends(signals: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from flow.cli.common import (
     write_checkpoint,
 )
 from flow.errors import FlowError
+from flow.files import locked
 
 DEFAULTS = TrainConfig()
 
@@ -204,7 +206,8 @@ def train(
     network = network.model_copy(update={"classes": training.classes})
     learned_from = (load_checkpoint(teacher)[0], str(teacher)) if teacher else None
     trainer = Trainer(network, config, training, test, folder, target, save_seconds, world, learned_from)
-    with TrainingProgress(trainer.steps, quiet=not world.first) as progress:
+    alone = locked(folder, "training") if world.first else nullcontext()
+    with alone, TrainingProgress(trainer.steps, quiet=not world.first) as progress:
         if trainer.resume(reschedule):
             progress.say(f"going on with {folder} at step {trainer.step} of {trainer.steps}")
         elif start is not None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.errors import FlowError
+from flow.files import require_file
 from flow.graph import hardware_nodes
 from flow.plan.target import Target
 
@@ -71,6 +72,7 @@ class Plan(BaseModel):
         Raises:
             FlowError: the file is missing or damaged.
         """
+        require_file(path, "the plan.yaml of a build")
         try:
             content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
         except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qonnx.core.modelwrapper import ModelWrapper
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flow.errors import FlowError
 from flow.graph import hardware_nodes
@@ -111,8 +112,12 @@ def show(summary: dict, console: Console) -> None:
     """Print the summary."""
     plan, simulated, accuracy = summary["plan"], summary["simulated"], summary["accuracy"]
     console.print(
-        f"\n[bold]{summary['model']} {summary['strategy']}[/] on {summary['target']} at {summary['clock_mhz']:g} MHz, "
-        f"voter {summary['voter']}, build {summary['build_id'][:8]}"
+        Text.assemble(
+            "\n",
+            (f"{summary['model']} {summary['strategy']}", "bold"),
+            f" on {summary['target']} at {summary['clock_mhz']:g} MHz, voter {summary['voter']}, build "
+            f"{summary['build_id'][:8]}",
+        )
     )
     if accuracy:
         console.print(

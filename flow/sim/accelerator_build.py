@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from flow.cache import cached, digest
+from brevitas_models.cache import cached, digest
 from flow.sim.build import (
     CPP_FOLDER,
     CXX_FLAGS,

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flow.cache import cached, digest
+from brevitas_models.cache import cached, digest
 from flow.errors import FlowError, require_space
 from flow.library import rtl_folder
 

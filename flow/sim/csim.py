@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from brevitas_models.cache import cached, digest
 from deploy.frames import padded
-from flow.cache import cached, digest
-from flow.errors import FlowError, VerificationError
+from flow.errors import FlowError, VerificationError, require_space
 from flow.nodes import Stream
 from flow.project import DDR_FILE, check_project, read_manifest
 from flow.sim.cpp import CONCURRENT_FOLDER, FLAGS, ap_types_folder, compile_cpp
@@ -163,6 +163,7 @@ class _Run:
             raise VerificationError("csim: " + "; ".join(map(self._named, complaints)))
         seconds = re.search(r"^PASS: .* in ([\d.]+) seconds", report, re.MULTILINE)
         if self.process.returncode or not seconds:
+            require_space(report)
             raise VerificationError(
                 f"csim of {self.accelerator.project} ended with {self.process.returncode}: {report[-1000:]}"
             )

@@ -6,16 +6,15 @@ An instance is distinct by its module, its parameters, the contents of its memor
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from flow.cache import digest
+from brevitas_models.cache import digest
 from flow.errors import FlowError
 
-from .yosys import Yosys
+from .yosys import Yosys, written_json
 
 WRAPPER = "part"
 INSTANCE = "i."  # the instance in it, and before all names that come from it
@@ -100,7 +99,7 @@ def read_design(project: Path, top: str, yosys: Yosys) -> Design:
     with tempfile.TemporaryDirectory(prefix="flow-synth-") as name:
         folder = Path(name)
         yosys.run(f"{glue.write(folder)}\nhierarchy -check -top {top}\nproc\nwrite_json top.json\n", folder)
-        design = json.loads((folder / "top.json").read_text())
+        design = written_json(folder / "top.json")
     instances = {}
     for instance, cell in design["modules"][top]["cells"].items():
         if not cell["type"].startswith("$") or cell["type"].startswith("$paramod"):

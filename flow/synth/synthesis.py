@@ -15,12 +15,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
-from flow.cache import cache_folder, cached, digest
+from brevitas_models.cache import cache_folder, cached, digest
 from flow.errors import FlowError
 
 from . import rom
 from .parts import INSTANCE, Part
-from .yosys import Yosys
+from .yosys import Yosys, written_json
 
 SYNTH = "synth_xilinx -family xc7 -abc9 -flatten -noiopad -noclkbuf"
 VERSION = "2"  # of what `compact` keeps
@@ -86,12 +86,12 @@ def _build(part: Part, yosys: Yosys, folder: Path) -> None:
     try:
         yosys.run(FRONT.format(reads=part.write(scratch), **names), scratch)
         boxes = {name.removesuffix(".sv") for name, _ in part.boxes}
-        design = without_library(json.loads((scratch / UNMAPPED).read_text()), boxes)
+        design = without_library(written_json(scratch / UNMAPPED), boxes)
         memories = requested_memories(design)  # before distributed ROMs are gone
         rom.expand_roms(design)
         (scratch / UNMAPPED).write_text(json.dumps(design))
         yosys.run(BACK.format(**names), scratch)
-        netlist = compact(without_library(json.loads((scratch / MAPPED).read_text()), boxes))
+        netlist = compact(without_library(written_json(scratch / MAPPED), boxes))
     except FlowError as error:
         raise FlowError(f"{part.title}: {error}") from error
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from flow.errors import FlowError
+from flow.errors import FlowError, require_space
 
 MINIMUM = (0, 70)  # the version that the flow's scripts were written for; older ones map memories and carries otherwise
 LOG = "yosys.log"
@@ -44,8 +45,21 @@ class Yosys:
         if done.returncode:
             path = folder / LOG  # YoWASP prints nothing any more once ABC has run
             said = (path.read_text(errors="replace") if path.exists() else "") + done.stderr
+            require_space(said)
             lines = [line for line in said.splitlines() if "ERROR" in line][-1:] or said.splitlines()[-ERRORS_SHOWN:]
             raise FlowError(f"{self.name} stopped: {' '.join(lines) or f'exit status {done.returncode}'}")
+
+
+def written_json(path: Path) -> dict:
+    """Return what Yosys' write_json left, which ends in the middle without a word where the disk is full.
+
+    Raises:
+        FlowError: it does.
+    """
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise FlowError(f"{path.name} of Yosys ends in the middle, as on a full disk: free some space") from error
 
 
 def parse_version(text: str) -> tuple[int, int]:

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.abuse import template
 from tests.abuse.calls import every_call
 from tests.abuse.harness import VERDICTS, Outcome, in_copy, preload
 
-PLAIN_WIDTH = 120  # of the table where there is no terminal
+PLAIN_WIDTH, PLAIN_CALLS = 120, 100  # of the table, and between two lines, where there is no terminal
 
 
 class Workers:
@@ -68,7 +69,7 @@ def show(outcomes: list[Outcome], seconds: float) -> None:
     for group in (*groups, None):
         rows = [outcome for outcome in outcomes if group in (None, outcome.call.group)]
         counts = Counter(outcome.verdict for outcome in rows)
-        longest = max(outcome.seconds for outcome in rows)
+        longest = max((outcome.seconds for outcome in rows), default=0.0)
         figures = (str(counts[verdict]) for verdict in VERDICTS)
         table.add_row(group or "all", str(len(rows)), *figures, f"{longest:.1f} s")
     console.print(table)
@@ -85,9 +86,8 @@ def main() -> int:
     preload()
     with tempfile.TemporaryDirectory(prefix="abuse-") as scratch:
         folder = (arguments.keep or Path(scratch) / "template").resolve()
-        if not folder.exists():
-            template.make(folder)
-        template.build(folder)  # what is finished with the same code is passed over
+        # in a process of its own: calls are forked from this one, and threads of simulators would not come along
+        subprocess.run([sys.executable, "-P", "-m", "tests.abuse.template", str(folder)], check=True)
         started = time.monotonic()
         calls = [call for call in every_call(folder) if not arguments.group or call.group in arguments.group]
 
@@ -96,14 +96,16 @@ def main() -> int:
             return outcome.verdict, outcome.code, outcome.seconds, outcome.printed
 
         progress = Console(stderr=True, quiet=not sys.stderr.isatty())
-        with Workers(arguments.jobs, outcome_of) as workers:
-            outcomes = []
+        outcomes: list[Outcome] = []
+        with suppress(KeyboardInterrupt), Workers(arguments.jobs, outcome_of) as workers:  # shows what is known
             for call, found in zip(calls, track(workers.map(len(calls)), "calls", len(calls), console=progress)):
                 outcomes.append(Outcome(call, *found))
                 if outcomes[-1].verdict != "right":
                     complain(outcomes[-1])
+                if len(outcomes) % PLAIN_CALLS == 0 and not sys.stderr.isatty():
+                    print(f"{len(outcomes)} of {len(calls)} calls", flush=True)
     show(outcomes, time.monotonic() - started)
-    return int(any(outcome.verdict != "right" for outcome in outcomes))
+    return int(len(outcomes) < len(calls) or any(outcome.verdict != "right" for outcome in outcomes))
 
 
 if __name__ == "__main__":

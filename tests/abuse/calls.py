@@ -13,7 +13,8 @@ import yaml
 
 from tests.abuse import damages, options
 from tests.abuse.harness import Call, damage
-from tests.abuse.template import BUILD, BUILD_WORDS, CHECKPOINT, IMAGES, LABELS, ONNX
+from tests.abuse.neighbours import neighbours
+from tests.abuse.template import BUILD, BUILD_WORDS, CHECKPOINT, IMAGES, LABELS, ONNX, WIDE, WIDTH
 
 FOREIGN = ("flow", "build", "--onnx", ONNX, "--pixels=-1,1", "--output", "new", "--to-step", "export")
 WITH_IMAGES = (*FOREIGN, "--images", IMAGES, "--labels", LABELS)
@@ -36,6 +37,7 @@ def without_build() -> Iterator[Call]:
     yield from checkpoints()
     yield from exclusive()
     yield from surroundings()
+    yield from neighbours()
 
 
 def foreign_files() -> Iterator[Call]:
@@ -55,6 +57,8 @@ def foreign_files() -> Iterator[Call]:
     yield Call("images", "labels without images", [*FOREIGN, "--labels", LABELS], "labels are of images")
     few = [*FOREIGN, "--images", IMAGES, "--fixed-point-bits", "4"]
     yield Call("deviation", "4 bits of fixed point", few, "% of their spread is allowed", never="packaged")
+    wide = ["flow", "inspect", WIDE, "--pixels=-1,1"]
+    yield Call("QONNX file", f"inspect: a PReLU of {WIDTH} channels", wide, "34 nodes", codes=(0, 1), seconds=20)
     small = [*FOREIGN, "--images", IMAGES, "--tolerance", "1e-9"]
     yield Call("deviation", "a small limit", small, "differ by at most .* is allowed")
     yield Call(

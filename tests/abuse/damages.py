@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from brevitas_models.checkpoint import MAGIC
 from tests.abuse.harness import damage
@@ -112,6 +112,40 @@ def _second_output(model: ModelProto) -> None:
     model.graph.output.append(helper.make_tensor_value_info("nowhere", 1, [1, 10]))
 
 
+def _values_in(place: str) -> Callable[[ModelProto], None]:
+    def change(model: ModelProto) -> None:
+        tensor = _real(model)
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        entry = tensor.external_data.add()
+        entry.key, entry.value = "location", place
+
+    return change
+
+
+def _computed(*shape: int) -> Callable[[ModelProto], None]:
+    """Compute a tensor of a size that is not in the file."""
+
+    def change(model: ModelProto) -> None:
+        graph = model.graph
+        graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), "sizes"))
+        graph.node.insert(0, helper.make_node("ConstantOfShape", ["sizes"], ["huge"]))
+        graph.node.append(helper.make_node("ReduceMax", ["huge"], ["most"], keepdims=0))
+        graph.node.append(helper.make_node("Add", [graph.output[0].name, "most"], ["last"]))
+        graph.output[0].name = "last"
+
+    return change
+
+
+def _circle(model: ModelProto) -> None:
+    first, last = model.graph.node[0], model.graph.node[-1]
+    first.input[0] = last.output[0]
+
+
+def _twice(model: ModelProto) -> None:
+    model.graph.node[-1].output[0] = model.graph.node[0].output[0]
+
+
 ONNX_FILES: dict[str, tuple[Change, str]] = {  # what is wrong: (damage, what the message must say)
     "NaN weight": (onnx_with(_poison(np.nan)), "NaN or infinite"),
     "infinite weight": (onnx_with(_poison(np.inf)), "NaN or infinite"),
@@ -133,6 +167,12 @@ ONNX_FILES: dict[str, tuple[Change, str]] = {  # what is wrong: (damage, what th
     "a short initializer": (onnx_with(_short), "not as many values"),
     "an output of nothing": (onnx_with(_second_output), "nothing writes its output"),
     "a huge image": (onnx_with(_input(1, 3, 20000, 20000)), "GiB|cannot be used|not one image"),
+    "a huge computed tensor": (onnx_with(_computed(1 << 18, 1 << 18)), "huge of 262144x262144 needs about"),
+    "values in a file above": (onnx_with(_values_in("../../../etc/passwd")), "another file|no QONNX file"),
+    "values in a missing file": (onnx_with(_values_in("none.bin")), "another file"),
+    "values in a device": (onnx_with(_values_in("/dev/zero")), "another file"),
+    "a circle": (onnx_with(_circle), "cannot be|reads|one image"),
+    "a tensor written twice": (onnx_with(_twice), "is written twice|nothing writes"),
     "a flat input": (onnx_with(_input(1, 768)), "not one image|cannot be used|cannot be inferred"),
     "a batch of 2": (onnx_with(_input(2, 3, 16, 16)), "not one image|cannot be used"),
     "an unknown node": (onnx_with(_instead_of("PRelu", "Gelu")), "Gelu"),
@@ -296,6 +336,6 @@ IMAGE_FILES: dict[str, tuple[Change, str]] = {
     "empty": (lambda folder: damage(folder / IMAGES, b""), "no .npy file"),
     "text": (lambda folder: damage(folder / IMAGES, b"cat.jpg\n"), "no .npy file"),
     "pickled": (lambda folder: damage(folder / IMAGES, pickle.dumps([1, 2])), "no .npy file"),
-    "a folder": (lambda folder: ((folder / IMAGES).unlink(), (folder / IMAGES).mkdir()), "cannot be read"),
+    "a folder": (lambda folder: ((folder / IMAGES).unlink(), (folder / IMAGES).mkdir()), "is a folder"),
     "missing": (lambda folder: (folder / IMAGES).unlink(), "cannot be read"),
 }

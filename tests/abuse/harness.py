@@ -5,6 +5,7 @@ A call is forked from a process that has imported everything, so that hundreds o
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import os
 import re
@@ -24,6 +25,7 @@ from pathlib import Path
 SECONDS = 60  # of processor time of a call, unless it says otherwise
 WAITING = 10  # times that of the clock, on a machine that does other work
 MEMORY = 6 << 30  # of address space, in which torch alone has two
+CAPABILITIES = 0x20080522  # version of the structures of capset
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ class Call:
     """A call and how it must end.
 
     ``words``: of the command line, the first one "flow" or "deploy". ``prepare``, given the folder that the call works
-    in, damages something there. ``text``: what the message must have, a regular expression. ``codes``: exit codes that
-    are right. ``never``: what must not be printed. ``keeps``: files, by name, that must be as they were.
-    ``environment``: variables, in which {here} is the folder.
+    in, damages something there; what it returns lives as long as the call. ``text``: what the message must have, a
+    regular expression. ``codes``: exit codes that are right. ``never``: what must not be printed. ``keeps``: files, by
+    name, that must be as they were. ``environment``: variables, in which {here} is the folder. ``stdout``: a file to
+    print to. ``plain_user``: also where root makes the call, modes of files hold.
     """
 
     group: str
@@ -47,6 +50,8 @@ class Call:
     environment: dict[str, str] = field(default_factory=dict)
     keeps: tuple[str, ...] = ()
     never: str = ""
+    stdout: str | None = None
+    plain_user: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ VERDICTS = ("right", "unclear", "wrong or silent", "traceback", "crash", "hang",
 
 def run(call: Call, folder: Path) -> Outcome:
     """Run ``call`` in ``folder`` and judge how it ended."""
-    call.prepare(folder)
+    held = call.prepare(folder)
     before = {name: (folder / name).read_bytes() for name in call.keeps}
     out, err = folder.parent / "stdout", folder.parent / "stderr"
     started = time.monotonic()
@@ -73,6 +78,7 @@ def run(call: Call, folder: Path) -> Outcome:
     if not child:
         _become(call, folder, out, err)
     status = _wait(child, WAITING * call.seconds)
+    del held
     seconds = time.monotonic() - started
     code = os.waitstatus_to_exitcode(status) if status is not None else None
     said, complained = (path.read_text(errors="replace") for path in (out, err))
@@ -88,7 +94,8 @@ def in_copy(call: Call, template: Path) -> Outcome:
     """Run ``call`` in a copy of the folder ``template``."""
     with tempfile.TemporaryDirectory(prefix="abuse-") as scratch:
         folder = Path(scratch) / "here"
-        shutil.copytree(template, folder, symlinks=True, copy_function=_linked)
+        # modes are of the file, whatever its names, so calls that have to do with them get files of their own
+        shutil.copytree(template, folder, symlinks=True, copy_function=shutil.copy2 if call.plain_user else _linked)
         return run(call, folder)
 
 
@@ -116,6 +123,7 @@ def _judged(call: Call, code: int | None, said: str, complained: str) -> str:
     if code not in call.codes or (call.never and re.search(call.never, said + complained)):
         return "wrong or silent"
     # rows of a table of reasons count as a message, as flow inspect and flow diff print them
+    complained = re.sub(r"\x1b\[[0-9;]*m", "", complained)  # colours
     errors = len(re.findall(r"^(?:python -m \S+.*: )?error: ", complained, re.MULTILINE))
     if code and code != 130 and errors != 1 and not (errors == 0 and said.strip()):
         return "unclear"
@@ -144,10 +152,14 @@ def _become(call: Call, folder: Path, out: Path, err: Path) -> None:
         faulthandler.disable()  # pytest's, which would print where a crash was
         os.setsid()
         os.chdir(folder)
-        for path, descriptor in ((out, 1), (err, 2)):
+        out.touch()
+        for path, descriptor in ((call.stdout or out, 1), (err, 2)):
             opened = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
             os.dup2(opened, descriptor)
-        sys.stdout, sys.stderr = (os.fdopen(descriptor, "w", closefd=False) for descriptor in (1, 2))
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", closefd=False, errors="backslashreplace")  # as Python does
+        if call.plain_user:
+            _drop_rights()
         os.environ.update({name: value.format(here=folder) for name, value in call.environment.items()})
         resource.setrlimit(resource.RLIMIT_AS, (call.memory, call.memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -163,9 +175,16 @@ def _become(call: Call, folder: Path, out: Path, err: Path) -> None:
         code = 1
     finally:
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError):
+            with suppress(BaseException):  # whatever it is: this process must not go on as a worker
                 stream.flush()
         os._exit(code)
+
+
+def _drop_rights() -> None:
+    """Give up root's capabilities, such as to read and write whatever the mode of a file is (capset of Linux)."""
+    header, none = (ctypes.c_uint32 * 2)(CAPABILITIES, 0), (ctypes.c_uint32 * 6)()
+    if ctypes.CDLL(None, use_errno=True).capset(header, none):
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 def _called(words: list[str]) -> int:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from brevitas_models.checkpoint import Metadata, save_checkpoint
-from brevitas_models.config import NetworkConfig
+from brevitas_models.config import NetworkConfig, TrainConfig
+from brevitas_models.data import load_samples
 from brevitas_models.networks import build_network
+from brevitas_models.train import Trainer
 
-CHECKPOINT, ONNX, IMAGES, LABELS, BUILD = "tiny.popbin", "net.onnx", "images.npy", "labels.npy", "out"
+CHECKPOINT, ONNX, IMAGES, LABELS, BUILD, RUN = "tiny.popbin", "net.onnx", "images.npy", "labels.npy", "out", "begun"
+WIDE, WIDTH = "wide.onnx", 144  # a QONNX file with a PReLU of so many channels
 BUILD_WORDS = ("flow", "build", "--checkpoint", CHECKPOINT, "--width", "4", "--output", BUILD)
 
 
@@ -34,7 +38,18 @@ def make(folder: Path) -> Path:
     np.save(folder / IMAGES, images)
     np.save(folder / LABELS, np.arange(len(images)) % 10)
     exported(settled(Residual(width=4), images), images, folder / ONNX)
+    wide = settled(Residual(width=WIDTH), images)
+    torch.nn.init.uniform_(wide.bend.weight, -0.5, 1.5)  # a slope a channel
+    exported(wide, images, folder / WIDE)
+    begin_run(folder / RUN)
     return folder
+
+
+def begin_run(folder: Path) -> None:
+    """Begin a training in ``folder``, and leave its state before the first step."""
+    few = load_samples().spread(20)
+    folder.mkdir()
+    Trainer(NetworkConfig(width=4), TrainConfig(batch=10, compile=False), few, few, folder).save()
 
 
 def build(folder: Path) -> None:
@@ -47,3 +62,10 @@ def build(folder: Path) -> None:
         flow.build(checkpoint=Path(CHECKPOINT), width=4, output=Path(BUILD), model="bireal18", strategy="qat")
     finally:
         os.chdir(before)
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1])
+    if not place.exists():
+        make(place)
+    build(place)  # what is finished with the same code is passed over

@@ -1,6 +1,9 @@
 """Files that are damaged, read by the functions that commands call: one error, which says what is wrong."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -62,3 +65,12 @@ def test_labels(labels, here):
     damages.array_of(template.LABELS, labels)(here)
     with pytest.raises(FlowError, match=r"labels.npy (holds|has labels)"):
         load_labels(here / template.LABELS, 16)
+
+
+def test_without_docstrings_and_assertions(here):
+    """Under python -OO the same is found, and the same refused."""
+    call = [sys.executable, "-OO", "-P", "-m", "flow.cli", "inspect", "--pixels=-1,1"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for file, code, text in ((template.ONNX, 0, "34 nodes"), (template.IMAGES, 1, "is no QONNX file")):
+        run = subprocess.run([*call, file], cwd=here, env=environment, capture_output=True, text=True)
+        assert run.returncode == code and text in run.stdout + run.stderr, run.stderr

@@ -235,6 +235,17 @@ def test_without_a_compiler(monkeypatch, tmp_path):
             kernels.library.cache_clear()
 
 
+def test_a_cache_that_others_can_write(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "flow").mkdir()
+    (tmp_path / "flow").chmod(0o777)
+    kernels.library.cache_clear()
+    try:
+        assert kernels.library() is None
+    finally:
+        kernels.library.cache_clear()
+
+
 def test_names_of_the_kernels():
     """What Python calls is there."""
     used = {

@@ -14,7 +14,7 @@ from flow.synth.netlist import FLIP_FLOPS, count, flatten, memories_of, read_net
 from flow.synth.parts import Part, read_design
 from flow.synth.synthesis import SYNTH, netlist_folder, synthesise
 from flow.synth.timing import DesignTiming
-from flow.synth.yosys import Yosys, find_yosys, parse_version
+from flow.synth.yosys import Yosys, find_yosys, parse_version, written_json
 
 
 def has_yosys():
@@ -248,3 +248,9 @@ def test_the_wheel_stands_in_for_an_old_one(monkeypatch, fresh_search):
 @pytest.mark.parametrize("text, version", [("Yosys 0.70 (git)", (0, 70)), ("0.70.0.0.post1259", (0, 70)), ("", (0, 0))])
 def test_versions(text, version):
     assert parse_version(text) == version
+
+
+def test_a_file_that_ends_in_the_middle(tmp_path):
+    (tmp_path / "top.json").write_text('{"modules": {"a": ')  # Yosys ends with 0 then
+    with pytest.raises(FlowError, match="top.json of Yosys ends in the middle, as on a full disk"):
+        written_json(tmp_path / "top.json")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
-from flow.errors import FlowError
+from .errors import ModelError
 
 HASHES = "sha256.json"  # in an entry: of each of its files
 EXCLUSIVE = stat.S_IWGRP | stat.S_IWOTH
@@ -24,21 +24,21 @@ def cache_folder() -> Path:
     """Return the folder of all entries, which only its user can write; make it if it is not there.
 
     Raises:
-        FlowError: it cannot be made, or others could put programs into it, which would be run.
+        ModelError: it cannot be made, or others could put programs into it, which would be run.
     """
     folder = Path(platformdirs.user_cache_dir("flow")) / "compiled"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise FlowError(
+        raise ModelError(
             f"the cache of compiled programs cannot be made ({folder}: {error.strerror}): make it writable, or set "
             "XDG_CACHE_HOME to a folder of yours"
         ) from error
     for place in (folder, folder.parent):
         found = place.stat()
         if found.st_uid not in (os.geteuid(), 0) or found.st_mode & EXCLUSIVE:
-            raise FlowError(
+            raise ModelError(
                 f"{place} is not yours alone to write, and programs in it are run: chmod go-w {place}, or set "
                 "XDG_CACHE_HOME to a folder that only you can write"
             )
