@@ -100,6 +100,16 @@ def others():
     yield "SlidingWindow", {"height": 32, "width": 32, "channels": 64, "p": 8, **window, "stride": 2}
     yield "SlidingWindow", {"height": 32, "width": 32, "channels": 64, "p": 8, **window, "pad_value": 0}
     yield "SlidingWindow", {"height": 16, "width": 16, "channels": 128, "p": 24, **window, "order": "row"}
+    shape = {"height": 32, "width": 32, "channels": 64, "p": 8, "bits": 4}
+    for options in (
+        {"kernel": 3, "padding": 2, "dilation": 2},
+        {"kernel": (3, 5), "stride": (2, 1), "padding": (0, 2, 1, 2)},
+        {"kernel": 3, "padding": 1, "order": "block"},
+        {"kernel": 3, "padding": 1, "stride": 2, "order": "block", "block": 16},
+        {"height": 1, "width": 1024, "kernel": (1, 9), "padding": (0, 4)},
+        {"height": 112, "width": 112, "kernel": 3, "padding": 1, "order": "block", "memory": "block"},
+    ):
+        yield "SlidingWindow", {**shape, **options}
     for channels, p in ((64, 1), (64, 4), (512, 1), (256, 2)):
         size = {**MAP, "channels": channels, "p": p}
         yield "VoteSelect", {**size, "bits": 8}
