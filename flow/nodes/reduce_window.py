@@ -252,8 +252,9 @@ class ReduceWindow(MultiplyShift, Engine):
         return scaled + weights + Cost(lut=25, ff=10 + self.simd * self.bits) + self._product_cost().times(self.pe)
 
     def _product_cost(self) -> Cost:
-        """Return the cost of a product: Yosys takes a DSP slice for one of 9 bits or more."""
+        """Return the cost of a product: one carry chain where a factor has up to two bits, else a DSP slice from 9 bits
+        on, and below that LUTs."""
         bits, width = min(self.bits, self.weight_bits), self.bits + self.weight_bits
-        if bits == 1:
+        if bits <= 2:
             return Cost(lut=width, ff=width)
         return Cost(dsp=1) if width >= LEAST_DSP else Cost(lut=1.95 * self.bits * self.weight_bits, ff=width)
