@@ -211,7 +211,9 @@ class IntEngine(Engine):
         if not self.signs:
             return super().path_ns()
         column = self.simd * (5 if self.corrected else 2) / 3  # bits of one weight that add_subtract adds
-        return round(8.6 + 0.32 * max(0.0, column - 20), 2)
+        wide = max(self.bits, self.weight_bits)
+        carries = 1.4 * max(0, wide - 4) if self.corrected and self.simd > 4 else 0.0  # through one uneven column
+        return round(8.6 + 0.32 * max(0.0, column - 20) + carries, 2)
 
     def products_cost(self) -> Cost:
         """Return the cost of the products of a beat with the weights of one output, and of their sum.
