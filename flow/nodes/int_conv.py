@@ -48,7 +48,7 @@ class IntConv(IntEngine):
         subtracted = (weights < 0).sum(axis=1) if self.weight_bits == 1 else 0
         parameters, constants = self.rtl_facts(weights, bias, *multiplier, subtracted=subtracted)
         folded = Memory("WeightFile", "weights", self.packed(weights), self.pe * self.simd * self.weight_bits)
-        own = {"ConvGroups": self.conv_groups, "Corrected": int(self.bits == 1), "MemoryStyle": self.memory}
+        own = {"ConvGroups": self.conv_groups, "Corrected": int(self.corrected), "MemoryStyle": self.memory}
         return Cell("int_conv", {**parameters, **own}, (folded, *constants))
 
     def hls(self, weights, bias, *multiplier):
@@ -60,10 +60,5 @@ class IntConv(IntEngine):
     def cost(self):
         replay = ram_cost(self.synapse_fold, self.simd * self.bits, "distributed") if self.neuron_fold > 1 else Cost()
         bits = self.pe * self.simd * self.weight_bits
-        beat = Cost(ff=2 * self.simd * self.bits)
-        return (
-            self.sums_cost(corrected=self.bits == 1)
-            + beat
-            + replay
-            + memory_cost(self.neuron_fold * self.synapse_fold, bits, self.memory)
-        )
+        beat = Cost(ff=self.simd * self.bits)
+        return self.sums_cost() + beat + replay + memory_cost(self.neuron_fold * self.synapse_fold, bits, self.memory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -120,6 +121,11 @@ class IntEngine(Engine):
         """Whether inputs or weights are signs: what they multiply is added or subtracted."""
         return 1 in (self.bits, self.weight_bits)
 
+    @property
+    def corrected(self) -> bool:
+        """Whether its sums add what complements are off by, which is no constant (rtl/add_subtract.sv)."""
+        return self.bits == 1
+
     def misfit(self):
         if self.bits == self.weight_bits == 1:
             return "inputs and weights of one bit are an XnorPopcount's: set bits or weight_bits to 2 or more"
@@ -179,14 +185,14 @@ class IntEngine(Engine):
         )
         return {**size, **self._parameters()}, tables
 
-    def sums_cost(self, corrected: bool = False) -> Cost:
+    def sums_cost(self) -> Cost:
         """Return the cost of its products, sums, constants, and of what shifts and saturates.
 
-        Lines through Yosys 0.70's figures; ``corrected``: those of add_subtract.
+        Lines through Yosys 0.70's figures.
         """
         sum_bits = self.bits + self.weight_bits - 1 + self.synapses.bit_length()
         running = sum_bits if self.scaled else self.acc_bits
-        lane = self.products_cost(corrected) + Cost(lut=running + 1.5 * self.out_bits, ff=running + 2 * self.out_bits)
+        lane = self.products_cost() + Cost(lut=running + 1.5 * self.out_bits, ff=running + 2 * self.out_bits)
         if self.scaled:  # the slice has the registers of the constants, and adds the bias
             lane = lane + Cost(dsp=self._multiplier_dsps(sum_bits))
         bits = self.acc_bits + self.scaled * self.multiplier_bits
@@ -201,7 +207,15 @@ class IntEngine(Engine):
         wide, narrow = max(sum_bits, self.multiplier_bits), min(sum_bits, self.multiplier_bits)
         return -(-wide // 25) * -(-narrow // 18)
 
-    def products_cost(self, corrected: bool = False) -> Cost:
+    def path_ns(self):
+        if not self.signs:
+            return super().path_ns()
+        column = self.simd * (5 if self.corrected else 2) / 3  # bits of one weight that add_subtract adds
+        wide = max(self.bits, self.weight_bits)
+        carries = 1.4 * max(0, wide - 4) if self.corrected and self.simd > 4 else 0.0  # through one uneven column
+        return round(8.6 + 0.32 * max(0.0, column - 20) + carries, 2)
+
+    def products_cost(self) -> Cost:
         """Return the cost of the products of a beat with the weights of one output, and of their sum.
 
         Signs take no multipliers (rtl/add_subtract.sv). Yosys multiplies by LUTs where a factor has two bits (a row of
@@ -210,8 +224,11 @@ class IntEngine(Engine):
         narrow, wide, width = *sorted((self.bits, self.weight_bits)), self.bits + self.weight_bits
         if narrow == 1:
             planes, total = self.simd * wide, wide + self.simd.bit_length()
-            return Cost(lut=1.13 * planes + 0.65 * self.simd * corrected, ff=max(planes / 4, total) + total)
-        sums = Cost(lut=(self.simd - 1) * (width + 1), ff=(width + self.simd.bit_length()) * (1 + self.simd // 8))
+            return Cost(lut=1.13 * planes + 0.65 * self.simd * self.corrected, ff=max(planes / 4, total) + total)
+        steeper = 1 + 0.33 * min(max(math.log2(self.simd / 4), 0), 2)  # Yosys adds more than four terms by carry-save
+        eights = -(-self.simd // 8) if self.simd > 8 else 0
+        adders = (self.simd - 1) * (width + 1) * steeper
+        sums = Cost(lut=adders, ff=(width + self.simd.bit_length()) * (1 + eights))
         if narrow == 2:
             return sums + Cost(lut=self.simd * (2 * wide + 1), ff=self.simd * width)
         if width <= 8:

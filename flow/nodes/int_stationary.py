@@ -72,6 +72,10 @@ class IntStationary(IntEngine):
         return done, done + self.outputs()[0].beats
 
     @property
+    def corrected(self):
+        return self.signs  # its weights are no constants
+
+    @property
     def map_memory(self):
         """The memory of the two maps of windows: "distributed" or "block"."""
         return _memory_of(2 * self.pixels * self.channels * self.bits)
@@ -107,7 +111,7 @@ class IntStationary(IntEngine):
         outputs = ram_cost(2 * self.pixels * self.neuron_fold, self.pe * self.out_bits, self.output_memory)
         words = 2 * self.simd * self.bits + 2 * self.pe * self.simd * self.weight_bits
         walk = Cost(lut=60, ff=60 + words)
-        return walk + self.sums_cost(corrected=True) + maps + sums + outputs + PORT
+        return walk + self.sums_cost() + maps + sums + outputs + PORT
 
 
 def _memory_of(bits: int) -> str:
