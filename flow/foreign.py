@@ -30,7 +30,7 @@ from flow.passes.grid import Grid, grid_of
 from flow.passes.window import constant_value
 
 WIDTHS = (8, 10, 12, 14, 16)  # of fixed point
-ENOUGH = 0.005  # of the spread of the outputs
+ENOUGH = 0.02  # of the spread of the outputs
 BATCH = 32  # images that are calibrated on at once
 COPIES, BYTES = 3, 4  # of each value: the results of a node, its inputs, and what computes them; float32
 QUANT_DOMAIN = "qonnx.custom_op.general"

@@ -16,7 +16,7 @@ from .steps import is_monotone
 from .window import convolution_of
 
 LOGIT_BITS = 32
-MULTIPLIER_BITS = 16  # of a gain that is no multiple of a power of two
+MULTIPLIER_BITS = 16  # of a gain that is no multiple of a power of two, and 6 more than the result has
 LARGEST_SHIFT = 40
 MEASURED = 4096  # sums on which an integer form is compared with the real chain
 SATURATING = ("Relu", "Clip", "Max", "Min")
@@ -216,7 +216,7 @@ class Layer:
         rounding = {a.name: a.s for a in quant.attribute}.get("rounding_mode", b"ROUND")
         if rounding not in (b"FLOOR", b"ROUND"):
             raise refuse(quant, f"rounds by {rounding.decode()}", "use FLOOR or ROUND")
-        return self._integers(*self._affine(chain, grid), rounding == b"ROUND")
+        return self._integers(*self._affine(chain, grid), rounding == b"ROUND", grid.bits)
 
     def _affine(self, chain, grid):
         """Return gain and offset [O] of the quantizer's integers, per unit of a sum."""
@@ -253,15 +253,15 @@ class Layer:
         real = evaluate_chain(self.model, chain, self._real(sums), len(self.weights)) / grid.scale
         return sums, np.rint(real).astype(np.int64)
 
-    def _integers(self, gain, offset, rounds):
+    def _integers(self, gain, offset, rounds, bits=8):
         """Return multiplier, offset [O] and shift of ``gain * sum + offset``: exact if the numbers allow it, else with
-        multipliers of MULTIPLIER_BITS."""
+        multipliers of MULTIPLIER_BITS, or 6 more than the ``bits`` of the result."""
         for shift in range(LARGEST_SHIFT):
             multiplier, bias = gain * 2.0**shift, offset * 2.0**shift
             if np.array_equal(multiplier, np.rint(multiplier)) and np.array_equal(bias, np.rint(bias)):
                 break
         else:
-            shift = MULTIPLIER_BITS - 1 - math.frexp(float(np.abs(gain).max()) or 1.0)[1]
+            shift = max(MULTIPLIER_BITS, bits + 6) - 1 - math.frexp(float(np.abs(gain).max()) or 1.0)[1]
             shift = min(max(shift, 0), LARGEST_SHIFT)
             multiplier, bias = gain * 2.0**shift, offset * 2.0**shift
         half = 1 << (shift - 1) if rounds and shift else 0

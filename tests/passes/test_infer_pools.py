@@ -86,7 +86,7 @@ def test_any_window_and_any_quantizer(size, pool, normed, quantizer):
     exact = np.log2(np.prod(pool.get("kernel", (2, 2)))) % 1 == 0 and not normed  # float32's means are
     tolerance = LAST_PLACE if exact else 1.001 * quantizer.get("scale", 0.25)
     model = applied(model, InferPools, tolerance=tolerance)
-    assert kinds(model)[-1] in ("ReduceWindow", "GlobalPool")
+    assert {"ReduceWindow", "GlobalPool"} & set(kinds(model))
 
 
 @pytest.mark.parametrize("kernel", [2, 3])

@@ -352,11 +352,11 @@ def test_integers_are_left_alone():
     assert kinds(applied(graph.model(x), InferXnorPopcount)) == []
 
 
-def test_integer_weights_on_signs_are_left_and_named():
+def test_integer_weights_on_signs_are_left():
+    """InferIntConv takes them."""
     graph = QonnxGraph(channels=4)
     x = graph.quant(graph.conv(graph.signs(), graph.integer_weights(4, 4, 3, 3)))
-    with pytest.raises(PassError, match=r"Conv_0 .*not quantized"):
-        to_integers(graph.model(x))
+    assert kinds(applied(graph.model(x), InferXnorPopcount)) == []
 
 
 # faults
