@@ -67,7 +67,6 @@ module int_stationary #(
   initial begin
     if (Style != 128'("auto") && Style != 128'("block") && Style != 128'("distributed"))
       $fatal(1, "int_stationary: MapStyle %0s is none of auto, block, distributed", MapStyle);
-    if (Pixels < 2) $fatal(1, "int_stationary: needs 2 windows or more to hold a weight for, has %0d: use int_conv", Pixels);
     if (SF * Simd != Inputs) $fatal(1, "int_stationary: Simd %0d does not divide Inputs %0d", Simd, Inputs);
     if (NF * Pe != Outputs) $fatal(1, "int_stationary: Pe %0d does not divide Outputs %0d", Pe, Outputs);
     if (Shift >= AccBits) $fatal(1, "int_stationary: Shift %0d is not less than AccBits %0d", Shift, AccBits);
@@ -111,6 +110,7 @@ module int_stationary #(
   logic last_pixel, last_sf, last_nf, first_pixel, first_sf;
   logic step, word_step;               // to the next window; to the next weight word
   logic fetched, room, reserve;        // a weight word is there; an output map is free; it is taken
+  logic leaving;                       // that word moves on: with one window the next one is not there before the cycle after
   logic buffer_q;                      // of the windows in use
   logic [AddressBits-1:0] address_q;   // of the beat
   logic [AddressBits-1:0] start_q, start_d;  // of the first window's beat for this word
@@ -118,7 +118,7 @@ module int_stationary #(
   assign first_pixel = pixel == PixelBits'(0);
   assign first_sf    = sf == SfBits'(0);
   assign reserve     = first_pixel && last_sf && nf == NfBits'(0);
-  assign step        = !first_pixel || (maps_q != 2'd0 && fetched && (room || !reserve));
+  assign step        = !first_pixel || (maps_q != 2'd0 && fetched && !leaving && (room || !reserve));
   assign word_step   = step && last_pixel;
   assign map_done    = word_step && last_sf && last_nf;
 
@@ -172,6 +172,7 @@ module int_stationary #(
   logic [Simd*InBits+Masked-1:0] beat_q, x_q;
   logic [Pe*Simd*WeightBits-1:0] fetched_word, w_q;
   logic load_q;
+  assign leaving = Pixels == 1 && load_q;
   logic [Sums:1] valid_q, first_q, last_q;  // by stage: a beat, of the first word of Pe outputs, of the last one
 
   // The fetched word moves on one cycle after its first window, and the next one may come during the rest of the walk.

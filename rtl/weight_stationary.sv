@@ -94,8 +94,6 @@ module weight_stationary #(
     if (Padding >= Kernel) $fatal(1, "weight_stationary: Padding %0d is not below Kernel %0d", Padding, Kernel);
     if (Height + 2 * Padding < Kernel || Width + 2 * Padding < Kernel)
       $fatal(1, "weight_stationary: Kernel %0d is larger than the padded map", Kernel);
-    if (Pixels < 2)
-      $fatal(1, "weight_stationary: needs 2 output pixels or more to hold a weight for, has %0d: use xnor_popcount", Pixels);
     if (PadValue < -1 || PadValue > 1) $fatal(1, "weight_stationary: PadValue is %0d, must be -1, 0 or 1", PadValue);
     if (Majority && (Threshold < 1 || Threshold > Most))
       $fatal(1, "weight_stationary: Threshold %0d is not within 1 and the largest count, %0d", Threshold, Most);
@@ -220,9 +218,10 @@ module weight_stationary #(
   logic [AddressBits-1:0] tap_next_q;
   logic buffer_q;                      // map in use
   logic fetched, votes_room, reserve;  // a weight word is there; a vote map is free; it is taken
+  logic leaving;  // that word moves on: with one output pixel the next one is not there before the cycle after
 
   assign reserve  = last_word && nf == NfBits'(0) && first_pixel;
-  assign step     = !first_pixel || (maps_q != 2'd0 && fetched && (votes_room || !reserve));
+  assign step     = !first_pixel || (maps_q != 2'd0 && fetched && !leaving && (votes_room || !reserve));
   assign map_done = word_step && last_word && last_nf;
 
   assign line_d = line_q + AddressBits'(Stride * RowWords);
@@ -280,6 +279,7 @@ module weight_stationary #(
   logic tap_masked_q;
   logic [Pe*Simd-1:0] fetched_word, weight_q;
   logic s1_valid_q, s1_inside_q, s1_load_q, s1_first_q, s1_last_q;
+  assign leaving = Pixels == 1 && s1_load_q;
   logic s2_valid_q, s2_first_q, s2_last_q;
 
   // The fetched word moves on one cycle after its first pixel, and the next one may come during the rest of the walk.

@@ -13,7 +13,9 @@ from .stream import divisors
 MAX_SIMD = 64  # inputs a cycle: bits of a native word in the HLS headers
 MAX_PE = 64
 DDR_WORD = 64  # bits
-LEAST_PIXELS = 4  # of a layer whose weights come from DDR: each word is used for so many cycles at least
+LEAST_WALK = 2  # cycles of a word of weights from DDR at least: with one pixel the next is there in the second
+FEW_PIXELS = 4  # of which DDR keeps up with any word; of fewer with words of so many bits a cycle:
+DDR_BITS = 32
 MOST_PIXELS = 16  # beyond this, accumulators and two frames of residuals cost more than the weights
 
 
@@ -104,6 +106,16 @@ class Engine(HardwareOp):
     def worth_ddr(self) -> bool:
         """Return whether weights from DDR pay: accumulators and the frames it holds are smaller than the weights."""
         return False
+
+    @staticmethod
+    def why_too_fast(pixels: int, word_bits: int) -> str | None:
+        """Return why DDR does not keep up with words of ``word_bits`` bits that are each used for ``pixels``, or
+        None."""
+        most = DDR_BITS * max(LEAST_WALK, pixels)
+        if pixels >= FEW_PIXELS or word_bits <= most:
+            return None
+        size = f"a word of weights has at most {most} bits, not {word_bits}"
+        return f"with {pixels} output pixels {size}: lower pe or simd"
 
     def from_ddr(self, window) -> Engine:
         """Return the node that does its work, and that of ``window`` where it absorbs it, with weights from DDR.

@@ -6,7 +6,7 @@ import numpy as np
 
 from .cells import Cell
 from .cost import PORT, Cost, ram_cost
-from .engine import DDR_WORD, LEAST_PIXELS
+from .engine import DDR_WORD, LEAST_WALK
 from .errors import NodeError
 from .int_engine import IntEngine
 from .packing import ddr_bytes
@@ -46,8 +46,8 @@ class IntStationary(IntEngine):
         """Return the reason why there is no such node, or None."""
         if self.conv_groups > 1:
             return "the weights of a grouped convolution do not come from DDR"
-        if self.pixels < LEAST_PIXELS:
-            return f"it needs at least {LEAST_PIXELS} output pixels"
+        if reason := self.why_too_fast(self.pixels, self.ddr_word_bits):
+            return reason
         word, total = self.ddr_word_bits, self.features * self.channels * self.weight_bits
         if max(word, DDR_WORD) % min(word, DDR_WORD) or total % DDR_WORD:
             return (
@@ -57,7 +57,7 @@ class IntStationary(IntEngine):
         return self.misfit()
 
     def cycles(self):
-        return max(self.pixels * self.neuron_fold * self.synapse_fold, self.inputs()[0].beats)
+        return max(max(LEAST_WALK, self.pixels) * self.neuron_fold * self.synapse_fold, self.inputs()[0].beats)
 
     def lag(self):
         return self.LAG

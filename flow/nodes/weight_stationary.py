@@ -7,7 +7,7 @@ import numpy as np
 from .binary_engine import BinaryEngine
 from .cells import Cell
 from .cost import PORT, Cost, ram_cost
-from .engine import DDR_WORD, LEAST_PIXELS
+from .engine import DDR_WORD, LEAST_WALK
 from .errors import NodeError
 from .packed import BinaryLayer
 from .packing import ddr_bytes, fold, words
@@ -64,8 +64,8 @@ class WeightStationary(Window, BinaryEngine):
 
     def why_not(self) -> str | None:
         """Return the reason why there is no such node, or None."""
-        if self.out_pixels < LEAST_PIXELS:
-            return f"it needs at least {LEAST_PIXELS} output pixels"
+        if reason := self.why_too_fast(self.out_pixels, self.pe * self.simd):
+            return reason
         if not self.square:
             names = ("kernel", "stride", "padding", "dilation")
             return f"it gathers square windows, not {', '.join(f'{name} {getattr(self, name)}' for name in names)}"
@@ -95,7 +95,7 @@ class WeightStationary(Window, BinaryEngine):
         return [Stream(self.out_height, self.out_width, self.features, self.pe, self.output_bits)]
 
     def cycles(self):
-        return max(self.neuron_fold * self.synapse_fold * self.out_pixels, self.inputs()[0].beats)
+        return max(self.neuron_fold * self.synapse_fold * max(LEAST_WALK, self.out_pixels), self.inputs()[0].beats)
 
     def lag(self):
         return self.LAG

@@ -61,7 +61,9 @@ def test_foldings():
     assert engine.pes() == [1, 2, 3, 6]
 
 
-def test_weights_of_one_window_do_not_come_from_ddr():
-    window = hardware_op("SlidingWindow", kernel=1)
-    with pytest.raises(NodeError, match="^it needs at least 4 output pixels$"):
-        hardware_op("IntConv", features=1).from_ddr(window)
+def test_weights_of_one_window_come_from_ddr_as_fast_as_it_gives_them():
+    window = hardware_op("SlidingWindow", kernel=1, channels=16)
+    engine = hardware_op("IntConv", channels=16, features=4, pe=4)
+    assert engine.variant(simd=2).from_ddr(window).cycles() == 2 * 8
+    with pytest.raises(NodeError, match="^with 1 output pixels a word of weights has at most 64 bits, not 128: lower"):
+        engine.variant(simd=4).from_ddr(window)

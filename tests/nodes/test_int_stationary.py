@@ -42,6 +42,8 @@ class TestIntStationary(NodeTests):
         case(6, 3, 1, 6, 7, weight_bits=4, out_bits=20, acc_bits=18, shift=0),  # one beat, many passes
         case(10, 4, 4, 5, 4, bits=5, weight_bits=3, acc_bits=13, shift=5, rtl=SLOW),  # one pass; out = acc - shift
         case(8, 4, 2, 2, 2, weight_bits=2, acc_bits=13, shift=3),  # two windows
+        case(16, 8, 2, 2, 1, weight_bits=2, acc_bits=14, shift=3),  # one window: a dense layer
+        case(8, 6, 2, 4, 1, weight_bits=4, acc_bits=23, shift=8, multiplier_bits=6, rtl=SLOW),
         case(8, 16, 1, 1, 5, shift=8),  # 8-bit words out of 64-bit DDR words
         case(64, 8, 1, 16, 5, shift=9),  # two ranks of sums
         case(64, 32, 2, 4, 16, shift=12),  # a shortcut, fewer channels
@@ -116,12 +118,15 @@ def test_an_int_conv_becomes_one():
     assert stationary.kind == "IntStationary" and conv.worth_ddr()
     assert stationary.values() == {name: value for name, value in conv.values().items() if name != "memory"}
     assert not conv.variant(height=5).worth_ddr()
-    with pytest.raises(NodeError, match="needs at least 4 output pixels"):
-        conv.variant(height=1, width=2).from_ddr(window)
+    with pytest.raises(NodeError, match="with 2 output pixels a word of weights has at most 64 bits, not 128"):
+        conv.variant(height=1, width=2, pe=4).from_ddr(window)
 
 
 REFUSED = [
-    ({"height": 1, "width": 3}, "it needs at least 4 output pixels"),
+    (
+        {"height": 1, "width": 3, "pe": 4},
+        "with 3 output pixels a word of weights has at most 96 bits, not 128: lower pe or simd",
+    ),
     ({"conv_groups": 2}, "the weights of a grouped convolution do not come from DDR"),
     (
         {"pe": 1, "channels": 63, "simd": 3},
@@ -144,7 +149,6 @@ def test_refuses(emit, attributes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"Pixels": 1}, "needs 2 windows or more to hold a weight for, has 1: use int_conv"),
         ({"Simd": 3}, "Simd 3 does not divide Inputs 8"),
         ({"Shift": 24}, "Shift 24 is not less than AccBits 24"),
     ],
