@@ -49,8 +49,9 @@ def constants_cost(depth: int, width: int) -> Cost:
     A LUT and a flip-flop a bit up to 64 words, and up to 256 words multiplexers that cost none. Bits of few words are
     often equal: there are but 2^depth functions of their address, of which the bits hit so many, if they are random.
     """
-    functions = 2.0**depth
-    distinct = functions * -math.expm1(-width / functions) if depth <= 8 else width
+    distinct = float(width)
+    if depth <= 8:
+        distinct = 2.0**depth * -math.expm1(-width / 2.0**depth)
     if depth <= 2:  # the address itself, or nothing
         return Cost(ff=min(width, depth - 1))
     return Cost(lut=distinct * math.ceil(depth / 64) * (1.0 if depth <= 256 else 1.25), ff=distinct)

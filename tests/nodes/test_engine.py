@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from flow.nodes import NodeError
+from flow.nodes.cost import constants_cost
 from tests.nodes.harness import hardware_op, random_signs
 
 WINDOW = {"height": 4, "width": 4, "channels": 16, "bits": 1, "kernel": 3, "padding": 1, "pad_value": -1}
@@ -67,3 +68,10 @@ def test_weights_of_one_window_come_from_ddr_as_fast_as_it_gives_them():
     assert engine.variant(simd=2).from_ddr(window).cycles() == 2 * 8
     with pytest.raises(NodeError, match="^with 1 output pixels a word of weights has at most 64 bits, not 128: lower"):
         engine.variant(simd=4).from_ddr(window)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 8, 9, 256, 1024, 5000])
+def test_constants_of_any_number_of_outputs_have_a_cost(depth):
+    """No more than a bit of each by itself."""
+    cost = constants_cost(depth, 24)
+    assert 0 <= cost.lut <= 24 * -(-depth // 64) * 1.25 and 0 <= cost.ff <= 24
