@@ -13,7 +13,7 @@ from flow.analysis.attributes import attributes_of
 from flow.analysis.constants import Constants
 from flow.errors import FlowError
 from flow.graph import consumers
-from flow.passes.integer import AFFINE, affine_constants
+from flow.passes.integer import AFFINE, affine_constants, logit_affine
 
 TAIL = "flow_tail"  # metadata: the steps, as `deploy.scores` reads them
 SHAPES = ("Flatten", "Reshape", "Squeeze", "Identity", "Unsqueeze")
@@ -57,9 +57,7 @@ class SplitTail(Transformation):
 
 def score_steps(model: ModelWrapper) -> list[dict]:
     """Return the steps from the logits of an integer graph to the outputs of the network's file."""
-    gain, offset = (
-        float(model.get_metadata_prop(f"logit_{name}") or start) for name, start in (("scale", 1), ("offset", 0))
-    )
+    gain, offset = logit_affine(model)
     return [{"kind": "affine", "gain": gain, "offset": offset}, *json.loads(model.get_metadata_prop(TAIL) or "[]")]
 
 

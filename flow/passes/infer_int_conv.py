@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -202,7 +203,9 @@ class Layer:
             raise refuse(self.node, "its logits have a scale each", "quantize the last layer's weights with one scale")
         bias = bias / step
         if not np.array_equal(bias, np.rint(bias)):
-            self._note("bias rounded to the accumulator's grid", float(np.abs(bias - np.rint(bias)).max()), len(bias))
+            rest = (bias - np.rint(bias)) * step[0]  # which the scores add
+            same = not np.ptp(rest)
+            self.model.set_metadata_prop("logit_offset", json.dumps(float(rest[0]) if same else rest.tolist()))
         self.model.set_metadata_prop("logit_scale", repr(float(step[0])))
         output = chain[-1].output[0] if chain else self.node.output[0]
         self._emit(chain, output, float(step[0]), np.rint(bias), shift=0, out_bits=LOGIT_BITS)

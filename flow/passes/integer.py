@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 
 from .rewrite import refuse
@@ -105,6 +107,14 @@ def affine_constants(model, chain, channels: int) -> tuple[np.ndarray, np.ndarra
             case _:
                 raise refuse(node, "is no multiplication or addition of constants")
     return gain, offset
+
+
+def logit_affine(model) -> tuple[float, float | list[float]]:
+    """Return the real value of one unit of an integer graph's logits, and what is added: one number, or one a class."""
+    scale, offset = (
+        json.loads(model.get_metadata_prop(f"logit_{n}") or s) for n, s in (("scale", "1"), ("offset", "0"))
+    )
+    return float(scale), offset
 
 
 def _finite(bound: np.ndarray, value: np.ndarray, other: float) -> np.ndarray:

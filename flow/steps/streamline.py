@@ -104,8 +104,8 @@ def _require_near(what: str, result: np.ndarray, reference: np.ndarray, toleranc
 
 def logit_integers(model, real: np.ndarray) -> np.ndarray:
     """Return real logits float64 [N, classes] in units of the integer ones."""
-    scale, offset = (
-        float(model.get_metadata_prop(name) or start) for name, start in (("logit_scale", 1), ("logit_offset", 0))
-    )
-    integers = (real - offset) / scale
-    return np.rint(integers) if offset else integers
+    from flow.passes.integer import logit_affine
+
+    scale, offset = logit_affine(model)
+    integers = (real - np.asarray(offset)) / scale
+    return np.rint(integers) if np.any(offset) else integers

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from flow.execute import execute_graph
 from flow.golden import Golden
 from flow.passes import InferIntConv, to_integers
+from flow.passes.integer import logit_affine
 
 from .graphs import QonnxGraph, applied, assert_refused, kinds, node_types, only, random_images
 
@@ -227,12 +228,12 @@ def test_a_map_of_logits():
     assert kinds(applied(graph.model(int_conv(graph)), InferIntConv)) == ["SlidingWindow", "IntConv"]
 
 
-def test_a_bias_between_two_sums_is_rounded_and_noted():
+def test_a_bias_between_two_sums_is_rounded_and_the_scores_add_the_rest():
     graph = QonnxGraph()
     model = applied(graph.model(int_conv(graph, bias=[[0.0, 0.01, 0.02, 1.0]])), InferIntConv, tolerance=2.0**-6)
-    note = approximations(model)["Conv_0"]
-    assert note["what"] == "bias rounded to the accumulator's grid" and note["values"] == 4
-    assert note["largest_error"] == pytest.approx(0.36)  # 0.02 * 32 = 0.64
+    scale, offset = logit_affine(model)
+    assert scale == 2.0**-5
+    np.testing.assert_allclose(offset, [0.0, 0.01, 0.02 - 2.0**-5, 0.0], atol=1e-8)
 
 
 @pytest.mark.parametrize("form", ["Gemm", "MatMul", "MatMul, Transpose"])
