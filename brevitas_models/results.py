@@ -85,12 +85,13 @@ def write_result(folder: Path, result: Result) -> Path:
     return path
 
 
-def load_results(folder: Path = FOLDER) -> dict[Key, Result]:
-    """All stored results.
+def load_results(folder: Path | None = None) -> dict[Key, Result]:
+    """All stored results, of FOLDER unless another is given.
 
     Raises:
         ResultError: a file that is no result, or one under the name of another row.
     """
+    folder = folder or FOLDER
     found = {}
     for path in sorted(folder.glob("*.json")):
         try:

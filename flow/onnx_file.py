@@ -105,11 +105,6 @@ def _require_one_output(path: Path, model: ModelProto) -> None:
         raise FlowError(f"{path} has no nodes: export a network")
     if not graph.output:
         raise FlowError(f"{path} has no output: export the network with its logits as output")
-    if len(graph.output) > 1:
-        raise FlowError(
-            f"{path}: it has the outputs {', '.join(info.name for info in graph.output)}; an accelerator has one: "
-            "export the network with one of them (cut the others off), or concatenate them"
-        )
     for entry in model.opset_import:
         if entry.domain in OURS and entry.version not in OPSETS:
             raise FlowError(
@@ -133,6 +128,11 @@ def _require_written(path: Path, graph: GraphProto) -> None:
     for info in graph.output:
         if info.name not in written:
             raise FlowError(f"{path}: nothing writes its output {info.name}")
+    if len(graph.output) > 1:
+        raise FlowError(
+            f"{path}: it has the outputs {', '.join(info.name for info in graph.output)}; an accelerator has one: "
+            "export the network with one of them (cut the others off), or concatenate them"
+        )
 
 
 def _require_inputs(path: Path, graph: GraphProto) -> None:

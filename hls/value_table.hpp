@@ -13,7 +13,7 @@ namespace flow {
 template <unsigned P, unsigned InBits, unsigned OutBits, unsigned Beats>
 void value_table(hls::stream<beat<P, InBits>>& in, hls::stream<beat<P, OutBits>>& out,
                  const int32_t (&table)[1u << InBits]) {
-#pragma HLS BIND_STORAGE variable=table type=rom_np
+#pragma HLS ARRAY_PARTITION variable=table complete dim=1
     static_assert(InBits <= 12 && OutBits <= 32, "value_table: at most 12 bits in and 32 out");
     for (unsigned b = 0; b < Beats; ++b) {
 #pragma HLS PIPELINE II=1

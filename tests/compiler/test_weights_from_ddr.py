@@ -93,7 +93,7 @@ def test_the_planner_weighs_memories(tmp_path):
 
     def planned(**resources):
         board = target.model_copy(update={"resources": target.resources.model_copy(update=resources)})
-        return apply_plan(model, _solve(model, board, 500, target.clock_mhz)[0])
+        return apply_plan(model, _solve(model, board, 500, target.clock_mhz, "rtl")[0])
 
     def rows(hardware):
         return [node.op.memory for node in hardware_nodes(hardware) if node.kind == "SlidingWindow"]
@@ -126,6 +126,6 @@ def test_the_planner_counts_all_the_memory(voter):
     none = target.model_copy(
         update={"resources": target.resources.model_copy(update={"bram36": target.platform.bram36 + 0.5})}
     )
-    plan, needed = _solve(model, none, 300, target.clock_mhz)
+    plan, needed = _solve(model, none, 300, target.clock_mhz, "rtl")
     resources = estimate(apply_plan(model, plan), plan, none).resources
     assert needed["bram36"] + target.platform.bram36 == resources["bram36"] > target.platform.bram36

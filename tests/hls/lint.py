@@ -118,7 +118,7 @@ def _arrays(function: Block) -> dict[str, int]:
     """Dimensions of the array parameters and of the arrays declared directly in a function, by name."""
     found = {name: indices.count("[") for name, indices in re.findall(rf"\(&(\w+)\){INDICES}", function.header)}
     for item in function.items:
-        if isinstance(item, str) and re.match(r"[\w:<>+, ]+ \w+\[", item):
+        if isinstance(item, str) and re.match(r"[\w:<>+*, ]+ \w+\[", item):
             found |= {name: indices.count("[") for name, indices in re.findall(rf"(\w+){INDICES}(?=,|$)", item)}
     return found
 
@@ -168,7 +168,8 @@ def unbound_arrays(text: str) -> list[str]:
     found = []
     for function in (block for block in parse(text).blocks() if block.is_function and INLINE not in block.items):
         pragmas = [item for item in function.items if isinstance(item, str) and item.startswith("#")]
-        for item in (item for item in function.items if isinstance(item, str) and re.match(r"[\w:<>+, ]+ \w+\[", item)):
+        lines = [item for item in function.items if isinstance(item, str)]
+        for item in (line for line in lines if re.match(r"[\w:<>+*, ]+ \w+\[", line)):
             for name, indices in re.findall(rf"(\w+){INDICES}(?=,|$)", item):
                 bound = any(
                     re.match(rf"#pragma HLS BIND_STORAGE variable={name} type=\w+ impl=\w+$", p) for p in pragmas

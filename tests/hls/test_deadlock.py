@@ -97,7 +97,7 @@ def test_depths_of_the_code_count(project, tmp_path):
 def test_a_window_that_reads_whole_rows_first_is_found(project, tmp_path):
     """The window of before took the next rows at the start of an output row, whatever the shortcut held."""
     copy = shutil.copytree(project, tmp_path / "copy")
-    eager = b"const bool came = (in_row == Height || in_row + Padding >= top + Slots) && true;"
+    eager = b"const bool came = (in_row == Height || in_row + PadTop >= top + Slots) && true;"
     forge(copy, "src/sliding_window.hpp", lambda text: re.sub(rb"const bool came = [^;]*;", eager, text))
     with pytest.raises(
         DeadlockError, match="layer block1.fork: .* to write 'block1.fork.out1', which is full with 64 beats"

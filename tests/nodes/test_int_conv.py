@@ -394,7 +394,7 @@ def test_refuses(emit, changes, constants, message):
         ({"Scaled": 2}, "Scaled is 2, must be 0 or 1"),
         ({"WeightBits": 1, "InBits": 1}, "inputs and weights of one bit: use xnor_popcount"),
         ({"Masked": 1}, "Masked is for inputs of one bit, not of 8"),
-        ({"ConvGroups": 2, "Pe": 2}, "ConvGroups 2 and Pe 2 do not divide Outputs 2"),
+        ({"ConvGroups": 2, "Outputs": 3}, "ConvGroups 2 and Pe 1 do not divide Outputs 3"),
     ],
     ids=["pe", "simd", "shift", "scaled", "signs", "masked", "groups"],
 )
