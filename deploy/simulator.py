@@ -143,7 +143,8 @@ class Device:
         self._library.accelerator_randomize(self._handle, ctypes.c_uint64(seed), *gaps)
 
     def queue_pixels(self, images: np.ndarray) -> None:
-        """Queue images uint8 [N, ...], or bytes of whole words; they are read as the clock runs: leave them unchanged."""
+        """Queue images uint8 [N, ...], or bytes of whole words; they are read as the clock runs: leave them as they
+        are."""
         words = padded(images) if images.ndim > 1 else np.ascontiguousarray(images, np.uint8)
         self._pixels = words.reshape(-1).view("<u8")
         traffic = self._traffic
