@@ -43,7 +43,7 @@ def test_a_scale_a_channel_and_a_norm(signs):
     x = depthwise(graph, graph.signs() if signs else graph.integers(), scale=scale, bias=[[0.1, 0.0, -0.2, 0.3]])
     x = graph.quant(graph.batch_norm(x, [0.5, 1.5, -1.0, 1.0], [0.3, 0.1, 0.0, -0.2]), 0.3, 4)
     model = applied(graph.model(x), InferDepthwise, tolerance=0.3 + LAST_PLACE)
-    assert only(model, "ReduceWindow").op.scaled == 1 or kinds(model)[-1] in ("MultiThreshold", "PReLU")
+    assert kinds(model) == ["SlidingWindow", "ReduceWindow", "MultiThreshold"]  # halves to even are on no line
 
 
 @pytest.mark.parametrize("signs", [False, True])
