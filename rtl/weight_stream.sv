@@ -12,7 +12,8 @@
 /// also forgets what is in flight. Beats that still come from before it are dropped while no burst is in flight, so keep
 /// `enable_i` low until they have.
 ///
-/// With one busy port, FifoDepth words per (read latency + 1) cycles bound its rate.
+/// A port is chosen in one cycle and its address goes out in the next, so addresses come every second cycle at most.
+/// With one busy port, FifoDepth words per (read latency + 2) cycles bound its rate.
 module weight_stream #(
     parameter int unsigned         Ports         = 4,                   // regions, 1 to 8
     parameter logic [Ports*32-1:0] WordsPerFrame = {Ports{32'd36864}},  // 32 bits a port, port 0 in the low bits; 1 or more
@@ -128,14 +129,20 @@ module weight_stream #(
 
   // ---------------------------------------------------------------- addresses: round robin
 
-  // The first requesting port after the previous one; ports as one-hot words.
-  logic [Ports-1:0] later, chosen, previous_q;
-  logic issue;
+  // The first requesting port after the previous one; ports as one-hot words. The choice is registered: until its address goes
+  // out, the room of that port only grows.
+  logic [Ports-1:0] later, chosen, chosen_q, previous_q;
+  logic choice_q, issue;  // choice_q: chosen_q waits for its address to go out
 
   assign later  = request & ~(previous_q | (previous_q - Ports'(1)));
   assign chosen = later != Ports'(0) ? later & (~later + Ports'(1)) : request & (~request + Ports'(1));
-  assign issue  = run_q && enable_i && request != Ports'(0) && !in_flight_full && (!m_axi_arvalid || m_axi_arready);
-  assign grant  = issue ? chosen : Ports'(0);
+  assign issue  = choice_q && run_q && enable_i && !in_flight_full && (!m_axi_arvalid || m_axi_arready);
+  assign grant  = issue ? chosen_q : Ports'(0);
+
+  always_ff @(posedge clk_i) begin
+    if (!choice_q) chosen_q <= chosen;
+    choice_q <= run_q && !issue && (choice_q || request != Ports'(0));
+  end
 
   logic [24:0] araddr_d;
   logic [ 3:0] arlen_d;
@@ -143,7 +150,7 @@ module weight_stream #(
   always_comb begin
     {araddr_d, arlen_d} = 29'd0;
     for (int unsigned i = 0; i < Ports; i++)
-      if (chosen[i]) {araddr_d, arlen_d} = {araddr_d, arlen_d} | {block[i*25+:25], length[i*4+:4]};
+      if (chosen_q[i]) {araddr_d, arlen_d} = {araddr_d, arlen_d} | {block[i*25+:25], length[i*4+:4]};
   end
 
   logic [24:0] araddr_q;
@@ -153,10 +160,10 @@ module weight_stream #(
     if (issue) {araddr_q, arlen_q} <= {araddr_d, arlen_d};
 
     if (!rst_ni) begin
-      previous_q      <= Ports'(1) << (Ports - 1);
+      previous_q    <= Ports'(1) << (Ports - 1);
       m_axi_arvalid <= 1'b0;
     end else begin
-      if (issue) previous_q <= chosen;
+      if (issue) previous_q <= chosen_q;
       m_axi_arvalid <= issue || (m_axi_arvalid && !m_axi_arready);
     end
   end
@@ -187,7 +194,7 @@ module weight_stream #(
   assign push           = beat && run_q ? owner : Ports'(0);
 
   always_ff @(posedge clk_i) begin
-    if (issue) owner_q[head_q*Ports+:Ports] <= chosen;
+    if (issue) owner_q[head_q*Ports+:Ports] <= chosen_q;
 
     if (!rst_ni) begin
       head_q      <= BurstBits'(0);
