@@ -16,11 +16,11 @@ module multiply_shift #(
     parameter int unsigned OutBits        = 8,   // of an output, signed
     parameter int unsigned Positions      = 0,   // sets of multipliers; 0: one for all pixels
     parameter int unsigned Rows           = 1,   // of the map, with Positions
-    parameter int unsigned Columns        = 1,
+    parameter int unsigned Columns        = 1,   // of the map, with Positions
     parameter              MultiplierFile = "",  // for $readmemh
     parameter              OffsetFile     = "",  // for $readmemh
     parameter              RowFile        = "",  // for $readmemh, with Positions
-    parameter              ColumnFile     = ""
+    parameter              ColumnFile     = ""   // for $readmemh, with Positions
 ) (
     input  logic                 clk_i,
     input  logic                 rst_ni,       // back to the first channels
