@@ -1,6 +1,7 @@
 """What the HLS project takes of a board, as far as its pragmas settle it: the memories that they bind to block RAM.
 
-Vitis HLS binds every other memory to LUTs here. LUTs and flip-flops are not known without it, nor is the clock.
+Vitis HLS binds every other memory to LUTs here. LUTs, flip-flops and DSPs are not known without it, nor are clock and
+rate.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .hls_fifos import fifo_of
 from .target import Target
 
 MASTER_BRAM18 = 2  # of the read FIFO of an m_axi master: 8 bursts of 16 words of 64 bits and what comes with them
-UNKNOWN = "LUTs, flip-flops and clock are not known without Vitis HLS: those of the plan are the RTL's"
+UNKNOWN = "LUTs, flip-flops, DSPs, clock and rate are not known without Vitis HLS: those of the plan are the RTL's"
 
 
 @dataclass(frozen=True)

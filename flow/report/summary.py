@@ -108,6 +108,22 @@ def _fits(fits: bool) -> str:
     return "fits" if fits else "DOES NOT FIT"
 
 
+def _hls_route(summary: dict) -> str:
+    """Return what is known of the HLS accelerator: by Vitis HLS where it made one, else its block RAM."""
+    if made := (summary["implementation"] or {}).get("hls"):
+        used = ", ".join(f"{count:,} of {made['available'][kind]:,} {kind}" for kind, count in made["used"].items())
+        rate = f"{made['frame_interval_cycles']:,}" if made["frame_interval_cycles"] else "an unknown number of"
+        return (
+            f"{made['tool']}, estimates of csynth: {used}; {made['estimated_ns']:g} ns of {made['target_ns']:g}; "
+            f"{rate} cycles a frame, II at most {made['largest_ii']}; cosimulation: {made['cosimulation'] or 'none'}"
+        )
+    hls = summary["hls"]
+    return (
+        f"{hls['bram36']:g} of {hls['usable_bram36']:g} BRAM36, by the memories that pragmas bind to them: "
+        f"{_fits(hls['fits'])}; {hls['unknown']}"
+    )
+
+
 def show(summary: dict, console: Console) -> None:
     """Print the summary."""
     plan, simulated, accuracy = summary["plan"], summary["simulated"], summary["accuracy"]
@@ -137,11 +153,7 @@ def show(summary: dict, console: Console) -> None:
         f"DDR {plan['ddr_gb_per_s']:g} GB/s; {path}{_fits(plan['fits'])}"
     )
     if summary.get("route") == "hls":
-        hls = summary["hls"]
-        console.print(
-            f"route hls  {hls['bram36']:g} of {hls['usable_bram36']:g} BRAM36, by the memories that pragmas bind to "
-            f"them: {_fits(hls['fits'])}; {hls['unknown']}"
-        )
+        console.print(f"route hls  {_hls_route(summary)}")
     console.print(
         f"simulated  {simulated['fps']:g} fps, {simulated['cycles_per_frame']:,} cycles a frame, latency "
         f"{simulated['latency_cycles']:,} cycles (RTL counters, {simulated['frames']} frames)"

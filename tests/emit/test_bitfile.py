@@ -218,7 +218,11 @@ def test_hls_route(path, hls_folder, capsys):
     ("change", "file", "message"),
     [
         ("s/>7.3</>12.5</", "syn/report/csynth.xml", "the clock is estimated at 12.5 ns instead of 10"),
-        ("s/PipelineII>1</PipelineII>2</", "syn/report/csynth.xml", "loop VITIS_LOOP_2_1 of engine takes a beat every 2"),
+        (
+            "s/PipelineII>1</PipelineII>2</",
+            "syn/report/csynth.xml",
+            "loop VITIS_LOOP_2_1 of engine takes a beat every 2",
+        ),
         ("s/>20</>300</", "syn/report/csynth.xml", "BRAM_18K 300 of 280 on the device"),
         ("s/Pass/Fail/", "sim/report/accelerator_cosim.rpt", "cosimulation ended with Fail"),
     ],
