@@ -32,9 +32,9 @@ class Loop:
 
 @dataclass(frozen=True)
 class HlsReport:
-    """Figures of csynth.xml. ``latency`` of a frame and ``interval`` between two are cycles of the dataflow region, None
-    where Vitis HLS does not know them; ``dataflow`` says whether there is such a region. ``used`` and ``available`` are
-    by Vitis' names of resources. ``pragmas`` are those that it did not take as they are, with its messages."""
+    """Figures of csynth.xml. ``latency`` of a frame and ``interval`` between two are cycles of the dataflow region,
+    None where Vitis HLS does not know them; ``dataflow``: is there such a region? ``used`` and ``available`` are by
+    Vitis' names of resources. ``pragmas`` are those that it did not take as they are, with its messages."""
 
     version: str
     target_ns: float

@@ -58,8 +58,8 @@ def test_the_rtl_route_says_nothing_of_hls():
 
 def test_what_is_unknown_without_vitis_hls_is_said():
     assert (
-        "route hls  30 of 140 BRAM36, by the memories that pragmas bind to them: fits; LUTs, flip-flops, DSPs, clock and "
-        "rate are not known without Vitis HLS: those of the plan are the RTL's"
+        "route hls  30 of 140 BRAM36, by the memories that pragmas bind to them: fits; LUTs, flip-flops, DSPs, clock "
+        "and rate are not known without Vitis HLS: those of the plan are the RTL's"
     ) in shown(route="hls")
 
 
