@@ -23,8 +23,10 @@ UNKNOWN = "LUTs, flip-flops, DSPs, clock and rate are not known without Vitis HL
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory in block RAM: the layer or tensor that it is of, what it is, and its words, bits and blocks of 18
-    Kbit."""
+    """A memory in block RAM: the layer or tensor that it is of, what it is, and its words, bits and blocks of 18 Kbit.
+
+    A table of which a cycle reads several words is counted as so many copies, though two ports of a block may do.
+    """
 
     layer: str
     what: str
@@ -66,8 +68,8 @@ def block_memories(model: ModelWrapper) -> list[Memory]:
     found = []
     fifos = fifo_of(model)
 
-    def add(layer: str, what: str, words: int, bits: int) -> None:
-        found.append(Memory(layer, what, words, bits, bram18(words, bits)))
+    def add(layer: str, what: str, words: int, bits: int, copies: int = 1) -> None:
+        found.append(Memory(layer, what, words, bits, copies * bram18(words, bits)))
 
     for node in hardware_nodes(model):
         if node.op.holds() and fifos[node.inputs[0]][1] == "block":
@@ -77,7 +79,7 @@ def block_memories(model: ModelWrapper) -> list[Memory]:
         call = node.op.hls(*node.constants)
         for table in call.tables:
             if table.memory == "block" and table.words > 1:
-                add(node.name, table.suffix, table.words, table.bits)
+                add(node.name, table.suffix, table.words, table.bits, table.ports)
         for array in call.arrays:
             if array.memory == "block":
                 add(node.name, array.name, array.words, array.bits)
