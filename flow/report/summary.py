@@ -96,6 +96,7 @@ def _put_together(workspace: Workspace) -> dict:
         "layers": final["layers"],
         "plan": planned["plan"],
         "hls": load("hls"),
+        "csim": {"bounded_streams": load("csim")["bounded_streams"]},
         "simulated": simulated["simulated"],
         "synthesis": synthesis(workspace),
         "implementation": implementation(workspace),
@@ -158,12 +159,18 @@ def show(summary: dict, console: Console) -> None:
         f"simulated  {simulated['fps']:g} fps, {simulated['cycles_per_frame']:,} cycles a frame, latency "
         f"{simulated['latency_cycles']:,} cycles (RTL counters, {simulated['frames']} frames)"
     )
+    if not summary["csim"]["bounded_streams"]:
+        console.print(
+            "csim       with streams of any depth (--csim-unbounded): nothing shows whether the HLS accelerator would "
+            "hang"
+        )
     if made := summary.get("synthesis"):
         timing = made["timing"]
+        other = "the RTL, which --bitfile does not take by route hls: " * (summary.get("route") == "hls")
         used = ", ".join(f"{made['total'][kind]:,.6g} {kind}" for kind in ("lut", "ff", "bram36", "dsp"))
         console.print(
-            f"netlist    {made['origin']}, with the platform's share: {used} ({made['share']['lut']:.0%} of the LUTs); "
-            f"{timing['origin']}: worst path {timing['worst_ns']:g} ns, slack {timing['slack_ns']:g} ns, at most "
+            f"netlist    {other}{made['origin']}, with the platform's share: {used} ({made['share']['lut']:.0%} of the "
+            f"LUTs); {timing['origin']}: worst path {timing['worst_ns']:g} ns, slack {timing['slack_ns']:g} ns, at most "
             f"{timing['fmax_mhz']:g} MHz"
         )
     if made := summary["implementation"]:

@@ -31,6 +31,7 @@ SUMMARY = {
     },
     "hls": HlsEstimate(30, 140, True, {}).as_dict(),
     "simulated": {"fps": 339.08, "cycles_per_frame": 294912, "latency_cycles": 400000, "frames": 4},
+    "csim": {"bounded_streams": True},
     "implementation": None,
     "foreign": None,
     "verification": [],
@@ -76,3 +77,10 @@ def test_what_vitis_hls_reported_takes_its_place(project, interval, cosim, rate,
         f"41,000 of 53,200 LUT; 7.3 ns of 10; {rate} cycles a frame, II at most 1; cosimulation: {ended}"
     ) in text
     assert "unknown without" not in text and "bitfile    route hls, Vivado v.2022.2" in text
+
+
+def test_csim_without_bounds_is_said():
+    line = (
+        "csim       with streams of any depth (--csim-unbounded): nothing shows whether the HLS accelerator would hang"
+    )
+    assert line in shown(csim={"bounded_streams": False}) and "any depth" not in shown()
