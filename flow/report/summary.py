@@ -170,8 +170,8 @@ def show(summary: dict, console: Console) -> None:
         used = ", ".join(f"{made['total'][kind]:,.6g} {kind}" for kind in ("lut", "ff", "bram36", "dsp"))
         console.print(
             f"netlist    {other}{made['origin']}, with the platform's share: {used} ({made['share']['lut']:.0%} of the "
-            f"LUTs); {timing['origin']}: worst path {timing['worst_ns']:g} ns, slack {timing['slack_ns']:g} ns, at most "
-            f"{timing['fmax_mhz']:g} MHz"
+            f"LUTs); {timing['origin']}: worst path {timing['worst_ns']:g} ns, slack {timing['slack_ns']:g} ns, at "
+            f"most {timing['fmax_mhz']:g} MHz"
         )
     if made := summary["implementation"]:
         used = ", ".join(f"{made[kind]:,.6g} {kind}" for kind in ("lut", "ff", "bram36", "dsp"))
