@@ -67,7 +67,7 @@ int64_t scaled(const Sum& sum, unsigned pass, unsigned e, const int32_t (&multip
 template <unsigned OutBits, unsigned AccBits, unsigned Shift, class Sum, class Bias, class... Multipliers>
 int32_t rescaled(const Sum& sum, const Bias& bias, unsigned pass, unsigned e, const Multipliers&... multipliers) {
 #pragma HLS INLINE
-    const accumulator<AccBits> total = scaled(sum, pass, e, multipliers...) + bias;
+    const accumulator<AccBits> total = static_cast<accumulator<AccBits>>(scaled(sum, pass, e, multipliers...) + bias);
     return saturate<OutBits>(accumulator<AccBits>(total >> Shift));
 }
 

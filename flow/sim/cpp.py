@@ -21,6 +21,7 @@ FLAGS = (
     "-O2",
     "-Wall",
     "-Wextra",
+    "-Wconversion",
     "-Werror",
     "-Wno-unknown-pragmas",
     "-Wno-uninitialized",
