@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from .cells import Memory, Table
+from .cells import Memory, Table, integer_type
 from .cost import Cost, constants_cost
 from .dot import by_groups, dot
 from .engine import Engine
@@ -202,7 +202,8 @@ class BinaryEngine(Engine):
                 self._check_sum()
                 activation = f"flow::sum<{self.out_bits}>"
             case "threshold":
-                activation, tables = "flow::threshold", (Table("thresholds", "int32_t", tables[0], CHANNELS_LAYOUT),)
+                kind = integer_type(tables[0])
+                activation, tables = "flow::threshold", (Table("thresholds", kind, tables[0], CHANNELS_LAYOUT),)
             case "majority_vote":
                 activation = f"flow::majority_vote<{self.threshold}>"
             case _:
