@@ -13,7 +13,7 @@
 ///   weights            [nf * SF + sf], words side by side, low part first: element e * Simd + i is input sf * Simd + i of output
 ///                      nf * Pe + e
 ///   bias               [nf][e]: of output nf * Pe + e, of any integer type
-///   multipliers        [nf][e], or no argument at all: then they are 1
+///   multipliers        [nf][e], of any integer type, the smaller the better; or no argument at all: then they are 1
 ///
 /// Passes over a window as in xnor_popcount: Pixels * NF * SF cycles a frame. The products of a cycle are added up before the sum
 /// of the cycles before comes in, so that only one addition lies between one cycle's sum and the next.
@@ -56,8 +56,8 @@ template <class Sum> Sum scaled(const Sum& sum, unsigned, unsigned) {
     return sum;
 }
 
-template <class Sum, unsigned Passes, unsigned Pe>
-int64_t scaled(const Sum& sum, unsigned pass, unsigned e, const int32_t (&multipliers)[Passes][Pe]) {
+template <class Sum, unsigned Passes, unsigned Pe, class Multiplier>
+int64_t scaled(const Sum& sum, unsigned pass, unsigned e, const Multiplier (&multipliers)[Passes][Pe]) {
 #pragma HLS INLINE
 #pragma HLS ARRAY_RESHAPE variable=multipliers complete dim=2
     return int64_t(multipliers[pass][e]) * int64_t(sum);

@@ -220,8 +220,8 @@ class BinaryEngine(Engine):
         if largest >= 1 << 63:
             raise NodeError(f"multiplier * sum + offset reaches {largest}, beyond 64 bits: scale both down")
         return f"flow::popcount_scale<{self.out_bits}, {self.shift}>", (
-            Table("multipliers", "int32_t", multipliers, CHANNELS_LAYOUT),
-            Table("offsets", "int64_t", offsets, CHANNELS_LAYOUT),
+            Table("multipliers", integer_type(multipliers, 32), multipliers, CHANNELS_LAYOUT),
+            Table("offsets", integer_type(offsets), offsets, CHANNELS_LAYOUT),
         )
 
     @property

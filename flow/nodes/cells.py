@@ -70,9 +70,10 @@ class Table:
         return self.values[0].size * np.iinfo(self.ctype.removesuffix("_t")).bits
 
 
-def integer_type(values: np.ndarray) -> str:
-    """Return the smallest C++ type that holds all ``values``: what is compared with them has as many bits."""
-    return next(f"int{size}_t" for size in (8, 16, 32, 64) if signed_bits(values) <= size)
+def integer_type(values: np.ndarray, most: int = 64) -> str:
+    """Return the smallest C++ type that holds all ``values``, of ``most`` bits even where it does not: what is compared
+    with them or multiplied by them has as many bits."""
+    return next(f"int{size}_t" for size in (8, 16, 32, 64) if signed_bits(values) <= size or size == most)
 
 
 @dataclass(frozen=True)
