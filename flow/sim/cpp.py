@@ -21,7 +21,6 @@ FLAGS = (
     "-O2",
     "-Wall",
     "-Wextra",
-    "-Wconversion",
     "-Werror",
     "-Wno-unknown-pragmas",
     "-Wno-uninitialized",
