@@ -13,7 +13,7 @@
 ///   weights            [nf * SF + sf], words side by side, low part first: element e * Simd + i is input sf * Simd + i of output
 ///                      nf * Pe + e
 ///   bias               [nf][e]: of output nf * Pe + e, of any integer type
-///   multipliers        [nf][e], or no argument at all: then they are 1
+///   multipliers        [nf][e], of any integer type, the smaller the better; or no argument at all: then they are 1
 ///
 /// Passes over a window as in xnor_popcount: Pixels * NF * SF cycles a frame. The products of a cycle are added up before the sum
 /// of the cycles before comes in, so that only one addition lies between one cycle's sum and the next.
@@ -56,8 +56,8 @@ template <class Sum> Sum scaled(const Sum& sum, unsigned, unsigned) {
     return sum;
 }
 
-template <class Sum, unsigned Passes, unsigned Pe>
-int64_t scaled(const Sum& sum, unsigned pass, unsigned e, const int32_t (&multipliers)[Passes][Pe]) {
+template <class Sum, unsigned Passes, unsigned Pe, class Multiplier>
+int64_t scaled(const Sum& sum, unsigned pass, unsigned e, const Multiplier (&multipliers)[Passes][Pe]) {
 #pragma HLS INLINE
 #pragma HLS ARRAY_RESHAPE variable=multipliers complete dim=2
     return int64_t(multipliers[pass][e]) * int64_t(sum);
@@ -67,7 +67,7 @@ int64_t scaled(const Sum& sum, unsigned pass, unsigned e, const int32_t (&multip
 template <unsigned OutBits, unsigned AccBits, unsigned Shift, class Sum, class Bias, class... Multipliers>
 int32_t rescaled(const Sum& sum, const Bias& bias, unsigned pass, unsigned e, const Multipliers&... multipliers) {
 #pragma HLS INLINE
-    const accumulator<AccBits> total = scaled(sum, pass, e, multipliers...) + bias;
+    const accumulator<AccBits> total = static_cast<accumulator<AccBits>>(scaled(sum, pass, e, multipliers...) + bias);
     return saturate<OutBits>(accumulator<AccBits>(total >> Shift));
 }
 

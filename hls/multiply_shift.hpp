@@ -21,7 +21,7 @@ template <unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even> int32_t
 template <unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, class Sum, class Bias, class... Multipliers>
 int32_t multiply_shift(const Sum& sum, const Bias& bias, unsigned block, unsigned e, const Multipliers&... multipliers) {
 #pragma HLS INLINE
-    const accumulator<AccBits> total = scaled(sum, block, e, multipliers...) + bias;
+    const accumulator<AccBits> total = static_cast<accumulator<AccBits>>(scaled(sum, block, e, multipliers...) + bias);
     return shifted<OutBits, AccBits, Shift, Even>(total);
 }
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from .cells import Memory, Table
+from .cells import Memory, Table, integer_type
 from .cost import Cost, constants_cost
 from .dot import by_groups, dot
 from .engine import Engine
@@ -202,7 +202,8 @@ class BinaryEngine(Engine):
                 self._check_sum()
                 activation = f"flow::sum<{self.out_bits}>"
             case "threshold":
-                activation, tables = "flow::threshold", (Table("thresholds", "int32_t", tables[0], CHANNELS_LAYOUT),)
+                kind = integer_type(tables[0])
+                activation, tables = "flow::threshold", (Table("thresholds", kind, tables[0], CHANNELS_LAYOUT),)
             case "majority_vote":
                 activation = f"flow::majority_vote<{self.threshold}>"
             case _:
@@ -219,8 +220,8 @@ class BinaryEngine(Engine):
         if largest >= 1 << 63:
             raise NodeError(f"multiplier * sum + offset reaches {largest}, beyond 64 bits: scale both down")
         return f"flow::popcount_scale<{self.out_bits}, {self.shift}>", (
-            Table("multipliers", "int32_t", multipliers, CHANNELS_LAYOUT),
-            Table("offsets", "int64_t", offsets, CHANNELS_LAYOUT),
+            Table("multipliers", integer_type(multipliers, 32), multipliers, CHANNELS_LAYOUT),
+            Table("offsets", integer_type(offsets), offsets, CHANNELS_LAYOUT),
         )
 
     @property

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from .cells import Memory, Table
+from .cells import Memory, Table, integer_type
 from .cost import Cost, constants_cost
 from .dot import by_groups, dot, dot_bounds
 from .engine import Engine
@@ -181,7 +181,7 @@ class IntEngine(Engine):
         size = {"Inputs": self.synapses, "Outputs": self.features, "Pixels": self.pixels}
         tables = (
             Table("bias", "int32_t" if self.acc_bits <= 32 else "int64_t", grouped(bias, self.pe), BIAS_LAYOUT),
-            *(Table("multipliers", "int32_t", grouped(values, self.pe), BIAS_LAYOUT) for values in multiplier),
+            *(Table("multipliers", integer_type(m, 32), grouped(m, self.pe), BIAS_LAYOUT) for m in multiplier),
         )
         return {**size, **self._parameters()}, tables
 

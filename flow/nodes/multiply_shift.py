@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .base import HardwareOp
-from .cells import Memory, Table
+from .cells import Memory, Table, integer_type
 from .cost import Cost
 from .errors import NodeError
 from .packing import grouped, words
@@ -82,7 +82,7 @@ class MultiplyShift(HardwareOp):
         kind = "int32_t" if self.acc_bits <= 32 else "int64_t"
         return (
             Table("bias", kind, grouped(bias, pe), BIAS_LAYOUT),
-            *(Table("multipliers", "int32_t", grouped(values, pe), BIAS_LAYOUT) for values in multiplier),
+            *(Table("multipliers", integer_type(m, 32), grouped(m, pe), BIAS_LAYOUT) for m in multiplier),
         )
 
     def scale_cost(self, pe: int, count: int, sum_bits: int, sets: int = 1) -> Cost:
