@@ -52,7 +52,7 @@ class Result(BaseModel):
     length: str
     command: str = Field(description="a command that does the same")
     network: Metadata
-    train: TrainConfig | None = Field(description="None where nothing was trained (ptq)")
+    train: TrainConfig | None = Field(description="None where nothing was trained")
     torch: str
 
     @property

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from brevitas_models.config import DEFAULT_STRATEGY
 from flow.errors import FlowError
 
 MOST_IMAGES = 100_000
-DEFAULT_STRATEGY = {"bnn_cifar10": "none"}  # of all others it is qat
 
 
 class Options(BaseModel):

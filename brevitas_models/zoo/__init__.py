@@ -22,6 +22,10 @@ def checkpoint_name(config: NetworkConfig) -> str:
         value = getattr(config, name)
         if value != NetworkConfig.model_fields[name].default:
             parts.append(re.sub(r"\W+", "", value.replace("+", "p").replace("-", "m")))
+    for name, short in (("norm", "norm"), ("activation_scale", "k"), ("activation_bits", "a")):
+        value = getattr(config, name)
+        if value != NetworkConfig.model_fields[name].default:
+            parts.append(f"{short}{value}".replace("-", ""))
     return "-".join(parts)
 
 
