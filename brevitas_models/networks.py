@@ -43,14 +43,14 @@ class ResidualNetwork(BinaryNetwork):
         self.stem_quant = fixed_point(config, truncate=True)
         blocks, inputs = [], config.width
         for outputs, stride, make in self.layout(config):
-            blocks.append(make(inputs, outputs, stride, config))
+            blocks.append(make(inputs, outputs, stride))
             inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.pool_quant = fixed_point(config, truncate=True)
         self.classifier = Classifier(inputs, config.classes, config.residual_fraction)
 
     def layout(self, config: NetworkConfig) -> Iterator[tuple[int, int, Callable]]:
-        """Output channels and stride of each block, and what makes it of (inputs, outputs, stride, config)."""
+        """Output channels and stride of each block, and what makes it of (inputs, outputs, stride)."""
         raise NotImplementedError
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class ResNet18(ResidualNetwork):
     def layout(self, config):
         for stage in range(4):
             for index in range(self.blocks_per_stage):
-                yield config.width << stage, 2 if stage and not index else 1, self.block
+                yield config.width << stage, 2 if stage and not index else 1, partial(self.block, config=config)
 
 
 class BiReal18(ResNet18):
@@ -110,7 +110,8 @@ class ReActNetA(ResidualNetwork):
     """
 
     def layout(self, config):
-        three, one = (partial(BinaryBlock, activated=True, kernel=kernel) for kernel in (3, 1))
+        config = config.model_copy(update={"shortcut": "duplicate"})
+        three, one = (partial(BinaryBlock, config=config, activated=True, kernel=kernel) for kernel in (3, 1))
         inputs = config.width
         for pair, factor in enumerate((2, 4, 4, 8, 8, *[16] * 6, 32, 32), 1):
             yield inputs, 2 if pair in STRIDED else 1, three
