@@ -121,13 +121,15 @@ class BinaryBlock(nn.Module):
         self.grid = Grid(-half, half - 1, 2.0**config.residual_fraction)
 
     def gamma(self) -> Tensor:
-        """What sums, or votes, are multiplied by before the norm: XNOR-Net's scale of the layer; of norm bn-free of each
-        channel, [C]."""
+        """What sums, or votes, are multiplied by before the norm: XNOR-Net's scale of the layer; of norm bn-free that
+        of each channel, [C]."""
         weight = self.conv.weight.detach()
         if self.normalised:
             return mean_magnitude(weight)
         unit = weight[0].numel() ** -0.5 if self.keeps_popcounts else 1.0
-        return channel_magnitudes(weight) * (unit / STANDARD) if self.norm_kind == "bn-free" else weight.new_tensor(unit)
+        if self.norm_kind == "none":
+            return weight.new_tensor(unit)
+        return channel_magnitudes(weight) * (unit / STANDARD)
 
     def scale_branch(self, scale: float) -> None:
         """Sets the scale of the branch."""

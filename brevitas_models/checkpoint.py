@@ -7,8 +7,9 @@ Layout of a ``.popbin`` file:
     the rest  an .npz container: "header" (JSON as bytes) and one member per array
 
 A binary layer keeps the signs of its weights, packed eight a byte (bit 1 is +1, most significant
-first, padded with 0), and its scale gamma = mean|W|, or that of each output channel. Loading gives every weight the value
-``sign * gamma``; signs and gamma are all that evaluation uses of it, so logits do not change.
+first, padded with 0), and its scale gamma = mean|W|, or that of each output channel. Loading gives
+every weight the value ``sign * gamma``; signs and gamma are all that evaluation uses of it, so
+logits do not change.
 All else is float32.
 """
 
@@ -28,11 +29,11 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .blocks import is_binary_weight
 from .config import NetworkConfig, TrainConfig
 from .data import SPLITS
 from .errors import ModelError
 from .metrics import Accuracy
-from .blocks import is_binary_weight
 from .networks import build_network, load_weights
 from .quantizers import channel_magnitudes, mean_magnitude
 from .state import TrainError, command_line, read_state

@@ -31,7 +31,11 @@ ACTIVATION_SCALES: tuple[str, ...] = ActivationScale.__args__
 THRESHOLDS: tuple[str, ...] = Threshold.__args__
 DIVISIONS: tuple[str, ...] = Division.__args__
 VOTING = ("bireal18", "reactnet18", "reactnet_a")  # networks whose popcounts may be voted on
-FULL_WIDTH = {"reactnet_a": 32, "bnn_cifar10": 128, **dict.fromkeys(("bireal18", "reactnet18", "xnornet18", "bwn18"), 64)}
+FULL_WIDTH = {
+    "reactnet_a": 32,
+    "bnn_cifar10": 128,
+    **dict.fromkeys(("bireal18", "reactnet18", "xnornet18", "bwn18"), 64),
+}
 DEFAULT_STRATEGY = {model: "qat" if model in VOTING else "none" for model in MODELS}
 WIDEST, MOST_CLASSES = 512, 10_000  # more would take gigabytes before anything can be checked
 PAD_VALUES = {"minus_one": -1.0, "plus_one": 1.0, "zero": 0.0}

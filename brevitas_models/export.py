@@ -33,8 +33,9 @@ def export(network: nn.Module, path: Path, batch: int = 1, size: int = 32) -> nn
         )
     if network.config.activation_scale == "map":
         raise ModelError(
-            f"{network.config.model} multiplies its sums by a map of activation scales, the product of two streams, for "
-            "which there is no hardware: take their mean (flow ptq CHECKPOINT --output FOLDER), or train without them"
+            f"{network.config.model} multiplies its sums by a map of activation scales, the product of two streams, "
+            "for which there is no hardware: take their mean (flow ptq CHECKPOINT --output FOLDER), or train without "
+            "them"
         )
     model = deployed(network)
     grouped = any(isinstance(module, GroupedVote) for module in model.modules())

@@ -37,9 +37,10 @@ class Figures(BaseModel):
 class Length(BaseModel):
     """How long and at what width every row is trained.
 
-    ``width``, of 64, which most models have in full, None for all of it; others take the same part of theirs. ``own_epochs``: as many as the recipe's source took. ``teacher_length`` is
-    the length whose networks are the teachers of this one's rows, ``start_length`` the one whose networks its rows
-    begin with; None: its own. ``part_resolutions`` are those of rows that are a part of the length (Recipe).
+    ``width`` is of 64, which most models have in full; others take the same part of theirs, and None is all of it.
+    ``own_epochs``: as many as the recipe's source took. ``teacher_length`` is the length whose networks are the
+    teachers of this one's rows, ``start_length`` the one whose networks its rows begin with; None: its own.
+    ``part_resolutions`` are those of rows that are a part of the length (Recipe).
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
@@ -56,11 +57,11 @@ class Recipe(BaseModel):
     """One row.
 
     ``start``: the recipe whose trained network this one begins with; ``part``, of the length's epochs, is enough then,
-    on whole images unless the length says otherwise. A row of an untrained network
-    (NetworkConfig.untrained) trains nothing: strategy ptq is that network with votes, and, with ``calibration``,
-    BatchNorm statistics of so many training images. ``epochs`` is the source's own length, in
-    batches of 512; ``votes_from``, ``branch_scale``, ``window`` and ``clipping`` stand for those of the length (TrainConfig).
-    ``teacher`` is the recipe whose network this one learns from, with ``distillation`` as its part of the loss.
+    on whole images unless the length says otherwise. A row of an untrained network (NetworkConfig.untrained) trains
+    nothing: strategy ptq is that network with votes, and, with ``calibration``, BatchNorm statistics of so many
+    training images. ``epochs`` is the source's own length, in batches of 512; ``votes_from``, ``branch_scale``,
+    ``window`` and ``clipping`` stand for those of the length (TrainConfig). ``teacher`` is the recipe whose network
+    this one learns from, with ``distillation`` as its part of the loss.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
@@ -169,7 +170,9 @@ def configs(name: str, length: str) -> tuple[NetworkConfig, TrainConfig]:
     width = {"width": full if time.width is None else time.width * full // 64}
     train = {**time.train.model_dump(), "label_smoothing": recipe.label_smoothing, "distillation": recipe.distillation}
     train |= {
-        name: value for name in ("votes_from", "branch_scale", "window", "clipping") if (value := getattr(recipe, name)) is not None
+        name: value
+        for name in ("votes_from", "branch_scale", "window", "clipping")
+        if (value := getattr(recipe, name)) is not None
     }
     if time.own_epochs and not recipe.network.untrained:
         if recipe.epochs is None:

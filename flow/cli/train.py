@@ -127,7 +127,9 @@ def train(
     ] = DEFAULTS.shift,
     clipping: Annotated[
         float,
-        typer.Option(min=0, help="Largest gradient of a unit's weights, as a part of their norm, such as 0.02; 0: any."),
+        typer.Option(
+            min=0, help="Largest gradient of a unit's weights, as a part of their norm, such as 0.02; 0: any."
+        ),
     ] = DEFAULTS.clipping,
     erase: Annotated[
         int, typer.Option(min=0, max=16, help="Side of a square that is blanked in half of the training images.")
