@@ -82,7 +82,7 @@ class BiReal18(ResNet18):
 class ReActNet18(BiReal18):
     """The same with learned shifts in front of the signs and RPReLU behind the additions (Liu et al., ECCV 2020)."""
 
-    block = partial(BinaryBlock, activated=True)
+    block = staticmethod(partial(BinaryBlock, activated=True))
 
 
 class XnorNet18(ResNet18):
