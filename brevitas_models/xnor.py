@@ -11,6 +11,7 @@ from .affine import ChannelAffine, fixed_point
 from .config import PAD_VALUES, NetworkConfig
 from .quantizers import BinaryWeightQuant, BipolarActivation, channel_magnitudes
 from .shortcuts import StageShortcut
+from .sums import whole_sums
 
 MOMENTUM = 0.1  # of the mean of K
 
@@ -51,7 +52,9 @@ class XnorConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(x, self.one)
-        sums = self.conv(F.pad(self.sign(x), (1, 1, 1, 1), value=self.pad_value))
+        bits = F.pad(self.sign(x), (1, 1, 1, 1), value=self.pad_value)
+        exact = self.training or bits.is_cuda
+        sums = whole_sums(bits, self.conv.quant_weight().value, self.stride) if exact else self.conv(bits)
         scaled = sums * self.gain().view(1, -1, 1, 1)
         return scaled * self.scale_map(x) if self.kind == "map" else scaled
 

@@ -177,4 +177,7 @@ def test_the_command_tells_what_differs():
     network, train = configs("reactnet18-qat", "source")
     assert "--shift" not in command_line(network, train)
     assert "--shift 0 " in command_line(network, train.model_copy(update={"shift": 0})) + " "
+    assert "--norm bn-free --shift 0 --clipping 0.02" in command_line(*configs("reactnet18-none-norm-bn-free", "short"))
+    assert "--shortcut binary --activation-bits 4" in command_line(*configs("bwn18-none-a4", "short"))
+    assert "--activation-scale map" in command_line(*configs("xnornet18-none-map", "short"))
     assert "--label-smoothing 0.1" in command_line(*configs("reactnet18-qat-smoothing", "short"))
