@@ -7,7 +7,8 @@
 /// A register behind the product, as in a DSP slice, and two behind the result, which cut the ready of the output.
 module multiply_shift #(
     parameter int unsigned P              = 1,   // elements a beat
-    parameter int unsigned Words          = 1,   // beats of a pixel
+    parameter int unsigned Words          = 1,   // groups of P channels
+    parameter int unsigned Beats          = 1,   // beats of a group that follow each other: 1 in pixel order
     parameter int unsigned InBits         = 16,  // of an input, signed
     parameter int unsigned MultiplierBits = 8,   // of a multiplier, signed
     parameter int unsigned AccBits        = 24,  // of an offset, and of what is shifted
@@ -52,7 +53,8 @@ module multiply_shift #(
         .Words      (Words),
         .Width      (P * MultiplierBits),
         .File       (MultiplierFile),
-        .MemoryStyle("distributed")
+        .MemoryStyle("distributed"),
+        .Beats      (Beats)
     ) i_multipliers (
         .clk_i,
         .rst_ni,
@@ -81,7 +83,8 @@ module multiply_shift #(
       .Words      (Words),
       .Width      (P * AccBits),
       .File       (OffsetFile),
-      .MemoryStyle("distributed")
+      .MemoryStyle("distributed"),
+      .Beats      (Beats)
   ) i_offsets (
       .clk_i,
       .rst_ni,
