@@ -60,16 +60,6 @@ class DepthwiseLayer(Layer):
         near = np.rint(gain * 2.0**16) / 2.0**16
         return np.where(np.abs(gain - near) <= RECIPROCAL * np.abs(gain), near, gain), offset
 
-    def _integers(self, gain, offset, rounds, bits=8):
-        """Return multiplier, offset and shift; halves go to the even neighbour, where they can occur."""
-        multiplier, bias, shift = super()._integers(gain, offset, rounds, bits)
-        self.even = bool(rounds and shift and np.array_equal(multiplier, gain * 2.0**shift))
-        return multiplier, bias, shift
-
-    def _shifted(self, totals, shift):
-        rounded = super()._shifted(totals, shift)
-        return rounded - ((rounded << shift == totals) & rounded & 1) if self.even else rounded
-
     def _core(self, rewriter, stream, bias, scaled, attributes):
         grid, window = self.conv.grid, self.conv.window
         attributes = {**attributes, "even": int(self.even)}

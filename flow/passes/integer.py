@@ -54,6 +54,28 @@ def fit_multiply_shift(
     raise refuse(node, f"no {MULTIPLIER_BITS}-bit multiplier and shift give its result on every popcount")
 
 
+def dyadic_multiply_shift(gain: np.ndarray, offset: np.ndarray, rounds: bool):
+    """Return multiplier, offset [C], shift and whether halves go to the even neighbour, which give ``gain * s +
+    offset`` to the nearest integer, or down to one unless it ``rounds``; None where no shift up to LARGEST_SHIFT makes
+    integers of gain and offset."""
+    for shift in range(LARGEST_SHIFT):
+        multiplier, bias = gain * 2.0**shift, offset * 2.0**shift
+        if np.array_equal(multiplier, np.rint(multiplier)) and np.array_equal(bias, np.rint(bias)):
+            break
+    else:
+        return None
+    half = 1 << (shift - 1) if rounds and shift else 0
+    whole, added = multiplier.astype(np.int64), bias.astype(np.int64) + half
+    return whole, added, shift, half > 0 and _has_odd_halves(whole, added, shift)
+
+
+def _has_odd_halves(multiplier: np.ndarray, offset: np.ndarray, shift: int) -> bool:
+    """Return whether ``(m * s + b) >> shift`` of some integer s and channel drops nothing and is odd: with half of what
+    is dropped in b, that is a half that does not go to the even neighbour."""
+    divisors = np.gcd(multiplier, 2 << shift)  # of all that m * s is, on a circle of so many numbers
+    return bool((((1 << shift) - offset) % divisors == 0).any())
+
+
 def nearest_multiply_shift(sums: np.ndarray, targets: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Return multiplier, offset and shift as `fit_multiply_shift` does, of the widest multipliers there are, where none
     gives all targets: most are met, others are missed by 1."""

@@ -60,6 +60,7 @@ class TestWeightStationary(NodeTests):
         case(5, 4, 8, 8, 3, 2, 1, 2, 4, rtl=SLOW, **THRESHOLD),
         case(5, 4, 6, 8, 3, 1, 1, 4, 3, rtl=SLOW, pad_value=0, **THRESHOLD),
         case(5, 4, 8, 8, 3, 1, 1, 2, 4, **SCALE, shift=5, out_bits=7),
+        case(5, 4, 8, 8, 3, 1, 1, 2, 4, **SCALE, shift=2, out_bits=7, even=1, rtl=SLOW),
         case(4, 4, 6, 6, 3, 1, 1, 1, 6, rtl=SLOW, pad_value=0, **SCALE, shift=3, out_bits=16),
         case(4, 3, 8, 6, 1, 1, 0, 3, 8, **SCALE, shift=0, out_bits=5),  # one word a pass
         case(5, 4, 8, 4, 3, 1, 1, 2, 4, rtl=SLOW, **SUM, out_bits=8),
