@@ -14,7 +14,7 @@ from .steps import Steps, is_monotone
 
 MOST_VALUES = 1 << 21  # results that are computed one by one; of longer ranges the changes are found by bisection
 MOST_CHANGES = 1 << 12  # of a channel
-MOST_THRESHOLDS = 15  # of a MultiThreshold: results of 4 bits
+MOST_THRESHOLDS = 31  # of a MultiThreshold: results of 5 bits, or of 4 that fall and rise
 PART = 1 << 16
 
 
