@@ -5,7 +5,7 @@
 
 Each build goes as far as its RTL, which is then synthesised by Yosys (flow synth); netlists are cached, a full-width
 network takes some minutes of two cores the first time. "path" is the plan's bound of the longest path and that of
-flow timing, in ns. Networks of other people are not among the builds yet.
+flow timing, in ns. The networks of other people are Brevitas' examples, with random weights.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+
+import torch
+from torch import nn
 
 import flow
 from flow.errors import FlowError
@@ -29,11 +32,42 @@ BUILDS = {
     "reactnet18 none, width 16": {"model": "reactnet18", "strategy": "none", "width": 16},
     "bireal18 none, width 64": {"model": "bireal18", "strategy": "none", "fps": 100},
     "bnn_cifar10 none, width 16": {"model": "bnn_cifar10", "strategy": "none", "width": 16},
+    "Brevitas CNV 1W2A": {"network": ("cnv", 1, 2), "pixels": (-1, 1), "fps": 100},
+    "Brevitas CNV 2W2A": {"network": ("cnv", 2, 2), "pixels": (-1, 1), "fps": 20},
+    "Brevitas SFC 1W1A": {"network": ("sfc", 1, 1), "pixels": (-1, 1), "fps": 1000},
 }
+WIDTHS = {"tfc": 64, "sfc": 256, "lfc": 1024}  # of the three hidden layers
+
+
+def bnn_pynq(name: str, weights: int, activations: int) -> nn.Module:
+    """Return an example network of Brevitas with random weights, its statistics settled on random images."""
+    from brevitas_examples.bnn_pynq.models.CNV import CNV
+    from brevitas_examples.bnn_pynq.models.FC import FC
+
+    torch.manual_seed(0)
+    if name == "cnv":
+        shape, network = (3, 32, 32), CNV(10, weights, activations, 8, 3)
+    else:
+        shape = (1, 28, 28)
+        network = FC(
+            num_classes=10,
+            weight_bit_width=weights,
+            act_bit_width=activations,
+            in_bit_width=activations,
+            in_channels=1,
+            out_features=[WIDTHS[name]] * 3,
+            in_features=shape[1:],
+        )
+    with torch.no_grad():
+        for _ in range(4):
+            network(torch.rand(64, *shape) * 2 - 1)
+    return network.eval()
 
 
 def measure(options: dict, folder: Path) -> dict:
     """Return plan and synthesis of a build, with the platform's share, and both longest paths."""
+    if "network" in options:
+        options = {**options, "network": bnn_pynq(*options["network"])}
     planned = flow.build(last="rtl", target="pynq-z2", output=folder, **options)
     report, timing = planned.synth(), planned.timing()
     estimate = planned.workspace.load_json("plan")["plan"]

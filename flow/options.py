@@ -78,7 +78,10 @@ class Options(BaseModel):
         False, description="C simulation with streams of any depth: it no longer shows whether the HLS would hang."
     )
     rtl_images: int = Field(
-        4, ge=1, le=MOST_IMAGES, description="Images on which RTL simulation is compared with golden."
+        4,
+        ge=2,
+        le=MOST_IMAGES,
+        description="Images on which RTL simulation is compared with golden; the rate is that of the second on.",
     )
     stream_images: int = Field(
         2, ge=0, le=MOST_IMAGES, description="Images of which every value of every stream is compared."

@@ -16,6 +16,7 @@ from flow.passes.chain import chain_to_quantizer
 from flow.passes.grid import Grid, grid_of
 
 from .edit import QUANT_DOMAIN, Editor, NodeRefused, Normalisation
+from .windows import as_one_group
 
 WIDEST = 16  # bits of a stream's element
 WIDEST_BEND = 11  # bits of sums whose PReLU is evaluated on every value
@@ -38,6 +39,7 @@ class SplitConcats(Normalisation):
             return False
         if attributes_of(concat)["axis"] % len(graph.shape(concat.output[0])) != 1:
             return False
+        as_one_group(graph, node)  # the tensors and the groups may share no borders
         quant = model.find_producer(node.input[1])
         weights = model.get_initializer(quant.input[0]) if quant is not None else None
         if weights is None or any(np.size(model.get_initializer(name)) > 1 for name in quant.input[1:]):

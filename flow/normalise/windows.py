@@ -1,14 +1,15 @@
-"""Convolutions with groups as convolutions of one group, by weights of 0; automatic pads as numbers."""
+"""Windows of convolutions and pools: automatic pads as numbers; groups of convolutions."""
 
 from __future__ import annotations
 
 import numpy as np
+from onnx import NodeProto
 
 from flow.analysis.attributes import attributes_of
 from flow.analysis.constants import Constants
 from flow.nodes.windows import reach
 
-from .edit import QUANT_DOMAIN, NodeRefused, Normalisation, set_attribute
+from .edit import QUANT_DOMAIN, Editor, NodeRefused, Normalisation, set_attribute
 
 
 def explicit_pads(node, size, kernel, strides) -> list[int]:
@@ -23,11 +24,7 @@ def explicit_pads(node, size, kernel, strides) -> list[int]:
 
 
 class PlainConvs(Normalisation):
-    """A convolution says its pads in numbers, and one with groups of several channels gets weights of 0 for the inputs
-    of other groups.
-
-    It then computes the same on more weights: what that costs is in the plan.
-    """
+    """A convolution says its pads in numbers."""
 
     kinds = ("Conv",)
 
@@ -36,29 +33,29 @@ class PlainConvs(Normalisation):
         if len(shape) != 4:
             raise NodeRefused(node, f"its input has the shape {shape}", "use convolutions of 1 or 2 dimensions")
         kernel = graph.shape(node.input[1])[2:]
-        automatic = given.get("auto_pad", b"NOTSET") != b"NOTSET"
-        if automatic:
-            span = reach(kernel, given.get("dilations", [1, 1]))
-            pads = explicit_pads(node, shape[2:], span, given.get("strides", [1, 1]))
-            set_attribute(node, auto_pad=None, pads=pads)
-        return self._one_group(graph, node, given.get("group", 1)) or automatic
-
-    @staticmethod
-    def _one_group(graph, node, groups: int) -> bool:
-        weights = Constants(graph.model).weights(node.input[1]) if groups > 1 else None
-        if weights is None:
-            return False  # refused where weights are looked at
-        old = weights.integers
-        if old.shape[1] == 1:
-            return False  # depthwise
-        inputs, outputs = old.shape[1], len(old) // groups
-        new = np.zeros((len(old), inputs * groups, *old.shape[2:]))
-        for g in range(groups):
-            o, c = slice(g * outputs, (g + 1) * outputs), slice(g * inputs, (g + 1) * inputs)
-            new[o, c] = old[o]
-        node.input[1] = zero_padded_weights(graph, new, weights.scale)
-        set_attribute(node, group=1)
+        if given.get("auto_pad", b"NOTSET") == b"NOTSET":
+            return False
+        span = reach(kernel, given.get("dilations", [1, 1]))
+        pads = explicit_pads(node, shape[2:], span, given.get("strides", [1, 1]))
+        set_attribute(node, auto_pad=None, pads=pads)
         return True
+
+
+def as_one_group(graph: Editor, node: NodeProto) -> None:
+    """Give a convolution with groups weights of 0 for the inputs of other groups: it is then one of one group, and
+    computes the same on more weights."""
+    groups = attributes_of(node).get("group", 1)
+    weights = Constants(graph.model).weights(node.input[1]) if groups > 1 else None
+    if weights is None:
+        return  # refused where weights are looked at
+    old = weights.integers
+    inputs, outputs = old.shape[1], len(old) // groups
+    new = np.zeros((len(old), inputs * groups, *old.shape[2:]))
+    for g in range(groups):
+        o, c = slice(g * outputs, (g + 1) * outputs), slice(g * inputs, (g + 1) * inputs)
+        new[o, c] = old[o]
+    node.input[1] = zero_padded_weights(graph, new, weights.scale)
+    set_attribute(node, group=1)
 
 
 def zero_padded_weights(graph, integers: np.ndarray, scale: np.ndarray) -> str:

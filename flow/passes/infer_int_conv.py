@@ -301,12 +301,13 @@ class Layer:
     def _core(self, rewriter, stream, bias, scaled, attributes):
         """Add the nodes that make scaled sums of ``stream``; return their stream."""
         conv, bits = self.conv, self.conv.grid.bits
-        stream = rewriter.node("SlidingWindow", stream, bits=bits, pad_value=self.pad, **conv.window)
+        stream = rewriter.node("SlidingWindow", stream, bits=bits, pad_value=self.pad, **conv.window_of())
         return rewriter.node(
             "IntConv",
             stream,
             [self.weights, bias, *scaled],
             features=len(self.weights),
+            conv_groups=conv.groups,
             bits=bits,
             masked=int(conv.grid.bipolar and conv.padded and self.pad == 0),
             weight_bits=conv.weights.bits,

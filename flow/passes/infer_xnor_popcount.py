@@ -154,7 +154,7 @@ class Layer:
         together = taps_together(order, self.conv.window["kernel"])
         stream = rewriter.to_stream(self.conv.input, self.conv.grid.scale, self.conv.flat)
         stream = rewriter.node(
-            "SlidingWindow", stream, bits=1, pad_value=self.pad, order=order, p=together, **self.conv.window
+            "SlidingWindow", stream, bits=1, pad_value=self.pad, p=together, **self.conv.window_of(order)
         )
         masked = int(self.conv.padded and self.pad == 0)
         stream = rewriter.node(
@@ -162,6 +162,7 @@ class Layer:
             stream,
             [self.weights, *constants],
             features=self.features,
+            conv_groups=self.conv.groups,
             bits=1,
             masked=masked,
             simd=together,

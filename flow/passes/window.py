@@ -35,8 +35,9 @@ class Convolution:
     """A Conv, Gemm, MatMul or GroupVote with quantized input and weights; ``nodes`` are what it replaces.
 
     ``window``: kernel, stride, padding and dilation of its SlidingWindow. ``voter``: attributes of a grouped voter,
-    whose output are votes already. ``flat``: the map is read as one pixel. ``depthwise``: an output sums over the
-    window of one channel, weights [O, 1, KH, KW]; each channel has as many outputs.
+    whose output are votes already. ``flat``: the map is read as one pixel. ``groups`` of channels have outputs of their
+    own, weights [O, C / groups, KH, KW]. ``depthwise``: an output sums over the window of one channel, weights [O, 1,
+    KH, KW]; each channel has as many outputs.
     """
 
     nodes: list[NodeProto]
@@ -48,6 +49,7 @@ class Convolution:
     pad_value: float
     voter: dict[str, int | str] = field(default_factory=dict)
     flat: bool = False
+    groups: int = 1
     depthwise: bool = False
 
     @property
@@ -60,12 +62,18 @@ class Convolution:
         """The real value [O] of one unit of a sum."""
         return self.grid.scale * self.weights.scale
 
+    def window_of(self, order: str = "tap") -> dict[str, int | str | tuple[int, ...]]:
+        """Return the attributes of its SlidingWindow: with groups each one's taps follow each other."""
+        if self.groups == 1:
+            return {**self.window, "order": order}
+        return {**self.window, "order": "block", "block": self.weights.integers.shape[1]}
+
 
 def convolution_of(model: ModelWrapper, node: NodeProto) -> Convolution | None:
     """Return ``node`` as a Convolution, or None if it is none with quantized input and weights.
 
     Raises:
-        PassError: groups, or padding that is no constant around the map.
+        PassError: padding that is no constant around the map.
     """
     if node.op_type not in ("Conv", "Gemm", "MatMul", "GroupVote") or len(
         model.get_tensor_shape(node.output[0])
@@ -161,16 +169,13 @@ def _convolution(model, node, grid, weights, bias):
         nodes, source = [producer, node], producer.input[0]
     groups = _attribute(node, "group", 1) if node.op_type == "Conv" else 1
     depthwise = groups > 1 and weights.integers.shape[1] == 1
-    if groups != 1 and not depthwise:
-        raise refuse(node, "grouped convolutions are not mapped")
     if any(pad >= side for pad, side in zip(pads, reach(kernels, dilations) * 2)):
         raise refuse(
             node, f"pads {list(pads)} hold whole windows of {list(kernels)}", "pad less than a window on each side"
         )
     window = _window(kernels, strides, pads, dilations)
-    if depthwise:
-        return Convolution(nodes, source, grid, weights, bias, window, pad_value, voter, depthwise=True)
-    return Convolution(nodes, source, grid, weights, bias, window, pad_value, voter)
+    kind = {"depthwise": True} if depthwise else {"groups": groups}
+    return Convolution(nodes, source, grid, weights, bias, window, pad_value, voter, **kind)
 
 
 def pool_window(model: ModelWrapper, pool: NodeProto, size: list[int]):

@@ -200,7 +200,7 @@ def test_a_convolution_keeps_its_window(group):
     conv = same(graph.model(x), PlainConvs).graph.node[-1]
     given = {attribute.name: attribute for attribute in conv.attribute}
     assert {name: list(given[name].ints) for name in WINDOWS} == WINDOWS
-    assert given["group"].i == 1
+    assert given["group"].i == group
 
 
 @pytest.mark.parametrize(
@@ -280,6 +280,15 @@ def test_a_layer_on_a_concat_is_a_sum(padded):
     x = graph.node("Concat", graph.integers(), graph.signs(0.3), axis=1)
     x = graph.pad(x, 0.0) if padded else x
     x = graph.conv(x, graph.integer_weights(3, 8, 3, 3), graph.rng.normal(size=3))
+    assert node_types(same(graph.model(x), SplitConcats)).count("Conv") == 2
+
+
+@pytest.mark.parametrize("group", [2, 4, 8])
+def test_groups_that_read_a_concat_are_split_with_it(group):
+    """Groups of several channels, some of which are of both tensors, and of one channel."""
+    graph = QonnxGraph()
+    x = graph.node("Concat", graph.integers(), graph.signs(0.3), axis=1)
+    x = graph.conv(x, graph.integer_weights(8, 8 // group, 3, 3), group=group)
     assert node_types(same(graph.model(x), SplitConcats)).count("Conv") == 2
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from flow.execute import execute_graph
 from flow.golden import Golden
+from flow.graph import hardware_nodes
 from flow.passes import InferIntConv, to_integers
 from flow.passes.integer import logit_affine
 
@@ -106,6 +107,21 @@ def test_windows_of_any_shape(window):
     model = applied(graph.model(graph.quant(x, 0.25, 8, rounding="FLOOR")), InferIntConv)
     found = only(model, "SlidingWindow").op
     assert [list(side) for side in (found.kernel, found.stride, found.padding, found.dilation)] == [*window.values()]
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+@pytest.mark.parametrize("binary", [False, True], ids=["integers", "signs"])
+def test_groups_stay_groups(groups, binary):
+    """Its weights are those of the file, and the window comes group after group."""
+    graph = QonnxGraph(channels=8)
+    shape = 4 * groups, 8 // groups, 3, 3
+    weights = graph.binary_weights(*shape, scale=0.125) if binary else graph.integer_weights(*shape)
+    x = graph.conv(graph.integers(), weights, group=groups, pads=[1, 0, 0, 1], strides=[1, 2])
+    x = graph.batch_norm(x, graph.rng.choice([-0.5, 0.5, 1.0, 2.0], 4 * groups))
+    model = applied(graph.model(graph.quant(x, 0.25, 7, rounding="FLOOR")), InferIntConv)
+    (window,), conv = [n.op for n in hardware_nodes(model) if n.kind == "SlidingWindow"], only(model, "IntConv")
+    assert (window.order, window.block, conv.op.conv_groups) == ("block", 8 // groups, groups)
+    assert conv.constants[0].shape == (4 * groups, 72 // groups)
 
 
 def test_a_pad_with_zeros_is_taken_along():
