@@ -128,7 +128,9 @@ class Response:
         more = self.base - base  # results that a channel begins with
         always = np.where(np.arange(more.max())[None] < more[:, None], self.low, self.high + 1)
         rises = _trimmed(np.sort(np.concatenate([always, self.rises], axis=1), axis=1), self.high)
-        if rises.shape[1] + self.falls.shape[1] > MOST_THRESHOLDS or not rises.shape[1]:
+        if not rises.shape[1] and self.falls.shape[1]:
+            rises = np.full((len(self.base), 1), self.high + 1)  # a MultiThreshold has one
+        if not 0 < rises.shape[1] + self.falls.shape[1] <= MOST_THRESHOLDS:
             return None
         return np.concatenate([rises, self.falls], axis=1), self.falls.shape[1], base
 
