@@ -1,7 +1,8 @@
 /// Scales integers per channel: `out[c] = saturate((multiplier[c] * in[c] + offset[c]) >>> Shift)`, the activation of an engine's sums.
 ///
 /// The shift rounds down, or as shift_saturate says; the saturation is to OutBits signed bits. AccBits must hold the exact values: they wrap. The files have
-/// Words words of P numbers, element i of word w for channel w*P + i.
+/// Words words of P numbers, element i of word w for channel w*P + i. With Positions the multipliers depend on the pixel, too: they have
+/// Positions sets of Words words, and position_table says which set a pixel has. A beat then comes every second cycle at most.
 ///
 /// A register behind the product, as in a DSP slice, and two behind the result, which cut the ready of the output.
 module multiply_shift #(
@@ -13,8 +14,13 @@ module multiply_shift #(
     parameter int unsigned Shift          = 0,   // right shift before the saturation, less than AccBits
     parameter int unsigned Even           = 0,   // 1: halves, which the offsets add, go to the even neighbour
     parameter int unsigned OutBits        = 8,   // of an output, signed
+    parameter int unsigned Positions      = 0,   // sets of multipliers; 0: one for all pixels
+    parameter int unsigned Rows           = 1,   // of the map, with Positions
+    parameter int unsigned Columns        = 1,   // of the map, with Positions
     parameter              MultiplierFile = "",  // for $readmemh
-    parameter              OffsetFile     = ""   // for $readmemh
+    parameter              OffsetFile     = "",  // for $readmemh
+    parameter              RowFile        = "",  // for $readmemh, with Positions
+    parameter              ColumnFile     = ""   // for $readmemh, with Positions
 ) (
     input  logic                 clk_i,
     input  logic                 rst_ni,       // back to the first channels
@@ -41,17 +47,35 @@ module multiply_shift #(
       .out_ready_i(out_free)
   );
 
-  channel_table #(
-      .Words      (Words),
-      .Width      (P * MultiplierBits),
-      .File       (MultiplierFile),
-      .MemoryStyle("distributed")
-  ) i_multipliers (
-      .clk_i,
-      .rst_ni,
-      .step_i(in_valid_i && in_ready_o),
-      .word_o(multipliers)
-  );
+  if (Positions == 0) begin : gen_channels
+    channel_table #(
+        .Words      (Words),
+        .Width      (P * MultiplierBits),
+        .File       (MultiplierFile),
+        .MemoryStyle("distributed")
+    ) i_multipliers (
+        .clk_i,
+        .rst_ni,
+        .step_i(in_valid_i && in_ready_o),
+        .word_o(multipliers)
+    );
+  end else begin : gen_positions
+    position_table #(
+        .Rows      (Rows),
+        .Columns   (Columns),
+        .Blocks    (Words),
+        .Words     (Positions * Words),
+        .Width     (P * MultiplierBits),
+        .File      (MultiplierFile),
+        .RowFile   (RowFile),
+        .ColumnFile(ColumnFile)
+    ) i_multipliers (
+        .clk_i,
+        .rst_ni,
+        .step_i(in_valid_i && in_ready_o),
+        .word_o(multipliers)
+    );
+  end
 
   channel_table #(
       .Words      (Words),

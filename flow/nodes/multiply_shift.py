@@ -85,9 +85,9 @@ class MultiplyShift(HardwareOp):
             *(Table("multipliers", "int32_t", grouped(values, pe), BIAS_LAYOUT) for values in multiplier),
         )
 
-    def scale_cost(self, pe: int, count: int, sum_bits: int) -> Cost:
-        """Return the cost of adding up ``pe`` sums of ``sum_bits`` bits at a time, of their constants, ``count`` words,
-        and of what scales them.
+    def scale_cost(self, pe: int, count: int, sum_bits: int, sets: int = 1) -> Cost:
+        """Return the cost of adding up ``pe`` sums of ``sum_bits`` bits at a time, of their constants, ``count`` words
+        and as many ``sets`` of multipliers, and of what scales them.
 
         Lines through Yosys 0.70's figures (benchmarks/cost_points.py).
         """
@@ -95,7 +95,7 @@ class MultiplyShift(HardwareOp):
         clipped = 1.8 if self.acc_bits - self.shift > self.out_bits else 1.0  # LUTs a bit
         lane = Cost(lut=self.acc_bits + clipped * self.out_bits, ff=2 * self.out_bits)
         if self.scaled:
-            cost = cost + table_cost(count, pe * MULTIPLIER_BITS)
+            cost = cost + table_cost(count * sets, pe * MULTIPLIER_BITS)
             lane = lane + Cost(lut=sum_bits + 10, ff=sum_bits, dsp=1)
         else:
             lane = lane + Cost(ff=self.acc_bits)

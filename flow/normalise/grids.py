@@ -10,6 +10,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from flow.analysis import Scaled, scaled_tensors
 from flow.analysis.attributes import attributes_of
+from flow.analysis.pools import common_count, taps_counted
 from flow.graph import consumers
 from flow.nodes.stream import signed_bits
 from flow.passes.chain import chain_to_quantizer
@@ -169,7 +170,7 @@ class ExactGrids(Transformation):
         known = self._on_grid(tensor)
         if known is None:
             return False
-        pixels = int(np.prod(attributes_of(pool).get("kernel_shape", shape[2:])))
+        pixels = common_count(taps_counted(pool, shape[2:]))
         grid = _grid(model, source)
         bits = max(2, signed_bits(known.low, known.high))
         changed = False

@@ -71,7 +71,10 @@ def zero_padded_weights(graph, integers: np.ndarray, scale: np.ndarray) -> str:
 
 
 class Pools(Normalisation):
-    """A pool states its pads: those of auto_pad and ceil_mode are numbers; a mean over the whole map is global."""
+    """A pool states its pads: those of auto_pad and ceil_mode are numbers; a mean over the whole map is global.
+
+    What ceil_mode adds behind the map no mean counts. Where it counts the zeros of the pads, these become a Pad.
+    """
 
     kinds = ("AveragePool", "MaxPool")
 
@@ -86,18 +89,35 @@ class Pools(Normalisation):
             graph.before("GlobalAveragePool", [node.input[0]], node.output[0])
             graph.remove()
             return True
-        outputs = graph.shape(node.output[0])[2:]
-        beyond = [
-            max(0, (outputs[i] - 1) * strides[i] + span[i] - shape[2 + i] - pads[i] - pads[i + 2]) for i in (0, 1)
-        ]
-        if average and any(beyond):
-            raise NodeRefused(node, "its last windows reach beyond the map (ceil_mode)", "use ceil_mode=0")
-        if average and any(pads) and not given.get("count_include_pad", 0):
-            raise NodeRefused(
-                node, "the mean at the border is over fewer pixels", "use padding=0 or count_include_pad=True"
-            )
-        pads = [*pads[:2], pads[2] + beyond[0], pads[3] + beyond[1]]
+        if any(pad >= side for pad, side in zip(pads, span * 2)):
+            way = "pad less than a window on each side"
+            raise NodeRefused(node, f"pads {pads} hold whole windows of {list(kernel)}", way)
         if "auto_pad" not in given and not given.get("ceil_mode", 0):
             return False
-        set_attribute(node, auto_pad=None, ceil_mode=None, pads=pads)
+        beyond = self._beyond(graph, node, span, strides, pads) if given.get("ceil_mode", 0) else [0, 0]
+        if average and any(beyond) and any(pads) and given.get("count_include_pad", 0):
+            full = graph.constant(np.array([0, 0, *pads[:2], 0, 0, *pads[2:]], np.int64))
+            node.input[0] = graph.before("Pad", [node.input[0], full, graph.constant(0.0)], mode="constant")
+            pads = [0] * 4
+        pads = [*pads[:2], pads[2] + beyond[0], pads[3] + beyond[1]]
+        counted = {"count_include_pad": None} if any(beyond) else {}
+        set_attribute(node, auto_pad=None, ceil_mode=None, pads=pads, **counted)
         return True
+
+    @staticmethod
+    def _beyond(graph, node, span, strides, pads) -> list[int]:
+        """Return the rows and columns that the last windows of ceil_mode reach beyond the padded map."""
+        size, outputs, beyond = graph.shape(node.input[0])[2:], [], []
+        for i in (0, 1):
+            padded = size[i] + pads[i] + pads[i + 2]
+            count = -(-(padded - span[i]) // strides[i]) + 1
+            count -= (count - 1) * strides[i] >= size[i] + pads[i]  # no window starts behind the map
+            outputs.append(count)
+            beyond.append(max(0, (count - 1) * strides[i] + span[i] - padded))
+        if (stated := graph.shape(node.output[0])[2:]) != outputs:
+            raise NodeRefused(
+                node,
+                f"it has {outputs[0]}x{outputs[1]} outputs, and the file's shapes say {stated[0]}x{stated[1]}",
+                "use ceil_mode=0",
+            )
+        return beyond

@@ -35,7 +35,8 @@ class Convolution:
     """A Conv, Gemm, MatMul or GroupVote with quantized input and weights; ``nodes`` are what it replaces.
 
     ``window``: kernel, stride, padding and dilation of its SlidingWindow. ``voter``: attributes of a grouped voter,
-    whose output are votes already. ``flat``: the map is read as one pixel. ``groups`` of channels have outputs of their
+    whose output are votes already. ``divisors``: of the means of a pool, of each row and of each column of outputs,
+    where they differ. ``flat``: the map is read as one pixel. ``groups`` of channels have outputs of their
     own, weights [O, C / groups, KH, KW]. ``depthwise``: an output sums over the window of one channel, weights [O, 1,
     KH, KW]; each channel has as many outputs.
     """
@@ -48,6 +49,7 @@ class Convolution:
     window: dict[str, tuple[int, ...]]
     pad_value: float
     voter: dict[str, int | str] = field(default_factory=dict)
+    divisors: tuple[np.ndarray, np.ndarray] | None = None
     flat: bool = False
     groups: int = 1
     depthwise: bool = False
@@ -180,24 +182,23 @@ def _convolution(model, node, grid, weights, bias):
 
 def pool_window(model: ModelWrapper, pool: NodeProto, size: list[int]):
     """Return the nodes that a pool on a map of ``size`` (rows, columns) stands for, its input, its window, and what
-    surrounds the map: a Pad in front of a pool without pads of its own is part of it.
+    surrounds the map: a Pad in front of it is part of it.
 
     Raises:
-        PassError: both pad, or the mean at the border is over fewer pixels than elsewhere.
+        PassError: both pad, with other values.
     """
     kernel = _attribute(pool, "kernel_shape", size)
     ones = [1] * len(kernel)
     pads = list(_attribute(pool, "pads", [0] * 2 * len(kernel)))
     window = _window(kernel, _attribute(pool, "strides", ones), pads, _attribute(pool, "dilations", ones))
-    if any(pads) and pool.op_type == "AveragePool" and not _attribute(pool, "count_include_pad", 0):
-        raise refuse(pool, "the mean at the border is over fewer pixels", "use padding=0 or count_include_pad=True")
     producer = model.find_producer(pool.input[0])
     if producer is None or producer.op_type != "Pad":
         return [pool], pool.input[0], window, 0.0
-    if any(pads):
+    before, value = _pad(model, producer)
+    if any(pads) and (value or pool.op_type == "MaxPool"):
         raise refuse(pool, f"it reads a map that {producer.name} (Pad) padded", "pad in the pool itself")
-    pads, value = _pad(model, producer)
-    return [producer, pool], producer.input[0], {**window, "padding": tuple(pads)}, value
+    padding = tuple(a + b for a, b in zip(before, pads))
+    return [producer, pool], producer.input[0], {**window, "padding": padding}, value
 
 
 def _pad(model, node):

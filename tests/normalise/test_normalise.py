@@ -232,7 +232,12 @@ def test_groups_and_automatic_padding(attributes, binary):
         ("MaxPool", {"auto_pad": "SAME_LOWER"}, [1, 1, 0, 0]),
         ("MaxPool", {"ceil_mode": 1, "pads": [1, 0, 0, 0]}, [1, 0, 0, 1]),
         ("AveragePool", {"auto_pad": "SAME_UPPER", "count_include_pad": 1}, [0, 0, 1, 1]),
+        ("AveragePool", {"auto_pad": "SAME_UPPER"}, [0, 0, 1, 1]),
         ("AveragePool", {"auto_pad": "VALID"}, [0, 0, 0, 0]),
+        ("AveragePool", {"ceil_mode": 1}, [0, 0, 1, 1]),
+        ("AveragePool", {"ceil_mode": 1, "pads": [1, 0, 0, 0]}, [1, 0, 0, 1]),
+        ("AveragePool", {"ceil_mode": 1, "pads": [1, 0, 0, 0], "count_include_pad": 1}, [0, 0, 0, 1]),
+        ("AveragePool", {"ceil_mode": 1, "pads": [1, 1, 1, 1], "count_include_pad": 1}, [0, 0, 1, 1]),
     ],
 )
 def test_pads_of_pools_are_numbers(kind, attributes, pads):
@@ -243,17 +248,22 @@ def test_pads_of_pools_are_numbers(kind, attributes, pads):
     assert list(given["pads"].ints) == pads and not given.keys() & {"auto_pad", "ceil_mode"}
 
 
-@pytest.mark.parametrize(
-    ("attributes", "message"),
-    [
-        ({"pads": [1, 1, 1, 1]}, "the mean at the border is over fewer pixels; use padding=0 or count_include"),
-        ({"ceil_mode": 1}, r"its last windows reach beyond the map \(ceil_mode\); use ceil_mode=0"),
-    ],
-)
-def test_means_over_fewer_pixels_are_refused(attributes, message):
-    graph = QonnxGraph(height=8)
-    x = graph.node("AveragePool", graph.integers(), kernel_shape=[3, 3], strides=[2, 2], **attributes)
-    with pytest.raises(NodeRefused, match=rf"AveragePool_0 \(AveragePool\): {message}"):
+@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
+def test_pads_with_whole_windows_are_refused(kind):
+    graph = QonnxGraph(height=7)
+    x = graph.node(kind, graph.integers(), kernel_shape=[3, 2], pads=[0, 0, 0, 2])
+    message = r"pads \[0, 0, 0, 2\] hold whole windows of \[3, 2\]; pad less than a window on each side"
+    with pytest.raises(NodeRefused, match=rf"{kind}_0 \({kind}\): {message}"):
+        graph.model(x).transform(Pools())
+
+
+@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
+def test_shapes_of_windows_that_start_behind_the_map_are_refused(kind):
+    """onnx counts them at this opset, onnxruntime does not."""
+    graph = QonnxGraph(height=7)
+    x = graph.node(kind, graph.integers(), kernel_shape=[2, 2], strides=[2, 2], pads=[1] * 4, ceil_mode=1)
+    message = "it has 4x4 outputs, and the file's shapes say 5x5; use ceil_mode=0"
+    with pytest.raises(NodeRefused, match=rf"{kind}_0 \({kind}\): {message}"):
         graph.model(x).transform(Pools())
 
 
