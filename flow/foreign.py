@@ -22,7 +22,6 @@ from flow.errors import FlowError
 from flow.execute import Execution, execute_graph
 from flow.graph import consumers
 from flow.memory import require_memory
-from flow.nodes.stream import signed_bits
 from flow.nodes.value_table import WIDEST
 from flow.normalise.grids import ExactGrids
 from flow.normalise.offsets import MergeAdds, MoveOffsets
@@ -30,7 +29,7 @@ from flow.normalise.pixels import PixelGrids
 from flow.passes.chain import CURVED, ELEMENTWISE, QUANTIZERS, chain_to_quantizer
 from flow.passes.grid import Grid, grid_of
 from flow.passes.steps import is_monotone
-from flow.passes.window import constant_value, convolution_of
+from flow.passes.window import constant_value
 
 WIDTHS = (8, 10, 12, 14, 16)  # of fixed point
 ENOUGH = 0.01  # of the spread of the outputs
@@ -194,32 +193,12 @@ def quantize_streams(model: ModelWrapper, images: np.ndarray, bits: int) -> tupl
     if not cuts:
         return model, 0
     largest = _largest(model, list(cuts), images)
-    grids: dict[str, tuple[float, int]] = {}
     for tensor, cut in cuts.items():
-        curve = cut == "curve"
-        members = [tensor] if curve else [name for name in cuts if groups[name] == groups[tensor]]
-        width = min(bits, WIDEST) if curve else bits
-        sums = _grid_of_sums(model, tensor) if members == [tensor] and not curve else None
-        grids[tensor] = sums or (_scale(max(largest[name] for name in members), width), width)
-    for tensor, (scale, width) in grids.items():
-        _insert_quantizer(model, tensor, scale, width, cuts[tensor] == "floor")
+        width = min(bits, WIDEST) if cut == "curve" else bits
+        members = [tensor] if cut == "curve" else [name for name in cuts if groups[name] == groups[tensor]]
+        _insert_quantizer(model, tensor, _scale(max(largest[name] for name in members), width), width, cut == "floor")
     model = model.transform(InferShapes()).transform(SortGraph()).transform(GiveUniqueNodeNames())
     return model, len(cuts)
-
-
-def _grid_of_sums(model: ModelWrapper, tensor: str) -> tuple[float, int] | None:
-    """Return scale and bits of the integers that a layer adds up to, where ``tensor`` is its output: no fixed point is
-    nearer to it. None if they have several scales, or more than the most bits."""
-    layer = model.find_producer(tensor)
-    conv = convolution_of(model, layer) if layer is not None and layer.op_type in LAYERS else None
-    if conv is None or np.ptp(conv.step):
-        return None
-    bias = 0.0 if conv.bias is None else conv.bias / conv.step
-    if not np.array_equal(bias, np.rint(bias)):
-        return None
-    reach = np.abs(conv.weights.rows()).sum(axis=1).max() * max(-conv.grid.low, conv.grid.high) + np.abs(bias).max()
-    bits = signed_bits(-int(reach), int(reach))
-    return (float(conv.step[0]), bits) if bits <= WIDTHS[-1] else None
 
 
 def _scale(largest: float, bits: int) -> float:
