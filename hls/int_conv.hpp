@@ -46,7 +46,7 @@ void unpack_inputs(const ap_uint<Simd * InBits + Masked>& data, integer<InBits> 
     for (unsigned i = 0; i < Simd; ++i) {
 #pragma HLS UNROLL
         const uint64_t bits = parts.template get<InBits>(i);
-        x[i] = outside ? 0 : signed_element<InBits>(bits);
+        x[i] = static_cast<integer<InBits>>(outside ? 0 : signed_element<InBits>(bits));
     }
 }
 

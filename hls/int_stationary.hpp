@@ -38,6 +38,8 @@ void int_stationary(const ap_uint<Simd * InBits + Masked> (&map)[Pixels * (Input
 #pragma HLS BIND_STORAGE variable=sums type=ram_s2p impl=lutram
     // A window's sum is next needed when all the others had their turn.
 #pragma HLS DEPENDENCE variable=sums inter RAW distance=Pixels true
+    accumulator<SumBits> last[Pe];  // that of one window, needed in the next cycle, which no memory can give
+#pragma HLS ARRAY_PARTITION variable=last complete dim=1
 
     for (unsigned pass = 0; pass < Passes; ++pass) {
         for (unsigned b = 0; b < Beats; ++b) {
@@ -55,8 +57,10 @@ void int_stationary(const ap_uint<Simd * InBits + Masked> (&map)[Pixels * (Input
 #pragma HLS UNROLL
                         products += product<InBits, WeightBits>(input[i], weight[e * Simd + i]);
                     }
-                    const accumulator<SumBits> sum = (b == 0 ? accumulator<SumBits>(0) : sums[pixel][e]) + products;
+                    const accumulator<SumBits> before = Pixels == 1 ? last[e] : sums[pixel][e];
+                    const accumulator<SumBits> sum = (b == 0 ? accumulator<SumBits>(0) : before) + products;
                     sums[pixel][e] = sum;
+                    last[e] = sum;
                     result[e] = rescaled<OutBits, AccBits, Shift>(sum, bias[pass][e], pass, e, multipliers...);
                 }
                 if (b == Beats - 1) outputs[pixel * Passes + pass] = pack<Pe, OutBits>(result);

@@ -36,7 +36,7 @@ class Cell:
 @dataclass(frozen=True)
 class Table:
     """A constant C++ array [word, element]: the suffix after the node's name in its own, its element type, its values,
-    what its indices mean, and the memory that keeps it ("distributed" or "block"); an array [value] is logic.
+    what its indices mean, the memory that keeps it ("distributed" or "block"), and the words that a cycle reads.
 
     The elements of a word lie side by side in one memory, and are read together.
 
@@ -49,6 +49,7 @@ class Table:
     values: np.ndarray
     layout: str
     memory: str = "distributed"
+    ports: int = 1
 
     def __post_init__(self):
         limits = np.iinfo(self.ctype.removesuffix("_t"))
@@ -58,8 +59,8 @@ class Table:
 
     @property
     def words(self) -> int:
-        """Words of its memory; 1 of one that is logic."""
-        return len(self.values) if self.values.ndim == 2 else 1
+        """Words of its memory."""
+        return len(self.values)
 
     @property
     def bits(self) -> int:
