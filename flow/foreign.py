@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import asdict, dataclass
+from enum import Enum
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
@@ -25,12 +26,16 @@ from flow.memory import require_memory
 from flow.normalise.grids import ExactGrids
 from flow.normalise.offsets import MergeAdds, MoveOffsets
 from flow.normalise.pixels import PixelGrids
-from flow.passes.chain import ELEMENTWISE, QUANTIZERS, chain_to_quantizer
+from flow.nodes.value_table import WIDEST as WIDEST_TABLE
+from flow.passes.chain import CURVED, ELEMENTWISE, QUANTIZERS, chain_to_quantizer, is_uniform
 from flow.passes.grid import Grid, grid_of
+from flow.passes.lines import BENT
+from flow.passes.response import MOST_THRESHOLDS
+from flow.passes.steps import is_monotone
 from flow.passes.window import constant_value
 
 WIDTHS = (8, 10, 12, 14, 16)  # of fixed point
-ENOUGH = 0.02  # of the spread of the outputs
+ENOUGH = 0.01  # of the spread of the outputs: half of what a build may differ by, on other images too
 BATCH = 32  # images that are calibrated on at once
 COPIES, BYTES = 3, 4  # of each value: the results of a node, its inputs, and what computes them; float32
 QUANT_DOMAIN = "qonnx.custom_op.general"
@@ -38,7 +43,6 @@ LAYERS = ("Conv", "Gemm", "MatMul")
 POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool")
 RESHAPES = ("Flatten", "Reshape", "Identity")
 WITH_PIXELS = (PixelGrids, MoveOffsets, MergeAdds, ExactGrids)
-BENT = ("PRelu", "Relu", "LeakyRelu")
 
 
 @dataclass(frozen=True)
@@ -193,22 +197,40 @@ def quantize_streams(model: ModelWrapper, images: np.ndarray, bits: int) -> tupl
     cuts = stream_tensors(model)
     if not cuts:
         return model, 0, 1.0
-    peak = _largest(model, [tensor for tensor in cuts if tensor != model.graph.input[0].name], images)
-    scale = 2.0 ** math.ceil(math.log2(max(peak, 2.0**-20) / ((1 << (bits - 1)) - 1)))
-    for tensor, floor in cuts.items():
-        _insert_quantizer(model, tensor, scale, bits, floor)
+    peaks = _largest(model, [tensor for tensor in cuts if tensor != model.graph.input[0].name], images)
+    scale = _scale_for(
+        max((peak for tensor, peak in peaks.items() if cuts[tensor] is not Cut.CURVE), default=1.0), bits
+    )
+    for tensor, cut in cuts.items():
+        if cut is Cut.CURVE:
+            width = min(bits, WIDEST_TABLE)
+            _insert_quantizer(model, tensor, _scale_for(peaks[tensor], width), width, cut)
+        else:
+            _insert_quantizer(model, tensor, scale, bits, cut)
     model = model.transform(InferShapes()).transform(SortGraph()).transform(GiveUniqueNodeNames())
     return model, len(cuts), scale
 
 
-def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
-    """Return the real tensors that must be fixed point, in topological order: name -> whether the quantizer floors,
-    which it does after a pool.
+class Cut(Enum):
+    """The quantizers of real streams: of ``SUMS``, on the grid that all share; behind a ``POOL``, of which it keeps the
+    grid, by flooring; around a ``CURVE``, each on its own grid of at most as many bits as a table has."""
+
+    SUMS, POOL, CURVE = range(3)
+
+
+def _scale_for(peak: float, bits: int) -> float:
+    """Return the least power of two as a scale on which integers of ``bits`` bits reach ``peak``."""
+    return 2.0 ** math.ceil(math.log2(max(peak, 2.0**-20) / ((1 << (bits - 1)) - 1)))
+
+
+def stream_tensors(model: ModelWrapper) -> dict[str, Cut]:
+    """Return the real tensors that must be fixed point, in topological order, and how.
 
     They are the inputs and outputs of additions of two streams and of pools, the inputs of layers with integer weights,
-    the inputs of ReLUs and PReLUs after a layer, and tensors that several nodes read.
+    the inputs of ReLUs and PReLUs after a layer, those of curves that are no few steps, and tensors that several nodes
+    read.
     """
-    cuts: dict[str, bool] = {}
+    cuts: dict[str, Cut] = {}
 
     def is_real(tensor: str) -> bool:
         return constant_value(model, tensor) is None and tensor not in cuts and grid_of(model, tensor) is None
@@ -233,18 +255,20 @@ def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
             one, other = (grid_of(model, name) for name in variables)
             if one is not None and other is not None:
                 adds = one.scale != other.scale
-                cuts.update({name: False for name in variables if adds})
+                cuts.update({name: Cut.SUMS for name in variables if adds})
         if adds or node.op_type in POOLS or node.op_type in LAYERS:
             mixed = adds and any(map(is_real, variables))  # all of them on the grid of the real ones
-            cuts.update({name: False for name in map(source, variables) if mixed or is_real(name)})
+            cuts.update({name: Cut.SUMS for name in map(source, variables) if mixed or is_real(name)})
         elif node.op_type in BENT and is_real(variables[0]) and _needs_lines(model, node, cuts):
-            cuts[variables[0]] = False
+            cuts[variables[0]] = Cut.SUMS
+        elif node.op_type in CURVED:
+            cuts.update(_around_curve(model, node, cuts, is_real))
         output = node.output[0]
         shared = len(consumers(model, output)) > 1 and node.op_type not in QUANTIZERS
         pools = node.op_type in POOLS and not read_through_constants(output)
         if (adds or pools or shared) and is_real(output) and not read_by_quantizer(output):
-            cuts[output] = node.op_type in POOLS
-    return {tensor: floor for tensor, floor in cuts.items() if tensor != model.graph.output[0].name}
+            cuts[output] = Cut.POOL if node.op_type in POOLS else Cut.SUMS
+    return {tensor: cut for tensor, cut in cuts.items() if tensor != model.graph.output[0].name}
 
 
 def _needs_lines(model: ModelWrapper, bend: NodeProto, cuts: dict[str, bool]) -> bool:
@@ -253,6 +277,40 @@ def _needs_lines(model: ModelWrapper, bend: NodeProto, cuts: dict[str, bool]) ->
     if not _follows_layer(model, bend.input[0], cuts):
         return False
     return bend.op_type != "Relu" or chain_to_quantizer(model, bend) is None
+
+
+def _around_curve(model: ModelWrapper, curve: NodeProto, cuts: dict[str, Cut], is_real) -> dict[str, Cut]:
+    """Return the tensors in front of and behind a curve that become fixed point, so that it is a table between them.
+
+    None where it is part of a chain that only rises or falls into few levels: its steps are thresholds. In front of it
+    stays real what a grid of few bits and numbers for all channels give; behind it what such numbers bring to a
+    quantizer.
+    """
+    behind = chain_to_quantizer(model, curve)
+    entering = _chain_from(model, curve.input[0], cuts)
+    grid = grid_of(model, behind[-1].output[0]) if behind is not None else None
+    if grid is not None and len(grid.integers) <= MOST_THRESHOLDS + 1 and is_monotone(model, [*entering, *behind]):
+        return {}
+    found = {}
+    before = entering[0].input[0] if entering else curve.input[0]
+    start = None if before in cuts else grid_of(model, before)
+    narrow = before in cuts or (start is not None and start.bits <= WIDEST_TABLE)
+    if is_real(curve.input[0]) and not (narrow and is_uniform(model, entering)):
+        found[curve.input[0]] = Cut.CURVE
+    if behind is not None and not is_uniform(model, behind[1:]):
+        found[curve.output[0]] = Cut.CURVE
+    return found
+
+
+def _chain_from(model: ModelWrapper, tensor: str, cuts: dict[str, Cut]) -> list[NodeProto]:
+    """Return the elementwise nodes through which ``tensor`` is computed from a cut, a quantizer or a layer."""
+    chain: list[NodeProto] = []
+    node: NodeProto | None = model.find_producer(tensor)
+    while node is not None and tensor not in cuts and node.op_type in ELEMENTWISE:
+        chain.insert(0, node)
+        tensor = next(name for name in node.input if name and constant_value(model, name) is None)
+        node = model.find_producer(tensor)
+    return chain
 
 
 def _follows_layer(model: ModelWrapper, tensor: str, cuts: dict[str, bool]) -> bool:
@@ -264,16 +322,16 @@ def _follows_layer(model: ModelWrapper, tensor: str, cuts: dict[str, bool]) -> b
     return node is not None and tensor not in cuts and node.op_type in LAYERS
 
 
-def _largest(model: ModelWrapper, tensors: list[str], images: np.ndarray, count: int = BATCH) -> float:
+def _largest(model: ModelWrapper, tensors: list[str], images: np.ndarray, count: int = BATCH) -> dict[str, float]:
     part = images[:count].transpose(0, 3, 1, 2).astype(np.float32)
     context = Execution(model).run({model.graph.input[0].name: part}, keep=True)
-    return max(float(np.abs(context[tensor]).max()) for tensor in tensors) if tensors else 1.0
+    return {tensor: float(np.abs(context[tensor]).max()) for tensor in tensors}
 
 
-def _insert_quantizer(model: ModelWrapper, tensor: str, scale: float, bits: int, floor: bool) -> None:
+def _insert_quantizer(model: ModelWrapper, tensor: str, scale: float, bits: int, cut: Cut) -> None:
     """Insert a quantizer between ``tensor`` and all its readers. After a pool it keeps the grid of the pool's input."""
     producer = model.find_producer(tensor)
-    if floor:
+    if cut is Cut.POOL:
         grid: Grid | None = grid_of(model, producer.input[0])
         scale, bits = (grid.scale, grid.bits) if grid is not None else (scale, bits)
     readers, quantized = consumers(model, tensor), f"{tensor}_fixed"
@@ -288,7 +346,7 @@ def _insert_quantizer(model: ModelWrapper, tensor: str, scale: float, bits: int,
         domain=QUANT_DOMAIN,
         signed=1,
         narrow=0,
-        rounding_mode="FLOOR" if floor else "ROUND",
+        rounding_mode="FLOOR" if cut is Cut.POOL else "ROUND",
     )
     for reader in readers:
         for position, name in enumerate(reader.input):

@@ -16,6 +16,7 @@ from .means import GlobalPools
 from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms
 from .offsets import MergeAdds, MoveOffsets, MoveScales
 from .quantizers import SignedQuants
+from .pointwise import FusePointwise
 from .read import read_file
 from .refusals import RefuseUnmapped
 from .signs import BinaryWeights, Choices, Signs, Thresholds
@@ -25,6 +26,7 @@ from .windows import PlainConvs, Pools
 NORMALISATIONS = (
     RemoveNoOps,
     RemoveUnsqueezedNorms,
+    FusePointwise,
     RefuseUnmapped,
     ImageInput,
     MoveTransposes,
