@@ -23,10 +23,10 @@ from flow.errors import FlowError
 from flow.execute import Execution, execute_graph
 from flow.graph import consumers
 from flow.memory import require_memory
+from flow.nodes.value_table import WIDEST as WIDEST_TABLE
 from flow.normalise.grids import ExactGrids
 from flow.normalise.offsets import MergeAdds, MoveOffsets
 from flow.normalise.pixels import PixelGrids
-from flow.nodes.value_table import WIDEST as WIDEST_TABLE
 from flow.passes.chain import CURVED, ELEMENTWISE, QUANTIZERS, chain_to_quantizer, is_uniform
 from flow.passes.grid import Grid, grid_of
 from flow.passes.lines import BENT

@@ -15,8 +15,8 @@ from .layout import FlattenLater, ImageInput, MoveTransposes
 from .means import GlobalPools
 from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms
 from .offsets import MergeAdds, MoveOffsets, MoveScales
-from .quantizers import SignedQuants
 from .pointwise import FusePointwise
+from .quantizers import SignedQuants
 from .read import read_file
 from .refusals import RefuseUnmapped
 from .signs import BinaryWeights, Choices, Signs, Thresholds
