@@ -10,11 +10,12 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from flow.analysis.attributes import attributes_of
 from flow.graph import consumers
+from flow.passes.chain import CURVED, STRAIGHT
 
 from .edit import Editor, Normalisation, set_attribute
 
 TO_ROWS, TO_CHANNELS = [0, 2, 3, 1], [0, 3, 1, 2]  # NCHW to NHWC, and back
-ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Neg", "Relu", "Clip", "LeakyRelu", "Quant", "BipolarQuant", "PRelu", "Sign")
+ELEMENTWISE = (*(kind for kind in STRAIGHT if kind != "BatchNormalization"), *CURVED, "Quant", "BipolarQuant", "Sign")
 
 
 class ImageInput(Transformation):
@@ -86,6 +87,8 @@ class MoveTransposes(Normalisation):
             return self._elementwise(graph, reader, tensor, source)
         if reader.op_type in ("Flatten", "Reshape"):
             return self._flatten(graph, reader, tensor, source)
+        if reader.op_type == "ReduceMean":
+            return self._mean(graph, reader, source)
         return False
 
     @staticmethod
@@ -104,6 +107,22 @@ class MoveTransposes(Normalisation):
         inner = graph.behind(output)
         _forget_shapes(graph.model, inner, output)
         graph.after("Transpose", [inner], output, perm=TO_ROWS)
+        return True
+
+    @staticmethod
+    def _mean(graph, reader, source):
+        given, axes = attributes_of(reader), None
+        if len(reader.input) > 1:
+            axes = graph.model.get_initializer(reader.input[1])
+        axes = given.get("axes") if axes is None else axes
+        if axes is None or sorted(int(axis) % 4 for axis in axes) != [1, 2]:
+            return False
+        pooled = graph.before("GlobalAveragePool", [source])
+        if given.get("keepdims", 1):
+            graph.before("Transpose", [pooled], reader.output[0], perm=TO_ROWS)
+        else:
+            graph.before("Flatten", [pooled], reader.output[0], axis=1)
+        graph.remove()
         return True
 
     @staticmethod
@@ -169,7 +188,7 @@ class FlattenLater(Normalisation):
 
 def _from_input(model, node) -> bool:
     """Return whether ``node`` reads the image through elementwise nodes."""
-    while node is not None and node.op_type in ELEMENTWISE[:4]:
+    while node is not None and node.op_type in ("Add", "Sub", "Mul", "Div"):
         variable = next((name for name in node.input if name and model.get_initializer(name) is None), None)
         if variable == model.graph.input[0].name:
             return True

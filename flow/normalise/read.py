@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.version_converter
 from onnx import ModelProto, TensorProto, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.qcdq_to_qonnx import QCDQToQuant
@@ -16,6 +17,7 @@ from .edit import QUANT_DOMAIN
 
 OLD_DOMAINS = ("finn", "finn.custom_op.general", "onnx.brevitas", "qonnx", "")
 QONNX_NODES = ("Quant", "BipolarQuant", "Trunc", "IntQuant", "MultiThreshold")
+LEAST = 11  # opset
 HALF = (TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
 
@@ -32,10 +34,23 @@ def read_file(path: Path) -> ModelWrapper:
     for node in proto.graph.node:
         if node.op_type in QONNX_NODES and node.domain in OLD_DOMAINS:
             node.domain = QUANT_DOMAIN
-    model = ModelWrapper(proto)
+    model = ModelWrapper(_modern(proto))
     if any(node.op_type == "DequantizeLinear" for node in proto.graph.node):
         model = model.transform(QCDQToQuant())
     return model
+
+
+def _modern(proto: ModelProto) -> ModelProto:
+    """Return a file of an opset below LEAST in that one, in which Pad and Clip have inputs instead of attributes."""
+    known = {entry.domain for entry in proto.opset_import}
+    proto.opset_import.extend(
+        onnx.helper.make_opsetid(domain, 1) for domain in sorted({node.domain for node in proto.graph.node} - known)
+    )
+    if all(entry.version >= LEAST for entry in proto.opset_import if entry.domain in ("", "ai.onnx")):
+        return proto
+    modern = onnx.version_converter.convert_version(proto, LEAST)
+    _constant_nodes(modern)
+    return modern
 
 
 def _constant_nodes(proto: ModelProto) -> None:
