@@ -13,7 +13,7 @@ from .dense import SplitGemms
 from .grids import ExactGrids, SplitConcats
 from .layout import FlattenLater, ImageInput, MoveTransposes
 from .means import GlobalPools
-from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms
+from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms, SmallConstants
 from .offsets import MergeAdds, MoveOffsets, MoveScales
 from .pointwise import FusePointwise
 from .quantizers import SignedQuants
@@ -26,6 +26,7 @@ from .windows import PlainConvs, Pools
 NORMALISATIONS = (
     RemoveNoOps,
     RemoveUnsqueezedNorms,
+    SmallConstants,
     FusePointwise,
     RefuseUnmapped,
     ImageInput,

@@ -200,12 +200,24 @@ class MoveScales(MoveOffsets):
             layer = (
                 reader.op_type in ("Conv", "MatMul") and reader.input[0] == node.output[0] and len(reader.input) == 2
             )
-            if layer or reader.op_type in RESHAPES or (reader.op_type in POOLS and positive):
+            padded = reader.op_type == "Pad" and self._pads_constant(Editor(model, reader), reader, node, factor)
+            if layer or padded or reader.op_type in RESHAPES or (reader.op_type in POOLS and positive):
                 self._behind(Editor(model, reader), reader, node, source, factor)
                 moved = True
         if not consumers(model, node.output[0]) and node.output[0] != model.graph.output[0].name:
             model.graph.node.remove(node)
         return moved
+
+    @staticmethod
+    def _pads_constant(graph, pad, node, factor) -> bool:
+        """Let ``pad`` pad with what gives its constant when it is multiplied; return whether it pads with one."""
+        if attributes_of(pad).get("mode", b"constant") != b"constant" or len(pad.input) < 3 or not pad.input[2]:
+            return attributes_of(pad).get("mode", b"constant") == b"constant"
+        value = graph.model.get_initializer(pad.input[2])
+        if value is None:
+            return False
+        pad.input[2] = graph.constant(value * factor if node.op_type == "Div" else value / factor)
+        return True
 
     @staticmethod
     def _behind(graph, reader, node, source, factor):
