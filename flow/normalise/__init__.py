@@ -19,6 +19,7 @@ from .pointwise import FusePointwise
 from .quantizers import SignedQuants
 from .read import read_file
 from .refusals import RefuseUnmapped
+from .signals import SignalsAsMaps
 from .signs import BinaryWeights, Choices, Signs, Thresholds
 from .tail import SplitTail
 from .windows import PlainConvs, Pools
@@ -26,6 +27,7 @@ from .windows import PlainConvs, Pools
 NORMALISATIONS = (
     RemoveNoOps,
     RemoveUnsqueezedNorms,
+    SignalsAsMaps,
     SmallConstants,
     FusePointwise,
     RefuseUnmapped,

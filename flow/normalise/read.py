@@ -13,7 +13,7 @@ from qonnx.transformation.qcdq_to_qonnx import QCDQToQuant
 
 from flow.onnx_file import readable
 
-from .edit import QUANT_DOMAIN
+from .edit import QUANT_DOMAIN, NodeRefused
 
 OLD_DOMAINS = ("finn", "finn.custom_op.general", "onnx.brevitas", "qonnx", "")
 QONNX_NODES = ("Quant", "BipolarQuant", "Trunc", "IntQuant", "MultiThreshold")
@@ -34,10 +34,57 @@ def read_file(path: Path) -> ModelWrapper:
     for node in proto.graph.node:
         if node.op_type in QONNX_NODES and node.domain in OLD_DOMAINS:
             node.domain = QUANT_DOMAIN
-    model = ModelWrapper(_modern(proto))
+    proto = _modern(proto)
+    if any(node.op_type == "DequantizeLinear" for node in proto.graph.node):
+        proto = onnx.shape_inference.infer_shapes(proto)  # the types of integers
+    model = ModelWrapper(proto)
     if any(node.op_type == "DequantizeLinear" for node in proto.graph.node):
         model = model.transform(QCDQToQuant())
+    for node in [node for node in model.graph.node if node.op_type == "Trunc"]:
+        _trunc_as_quants(model, node)
     return model
+
+
+def _trunc_as_quants(model: ModelWrapper, trunc) -> None:
+    """Replace a Trunc: its input's own quantizer, a coarser one that floors, and what is left of the scale.
+
+    Version 1 has a number of bits before and after; version 2 also the scale after.
+    """
+    values = [model.get_initializer(name) for name in trunc.input[1:]]
+    if any(value is None or value.size != 1 for value in values) or np.any(values[1]):
+        raise NodeRefused(trunc, "its numbers are not one constant each, with the zero point 0", "use a static one")
+    given = {a.name: onnx.helper.get_attribute_value(a) for a in trunc.attribute}
+    scale, _, bits, *after, out_bits = (float(value.reshape(-1)[0]) for value in values)
+    dropped = bits - out_bits if not after else np.round(np.log2(after[0] / scale))
+    coarse = scale * 2.0**dropped
+    tensor, index = trunc.input[0], list(model.graph.node).index(trunc)
+    model.graph.node.remove(trunc)
+    signed, narrow = given.get("signed", 1), given.get("narrow", 0)
+    rounding = given.get("rounding_mode", b"FLOOR").decode()
+    whole = signed if after else 1  # version 1 does not say, and cuts nothing off
+    steps = [
+        (scale, bits + 2, 1, 0, "ROUND"),
+        (coarse, out_bits if after else out_bits + 1, whole, narrow, rounding),
+    ]
+    for count, (step, width, sign, tight, mode) in enumerate(steps):
+        names = [model.make_new_valueinfo_name() for _ in range(4)]
+        for name, value in zip(names, (step, 0.0, width)):
+            model.set_initializer(name, np.float32(value))
+        last = count == 1 and after
+        output = trunc.output[0] if last else names[3]
+        attributes = {"signed": sign, "narrow": tight, "rounding_mode": mode}
+        node = onnx.helper.make_node(
+            "Quant", [tensor, *names[:3]], [output], name=f"{trunc.name}_{count}", domain=QUANT_DOMAIN, **attributes
+        )
+        model.graph.node.insert(index + count, node)
+        tensor = output
+        if not last:
+            model.set_tensor_shape(output, model.get_tensor_shape(trunc.input[0]) or [1])
+    if not after:
+        factor = model.make_new_valueinfo_name()
+        model.set_initializer(factor, np.float32(2.0**-dropped))
+        mul = onnx.helper.make_node("Mul", [tensor, factor], [trunc.output[0]], name=trunc.name)
+        model.graph.node.insert(index + 2, mul)
 
 
 def _modern(proto: ModelProto) -> ModelProto:
