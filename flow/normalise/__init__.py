@@ -16,7 +16,7 @@ from .means import GlobalPools
 from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms, SmallConstants
 from .offsets import MergeAdds, MoveOffsets, MoveScales
 from .pointwise import FusePointwise
-from .quantizers import SignedQuants
+from .quantizers import Rounds, SignedQuants
 from .read import read_file
 from .refusals import RefuseUnmapped
 from .signals import SignalsAsMaps
@@ -40,6 +40,7 @@ NORMALISATIONS = (
     Choices,
     Thresholds,
     BinaryWeights,
+    Rounds,
     FlattenLater,
     SplitTail,
     Pools,

@@ -197,9 +197,7 @@ class MoveScales(MoveOffsets):
             return False
         moved, positive = False, factor > 0
         for reader in consumers(model, node.output[0]):
-            layer = (
-                reader.op_type in ("Conv", "MatMul") and reader.input[0] == node.output[0] and len(reader.input) == 2
-            )
+            layer = reader.op_type in ("Conv", "MatMul") and reader.input[0] == node.output[0]
             padded = reader.op_type == "Pad" and self._pads_constant(Editor(model, reader), reader, node, factor)
             if layer or padded or reader.op_type in RESHAPES or (reader.op_type in POOLS and positive):
                 self._behind(Editor(model, reader), reader, node, source, factor)
@@ -224,7 +222,14 @@ class MoveScales(MoveOffsets):
         reader.input[0] = source
         output = reader.output[0]
         inner = graph.behind(output)
-        graph.after(node.op_type, [inner, graph.constant(np.float32(factor))], output)
+        if reader.op_type != "Conv" or len(reader.input) < 3:
+            graph.after(node.op_type, [inner, graph.constant(np.float32(factor))], output)
+            return
+        bias = np.ravel(Constants(graph.model).value(reader.input[2]))  # is not multiplied
+        del reader.input[2:]
+        scaled = graph.behind(inner)
+        graph.after("Add", [inner, graph.constant(bias.reshape(-1, *[1] * (len(graph.shape(output)) - 2)))], output)
+        graph.after(node.op_type, [scaled, graph.constant(np.float32(factor))], inner)
 
 
 QUANTIZED = ("Quant", "BipolarQuant", "MaxPool", "AveragePool", "GlobalAveragePool")

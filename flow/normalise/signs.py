@@ -102,7 +102,8 @@ class Thresholds(Normalisation):
 
 
 class BinaryWeights(Normalisation):
-    """Weights that are constants of one size an output, -a and +a, become quantized ones."""
+    """Weights that are constants, of one size an output, -a and +a, or integers of 8 bits times a scale, become
+    quantized ones."""
 
     kinds = ("Conv", "MatMul", "Gemm")
 
@@ -114,11 +115,44 @@ class BinaryWeights(Normalisation):
         columns = node.op_type == "MatMul" or (node.op_type == "Gemm" and not attributes_of(node).get("transB", 0))
         others = 0 if columns else tuple(range(1, weights.ndim))
         size = np.abs(weights).max(axis=others, keepdims=True)
-        if not np.array_equal(np.abs(weights), np.broadcast_to(size, weights.shape)) or not size.all():
+        if np.array_equal(np.abs(weights), np.broadcast_to(size, weights.shape)) and size.all():
+            scale = graph.constant(size.flat[0] if not np.ptp(size) else size)
+            node.input[1] = graph.before("BipolarQuant", [node.input[1], scale], domain=QUANT_DOMAIN)
+            return True
+        scale = _grid_scale(weights.reshape(1, -1))
+        if scale is None:
+            scale = _grid_scale((weights.T if columns else weights).reshape(size.size, -1))
+        if scale is None:
             return False
-        scale = size.flat[0] if not np.ptp(size) else size
-        node.input[1] = graph.before("BipolarQuant", [node.input[1], graph.constant(scale)], domain=QUANT_DOMAIN)
+        scale = scale.reshape(size.shape) if scale.size > 1 else scale.reshape(())
+        names = [graph.constant(value) for value in (scale, 0.0, float(WEIGHT_BITS))]
+        attributes = {"signed": 1, "narrow": 1, "rounding_mode": "ROUND"}
+        node.input[1] = graph.before("Quant", [node.input[1], *names], domain=QUANT_DOMAIN, **attributes)
         return True
+
+
+WEIGHT_BITS = 8
+FEWEST = 8  # values of a scale: fewer are on a grid by chance
+OFF_GRID = 1e-4  # of a step
+
+
+def _grid_scale(rows: np.ndarray) -> np.ndarray | None:
+    """Return the largest scale [R] of each of the rows [R, K] of which all its values are multiples by integers of
+    WEIGHT_BITS, or None where one has none."""
+    if rows.shape[1] < FEWEST:
+        return None
+    rows = rows.astype(np.float64)
+    largest = np.abs(rows).max(axis=1)
+    scale, left = np.ones(len(rows)), np.flatnonzero(largest)
+    for most in range(1, 1 << (WEIGHT_BITS - 1)):
+        step = largest[left] / most
+        units = rows[left] / step[:, None]
+        fits = (np.abs(units - np.rint(units)) < OFF_GRID).all(axis=1)
+        scale[left[fits]] = step[fits]
+        left = left[~fits]
+        if not left.size:
+            return scale
+    return None
 
 
 def scaled_sign(graph, tensor: str, high, low, output: str) -> None:

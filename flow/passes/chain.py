@@ -52,6 +52,23 @@ def chains_to_quantizers(model: ModelWrapper, start: NodeProto) -> Iterator[list
         chain.append(following[0])
 
 
+def chain_end(model: ModelWrapper, start: NodeProto) -> str:
+    """Return in words what keeps the nodes behind ``start`` from reaching a quantizer."""
+    node = start
+    while True:
+        following = consumers(model, node.output[0])
+        if not following:
+            return "no quantizer is behind it"
+        if len(following) > 1:
+            names = ", ".join(f"{reader.name} ({reader.op_type})" for reader in following[:3])
+            return f"{names} read what leaves it"
+        (node,) = following
+        if node.op_type not in (*ELEMENTWISE, *QUANTIZERS):
+            return f"it runs into {node.name} ({node.op_type})"
+        if not _one_variable(model, node):
+            return f"{node.name} ({node.op_type}) adds another stream"
+
+
 def _has_offset(model: ModelWrapper, node: NodeProto) -> bool:
     zero = model.get_initializer(node.input[2]) if node.op_type == "Quant" else None
     return zero is not None and bool(np.any(zero))
