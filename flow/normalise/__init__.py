@@ -14,11 +14,13 @@ from .grids import ExactGrids, SplitConcats
 from .late_pools import LatePools
 from .layout import FlattenLater, ImageInput, MoveTransposes
 from .means import GlobalPools
-from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms
+from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms, SmallConstants
 from .offsets import MergeAdds, MoveOffsets, MoveScales
-from .quantizers import SignedQuants
+from .pointwise import FusePointwise
+from .quantizers import Rounds, SignedQuants
 from .read import read_file
 from .refusals import RefuseUnmapped
+from .signals import SignalsAsMaps
 from .signs import BinaryWeights, Choices, Signs, Thresholds
 from .tail import SplitTail
 from .windows import PlainConvs, Pools
@@ -26,16 +28,20 @@ from .windows import PlainConvs, Pools
 NORMALISATIONS = (
     RemoveNoOps,
     RemoveUnsqueezedNorms,
+    SignalsAsMaps,
+    SmallConstants,
+    FusePointwise,
     RefuseUnmapped,
     ImageInput,
+    SplitGemms,
     MoveTransposes,
     GlobalPools,
-    SplitGemms,
     FoldTransposeIntoQuantInit,
     Signs,
     Choices,
     Thresholds,
     BinaryWeights,
+    Rounds,
     FlattenLater,
     SplitTail,
     Pools,

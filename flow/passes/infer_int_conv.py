@@ -6,7 +6,7 @@ import numpy as np
 from flow.graph import consumers
 from flow.nodes.stream import saturate, signed_bits
 
-from .chain import chains_to_quantizers, evaluate_chain
+from .chain import chain_end, chains_to_quantizers, evaluate_chain
 from .forms import Form, exact_form, nearest_form
 from .grid import grid_of
 from .integer import AFFINE, affine_constants, nearest_multiply_shift
@@ -42,7 +42,7 @@ class InferIntConv(Rewrite):
         conv = convolution_of(model, node)
         if conv is None or (conv.grid.bipolar and conv.weights.bipolar) or conv.depthwise:
             return False
-        pad = conv.pad_value / conv.grid.scale if conv.padded else 0.0
+        pad = conv.pad
         if not (pad == 0 or (pad == round(pad) and conv.grid.low <= pad <= conv.grid.high)):
             raise refuse(node, f"padding with {conv.pad_value:g}: pad with 0 or with a value of the input")
         Layer(model, node, conv).replace()
@@ -59,7 +59,7 @@ class Layer:
         self.bias = np.zeros(outputs) if conv.bias is None else conv.bias.astype(np.float64)  # real
         reach = int(np.abs(self.weights).sum(axis=1).max()) * max(-conv.grid.low, conv.grid.high)
         self.low, self.high = -reach, reach  # of a sum
-        self.pad = round(conv.pad_value / conv.grid.scale) if conv.padded else 0
+        self.pad = round(conv.pad)
         self.even = False  # whether halves go to the even neighbour
 
     def replace(self):
@@ -76,7 +76,9 @@ class Layer:
         chains = list(chains_to_quantizers(self.model, following[0])) if len(following) == 1 else []
         if not chains:
             raise refuse(
-                self.node, "its output does not run through constants into one quantizer", "put a quantizer behind it"
+                self.node,
+                f"its output does not run through constants into one quantizer: {chain_end(self.model, self.node)}",
+                "put a quantizer behind it",
             )
         if not any(self._exact(chain) for chain in reversed(chains)):
             self._inexact(chains[0])

@@ -92,6 +92,8 @@ def affine_constants(model, chain, channels: int) -> tuple[np.ndarray, np.ndarra
             slope = scale / np.sqrt(var + epsilon)
             gain, offset = gain * slope, offset * slope + bias - mean * slope
             continue
+        if node.op_type not in AFFINE:
+            raise refuse(node, "is no multiplication or addition of constants")
         operand = np.broadcast_to(np.asarray(constants[0] if constants else 0.0, np.float64).ravel(), channels)
         first = bool(constants) and model.get_initializer(node.input[0]) is not None
         match node.op_type:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Response:
             integers = low + stride * np.arange(count)
             parts = range(0, count, max(1, PART // channels))
             step = max(1, PART // channels)
-            return cls._walked(low, high, stride, np.concatenate([run(integers[s : s + step, None]) for s in parts]))
+            return cls.walked(low, high, stride, np.concatenate([run(integers[s : s + step, None]) for s in parts]))
         if not is_monotone(model, chain):
             return None
         ends = run(np.array([[low], [high]]))
@@ -60,7 +60,8 @@ class Response:
         return cls._bisected(Steps(model, chain, low, high, real, channels, unit, stride), stride)
 
     @classmethod
-    def _walked(cls, low, high, stride, results):
+    def walked(cls, low, high, stride, results) -> Response:
+        """Return the response whose results [K, C] on all of the integers are known."""
         changes = np.diff(results, axis=0)
         sides = []
         for size in (np.maximum(changes, 0), np.maximum(-changes, 0)):
@@ -82,6 +83,12 @@ class Response:
         base = np.where(steps.falling, steps.most, steps.least)
         return cls(
             low, high, stride, base, _trimmed(np.sort(rises, axis=1), high), _trimmed(np.sort(falls, axis=1), high)
+        )
+
+    def repeated(self, times: int) -> Response:
+        """Return the response of ``times`` as many channels."""
+        return replace(
+            self, **{name: np.repeat(getattr(self, name), times, axis=0) for name in ("base", "rises", "falls")}
         )
 
     @property
