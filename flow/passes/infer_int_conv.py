@@ -10,7 +10,6 @@ from .chain import chain_end, chains_to_quantizers, evaluate_chain
 from .forms import Form, exact_form, nearest_form
 from .grid import grid_of
 from .integer import AFFINE, affine_constants, nearest_multiply_shift
-from .lines import BENT
 from .response import Response
 from .rewrite import APPROXIMATIONS, PassError, Rewrite, Rewriter, read_notes, refuse, write_notes
 from .steps import is_monotone
@@ -164,14 +163,22 @@ class Layer:
         response = None
         if is_monotone(self.model, chain):
             response = self._response(chain, grid)
-        if response is not None and (any(n.op_type in BENT for n in chain) or grid.low != -(1 << (grid.bits - 1))):
+        straight = all(node.op_type in AFFINE for node in chain[:-1]) and grid.low == -(1 << (grid.bits - 1))
+        found = self._nearest(chain, grid) if response is None or straight else self._straight(response, grid)
+        if found is None:
             self._nearest_lines(chain, response, grid)
             return
-        found = self._nearest(chain, grid)
-        if response is not None and not all(node.op_type in AFFINE for node in chain[:-1]):
-            found = nearest_multiply_shift(*response.points(), grid.bits)
         self._measure(chain, grid, *found)
         self._multiply(chain, grid, found)
+
+    @staticmethod
+    def _straight(response, grid):
+        """Return multiplier, offset and shift whose results differ from the response by 1 at most, or None: bends may
+        lie where results are saturated."""
+        sums, results = response.points()
+        multiplier, bias, shift = nearest_multiply_shift(sums, results, grid.bits)
+        off = np.abs(saturate((sums * multiplier + bias) >> shift, grid.bits) - results)
+        return None if off.max() > 1 else (multiplier, bias, shift)
 
     def _nearest_lines(self, chain, response, grid):
         nearest = nearest_form(response, self.model, chain, self._real, grid.bits)
