@@ -34,7 +34,7 @@ class DepthwiseLayer(Layer):
 
     def __init__(self, model, node, conv: Convolution):
         super().__init__(model, node, conv)
-        pad = conv.pad_value / conv.grid.scale if any(conv.window["padding"]) else 0.0
+        pad = conv.pad
         if pad != round(pad) or not conv.grid.low <= pad <= conv.grid.high:
             raise refuse(node, f"padding with {conv.pad_value:g}", "pad with 0 or with a value of the input")
         self.pad = round(pad)

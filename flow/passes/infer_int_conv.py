@@ -7,11 +7,10 @@ from flow.graph import consumers
 from flow.nodes.multiply_shift import shifted
 from flow.nodes.stream import saturate, signed_bits
 
-from .chain import chains_to_quantizers, evaluate_chain
+from .chain import chain_end, chains_to_quantizers, evaluate_chain
 from .forms import Form, exact_form, nearest_form
 from .grid import grid_of
 from .integer import AFFINE, LARGEST_SHIFT, affine_constants, dyadic_multiply_shift, nearest_multiply_shift
-from .lines import BENT
 from .response import Response
 from .rewrite import APPROXIMATIONS, PassError, Rewrite, Rewriter, read_notes, refuse, write_notes
 from .steps import is_monotone
@@ -42,7 +41,7 @@ class InferIntConv(Rewrite):
         conv = convolution_of(model, node)
         if conv is None or (conv.grid.bipolar and conv.weights.bipolar) or conv.depthwise:
             return False
-        pad = conv.pad_value / conv.grid.scale if conv.padded else 0.0
+        pad = conv.pad
         if not (pad == 0 or (pad == round(pad) and conv.grid.low <= pad <= conv.grid.high)):
             raise refuse(node, f"padding with {conv.pad_value:g}: pad with 0 or with a value of the input")
         Layer(model, node, conv).replace()
@@ -59,7 +58,7 @@ class Layer:
         self.bias = np.zeros(outputs) if conv.bias is None else conv.bias.astype(np.float64)  # real
         reach = int(np.abs(self.weights).sum(axis=1).max()) * max(-conv.grid.low, conv.grid.high)
         self.low, self.high = -reach, reach  # of a sum
-        self.pad = round(conv.pad_value / conv.grid.scale) if conv.padded else 0
+        self.pad = round(conv.pad)
         self.even = False  # whether halves go to the even neighbour
 
     def replace(self):
@@ -76,7 +75,9 @@ class Layer:
         chains = list(chains_to_quantizers(self.model, following[0])) if len(following) == 1 else []
         if not chains:
             raise refuse(
-                self.node, "its output does not run through constants into one quantizer", "put a quantizer behind it"
+                self.node,
+                f"its output does not run through constants into one quantizer: {chain_end(self.model, self.node)}",
+                "put a quantizer behind it",
             )
         if not any(self._exact(chain) for chain in reversed(chains)):
             self._inexact(chains[0])
@@ -162,14 +163,25 @@ class Layer:
         response = None
         if is_monotone(self.model, chain):
             response = self._response(chain, grid)
-        if response is not None and (any(n.op_type in BENT for n in chain) or grid.low != -(1 << (grid.bits - 1))):
+        straight = all(node.op_type in AFFINE for node in chain[:-1]) and grid.low == -(1 << (grid.bits - 1))
+        if response is None or straight:
+            found = self._nearest(chain, grid)
+        else:
+            found, self.even = self._straight(response, grid), False
+        if found is None:
             self._nearest_lines(chain, response, grid)
             return
-        found = self._nearest(chain, grid)
-        if response is not None and not all(node.op_type in AFFINE for node in chain[:-1]):
-            found, self.even = nearest_multiply_shift(*response.points(), grid.bits), False
         self._measure(chain, grid, *found)
         self._multiply(chain, grid, found)
+
+    @staticmethod
+    def _straight(response, grid):
+        """Return multiplier, offset and shift whose results differ from the response by 1 at most, or None: bends may
+        lie where results are saturated."""
+        sums, results = response.points()
+        multiplier, bias, shift = nearest_multiply_shift(sums, results, grid.bits)
+        off = np.abs(saturate((sums * multiplier + bias) >> shift, grid.bits) - results)
+        return None if off.max() > 1 else (multiplier, bias, shift)
 
     def _nearest_lines(self, chain, response, grid):
         nearest = nearest_form(response, self.model, chain, self._real, grid.bits)

@@ -5,7 +5,7 @@ from flow.nodes.multiply_shift import shifted
 from flow.nodes.stream import saturate
 from flow.nodes.window import taps_together
 
-from .chain import chains_to_quantizers, evaluate_chain, rising_steps
+from .chain import chain_end, chains_to_quantizers, evaluate_chain, rising_steps
 from .forms import exact_form
 from .grid import grid_of
 from .integer import AFFINE, affine_constants, dyadic_multiply_shift, fit_multiply_shift
@@ -51,7 +51,7 @@ class Layer:
         self.sums = np.arange(-self.n, self.n + 1, 1 if masked else 2)
 
     def _pad(self) -> int:
-        pad = self.conv.pad_value / self.conv.grid.scale
+        pad = self.conv.pad
         if self.conv.padded and pad not in (-1, 0, 1):
             raise refuse(
                 self.node,
@@ -74,7 +74,11 @@ class Layer:
             return
         chains = list(chains_to_quantizers(self.model, following[0])) if len(following) == 1 else []
         if not chains:
-            raise refuse(self.node, "its sums do not run through constants into one quantizer")
+            raise refuse(
+                self.node,
+                f"its sums do not run through constants into one quantizer: {chain_end(self.model, self.node)}",
+                "put a quantizer behind it",
+            )
         for chain in reversed(chains):
             try:
                 self._activation(chain)

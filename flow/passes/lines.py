@@ -9,7 +9,7 @@ from flow.nodes.stream import saturate
 from .integer import fit_multiply_shift
 
 NEAREST_SHIFT = 16
-BENT = ("PRelu", "Relu", "LeakyRelu")
+BENT = ("PRelu", "Relu", "LeakyRelu", "Abs")
 
 
 def flat_steps(x: np.ndarray, table: np.ndarray, bits: int) -> np.ndarray:
