@@ -146,9 +146,10 @@ class Execution:
         constants = {name: _as(self.constant(name), np.float64) for name in node.input if name in self._initializers}
         if node.op_type == "Conv":
             return [convolution({**constants, **feeds}, node)]
-        if node.output[0] not in self._functions:
-            self._functions[node.output[0]] = ReferenceEvaluator(node, opsets=self.model.get_opset_imports())
-        return self._functions[node.output[0]].run(None, {**constants, **feeds})
+        key = f"{node.output[0]} in float64"  # on other values it may be run in float32
+        if key not in self._functions:
+            self._functions[key] = ReferenceEvaluator(node, opsets=self.model.get_opset_imports())
+        return self._functions[key].run(None, {**constants, **feeds})
 
     def _session(self, node: NodeProto, feeds: dict[str, np.ndarray]) -> ort.InferenceSession:
         if node.output[0] not in self._functions:

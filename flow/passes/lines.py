@@ -65,8 +65,10 @@ def nearest_lines(x: np.ndarray, table: np.ndarray, steps: np.ndarray, bits: int
 
 
 def _line(x: np.ndarray, y: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
-    """Return slope and offset of the line nearest to the results y that are ``inside`` their type; one that has a single
-    such value is steep enough for its neighbours, which are not."""
+    """Return slope and offset of the line nearest to the results y that are ``inside`` their type.
+
+    Through a single such value goes one that is steep enough for its neighbours, which are not.
+    """
     values = np.unique(x[inside])
     if len(values) > 1:
         return tuple(np.polyfit(x[inside], y[inside], 1))
