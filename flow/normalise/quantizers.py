@@ -106,6 +106,8 @@ class SignedQuants(Normalisation):
         producer = graph.model.find_producer(node.input[0])
         if producer is not None and producer.op_type == "Relu":
             low = max(low, min(zero, high - 1))  # nothing is below 0
+        if producer is not None and producer.op_type == "Clip":
+            low, high = self._within_clip(graph, producer, scale, zero, (low, high), rounding)
         if high - low == 1:
             self._two_levels(graph, node, scale, zero, high, rounding)
             return True
@@ -114,6 +116,20 @@ class SignedQuants(Normalisation):
             return False
         self._signed(graph, node, scale, zero, (low, high), rounding)
         return True
+
+    @staticmethod
+    def _within_clip(graph, clip, scale, zero, interval, rounding):
+        """Return the ends of the integers behind a Clip, which is then left out: what it cuts off, they do."""
+        ends = _clip_ends(graph.model, clip)
+        if ends is None or len(consumers(graph.model, clip.output[0])) > 1:
+            return interval
+        rounds = {"FLOOR": np.floor, "CEIL": np.ceil}.get(rounding, np.rint)
+        found = [float(rounds(np.float32(end) / np.float32(scale) + np.float32(zero))) for end in ends]
+        low, high = max(interval[0], found[0]), min(interval[1], found[1])
+        if high - low < 1:
+            return interval
+        Editor(graph.model, clip).bypass()
+        return low, high
 
     @staticmethod
     def _check(node, scale, zero, bits, rounding):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from onnx import helper
+from onnx import TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.transformation.infer_shapes import InferShapes
@@ -15,6 +15,7 @@ from .edit import NodeRefused, set_attribute
 
 ELEMENTWISE = (*STRAIGHT, *CURVED, *AROUND, "Quant", "BipolarQuant", "MultiThreshold", "Trunc", "Dropout")
 WINDOWED = ("Conv", "MaxPool", "AveragePool")
+LAYERS = ("Conv", "MatMul", "Gemm")
 POOLS = ("GlobalAveragePool", "GlobalMaxPool")
 
 
@@ -29,23 +30,45 @@ class SignalsAsMaps(Transformation):
         for info in model.graph.input:
             if info.name in streams:
                 dims = model.get_tensor_shape(info.name)
-                info.CopyFrom(helper.make_tensor_value_info(info.name, 1, [*dims[:2], 1, dims[2]]))
+                info.CopyFrom(helper.make_tensor_value_info(info.name, TensorProto.FLOAT, [*dims[:2], 1, dims[2]]))
         for node in list(model.graph.node):
-            if any(name in streams for name in (*node.input, *node.output)):
+            if any(name in streams for name in node.output) or self._ends_in_row(node):
                 self._node(node)
+            elif any(name in streams for name in node.input):
+                self._leave(node)
         del model.graph.value_info[:]
         for info in model.graph.output:
             info.type.tensor_type.ClearField("shape")
         return model.transform(InferShapes(), make_deepcopy=False, cleanup=False), False
 
-    @staticmethod
-    def _streams(model) -> set[str]:
-        """Return the tensors of three dimensions that depend on the image."""
+    def _streams(self, model) -> set[str]:
+        """Return the tensors of three dimensions that depend on the image and that a layer reads or gives; those of the
+        network's tail stay."""
         found = {info.name for info in model.graph.input if model.get_initializer(info.name) is None}
         for node in model.graph.node:
             if found & set(node.input):
                 found |= set(node.output)
-        return {name for name in found if len(model.get_tensor_shape(name) or ()) == 3}
+        read: set[str] = set()
+        for node in reversed(model.graph.node):
+            if node.op_type in LAYERS or read & set(node.output):
+                read |= set(node.input)
+        given = {node.output[0] for node in model.graph.node if node.op_type in LAYERS}
+        self.rows = read
+        return {name for name in found & (read | given) if len(model.get_tensor_shape(name) or ()) == 3}
+
+    def _ends_in_row(self, node) -> bool:
+        """Return whether a node makes a row, which a layer reads, of a signal."""
+        return node.input[0] in self.streams and any(reader in self.rows for reader in node.output)
+
+    def _leave(self, node) -> None:
+        """Let a node of the tail read signals as the file has them."""
+        for position, name in enumerate(node.input):
+            if name in self.streams:
+                node.input[position] = self.model.make_new_valueinfo_name()
+                shape = self.model.make_new_valueinfo_name()
+                self.model.set_initializer(shape, np.array([0, *self.model.get_tensor_shape(name)[1:]], np.int64))
+                reshape = helper.make_node("Reshape", [name, shape], [node.input[position]], name=f"{node.name}_signal")
+                self.model.graph.node.insert(list(self.model.graph.node).index(node), reshape)
 
     def _node(self, node) -> None:
         kind, entering = node.op_type, node.input[0] in self.streams
