@@ -4,6 +4,8 @@
 /// Words words of P numbers, element i of word w for channel w*P + i. With Positions the multipliers depend on the pixel, too: they have
 /// Positions sets of Words words, and position_table says which set a pixel has. A beat then comes every second cycle at most.
 ///
+/// The product is a module of its own (product): Yosys 0.70 else puts an engine's running sum into the slice, without its feedback.
+///
 /// A register behind the product, as in a DSP slice, and two behind the result, which cut the ready of the output.
 module multiply_shift #(
     parameter int unsigned P              = 1,   // elements a beat
@@ -32,6 +34,8 @@ module multiply_shift #(
     output logic                 out_valid_o,
     input  logic                 out_ready_i
 );
+  localparam int unsigned ProductBits = InBits + MultiplierBits;
+
   logic product_valid, out_free;
   logic [P*MultiplierBits-1:0] multipliers;
   logic [       P*AccBits-1:0] offsets;
@@ -91,15 +95,24 @@ module multiply_shift #(
   );
 
   for (genvar i = 0; i < P; i++) begin : gen_element
-    logic signed [MultiplierBits-1:0] multiplier;
-    logic signed [InBits-1:0] number;
-    logic signed [AccBits-1:0] product_q, scaled;
+    logic [ProductBits-1:0] product;
+    logic [    AccBits-1:0] scaled;
 
-    // No module of its own: the DSP slice that multiplies has the registers and adds the offset, too.
-    assign multiplier = multipliers[i*MultiplierBits+:MultiplierBits];
-    assign number     = in_data_i[i*InBits+:InBits];
-    always_ff @(posedge clk_i) if (in_ready_o) product_q <= AccBits'(multiplier) * AccBits'(number);
-    assign scaled = product_q + offsets[i*AccBits+:AccBits];
+    product #(
+        .ABits(InBits),
+        .BBits(MultiplierBits)
+    ) i_product (
+        .clk_i,
+        .enable_i (in_ready_o),
+        .a_i      (in_data_i[i*InBits+:InBits]),
+        .b_i      (multipliers[i*MultiplierBits+:MultiplierBits]),
+        .product_o(product)
+    );
+
+    logic unused;  // bits that only repeat the sign
+    assign unused = &product;
+
+    assign scaled = AccBits'($signed(product)) + offsets[i*AccBits+:AccBits];
 
     shift_saturate #(
         .InBits (AccBits),
