@@ -11,6 +11,7 @@ import numpy as np
 
 from .accelerator import BATCH, Accelerator
 from .errors import DeployError
+from .frames import as_frames
 from .measure import cpu, latency, throughput_test, validate
 from .package import Package, find_package
 from .platforms import PLATFORMS
@@ -37,8 +38,7 @@ def run(accelerator: Accelerator, arguments) -> dict:
     file."""
     package = accelerator.package
     images = load_images(arguments.images_file)
-    if images.ndim == 2 and package.image[:2] == (1, 1):
-        images = images[:, None, None, :]
+    images = as_frames(images, package.image)
     logits = accelerator.execute(images)
     outputs = scores(logits, package.tail)
     classes = (outputs if outputs.shape == logits.shape else logits).argmax(axis=1).tolist()

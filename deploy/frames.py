@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 WORD_BYTES = 8
@@ -17,3 +19,16 @@ def padded(images: np.ndarray) -> np.ndarray:
     flat = np.ascontiguousarray(images, np.uint8).reshape(len(images), -1)
     rest = padded_bytes(flat.shape[1]) - flat.shape[1]
     return np.pad(flat, ((0, 0), (0, rest))) if rest else flat
+
+
+def as_frames(images: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Return images [N, H, W, C] of ``shape`` (H, W, C); rows [N, F] and signals [N, C, L], which a network takes in
+    the order of its channels, are brought to it, others are left as they are."""
+    height, width, channels = shape
+    if images.ndim == 2 and images.shape[1] == height * width * channels:
+        images = images.reshape(-1, channels, height, width)
+    elif images.ndim == 3 and height == 1 and images.shape[1:] == (channels, width):
+        images = images[:, :, None, :]
+    else:
+        return images
+    return images.transpose(0, 2, 3, 1)

@@ -11,7 +11,7 @@ def scores(logits: np.ndarray, steps: Sequence[dict]) -> np.ndarray:
     """Return the outputs of the network's file, float64 [N, ...] (indices: int64), for logits int [N, elements].
 
     ``steps`` are those of the package: "maps" gives the shape [C, H, W] of logits that are maps; "affine" multiplies
-    and adds, one number or one a class; the others are ONNX's functions, over the classes.
+    and adds, one number or one a class (axis 1); the others are ONNX's functions.
     """
     values = np.asarray(logits, np.float64)
     for step in steps:
@@ -30,18 +30,42 @@ def _maps(values, step):
 
 
 def _softmax(values, step):
-    powers = np.exp(values - values.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    axis = step.get("axis", 1)
+    powers = np.exp(values - values.max(axis=axis, keepdims=True))
+    return powers / powers.sum(axis=axis, keepdims=True)
 
 
 def _log_softmax(values, step):
-    shifted = values - values.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    axis = step.get("axis", 1)
+    shifted = values - values.max(axis=axis, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+def _index(values, step, sign=1):
+    """Return the index of the largest of values times ``sign``: the first of equal ones, or the last."""
+    axis, values = step.get("axis", 1), sign * values
+    if step.get("last", 0):
+        found = values.shape[axis] - 1 - np.flip(values, axis).argmax(axis=axis)
+    else:
+        found = values.argmax(axis=axis)
+    return np.expand_dims(found, axis) if step.get("keep", 1) else found
+
+
+def _hardmax(values, step):
+    axis = step["axis"]
+    places = np.arange(values.shape[axis]).reshape([-1 if i == axis else 1 for i in range(values.ndim)])
+    return (places == _index(values, step)).astype(np.float64)
 
 
 def _top(values, step):
-    order = np.argsort(-values if step["largest"] else values, axis=1, kind="stable")[:, : step["count"]]
-    return order if step["output"] == "indices" else np.take_along_axis(values, order, axis=1)
+    axis = step.get("axis", 1)
+    order = np.argsort(-values if step["largest"] else values, axis=axis, kind="stable")
+    order = order.take(np.arange(step["count"]), axis=axis)
+    return order if step["output"] == "indices" else np.take_along_axis(values, order, axis=axis)
+
+
+def _hard_sigmoid(values, alpha, beta):
+    return np.clip(alpha * values + beta, 0, 1)
 
 
 def _quant(values, step):
@@ -58,7 +82,28 @@ _STEPS: dict[str, Callable] = {
     "Sigmoid": lambda values, step: 1 / (1 + np.exp(-values)),
     "Tanh": lambda values, step: np.tanh(values),
     "Relu": lambda values, step: np.maximum(values, 0),
-    "ArgMax": lambda values, step: values.argmax(axis=1)[:, None],
+    "Exp": lambda values, step: np.exp(values),
+    "Log": lambda values, step: np.log(values),
+    "Sqrt": lambda values, step: np.sqrt(values),
+    "Abs": lambda values, step: np.abs(values),
+    "Floor": lambda values, step: np.floor(values),
+    "Ceil": lambda values, step: np.ceil(values),
+    "Round": lambda values, step: np.rint(values),
+    "Softplus": lambda values, step: np.logaddexp(values, 0),
+    "Softsign": lambda values, step: values / (1 + np.abs(values)),
+    "LeakyRelu": lambda values, step: np.where(values < 0, step["alpha"] * values, values),
+    "Elu": lambda values, step: np.where(values < 0, step["alpha"] * np.expm1(np.minimum(values, 0)), values),
+    "HardSigmoid": lambda values, step: _hard_sigmoid(values, step["alpha"], step["beta"]),
+    "HardSwish": lambda values, step: values * _hard_sigmoid(values, 1 / 6, 0.5),
+    "Clip": lambda values, step: np.clip(values, step["low"], step["high"]),
+    "Cast": lambda values, step: np.trunc(values) if step["whole"] else values,
+    "Reshape": lambda values, step: values.reshape(len(values), *step["shape"]),
+    "Transpose": lambda values, step: values.transpose(step["perm"]),
+    "GlobalAveragePool": lambda values, step: values.mean(axis=tuple(range(2, values.ndim)), keepdims=True),
+    "GlobalMaxPool": lambda values, step: values.max(axis=tuple(range(2, values.ndim)), keepdims=True),
+    "ArgMax": _index,
+    "ArgMin": lambda values, step: _index(values, step, -1),
+    "Hardmax": _hardmax,
     "TopK": _top,
     "BipolarQuant": lambda values, step: np.where(values >= 0, step["scale"], -step["scale"]),
     "Quant": _quant,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 import onnxruntime as ort
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp, is_custom_op
@@ -112,7 +112,7 @@ class Execution:
         wide |= node.op_type in WIDE and any(context[name].dtype == np.float64 for name in variables)
         feeds = {name: _as(context[name], np.float64 if wide else np.float32) for name in variables}
         if not wide:
-            return tuple(self._session(node, variables).run(None, feeds))
+            return tuple(self._session(node, feeds).run(None, feeds))
         return tuple(narrow(value) for value in self._in_float64(node, feeds))
 
     def _key(self, node: NodeProto, context: dict[str, np.ndarray]) -> tuple:
@@ -141,17 +141,22 @@ class Execution:
         return producer is not None and producer.op_type == "BipolarQuant"
 
     def _in_float64(self, node: NodeProto, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """Run a node in float64, which onnxruntime cannot: convolutions by im2col here, others by ONNX' reference."""
+        """Run a node in float64, which onnxruntime cannot: convolutions by im2col here, others by ONNX' reference
+        (whose convolutions pad otherwise with SAME)."""
         constants = {name: _as(self.constant(name), np.float64) for name in node.input if name in self._initializers}
-        if node.op_type == "Conv" and (result := convolution({**constants, **feeds}, node)) is not None:
-            return [result]
-        if node.output[0] not in self._functions:
-            self._functions[node.output[0]] = ReferenceEvaluator(node, opsets=self.model.get_opset_imports())
-        return self._functions[node.output[0]].run(None, {**constants, **feeds})
+        if node.op_type == "Conv":
+            return [convolution({**constants, **feeds}, node)]
+        key = f"{node.output[0]} in float64"  # what it reads may need float64 for one image and not for another
+        if key not in self._functions:
+            self._functions[key] = ReferenceEvaluator(node, opsets=self.model.get_opset_imports())
+        return self._functions[key].run(None, {**constants, **feeds})
 
-    def _session(self, node: NodeProto, variables: list[str]) -> ort.InferenceSession:
+    def _session(self, node: NodeProto, feeds: dict[str, np.ndarray]) -> ort.InferenceSession:
         if node.output[0] not in self._functions:
-            inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in variables]
+            inputs = [
+                helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), None)
+                for name, value in feeds.items()
+            ]
             outputs = [helper.make_empty_tensor_value_info(name) for name in node.output]
             constants = [self._initializers[name] for name in dict.fromkeys(node.input) if name in self._initializers]
             graph = helper.make_graph([node], "node", inputs, outputs, constants)
@@ -166,25 +171,34 @@ class Execution:
         return self._functions[node.output[0]]
 
 
-def convolution(values: dict[str, np.ndarray], node: NodeProto) -> np.ndarray | None:
-    """Return a two-dimensional convolution without groups in float64; None if it is another one."""
-    given = {attribute.name: attribute for attribute in node.attribute}
+def convolution(values: dict[str, np.ndarray], node: NodeProto) -> np.ndarray:
+    """Return a convolution of any number of dimensions in float64."""
+    given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     x, weights, *bias = (values[name] for name in node.input if name)
-    automatic = "auto_pad" in given and given["auto_pad"].s not in (b"", b"NOTSET", b"VALID")
-    grouped = "group" in given and given["group"].i != 1
-    if x.ndim != 4 or automatic or grouped:
-        return None
-    top, left, bottom, right = given["pads"].ints if "pads" in given else (0, 0, 0, 0)
-    down, across = given["strides"].ints if "strides" in given else (1, 1)
-    rows, columns = given["dilations"].ints if "dilations" in given else (1, 1)
-    reach = [(taps - 1) * step + 1 for taps, step in zip(weights.shape[2:], (rows, columns))]
-    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    views = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))[:, :, ::down, ::across]
-    windows = views[..., ::rows, ::columns].transpose(0, 2, 3, 1, 4, 5)
-    result = windows.reshape(-1, weights[0].size) @ weights.reshape(len(weights), -1).T
+    axes, groups = range(x.ndim - 2), given.get("group", 1)
+    strides, dilations = (given.get(name, [1] * len(axes)) for name in ("strides", "dilations"))
+    reach = [(taps - 1) * step + 1 for taps, step in zip(weights.shape[2:], dilations)]
+    pads = given.get("pads", [0] * 2 * len(axes))
+    if given.get("auto_pad", b"NOTSET").startswith(b"SAME"):
+        sizes = x.shape[2:]
+        total = [max((-(-sizes[i] // strides[i]) - 1) * strides[i] + reach[i] - sizes[i], 0) for i in axes]
+        halves = [t // 2 for t in total], [t - t // 2 for t in total]
+        pads = [*halves[0], *halves[1]] if given["auto_pad"] == b"SAME_UPPER" else [*halves[1], *halves[0]]
+    padded = np.pad(x, ((0, 0), (0, 0), *((pads[i], pads[i + len(axes)]) for i in axes)))
+    views = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=tuple(i + 2 for i in axes))
+    steps = [*(slice(None, None, s) for s in strides), *(slice(None, None, d) for d in dilations)]
+    windows = np.moveaxis(views[(..., *steps)], 1, 1 + len(axes))  # [N, *places, C, *taps]
+    places = windows.shape[: 1 + len(axes)]
+    inputs, outputs = x.shape[1] // groups, len(weights) // groups
+    parts = []
+    for g in range(groups):
+        part = windows[(*[slice(None)] * len(places), slice(g * inputs, (g + 1) * inputs))]
+        rows = weights[g * outputs : (g + 1) * outputs].reshape(outputs, -1)
+        parts.append(part.reshape(-1, rows.shape[1]) @ rows.T)
+    result = np.concatenate(parts, axis=1)
     if bias:
         result = result + bias[0]
-    return np.ascontiguousarray(result.reshape(*windows.shape[:3], -1).transpose(0, 3, 1, 2))
+    return np.ascontiguousarray(np.moveaxis(result.reshape(*places, -1), -1, 1))
 
 
 def as_integers(values: np.ndarray) -> np.ndarray:

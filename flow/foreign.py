@@ -2,8 +2,8 @@
 
 Networks trained elsewhere are quantized where Brevitas quantized them and real everywhere else: residual sums,
 BatchNorm outputs and pools are floats. Hardware has no floats, so such tensors get a quantizer here: one fixed-point
-grid of a power-of-two scale for all of them, wide enough for their values on calibration images. How much that changes
-the logits is measured.
+grid of a power-of-two scale for all that are added, wide enough for their values on calibration images. How much that
+changes the logits is measured.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import asdict, dataclass
+from enum import Enum
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
@@ -22,15 +23,19 @@ from flow.errors import FlowError
 from flow.execute import Execution, execute_graph
 from flow.graph import consumers
 from flow.memory import require_memory
+from flow.nodes.value_table import WIDEST as WIDEST_TABLE
 from flow.normalise.grids import ExactGrids
 from flow.normalise.offsets import MergeAdds, MoveOffsets
 from flow.normalise.pixels import PixelGrids
-from flow.passes.chain import ELEMENTWISE, QUANTIZERS, chain_to_quantizer
+from flow.passes.chain import CURVED, ELEMENTWISE, QUANTIZERS, chain_to_quantizer, is_uniform
 from flow.passes.grid import Grid, grid_of
+from flow.passes.lines import BENT
+from flow.passes.response import MOST_THRESHOLDS
+from flow.passes.steps import is_monotone
 from flow.passes.window import constant_value
 
 WIDTHS = (8, 10, 12, 14, 16)  # of fixed point
-ENOUGH = 0.02  # of the spread of the outputs
+ENOUGH = 0.01  # of the spread of the outputs: half of what a build may differ by, on other images too
 BATCH = 32  # images that are calibrated on at once
 COPIES, BYTES = 3, 4  # of each value: the results of a node, its inputs, and what computes them; float32
 QUANT_DOMAIN = "qonnx.custom_op.general"
@@ -38,7 +43,6 @@ LAYERS = ("Conv", "Gemm", "MatMul")
 POOLS = ("AveragePool", "GlobalAveragePool", "MaxPool")
 RESHAPES = ("Flatten", "Reshape", "Identity")
 WITH_PIXELS = (PixelGrids, MoveOffsets, MergeAdds, ExactGrids)
-BENT = ("PRelu", "Relu", "LeakyRelu")
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,7 @@ class Approximation:
     """The effect of fixed point, on ``images`` images.
 
     largest_difference: of a logit. relative_difference: the same as a fraction of the spread (largest less least) of
-    the logits. other_class: images whose class changed. tensors: how many got a quantizer, of ``bits`` bits and
-    ``scale``.
+    the logits. other_class: images whose class changed. tensors: how many got a quantizer, of ``bits`` bits.
     """
 
     images: int
@@ -56,7 +59,6 @@ class Approximation:
     other_class: int
     tensors: int
     bits: int
-    scale: float
 
     def as_dict(self) -> dict:
         """Return its fields."""
@@ -83,14 +85,14 @@ def prepare(
         model = model.transform(rewrite(), make_deepcopy=False, cleanup=False)
     original = execute_graph(model, images)
     for width in WIDTHS if bits is None else (bits,):
-        fixed, tensors, scale = quantize_streams(copy.deepcopy(model), images, width)
-        found = _compared(execute_graph(fixed, images), original, tensors, width, scale)
+        fixed, tensors = quantize_streams(copy.deepcopy(model), images, width)
+        found = _compared(execute_graph(fixed, images), original, tensors, width)
         if not tensors or (found.other_class == 0 and found.relative_difference <= ENOUGH):
             break
     return fixed, found
 
 
-def _compared(quantized, original, tensors: int, bits: int, scale: float) -> Approximation:
+def _compared(quantized, original, tensors: int, bits: int) -> Approximation:
     difference = float(np.abs(quantized - original).max())
     return Approximation(
         images=len(original),
@@ -99,7 +101,6 @@ def _compared(quantized, original, tensors: int, bits: int, scale: float) -> App
         other_class=int((quantized.argmax(1) != original.argmax(1)).sum()),
         tensors=tensors,
         bits=bits,
-        scale=scale,
     )
 
 
@@ -187,28 +188,47 @@ def with_pixels(model: ModelWrapper, shape: tuple[int, int, int], low: float, hi
     return model.transform(InferShapes()).transform(GiveUniqueNodeNames())
 
 
-def quantize_streams(model: ModelWrapper, images: np.ndarray, bits: int) -> tuple[ModelWrapper, int, float]:
-    """Put a quantizer on every real tensor that must be a stream; return the model, how many there are, and their
-    scale."""
-    cuts = stream_tensors(model)
+def quantize_streams(model: ModelWrapper, images: np.ndarray, bits: int) -> tuple[ModelWrapper, int]:
+    """Put a quantizer on every real tensor that must be a stream; return the model, and how many there are."""
+    cuts, groups = stream_tensors(model)
     if not cuts:
-        return model, 0, 1.0
-    peak = _largest(model, [tensor for tensor in cuts if tensor != model.graph.input[0].name], images)
-    scale = 2.0 ** math.ceil(math.log2(max(peak, 2.0**-20) / ((1 << (bits - 1)) - 1)))
-    for tensor, floor in cuts.items():
-        _insert_quantizer(model, tensor, scale, bits, floor)
+        return model, 0
+    peaks = _largest(model, list(cuts), images)
+    for tensor, cut in cuts.items():
+        curve = cut is Cut.CURVE
+        members = [tensor] if curve else [name for name in cuts if groups[name] == groups[tensor]]
+        width = min(bits, WIDEST_TABLE) if curve else bits
+        _insert_quantizer(model, tensor, _scale_for(max(peaks[name] for name in members), width), width, cut)
     model = model.transform(InferShapes()).transform(SortGraph()).transform(GiveUniqueNodeNames())
-    return model, len(cuts), scale
+    return model, len(cuts)
 
 
-def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
-    """Return the real tensors that must be fixed point, in topological order: name -> whether the quantizer floors,
-    which it does after a pool.
+class Cut(Enum):
+    """The quantizers of real streams: of ``SUMS``, on the grid of all in their group; behind a ``POOL``, of which it
+    keeps the grid, by flooring; around a ``CURVE``, each on its own grid of at most as many bits as a table has."""
+
+    SUMS, POOL, CURVE = range(3)
+
+
+def _scale_for(peak: float, bits: int) -> float:
+    """Return the least power of two as a scale on which integers of ``bits`` bits reach ``peak``."""
+    return 2.0 ** math.ceil(math.log2(max(peak, 2.0**-20) / ((1 << (bits - 1)) - 1)))
+
+
+def stream_tensors(model: ModelWrapper) -> tuple[dict[str, Cut], dict[str, int]]:
+    """Return the real tensors that must be fixed point, in topological order, and how; and of every tensor the number
+    of its group: those that an addition, a pool or a reshape joins are on one grid.
 
     They are the inputs and outputs of additions of two streams and of pools, the inputs of layers with integer weights,
-    the inputs of ReLUs and PReLUs after a layer, and tensors that several nodes read.
+    the inputs of ReLUs and PReLUs after a layer, those of curves that are no few steps, and tensors that several nodes
+    read.
     """
-    cuts: dict[str, bool] = {}
+    cuts: dict[str, Cut] = {}
+    groups = {name: number for number, name in enumerate(model.get_all_tensor_names())}
+
+    def join(names: list[str]) -> None:
+        joined = {groups[name] for name in names}
+        groups.update({name: min(joined) for name, number in groups.items() if number in joined})
 
     def is_real(tensor: str) -> bool:
         return constant_value(model, tensor) is None and tensor not in cuts and grid_of(model, tensor) is None
@@ -233,29 +253,78 @@ def stream_tensors(model: ModelWrapper) -> dict[str, bool]:
             one, other = (grid_of(model, name) for name in variables)
             if one is not None and other is not None:
                 adds = one.scale != other.scale
-                cuts.update({name: False for name in variables if adds})
+                cuts.update({name: Cut.SUMS for name in variables if adds})
         if adds or node.op_type in POOLS or node.op_type in LAYERS:
             mixed = adds and any(map(is_real, variables))  # all of them on the grid of the real ones
-            cuts.update({name: False for name in map(source, variables) if mixed or is_real(name)})
+            cuts.update({name: Cut.SUMS for name in map(source, variables) if mixed or is_real(name)})
         elif node.op_type in BENT and is_real(variables[0]) and _needs_lines(model, node, cuts):
-            cuts[variables[0]] = False
+            cuts[variables[0]] = Cut.SUMS
+        elif node.op_type in CURVED:
+            cuts.update(_around_curve(model, node, cuts, is_real))
         output = node.output[0]
+        if adds or node.op_type in (*POOLS, *RESHAPES):
+            join([*variables, output])
         shared = len(consumers(model, output)) > 1 and node.op_type not in QUANTIZERS
         pools = node.op_type in POOLS and not read_through_constants(output)
-        if (adds or pools or shared) and is_real(output) and not read_by_quantizer(output):
-            cuts[output] = node.op_type in POOLS
-    return {tensor: floor for tensor, floor in cuts.items() if tensor != model.graph.output[0].name}
+        if (adds or ((pools or shared) and not read_by_quantizer(output))) and is_real(output):
+            cuts[output] = Cut.POOL if node.op_type in POOLS else Cut.SUMS
+    cuts.pop(model.graph.output[0].name, None)
+    return cuts, groups
 
 
-def _needs_lines(model: ModelWrapper, bend: NodeProto, cuts: dict[str, bool]) -> bool:
+def _needs_lines(model: ModelWrapper, bend: NodeProto, cuts: dict[str, Cut]) -> bool:
     """Return whether a bend behind a layer needs two straight lines: a Relu in front of a quantizer does not, for the
     quantizer's own end cuts the line off."""
     if not _follows_layer(model, bend.input[0], cuts):
         return False
+    if _few_steps(model, [*_chain_from(model, bend.input[0], cuts), *(chain_to_quantizer(model, bend) or [])]):
+        return False
     return bend.op_type != "Relu" or chain_to_quantizer(model, bend) is None
 
 
-def _follows_layer(model: ModelWrapper, tensor: str, cuts: dict[str, bool]) -> bool:
+def _around_curve(model: ModelWrapper, curve: NodeProto, cuts: dict[str, Cut], is_real) -> dict[str, Cut]:
+    """Return the tensors in front of and behind a curve that become fixed point, so that it is a table between them.
+
+    None where it is part of a chain that only rises or falls into few levels: its steps are thresholds. In front of it
+    stays real what a grid of few bits and numbers for all channels give; behind it what such numbers bring to a
+    quantizer.
+    """
+    behind = chain_to_quantizer(model, curve)
+    entering = _chain_from(model, curve.input[0], cuts)
+    if behind is not None and _few_steps(model, [*entering, *behind]):
+        return {}
+    found = {}
+    before = entering[0].input[0] if entering else curve.input[0]
+    start = None if before in cuts else grid_of(model, before)
+    narrow = before in cuts or (start is not None and start.bits <= WIDEST_TABLE)
+    if is_real(curve.input[0]) and not (narrow and is_uniform(model, entering)):
+        found[curve.input[0]] = Cut.CURVE
+    if behind is not None and not is_uniform(model, behind[1:]):
+        found[curve.output[0]] = Cut.CURVE
+    return found
+
+
+def _few_steps(model: ModelWrapper, chain: list[NodeProto]) -> bool:
+    """Return whether a chain to a quantizer has so few results that thresholds give them: half as many if it may fall
+    and rise."""
+    grid = grid_of(model, chain[-1].output[0]) if chain and chain[-1].op_type in QUANTIZERS else None
+    if grid is None:
+        return False
+    return len(grid.integers) * (1 if is_monotone(model, chain) else 2) <= MOST_THRESHOLDS + 1
+
+
+def _chain_from(model: ModelWrapper, tensor: str, cuts: dict[str, Cut]) -> list[NodeProto]:
+    """Return the elementwise nodes through which ``tensor`` is computed from a cut, a quantizer or a layer."""
+    chain: list[NodeProto] = []
+    node: NodeProto | None = model.find_producer(tensor)
+    while node is not None and tensor not in cuts and node.op_type in ELEMENTWISE:
+        chain.insert(0, node)
+        tensor = next(name for name in node.input if name and constant_value(model, name) is None)
+        node = model.find_producer(tensor)
+    return chain
+
+
+def _follows_layer(model: ModelWrapper, tensor: str, cuts: dict[str, Cut]) -> bool:
     """Return whether ``tensor`` is computed from a layer by elementwise nodes, without a quantizer between them."""
     node: NodeProto | None = model.find_producer(tensor)
     while node is not None and tensor not in cuts and node.op_type in ELEMENTWISE:
@@ -264,16 +333,17 @@ def _follows_layer(model: ModelWrapper, tensor: str, cuts: dict[str, bool]) -> b
     return node is not None and tensor not in cuts and node.op_type in LAYERS
 
 
-def _largest(model: ModelWrapper, tensors: list[str], images: np.ndarray, count: int = BATCH) -> float:
+def _largest(model: ModelWrapper, tensors: list[str], images: np.ndarray, count: int = BATCH) -> dict[str, float]:
+    """Return the largest magnitude of each tensor on images."""
     part = images[:count].transpose(0, 3, 1, 2).astype(np.float32)
     context = Execution(model).run({model.graph.input[0].name: part}, keep=True)
-    return max(float(np.abs(context[tensor]).max()) for tensor in tensors) if tensors else 1.0
+    return {tensor: float(np.abs(context[tensor]).max()) for tensor in tensors}
 
 
-def _insert_quantizer(model: ModelWrapper, tensor: str, scale: float, bits: int, floor: bool) -> None:
+def _insert_quantizer(model: ModelWrapper, tensor: str, scale: float, bits: int, cut: Cut) -> None:
     """Insert a quantizer between ``tensor`` and all its readers. After a pool it keeps the grid of the pool's input."""
     producer = model.find_producer(tensor)
-    if floor:
+    if cut is Cut.POOL:
         grid: Grid | None = grid_of(model, producer.input[0])
         scale, bits = (grid.scale, grid.bits) if grid is not None else (scale, bits)
     readers, quantized = consumers(model, tensor), f"{tensor}_fixed"
@@ -288,7 +358,7 @@ def _insert_quantizer(model: ModelWrapper, tensor: str, scale: float, bits: int,
         domain=QUANT_DOMAIN,
         signed=1,
         narrow=0,
-        rounding_mode="FLOOR" if floor else "ROUND",
+        rounding_mode="FLOOR" if cut is Cut.POOL else "ROUND",
     )
     for reader in readers:
         for position, name in enumerate(reader.input):

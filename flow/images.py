@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deploy.frames import as_frames
 from flow.errors import FlowError
 from flow.files import require_file
 
@@ -40,7 +41,7 @@ def load_images(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     Raises:
         FlowError: it is no such file, or its images have another shape or type.
     """
-    images = load_npy(path, f"images, uint8 [N, {', '.join(map(str, shape))}]")
+    images = as_frames(load_npy(path, f"images, uint8 [N, {', '.join(map(str, shape))}]"), shape)
     if images.dtype != np.uint8 or images.shape[1:] != tuple(shape) or not len(images):
         found = f"{images.dtype} {list(images.shape)}"
         raise FlowError(f"{path} holds {found}: the network takes uint8 [N, {', '.join(map(str, shape))}]")

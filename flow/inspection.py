@@ -93,7 +93,7 @@ def load_foreign(path: Path) -> ModelWrapper:
 
 
 def _flatten(model: ModelWrapper) -> None:
-    """Replace each Reshape of one image to a row by Flatten, which takes any number of images."""
+    """Let each Reshape take any number of images: one to a row becomes Flatten, others keep the first axis."""
     for index, node in enumerate(list(model.graph.node)):
         if node.op_type != "Reshape":
             continue
@@ -102,6 +102,9 @@ def _flatten(model: ModelWrapper) -> None:
             flatten = helper.make_node("Flatten", [node.input[0]], [node.output[0]], name=node.name, axis=1)
             model.graph.node.remove(node)
             model.graph.node.insert(index, flatten)
+        elif before[:1] == after[:1] == [1] and model.get_initializer(node.input[1]) is not None:
+            node.input[1] = model.make_new_valueinfo_name()
+            model.set_initializer(node.input[1], np.array([0, *after[1:]], np.int64))
 
 
 def _drop_unread_inputs(model: ModelWrapper) -> None:

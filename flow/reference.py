@@ -12,7 +12,16 @@ from flow.errors import FlowError
 from flow.execute import Execution
 from flow.normalise import read_file
 
-DISCRETE = ("ArgMax", "TopK", "BipolarQuant", "Quant")  # ends of a network whose outputs are no measure of closeness
+DISCRETE = (
+    "ArgMax",
+    "ArgMin",
+    "Hardmax",
+    "BipolarQuant",
+    "Quant",
+    "Floor",
+    "Ceil",
+    "Round",
+)  # ends of a network whose outputs are no measure of closeness
 
 
 def file_outputs(path: Path, images: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -49,4 +58,4 @@ def _as_input(image: np.ndarray, model: ModelWrapper, entry) -> np.ndarray:
 
 def is_discrete(steps: list[dict]) -> bool:
     """Return whether the outputs behind these steps (see deploy.scores) are indices or levels."""
-    return any(step["kind"] in DISCRETE for step in steps)
+    return any(step["kind"] in DISCRETE or step.get("output") == "indices" for step in steps)

@@ -1,7 +1,7 @@
 /// Integer layer whose weights come from DDR once a frame: int_conv for frames of few windows, which are kept, so that each weight
 /// word serves all of them and is fetched once.
 ///
-///   Inputs, Outputs, Pixels, Pe, Simd, InBits, Masked, WeightBits, OutBits, AccBits, Shift, bias, multipliers   as in int_conv
+///   Inputs, Outputs, Pixels, Pe, Simd, InBits, Masked, WeightBits, OutBits, AccBits, Shift, Even, bias, multipliers   as in int_conv
 ///   in       the windows, Simd elements a beat
 ///   weights  NF * SF words of Pe * Simd weights of WeightBits bits in the order of int_conv's, PE 0 in the low bits
 ///   out      Pe outputs a beat, in pixel order
@@ -17,7 +17,7 @@
 namespace flow {
 
 template <unsigned Inputs, unsigned Outputs, unsigned Pixels, unsigned Pe, unsigned Simd, unsigned InBits, unsigned Masked,
-          unsigned WeightBits, unsigned OutBits, unsigned AccBits, unsigned Shift, class Bias, class... Multipliers>
+          unsigned WeightBits, unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, class Bias, class... Multipliers>
 void int_stationary(const ap_uint<Simd * InBits + Masked> (&map)[Pixels * (Inputs / Simd)],
                     hls::stream<beat<Pe * Simd, WeightBits>>& weights, beat<Pe, OutBits> (&outputs)[Pixels * (Outputs / Pe)],
                     const Bias (&bias)[Outputs / Pe][Pe], const Multipliers&... multipliers) {
@@ -61,7 +61,7 @@ void int_stationary(const ap_uint<Simd * InBits + Masked> (&map)[Pixels * (Input
                     const accumulator<SumBits> sum = (b == 0 ? accumulator<SumBits>(0) : before) + products;
                     sums[pixel][e] = sum;
                     last[e] = sum;
-                    result[e] = rescaled<OutBits, AccBits, Shift>(sum, bias[pass][e], pass, e, multipliers...);
+                    result[e] = multiply_shift<OutBits, AccBits, Shift, Even>(sum, bias[pass][e], pass, e, multipliers...);
                 }
                 if (b == Beats - 1) outputs[pixel * Passes + pass] = pack<Pe, OutBits>(result);
             }

@@ -26,12 +26,6 @@
 
 namespace flow {
 
-/// An element or a weight from its bits: -1 or +1 where it has one.
-template <unsigned Bits> int32_t signed_value(uint64_t bits) {
-#pragma HLS INLINE
-    return Bits == 1 ? (bits ? 1 : -1) : sign_extend<Bits>(bits);
-}
-
 /// The elements of a beat; all are 0 where it is masked.
 template <unsigned Simd, unsigned InBits, bool Masked>
 void tap_elements(const ap_uint<Simd * InBits + Masked>& data, int32_t (&elements)[Simd]) {
@@ -41,7 +35,7 @@ void tap_elements(const ap_uint<Simd * InBits + Masked>& data, int32_t (&element
     unpack<Simd, InBits>(beat<Simd, InBits>(data), bits);
     for (unsigned i = 0; i < Simd; ++i) {
 #pragma HLS UNROLL
-        elements[i] = outside ? 0 : signed_value<InBits>(bits[i]);
+        elements[i] = outside ? 0 : signed_element<InBits>(bits[i]);
     }
 }
 
@@ -118,7 +112,7 @@ void depthwise(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<bea
         }
         for (unsigned e = 0; e < Pe; ++e) {
 #pragma HLS UNROLL
-            const accumulator<SumBits> product = x[e / PerChannel] * signed_value<WeightBits>(element<WeightBits>(row, e));
+            const accumulator<SumBits> product = x[e / PerChannel] * signed_element<WeightBits>(element<WeightBits>(row, e));
             sums[e] = (tap == 0 ? accumulator<SumBits>(0) : sums[e]) + product;
         }
         if (tap == Taps - 1) {

@@ -7,7 +7,8 @@
 /// A register behind the product, as in a DSP slice, and two behind the result, which cut the ready of the output.
 module multiply_shift #(
     parameter int unsigned P              = 1,   // elements a beat
-    parameter int unsigned Words          = 1,   // beats of a pixel
+    parameter int unsigned Words          = 1,   // groups of P channels
+    parameter int unsigned Beats          = 1,   // beats of a group that follow each other: 1 in pixel order
     parameter int unsigned InBits         = 16,  // of an input, signed
     parameter int unsigned MultiplierBits = 8,   // of a multiplier, signed
     parameter int unsigned AccBits        = 24,  // of an offset, and of what is shifted
@@ -31,8 +32,6 @@ module multiply_shift #(
     output logic                 out_valid_o,
     input  logic                 out_ready_i
 );
-  localparam int unsigned ProductBits = InBits + MultiplierBits;
-
   logic product_valid, out_free;
   logic [P*MultiplierBits-1:0] multipliers;
   logic [       P*AccBits-1:0] offsets;
@@ -52,7 +51,8 @@ module multiply_shift #(
         .Words      (Words),
         .Width      (P * MultiplierBits),
         .File       (MultiplierFile),
-        .MemoryStyle("distributed")
+        .MemoryStyle("distributed"),
+        .Beats      (Beats)
     ) i_multipliers (
         .clk_i,
         .rst_ni,
@@ -81,7 +81,8 @@ module multiply_shift #(
       .Words      (Words),
       .Width      (P * AccBits),
       .File       (OffsetFile),
-      .MemoryStyle("distributed")
+      .MemoryStyle("distributed"),
+      .Beats      (Beats)
   ) i_offsets (
       .clk_i,
       .rst_ni,
@@ -90,24 +91,15 @@ module multiply_shift #(
   );
 
   for (genvar i = 0; i < P; i++) begin : gen_element
-    logic [ProductBits-1:0] product;
-    logic [    AccBits-1:0] scaled;
+    logic signed [MultiplierBits-1:0] multiplier;
+    logic signed [InBits-1:0] number;
+    logic signed [AccBits-1:0] product_q, scaled;
 
-    product #(
-        .ABits(InBits),
-        .BBits(MultiplierBits)
-    ) i_product (
-        .clk_i,
-        .enable_i (in_ready_o),
-        .a_i      (in_data_i[i*InBits+:InBits]),
-        .b_i      (multipliers[i*MultiplierBits+:MultiplierBits]),
-        .product_o(product)
-    );
-
-    logic unused;  // bits that only repeat the sign
-    assign unused = &product;
-
-    assign scaled = AccBits'($signed(product)) + offsets[i*AccBits+:AccBits];
+    // No module of its own: the DSP slice that multiplies has the registers and adds the offset, too.
+    assign multiplier = multipliers[i*MultiplierBits+:MultiplierBits];
+    assign number     = in_data_i[i*InBits+:InBits];
+    always_ff @(posedge clk_i) if (in_ready_o) product_q <= AccBits'(multiplier) * AccBits'(number);
+    assign scaled = product_q + offsets[i*AccBits+:AccBits];
 
     shift_saturate #(
         .InBits (AccBits),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .base import HardwareOp
-from .cells import Memory, Table
+from .cells import Memory, Table, integer_type
 from .cost import Cost
 from .errors import NodeError
 from .packing import grouped, words
@@ -41,10 +41,7 @@ class MultiplyShift(HardwareOp):
 
     def shifted(self, totals: np.ndarray) -> np.ndarray:
         """Return numbers int [...] without their low ``shift`` bits, saturated."""
-        rounded = totals >> self.shift
-        if self.even:
-            rounded = rounded - ((rounded << self.shift == totals) & rounded & 1)
-        return saturate(rounded, self.out_bits)
+        return saturate(shifted(totals, self.shift, self.even), self.out_bits)
 
     def from_sum_bounds(self, sums: Interval, bias=0, multiplier=1) -> list[Interval]:
         """Return the interval of the output for that of the sums."""
@@ -82,7 +79,7 @@ class MultiplyShift(HardwareOp):
         kind = "int32_t" if self.acc_bits <= 32 else "int64_t"
         return (
             Table("bias", kind, grouped(bias, pe), BIAS_LAYOUT),
-            *(Table("multipliers", "int32_t", grouped(values, pe), BIAS_LAYOUT) for values in multiplier),
+            *(Table("multipliers", integer_type(m, 32), grouped(m, pe), BIAS_LAYOUT) for m in multiplier),
         )
 
     def scale_cost(self, pe: int, count: int, sum_bits: int, sets: int = 1) -> Cost:
@@ -100,6 +97,13 @@ class MultiplyShift(HardwareOp):
         else:
             lane = lane + Cost(ff=self.acc_bits)
         return cost + lane.times(pe)
+
+
+def shifted(totals: np.ndarray, shift: int, even: int) -> np.ndarray:
+    """Return numbers int [...] without their low ``shift`` bits, rounded down; with ``even`` those that drop only zeros
+    are the even number at or below."""
+    rounded = totals >> shift
+    return rounded - ((rounded << shift == totals) & rounded & 1) if even else rounded
 
 
 def table_cost(count: int, width: int) -> Cost:

@@ -80,13 +80,13 @@ class WeightStationary(Window, BinaryEngine):
         return self.misfit()
 
     def evaluate(self, x, weights, *constants):
-        return self.activate(self.windows(x).elements(), weights, *constants)
+        return self.activate(self.windows(self.shaped(x)).elements(), weights, *constants)
 
     def quick(self, weights, *constants):
         layer = BinaryLayer(self, weights, *constants)
         if self.single_taps:  # windows that are its channels
-            return layer
-        return lambda x: layer(self.windows(as_map(x)))
+            return lambda x: layer(self.shaped(as_map(x)))
+        return lambda x: layer(self.windows(self.shaped(as_map(x))))
 
     def inputs(self):
         return [Stream(self.height, self.width, self.channels, self.simd, 1)]

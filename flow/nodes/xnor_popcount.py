@@ -86,7 +86,18 @@ class XnorPopcount(BinaryEngine):
         else:
             names = ("height", "width", "channels")
             geometry = {**{name: getattr(self, name) for name in names}, "kernel": 1, "pad_value": -1}
-        same = ("features", "pe", "simd", "activation", "threshold", "group", "group_threshold", "shift", "out_bits")
+        same = (
+            "features",
+            "pe",
+            "simd",
+            "activation",
+            "threshold",
+            "group",
+            "group_threshold",
+            "shift",
+            "even",
+            "out_bits",
+        )
         return WeightStationary(
             name=self.name.replace(self.kind, WeightStationary.__name__),
             bits=1,

@@ -11,13 +11,16 @@ from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantIn
 
 from .dense import SplitGemms
 from .grids import ExactGrids, SplitConcats
+from .late_pools import LatePools
 from .layout import FlattenLater, ImageInput, MoveTransposes
 from .means import GlobalPools
-from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms
+from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms, SmallConstants
 from .offsets import MergeAdds, MoveOffsets, MoveScales
-from .quantizers import SignedQuants
+from .pointwise import FusePointwise
+from .quantizers import Rounds, SignedQuants
 from .read import read_file
 from .refusals import RefuseUnmapped
+from .signals import SignalsAsMaps
 from .signs import BinaryWeights, Choices, Signs, Thresholds
 from .tail import SplitTail
 from .windows import PlainConvs, Pools
@@ -25,19 +28,24 @@ from .windows import PlainConvs, Pools
 NORMALISATIONS = (
     RemoveNoOps,
     RemoveUnsqueezedNorms,
+    SignalsAsMaps,
+    SmallConstants,
+    FusePointwise,
     RefuseUnmapped,
     ImageInput,
+    SplitGemms,
     MoveTransposes,
     GlobalPools,
-    SplitGemms,
     FoldTransposeIntoQuantInit,
     Signs,
     Choices,
     Thresholds,
     BinaryWeights,
+    Rounds,
     FlattenLater,
     SplitTail,
     Pools,
+    LatePools,
     PlainConvs,
     SignedQuants,
     MoveOffsets,

@@ -10,17 +10,19 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from flow.analysis.attributes import attributes_of
 from flow.graph import consumers
+from flow.passes.chain import CURVED, STRAIGHT
 
 from .edit import Editor, Normalisation, set_attribute
 
 TO_ROWS, TO_CHANNELS = [0, 2, 3, 1], [0, 3, 1, 2]  # NCHW to NHWC, and back
-ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Neg", "Relu", "Clip", "LeakyRelu", "Quant", "BipolarQuant", "PRelu", "Sign")
+ELEMENTWISE = (*(kind for kind in STRAIGHT if kind != "BatchNormalization"), *CURVED, "Quant", "BipolarQuant", "Sign")
 
 
 class ImageInput(Transformation):
-    """An input [1, F], [1, C, L] or [1, H, W, C] is read as an image [1, C, H, W], and brought to its shape behind.
+    """An input [1, F] or [1, H, W, C] is read as an image [1, C, H, W], and brought to its shape behind.
 
-    [1, H, W, C] is known by 1 or 3 in its last place and not in its second.
+    [1, H, W, C] is known by 1 or 3 in its last place and not in its second; a row that the network itself turns into a
+    map is that map.
     """
 
     def apply(self, model: ModelWrapper):
@@ -28,7 +30,7 @@ class ImageInput(Transformation):
         if len(inputs) != 1:
             return model, False
         name, shape = inputs[0].name, model.get_tensor_shape(inputs[0].name)
-        if shape is None or not 2 <= len(shape) <= 4:
+        if shape is None or len(shape) not in (2, 4):
             return model, False
         if len(shape) == 4:
             if not (shape[3] in (1, 3) and shape[1] not in (1, 3)):
@@ -36,16 +38,21 @@ class ImageInput(Transformation):
             image = [1, shape[3], shape[1], shape[2]]
             node = helper.make_node("Transpose", ["image"], [name], name="image_to_rows", perm=TO_ROWS)
         else:
-            image = [1, shape[1], 1, 1] if len(shape) == 2 else [1, shape[1], 1, shape[2]]
-            if len(shape) == 2:
-                node = helper.make_node("Flatten", ["image"], [name], name="image_to_row", axis=1)
-            else:
-                model.set_initializer("image_to_signal_shape", np.array(shape, np.int64))
-                node = helper.make_node("Reshape", ["image", "image_to_signal_shape"], [name], name="image_to_signal")
+            image = self._map_of_row(model, name) or [1, shape[1], 1, 1]
+            node = helper.make_node("Flatten", ["image"], [name], name="image_to_row", axis=1)
         model.graph.input.remove(inputs[0])
         model.graph.input.insert(0, helper.make_tensor_value_info("image", TensorProto.FLOAT, image))
         model.graph.node.insert(0, node)
         return model.transform(InferShapes(), make_deepcopy=False, cleanup=False), False
+
+    @staticmethod
+    def _map_of_row(model, tensor: str) -> list[int] | None:
+        """Return the shape of the map that the row ``tensor`` becomes behind elementwise nodes, or None."""
+        readers = consumers(model, tensor)
+        while len(readers) == 1 and readers[0].op_type in (*ELEMENTWISE, *NORMS):
+            readers = consumers(model, readers[0].output[0])
+        shape = model.get_tensor_shape(readers[0].output[0]) if len(readers) == 1 else []
+        return shape if len(shape) == 4 and readers[0].op_type == "Reshape" and shape[0] == 1 else None
 
 
 class MoveTransposes(Normalisation):
@@ -86,6 +93,8 @@ class MoveTransposes(Normalisation):
             return self._elementwise(graph, reader, tensor, source)
         if reader.op_type in ("Flatten", "Reshape"):
             return self._flatten(graph, reader, tensor, source)
+        if reader.op_type == "ReduceMean":
+            return self._mean(graph, reader, source)
         return False
 
     @staticmethod
@@ -104,6 +113,22 @@ class MoveTransposes(Normalisation):
         inner = graph.behind(output)
         _forget_shapes(graph.model, inner, output)
         graph.after("Transpose", [inner], output, perm=TO_ROWS)
+        return True
+
+    @staticmethod
+    def _mean(graph, reader, source):
+        given, axes = attributes_of(reader), None
+        if len(reader.input) > 1:
+            axes = graph.model.get_initializer(reader.input[1])
+        axes = given.get("axes") if axes is None else axes
+        if axes is None or sorted(int(axis) % 4 for axis in axes) != [1, 2]:
+            return False
+        pooled = graph.before("GlobalAveragePool", [source])
+        if given.get("keepdims", 1):
+            graph.before("Transpose", [pooled], reader.output[0], perm=TO_ROWS)
+        else:
+            graph.before("Flatten", [pooled], reader.output[0], axis=1)
+        graph.remove()
         return True
 
     @staticmethod
@@ -130,6 +155,9 @@ class MoveTransposes(Normalisation):
         return True
 
 
+NORMS = ("BatchNormalization",)
+
+
 class FlattenLater(Normalisation):
     """A Flatten in front of the first quantizer goes behind it: pixels are quantized where they are."""
 
@@ -147,15 +175,22 @@ class FlattenLater(Normalisation):
         model = graph.model
         if node.input[0] != model.graph.input[0].name:
             producer = model.find_producer(node.input[0])
-            if producer is None or producer.op_type not in ELEMENTWISE or not _from_input(model, producer):
+            if producer is None or not _from_input(model, producer):
                 return False
         readers = consumers(model, node.output[0])
-        if len(readers) != 1 or readers[0].op_type not in ELEMENTWISE:
+        if len(readers) != 1 or readers[0].op_type not in (*ELEMENTWISE, *NORMS, "Reshape"):
             return False
         (reader,) = readers
+        if reader.op_type == "Reshape":
+            return self._undone(graph, node, reader)
         constants = [model.get_initializer(name) for name in reader.input if name and name != node.output[0]]
-        if any(value is None or value.size > 1 for value in constants):
+        by_pixel = graph.shape(node.input[0])[2:] == [1, 1]  # a feature is a channel
+        if any(value is None or (value.size > 1 and not by_pixel) for value in constants):
             return False
+        for position, name in enumerate(reader.input if reader.op_type != "BatchNormalization" else ()):
+            value = model.get_initializer(name) if name else None
+            if value is not None and value.size > 1:
+                reader.input[position] = graph.constant(value.reshape(1, -1, 1, 1))
         source, output = node.input[0], reader.output[0]
         inner = Editor(model, reader).behind(output)
         _forget_shapes(model, inner, output)
@@ -166,10 +201,19 @@ class FlattenLater(Normalisation):
         model.graph.node.insert(list(model.graph.node).index(reader) + 1, node)
         return True
 
+    @staticmethod
+    def _undone(graph, flatten, reshape) -> bool:
+        """Remove a Flatten and the Reshape that takes it back."""
+        if graph.shape(flatten.input[0]) != graph.shape(reshape.output[0]):
+            return False
+        for node in (reshape, flatten):
+            Editor(graph.model, node).bypass()
+        return True
+
 
 def _from_input(model, node) -> bool:
     """Return whether ``node`` reads the image through elementwise nodes."""
-    while node is not None and node.op_type in ELEMENTWISE[:4]:
+    while node is not None and node.op_type in (*ELEMENTWISE, *NORMS):
         variable = next((name for name in node.input if name and model.get_initializer(name) is None), None)
         if variable == model.graph.input[0].name:
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from onnx import TensorProto
 
 from flow.analysis.attributes import attributes_of
@@ -9,7 +10,7 @@ from flow.graph import consumers
 
 from .edit import Normalisation
 
-CHANNELWISE = ("BatchNormalization", "Mul", "Add", "Sub", "Div", "Relu", "Quant", "BipolarQuant")
+COMPARED = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 
 
 class RemoveNoOps(Normalisation):
@@ -28,7 +29,27 @@ class RemoveNoOps(Normalisation):
         return True
 
 
-COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "Not", "And", "Or")
+class SmallConstants(Normalisation):
+    """A constant of an elementwise node that is one number everywhere, or one a channel of a map, is written so."""
+
+    kinds = ("Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu", "Where", "Pow", *COMPARED)
+
+    def rewrite(self, graph, node):
+        changed = False
+        for position, name in enumerate(node.input):
+            value = graph.model.get_initializer(name) if name else None
+            if value is None or value.size < 2 or value.dtype.kind != "f":
+                continue
+            small = value.reshape(-1)[:1].reshape([1] * value.ndim)
+            if np.ptp(value) and value.ndim == 4:
+                small = value[:, :, :1, :1]
+            if small.size < value.size and np.array_equal(np.broadcast_to(small, value.shape), value):
+                node.input[position] = graph.constant(small.reshape(()) if small.size == 1 else small)
+                changed = True
+        return changed
+
+
+COMPARISONS = (*COMPARED, "Equal", "Not", "And", "Or")
 
 
 class RemoveUnsqueezedNorms(Normalisation):

@@ -198,10 +198,9 @@ class MoveScales(MoveOffsets):
             return False
         moved, positive = False, factor > 0
         for reader in consumers(model, node.output[0]):
-            layer = (
-                reader.op_type in ("Conv", "MatMul") and reader.input[0] == node.output[0] and len(reader.input) == 2
-            )
-            if layer or reader.op_type in RESHAPES or (reader.op_type in POOLS and positive):
+            layer = reader.op_type in ("Conv", "MatMul") and reader.input[0] == node.output[0]
+            padded = reader.op_type == "Pad" and self._pads_constant(Editor(model, reader), reader, node, factor)
+            if layer or padded or reader.op_type in RESHAPES or (reader.op_type in POOLS and positive):
                 self._behind(Editor(model, reader), reader, node, source, factor)
                 moved = True
         if not consumers(model, node.output[0]) and node.output[0] != model.graph.output[0].name:
@@ -209,11 +208,29 @@ class MoveScales(MoveOffsets):
         return moved
 
     @staticmethod
+    def _pads_constant(graph, pad, node, factor) -> bool:
+        """Let ``pad`` pad with what gives its constant when it is multiplied; return whether it pads with one."""
+        if attributes_of(pad).get("mode", b"constant") != b"constant" or len(pad.input) < 3 or not pad.input[2]:
+            return attributes_of(pad).get("mode", b"constant") == b"constant"
+        value = graph.model.get_initializer(pad.input[2])
+        if value is None:
+            return False
+        pad.input[2] = graph.constant(value * factor if node.op_type == "Div" else value / factor)
+        return True
+
+    @staticmethod
     def _behind(graph, reader, node, source, factor):
         reader.input[0] = source
         output = reader.output[0]
         inner = graph.behind(output)
-        graph.after(node.op_type, [inner, graph.constant(np.float32(factor))], output)
+        if reader.op_type != "Conv" or len(reader.input) < 3:
+            graph.after(node.op_type, [inner, graph.constant(np.float32(factor))], output)
+            return
+        bias = np.ravel(Constants(graph.model).value(reader.input[2]))  # is not multiplied
+        del reader.input[2:]
+        scaled = graph.behind(inner)
+        graph.after("Add", [inner, graph.constant(bias.reshape(-1, *[1] * (len(graph.shape(output)) - 2)))], output)
+        graph.after(node.op_type, [scaled, graph.constant(np.float32(factor))], inner)
 
 
 QUANTIZED = ("Quant", "BipolarQuant", "MaxPool", "AveragePool", "GlobalAveragePool")

@@ -6,11 +6,73 @@ import numpy as np
 
 from flow.analysis.attributes import attributes_of
 from flow.analysis.constants import Constants
+from flow.graph import consumers
 
-from .edit import QUANT_DOMAIN, NodeRefused, Normalisation
+from .edit import QUANT_DOMAIN, Editor, NodeRefused, Normalisation
 
 ROUNDINGS = ("ROUND", "FLOOR", "CEIL", "HALF_EVEN")
 MOST_BITS = 16
+
+
+class Rounds(Normalisation):
+    """A rounding of values between two ends, which a Clip or a curve gives them, becomes a Quant of scale 1."""
+
+    kinds = ("Round", "Floor", "Ceil")
+
+    def rewrite(self, graph, node):
+        ends, clip = self._ends_before(graph.model, node.input[0]), None
+        if ends is None:
+            readers = consumers(graph.model, node.output[0])
+            clip = readers[0] if len(readers) == 1 and readers[0].op_type == "Clip" else None
+            ends = _clip_ends(graph.model, clip) if clip is not None else None
+        if ends is None or not np.isfinite(ends).all() or (clip is not None and any(end != round(end) for end in ends)):
+            return False
+        low, high = ({"Round": np.rint, "Floor": np.floor, "Ceil": np.ceil}[node.op_type](end) for end in ends)
+        if not 1 <= high - low < 1 << MOST_BITS:
+            return False
+        tensor = node.input[0]
+        if clip is not None:  # between whole ends it may as well come first
+            tensor = graph.before("Clip", [tensor, *(graph.constant(np.float32(end)) for end in ends)])
+            Editor(graph.model, clip).bypass()
+        signed = int(low < 0)
+        bits = max(int(high).bit_length() + signed, int(-low - 1).bit_length() + 1 if signed else 1)
+        rounding = {"Round": "ROUND", "Floor": "FLOOR", "Ceil": "CEIL"}[node.op_type]
+        graph.quant(tensor, 1.0, bits, signed=signed, rounding=rounding, output=node.output[0])
+        graph.remove()
+        return True
+
+    @staticmethod
+    def _ends_before(model, tensor: str):
+        """Return the least and the largest value of ``tensor``, or None where it has none that are known."""
+        steps = []
+        node = model.find_producer(tensor)
+        while node is not None and node.op_type in ("Mul", "Div", "Add", "Sub"):
+            values = [model.get_initializer(name) for name in node.input]
+            if values[0] is not None or values[1] is None or values[1].size > 1:
+                return None
+            steps.append((node.op_type, float(values[1].reshape(-1)[0])))
+            node = model.find_producer(node.input[0])
+        if node is None or node.op_type not in ("Clip", *CURVE_ENDS):
+            return None
+        ends = CURVE_ENDS.get(node.op_type) or _clip_ends(model, node)
+        if ends is None:
+            return None
+        low, high = (np.float64(end) for end in ends)
+        for kind, value in reversed(steps):
+            apply = {"Mul": np.multiply, "Div": np.divide, "Add": np.add, "Sub": np.subtract}[kind]
+            low, high = apply(low, value), apply(high, value)
+        return min(low, high), max(low, high)
+
+
+CURVE_ENDS = {"Sigmoid": (0.0, 1.0), "HardSigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0)}
+
+
+def _clip_ends(model, clip):
+    """Return the two constant ends of a Clip, or None."""
+    given = attributes_of(clip)
+    ends = [model.get_initializer(name) if name else None for name in (*clip.input[1:], "", "")[:2]]
+    ends = [given.get(name) if end is None else float(end.reshape(-1)[0]) for name, end in zip(("min", "max"), ends)]
+    return None if None in ends else tuple(ends)
 
 
 class SignedQuants(Normalisation):
@@ -44,6 +106,8 @@ class SignedQuants(Normalisation):
         producer = graph.model.find_producer(node.input[0])
         if producer is not None and producer.op_type == "Relu":
             low = max(low, min(zero, high - 1))  # nothing is below 0
+        if producer is not None and producer.op_type == "Clip":
+            low, high = self._within_clip(graph, producer, scale, zero, (low, high), rounding)
         if high - low == 1:
             self._two_levels(graph, node, scale, zero, high, rounding)
             return True
@@ -52,6 +116,20 @@ class SignedQuants(Normalisation):
             return False
         self._signed(graph, node, scale, zero, (low, high), rounding)
         return True
+
+    @staticmethod
+    def _within_clip(graph, clip, scale, zero, interval, rounding):
+        """Return the ends of the integers behind a Clip, which is then left out: what it cuts off, they do."""
+        ends = _clip_ends(graph.model, clip)
+        if ends is None or len(consumers(graph.model, clip.output[0])) > 1:
+            return interval
+        rounds = {"FLOOR": np.floor, "CEIL": np.ceil}.get(rounding, np.rint)
+        found = [float(rounds(np.float32(end) / np.float32(scale) + np.float32(zero))) for end in ends]
+        low, high = max(interval[0], found[0]), min(interval[1], found[1])
+        if high - low < 1:
+            return interval
+        Editor(graph.model, clip).bypass()
+        return low, high
 
     @staticmethod
     def _check(node, scale, zero, bits, rounding):

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.version_converter
 from onnx import ModelProto, TensorProto, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.qcdq_to_qonnx import QCDQToQuant
 
 from flow.onnx_file import readable
 
-from .edit import QUANT_DOMAIN
+from .edit import QUANT_DOMAIN, NodeRefused
 
 OLD_DOMAINS = ("finn", "finn.custom_op.general", "onnx.brevitas", "qonnx", "")
 QONNX_NODES = ("Quant", "BipolarQuant", "Trunc", "IntQuant", "MultiThreshold")
+LEAST = 11  # opset
 HALF = (TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
 
@@ -28,14 +30,110 @@ def read_file(path: Path) -> ModelWrapper:
     proto = readable(path)
     _constant_nodes(proto)
     _single_precision(proto)
+    _unsqueezed_inputs(proto)
     _one_batch(proto)
     for node in proto.graph.node:
         if node.op_type in QONNX_NODES and node.domain in OLD_DOMAINS:
             node.domain = QUANT_DOMAIN
+    proto = _modern(proto)
+    if any(node.op_type == "DequantizeLinear" for node in proto.graph.node):
+        _zero_points(proto)
+        proto = onnx.shape_inference.infer_shapes(proto)  # the types of integers
     model = ModelWrapper(proto)
     if any(node.op_type == "DequantizeLinear" for node in proto.graph.node):
+        for node in [node for node in model.graph.node if node.op_type == "DequantizeLinear"]:
+            _integers_as_quant(model, node)
         model = model.transform(QCDQToQuant())
+    for node in [node for node in model.graph.node if node.op_type == "Trunc"]:
+        _trunc_as_quants(model, node)
     return model
+
+
+def _zero_points(proto: ModelProto) -> None:
+    """Add the zero points that QuantizeLinear and DequantizeLinear may leave out: 0, of uint8 or of the integers."""
+    kinds = {tensor.name: tensor.data_type for tensor in proto.graph.initializer}
+    for node in proto.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear") and len(node.input) == 2:
+            kind = kinds.get(node.input[0], TensorProto.UINT8) if node.op_type[0] == "D" else TensorProto.UINT8
+            scale = next((tensor for tensor in proto.graph.initializer if tensor.name == node.input[1]), None)
+            zeros = np.zeros(() if scale is None else tuple(scale.dims), onnx.helper.tensor_dtype_to_np_dtype(kind))
+            name = f"{node.output[0]}_zero_point"
+            proto.graph.initializer.append(numpy_helper.from_array(zeros, name))
+            node.input.append(name)
+
+
+def _integers_as_quant(model: ModelWrapper, node) -> None:
+    """Replace DequantizeLinear of constant integers, such as weights, by the Quant of their values."""
+    integers, scale, zero = (model.get_initializer(name) for name in node.input)
+    if integers is None or scale is None or zero is None or integers.dtype not in (np.int8, np.uint8):
+        return
+    axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+    shape = [1] * integers.ndim
+    if scale.size > 1:
+        shape[axis] = -1
+    scale, zero = (value.astype(np.float64).reshape(shape if scale.size > 1 else ()) for value in (scale, zero))
+    names = [model.make_new_valueinfo_name() for _ in range(4)]
+    zero = np.zeros(()) if not zero.any() else zero
+    for name, value in zip(names, ((integers - zero) * scale, scale, zero, np.float64(8))):
+        model.set_initializer(name, np.asarray(value, np.float32))
+    signed = int(integers.dtype == np.int8)
+    attributes = {"signed": signed, "narrow": int(signed and integers.min() > -128), "rounding_mode": "ROUND"}
+    quant = onnx.helper.make_node("Quant", names, list(node.output), name=node.name, domain=QUANT_DOMAIN, **attributes)
+    model.graph.node.insert(list(model.graph.node).index(node), quant)
+    model.graph.node.remove(node)
+
+
+def _trunc_as_quants(model: ModelWrapper, trunc) -> None:
+    """Replace a Trunc: its input's own quantizer, a coarser one that floors, and what is left of the scale.
+
+    Version 1 has a number of bits before and after; version 2 also the scale after.
+    """
+    values = [model.get_initializer(name) for name in trunc.input[1:]]
+    if any(value is None or value.size != 1 for value in values) or np.any(values[1]):
+        raise NodeRefused(trunc, "its numbers are not one constant each, with the zero point 0", "use a static one")
+    given = {a.name: onnx.helper.get_attribute_value(a) for a in trunc.attribute}
+    scale, _, bits, *after, out_bits = (float(value.reshape(-1)[0]) for value in values)
+    dropped = bits - out_bits if not after else np.round(np.log2(after[0] / scale))
+    coarse = scale * 2.0**dropped
+    tensor, index = trunc.input[0], list(model.graph.node).index(trunc)
+    model.graph.node.remove(trunc)
+    signed, narrow = given.get("signed", 1), given.get("narrow", 0)
+    rounding = given.get("rounding_mode", b"FLOOR").decode()
+    whole = signed if after else 1  # version 1 does not say, and cuts nothing off
+    steps = [
+        (scale, bits + 2, 1, 0, "ROUND"),
+        (coarse, out_bits if after else out_bits + 1, whole, narrow, rounding),
+    ]
+    for count, (step, width, sign, tight, mode) in enumerate(steps):
+        names = [model.make_new_valueinfo_name() for _ in range(4)]
+        for name, value in zip(names, (step, 0.0, width)):
+            model.set_initializer(name, np.float32(value))
+        last = count == 1 and after
+        output = trunc.output[0] if last else names[3]
+        attributes = {"signed": sign, "narrow": tight, "rounding_mode": mode}
+        node = onnx.helper.make_node(
+            "Quant", [tensor, *names[:3]], [output], name=f"{trunc.name}_{count}", domain=QUANT_DOMAIN, **attributes
+        )
+        model.graph.node.insert(index + count, node)
+        tensor = output
+    if not after:
+        factor = model.make_new_valueinfo_name()
+        model.set_initializer(factor, np.float32(2.0**-dropped))
+        mul = onnx.helper.make_node("Mul", [tensor, factor], [trunc.output[0]], name=trunc.name)
+        model.graph.node.insert(index + 2, mul)
+
+
+def _modern(proto: ModelProto) -> ModelProto:
+    """Return a file of an opset below LEAST in that one, in which Pad and Clip have inputs instead of attributes."""
+    known = {entry.domain for entry in proto.opset_import}
+    proto.opset_import.extend(
+        onnx.helper.make_opsetid(domain, 1) for domain in sorted({node.domain for node in proto.graph.node} - known)
+    )
+    if all(entry.version >= LEAST for entry in proto.opset_import if entry.domain in ("", "ai.onnx")):
+        return proto
+    modern = onnx.version_converter.convert_version(proto, LEAST)
+    _constant_nodes(modern)
+    return modern
 
 
 def _constant_nodes(proto: ModelProto) -> None:
@@ -70,6 +168,31 @@ def _single_precision(proto: ModelProto) -> None:
     for node in graph.node:
         if node.op_type == "Cast" and node.attribute[0].i in HALF:
             node.attribute[0].i = TensorProto.FLOAT
+
+
+def _unsqueezed_inputs(proto: ModelProto) -> None:
+    """Give an input whose only reader adds the axis of images that axis."""
+    graph = proto.graph
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for info in graph.input:
+        readers = [node for node in graph.node if info.name in node.input]
+        if info.name in constants or len(readers) != 1 or readers[0].op_type != "Unsqueeze":
+            continue
+        (node,) = readers
+        axes = next((list(a.ints) for a in node.attribute if a.name == "axes"), None)
+        axes = constants.get(node.input[1]) if axes is None and len(node.input) > 1 else axes
+        if axes is None or list(axes) != [0]:
+            continue
+        dims = [d.dim_value for d in info.type.tensor_type.shape.dim]
+        if len(dims) > 1 and dims[0] == 1:  # of an image already
+            continue
+        kind = info.type.tensor_type.elem_type
+        info.CopyFrom(onnx.helper.make_tensor_value_info(info.name, kind, [1, *dims]))
+        for other in graph.node:
+            for position, name in enumerate(other.input):
+                if name == node.output[0]:
+                    other.input[position] = info.name
+        graph.node.remove(node)
 
 
 def _one_batch(proto: ModelProto) -> None:

@@ -11,13 +11,19 @@ PRODUCTS = ("Mul", "Div")
 
 
 class RefuseUnmapped(Normalisation):
-    """Constants that vary by position, and products of two streams, are refused by name."""
+    """Constants that vary by position, products of two streams, and bits of several scales are refused by name."""
 
-    kinds = ELEMENTWISE
+    kinds = (*ELEMENTWISE, "BipolarQuant")
 
     def rewrite(self, graph, node):
         model = graph.model
         values = [model.get_initializer(name) for name in node.input if name]
+        if node.op_type == "BipolarQuant":
+            if values[0] is None and values[1] is not None and np.ptp(values[1]):
+                raise NodeRefused(
+                    node, f"it has {values[1].size} scales", "quantize activations with one scale a tensor"
+                )
+            return False
         rank = len(graph.shape(node.output[0]))
         if rank < 4 and rank != 2:
             return False

@@ -9,6 +9,7 @@ from flow.analysis.attributes import attributes_of
 from flow.graph import consumers
 
 from .edit import QUANT_DOMAIN, Normalisation, set_attribute
+from .no_ops import COMPARED
 
 
 class Signs(Normalisation):
@@ -25,15 +26,18 @@ class Signs(Normalisation):
 class Choices(Normalisation):
     """Where(x >= t, a, b), and a comparison that is cast to a float, become BipolarQuant with constants.
 
-    A strict comparison goes the other way round, so that equal values stay on its side.
+    ``x > t`` is x >= the next float32 after t; a Not, and x < t, exchange the two values.
     """
 
     kinds = ("Where", "Cast")
 
     def rewrite(self, graph, node):
         model = graph.model
-        compare = model.find_producer(node.input[0])
-        if compare is None or compare.op_type not in ("Greater", "GreaterOrEqual", "Less", "LessOrEqual"):
+        nodes = [model.find_producer(node.input[0])]
+        while nodes[-1] is not None and nodes[-1].op_type == "Not":
+            nodes.append(model.find_producer(nodes[-1].input[0]))
+        compare = nodes[-1]
+        if compare is None or compare.op_type not in COMPARED:
             return False
         values = [model.get_initializer(name) for name in compare.input]
         upper, lower = (
@@ -44,20 +48,22 @@ class Choices(Normalisation):
         if (values[0] is None) == (values[1] is None) or upper is None or lower is None:
             return False
         # x OP t, or t OP x, which is x OP' t
-        kind, x, limit = compare.op_type, compare.input[0], compare.input[1]
+        kind, x, limit = compare.op_type, compare.input[0], values[1]
         if values[0] is not None:
             kind = {"Greater": "Less", "Less": "Greater"}.get(kind.removesuffix("OrEqual"), kind) + (
                 "OrEqual" if kind.endswith("OrEqual") else ""
             )
-            x, limit = limit, x
-        rising = kind in ("GreaterOrEqual", "Less")  # Less(x, t) is the opposite of x >= t
-        difference = graph.before("Sub", [x, limit] if rising else [limit, x])
-        true_is_plus = kind in ("GreaterOrEqual", "LessOrEqual")
-        high, low = (upper, lower) if true_is_plus else (lower, upper)
-        scaled_sign(graph, difference, high, low, node.output[0])
+            x, limit = compare.input[1], values[0]
+        if kind in ("Greater", "LessOrEqual"):  # x > t, or the opposite of it
+            limit = np.nextafter(np.float32(limit), np.float32(np.inf))
+        if (kind in ("Less", "LessOrEqual")) != (len(nodes) % 2 == 0):
+            upper, lower = lower, upper
+        difference = graph.before("Sub", [x, graph.constant(limit)])
+        scaled_sign(graph, difference, upper, lower, node.output[0])
         graph.remove()
-        if not consumers(model, compare.output[0]):
-            model.graph.node.remove(compare)
+        for dead in nodes:
+            if not consumers(model, dead.output[0]):
+                model.graph.node.remove(dead)
         return True
 
 
@@ -96,7 +102,8 @@ class Thresholds(Normalisation):
 
 
 class BinaryWeights(Normalisation):
-    """Weights that are constants of one size an output, -a and +a, become quantized ones."""
+    """Weights that are constants, of one size an output, -a and +a, or integers of 8 bits times a scale, become
+    quantized ones."""
 
     kinds = ("Conv", "MatMul", "Gemm")
 
@@ -108,11 +115,44 @@ class BinaryWeights(Normalisation):
         columns = node.op_type == "MatMul" or (node.op_type == "Gemm" and not attributes_of(node).get("transB", 0))
         others = 0 if columns else tuple(range(1, weights.ndim))
         size = np.abs(weights).max(axis=others, keepdims=True)
-        if not np.array_equal(np.abs(weights), np.broadcast_to(size, weights.shape)) or not size.all():
+        if np.array_equal(np.abs(weights), np.broadcast_to(size, weights.shape)) and size.all():
+            scale = graph.constant(size.flat[0] if not np.ptp(size) else size)
+            node.input[1] = graph.before("BipolarQuant", [node.input[1], scale], domain=QUANT_DOMAIN)
+            return True
+        scale = _grid_scale(weights.reshape(1, -1))
+        if scale is None:
+            scale = _grid_scale((weights.T if columns else weights).reshape(size.size, -1))
+        if scale is None:
             return False
-        scale = size.flat[0] if not np.ptp(size) else size
-        node.input[1] = graph.before("BipolarQuant", [node.input[1], graph.constant(scale)], domain=QUANT_DOMAIN)
+        scale = scale.reshape(size.shape) if scale.size > 1 else scale.reshape(())
+        names = [graph.constant(value) for value in (scale, 0.0, float(WEIGHT_BITS))]
+        attributes = {"signed": 1, "narrow": 1, "rounding_mode": "ROUND"}
+        node.input[1] = graph.before("Quant", [node.input[1], *names], domain=QUANT_DOMAIN, **attributes)
         return True
+
+
+WEIGHT_BITS = 8
+FEWEST = 8  # values of a scale: fewer are on a grid by chance
+OFF_GRID = 1e-4  # of a step
+
+
+def _grid_scale(rows: np.ndarray) -> np.ndarray | None:
+    """Return the largest scale [R] of each of the rows [R, K] of which all its values are multiples by integers of
+    WEIGHT_BITS, or None where one has none."""
+    if rows.shape[1] < FEWEST:
+        return None
+    rows = rows.astype(np.float64)
+    largest = np.abs(rows).max(axis=1)
+    scale, left = np.ones(len(rows)), np.flatnonzero(largest)
+    for most in range(1, 1 << (WEIGHT_BITS - 1)):
+        step = largest[left] / most
+        units = rows[left] / step[:, None]
+        fits = (np.abs(units - np.rint(units)) < OFF_GRID).all(axis=1)
+        scale[left[fits]] = step[fits]
+        left = left[~fits]
+        if not left.size:
+            return scale
+    return None
 
 
 def scaled_sign(graph, tensor: str, high, low, output: str) -> None:

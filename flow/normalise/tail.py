@@ -11,13 +11,26 @@ from qonnx.transformation.base import Transformation
 
 from flow.analysis.attributes import attributes_of
 from flow.analysis.constants import Constants
-from flow.errors import FlowError
 from flow.graph import consumers
 from flow.passes.integer import AFFINE, affine_constants, logit_affine
 
+from .edit import NodeRefused
+
 TAIL = "flow_tail"  # metadata: the steps, as `deploy.scores` reads them
-SHAPES = ("Flatten", "Reshape", "Squeeze", "Identity", "Unsqueeze")
-FUNCTIONS = ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "TopK", "Relu", "BipolarQuant", "Quant", "Tanh")
+SHAPES = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity")
+POINTWISE = ("Sigmoid", "Tanh", "Relu", "Exp", "Log", "Sqrt", "Abs", "Softplus", "Softsign", "Floor", "Ceil", "Round")
+SHAPED = {  # attributes and what they are without one
+    "LeakyRelu": {"alpha": 0.01},
+    "Elu": {"alpha": 1.0},
+    "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
+    "HardSwish": {},
+}
+OVER_AN_AXIS = {"Softmax": -1, "LogSoftmax": -1, "Hardmax": -1, "ArgMax": 0, "ArgMin": 0, "TopK": -1}
+POOLS = ("GlobalAveragePool", "GlobalMaxPool", "AveragePool")
+FUNCTIONS = (*POINTWISE, *SHAPED, *OVER_AN_AXIS, *POOLS, "Clip", "BipolarQuant", "Quant", "Transpose", "Cast")
+COERCED_TO = 12  # opset
+WHOLE = (TensorProto.INT64, TensorProto.INT32, TensorProto.INT16, TensorProto.INT8, TensorProto.UINT8)
+COERCING = ("Softmax", "LogSoftmax", "Hardmax")  # of all axes from theirs on, up to that opset
 LAYERS = ("MatMul", "Conv", "Gemm")
 
 
@@ -37,11 +50,11 @@ class SplitTail(Transformation):
         if producer is None or producer.op_type not in LAYERS:
             return model, False
         shape = model.get_tensor_shape(layer_output)
-        steps = _steps(model, nodes[::-1], shape[1])
+        steps = [step for node in nodes[::-1] for step in _steps(model, node)]
         gain = _one_weight_scale(model, producer)
         if gain is not None:
             steps = [{"kind": "affine", "gain": gain, "offset": 0.0}, *steps]
-        steps = _merged(steps, shape[1])
+        steps = _merged(steps)
         for node in nodes:
             model.graph.node.remove(node)
         layer_output = _bias_in_layer(model, producer, layer_output, steps)
@@ -56,9 +69,12 @@ class SplitTail(Transformation):
 
 
 def score_steps(model: ModelWrapper) -> list[dict]:
-    """Return the steps from the logits of an integer graph to the outputs of the network's file."""
+    """Return the steps from the logits of an integer graph to the outputs of the network's file: one affine step a
+    class, once maps have their shape, then functions."""
     gain, offset = logit_affine(model)
-    return [{"kind": "affine", "gain": gain, "offset": offset}, *json.loads(model.get_metadata_prop(TAIL) or "[]")]
+    steps = json.loads(model.get_metadata_prop(TAIL) or "[]")
+    maps = [step for step in steps[:1] if step["kind"] == "maps"]  # before numbers a class
+    return [*maps, *_merged([{"kind": "affine", "gain": gain, "offset": offset}, *steps[len(maps) :]])]
 
 
 def _tail_nodes(model: ModelWrapper) -> list:
@@ -68,52 +84,96 @@ def _tail_nodes(model: ModelWrapper) -> list:
         variables = [name for name in node.input if name and model.get_initializer(name) is None]
         if node.op_type not in (*AFFINE, *FUNCTIONS, *SHAPES) or len(variables) != 1:
             break
-        if len(consumers(model, variables[0])) != 1:
+        if len(consumers(model, variables[0])) != 1 or not _is_whole(model, node):
             break
         nodes.append(node)
         tensor = variables[0]
     return nodes
 
 
-def _steps(model, nodes, classes: int) -> list[dict]:
-    """Return the steps of the tail's ``nodes``, in order."""
-    steps = []
-    for node in nodes:
-        given = attributes_of(node)
-        if node.op_type in SHAPES:
-            continue
-        if node.op_type in AFFINE:
-            gain, offset = affine_constants(model, [node], classes)
-            steps.append({"kind": "affine", "gain": gain, "offset": offset})
-        elif node.op_type in ("Softmax", "LogSoftmax", "ArgMax", "TopK"):
-            rank = len(model.get_tensor_shape(node.input[0]))
-            axis = given.get("axis", {"Softmax": -1, "LogSoftmax": -1, "ArgMax": 0, "TopK": -1}[node.op_type]) % rank
-            if axis != 1:
-                raise FlowError(f"{node.name} ({node.op_type}) is over axis {axis}, not over the classes: cut it off")
-            step = {"kind": node.op_type}
-            if node.op_type == "TopK":
-                output = list(node.output).index(model.graph.output[0].name)
-                count = int(model.get_initializer(node.input[1]).reshape(-1)[0])
-                step |= {"count": count, "output": ("values", "indices")[output], "largest": given.get("largest", 1)}
-            steps.append(step)
-        elif node.op_type in ("BipolarQuant", "Quant"):
-            scale, *more = (float(model.get_initializer(name).reshape(-1)[0]) for name in node.input[1:])
-            step = {"kind": node.op_type, "scale": scale}
-            if more:
-                zero, bits = more
-                signed, narrow = given.get("signed", 1), given.get("narrow", 0)
-                low = -(2.0 ** (bits - 1)) + narrow if signed else 0.0
-                high = 2.0 ** (bits - signed) - 1 - (0 if signed else narrow)
-                step |= {
-                    "zero": zero,
-                    "low": low,
-                    "high": high,
-                    "rounding": given.get("rounding_mode", b"ROUND").decode(),
-                }
-            steps.append(step)
-        else:
-            steps.append({"kind": node.op_type})
-    return steps
+def _is_whole(model: ModelWrapper, node) -> bool:
+    """Return whether a pool is over the whole map, as the host's are."""
+    if node.op_type != "AveragePool":
+        return True
+    given = attributes_of(node)
+    return list(given["kernel_shape"]) == model.get_tensor_shape(node.input[0])[2:] and not any(given.get("pads", ()))
+
+
+def _steps(model, node) -> list[dict]:
+    """Return the steps that a node of the tail is; their arrays have the shapes that the file gives them."""
+    given, kind = attributes_of(node), node.op_type
+    variable = next(name for name in node.input if name and model.get_initializer(name) is None)
+    before, after = model.get_tensor_shape(variable), model.get_tensor_shape(node.output[0])
+    if kind in SHAPES:
+        return [] if before == after or before[1:] == after else [_shape_step(node, before, after)]
+    if kind in AFFINE:
+        _require_by_class(model, node, before)
+        gain, offset = affine_constants(model, [node], before[1])
+        return [{"kind": "affine", "gain": gain, "offset": offset}]
+    if kind in OVER_AN_AXIS:
+        return _over_an_axis(model, node, before)
+    if kind in SHAPED:
+        return [{"kind": kind, **{name: given.get(name, default) for name, default in SHAPED[kind].items()}}]
+    if kind in POOLS:
+        return [{"kind": "GlobalAveragePool" if kind == "AveragePool" else kind}]
+    if kind == "Transpose":
+        return [{"kind": kind, "perm": list(given.get("perm", range(len(before))[::-1]))}]
+    if kind == "Clip":
+        ends = [model.get_initializer(name) if name else None for name in (*node.input[1:], "", "")[:2]]
+        low, high = (given.get(name) if end is None else float(end) for name, end in zip(("min", "max"), ends))
+        return [{"kind": kind, "low": low, "high": high}]
+    if kind == "Cast":
+        return [{"kind": kind, "whole": int(given["to"] in WHOLE)}]
+    return [_quantizer_step(model, node, given)] if kind in ("BipolarQuant", "Quant") else [{"kind": kind}]
+
+
+def _shape_step(node, before, after) -> dict:
+    if after[:1] != [1] or np.prod(before) != np.prod(after):
+        raise NodeRefused(node, f"it turns {before} to {after}, and leaves no axis of images", "cut it off")
+    return {"kind": "Reshape", "shape": after[1:]}
+
+
+def _require_by_class(model, node, shape) -> None:
+    """Refuse constants that are not one number, or one a class (axis 1)."""
+    for name in node.input if node.op_type != "BatchNormalization" else ():
+        value = model.get_initializer(name)
+        if value is not None and value.size > 1:
+            aligned = [1] * (len(shape) - value.ndim) + list(value.shape)
+            if value.size != aligned[1] or aligned[1] != shape[1]:
+                way = "use one constant a class, or cut it off"
+                raise NodeRefused(node, f"its constant of shape {list(value.shape)} is not one a class", way)
+
+
+def _over_an_axis(model, node, shape) -> list[dict]:
+    """Return the steps of a function over an axis, of the images' shape before it."""
+    given, kind, rank = attributes_of(node), node.op_type, len(shape)
+    coerces = kind in COERCING and model.get_opset_imports().get("", COERCED_TO) <= COERCED_TO
+    axis = given.get("axis", 1 if coerces else OVER_AN_AXIS[kind]) % rank
+    if axis == 0 or (coerces and axis not in (1, rank - 1)):
+        raise NodeRefused(node, f"it is over axis {axis}", "cut it off")
+    if coerces and axis == 1 and rank > 2:
+        flat, back = ({"kind": "Reshape", "shape": s} for s in ([int(np.prod(shape[1:]))], shape[1:]))
+        return [flat, {"kind": kind, "axis": 1}, back]
+    step = {"kind": kind, "axis": axis}
+    if kind == "TopK":
+        output = list(node.output).index(model.graph.output[0].name)
+        count = int(model.get_initializer(node.input[1]).reshape(-1)[0])
+        step |= {"count": count, "output": ("values", "indices")[output], "largest": given.get("largest", 1)}
+    if kind in ("ArgMax", "ArgMin"):
+        step |= {"keep": given.get("keepdims", 1), "last": given.get("select_last_index", 0)}
+    return [step]
+
+
+def _quantizer_step(model, node, given) -> dict:
+    scale, *more = (float(model.get_initializer(name).reshape(-1)[0]) for name in node.input[1:])
+    step = {"kind": node.op_type, "scale": scale}
+    if more:
+        zero, bits = more
+        signed, narrow = given.get("signed", 1), given.get("narrow", 0)
+        low = -(2.0 ** (bits - 1)) + narrow if signed else 0.0
+        high = 2.0 ** (bits - signed) - 1 - (0 if signed else narrow)
+        step |= {"zero": zero, "low": low, "high": high, "rounding": given.get("rounding_mode", b"ROUND").decode()}
+    return step
 
 
 def _one_weight_scale(model, layer):
@@ -156,7 +216,7 @@ def _bias_in_layer(model, layer, tensor: str, steps: list[dict]) -> str:
     return output
 
 
-def _merged(steps: list[dict], classes: int) -> list[dict]:
+def _merged(steps: list[dict]) -> list[dict]:
     """Return the steps with neighbouring affine ones as one, ready for JSON."""
     merged: list[dict] = []
     for step in steps:
@@ -171,6 +231,6 @@ def _merged(steps: list[dict], classes: int) -> list[dict]:
     for step in merged:
         if step["kind"] == "affine":
             for name in ("gain", "offset"):
-                value = np.broadcast_to(np.asarray(step[name], np.float64), classes)
+                value = np.asarray(step[name], np.float64).reshape(-1)
                 step[name] = float(value[0]) if not np.ptp(value) else value.tolist()
     return merged

@@ -10,30 +10,20 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.execute import Execution
 from flow.graph import consumers
+from flow.pointwise import body_of
 
 from .rewrite import refuse
 
-ELEMENTWISE = (
-    "Add",
-    "Sub",
-    "Mul",
-    "Div",
-    "BatchNormalization",
-    "Neg",
-    "Identity",
-    "PRelu",
-    "LeakyRelu",
-    "Relu",
-    "Clip",
-    "Max",
-    "Min",
-    "Sigmoid",
-    "Tanh",
-    "HardSigmoid",
-    "HardSwish",
-    "MultiThreshold",
-)
-CURVED = ("Sigmoid", "Tanh", "HardSigmoid", "HardSwish")  # not made of straight lines
+STRAIGHT = ("Add", "Sub", "Mul", "Div", "BatchNormalization", "Neg", "Identity")
+STRAIGHT += ("PRelu", "LeakyRelu", "Relu", "Clip", "Max", "Min", "Abs")  # of two lines, or cut off
+# not made of straight lines; first those that rise
+CURVED = ("Sigmoid", "Tanh", "HardSigmoid", "Elu", "Selu", "Celu", "Softplus", "Softsign", "ThresholdedRelu", "Erf")
+CURVED += ("Exp", "Log", "Sqrt", "Floor", "Ceil", "Round")
+RISING = CURVED
+CURVED += ("HardSwish", "Gelu", "Mish", "Pow", "Reciprocal", "Sin", "Cos", "Pointwise")
+ELEMENTWISE = (*STRAIGHT, *CURVED, "MultiThreshold")
+# inside a Pointwise only
+AROUND = ("Where", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "Not", "And", "Or", "Cast", "Sign")
 QUANTIZERS = ("Quant", "BipolarQuant")
 
 
@@ -62,9 +52,33 @@ def chains_to_quantizers(model: ModelWrapper, start: NodeProto) -> Iterator[list
         chain.append(following[0])
 
 
+def chain_end(model: ModelWrapper, start: NodeProto) -> str:
+    """Return in words what keeps the nodes behind ``start`` from reaching a quantizer."""
+    node = start
+    while True:
+        following = consumers(model, node.output[0])
+        if not following:
+            return "no quantizer is behind it"
+        if len(following) > 1:
+            names = ", ".join(f"{reader.name} ({reader.op_type})" for reader in following[:3])
+            return f"{names} read what leaves it"
+        (node,) = following
+        if node.op_type not in (*ELEMENTWISE, *QUANTIZERS):
+            return f"it runs into {node.name} ({node.op_type})"
+        if not _one_variable(model, node):
+            return f"{node.name} ({node.op_type}) adds another stream"
+
+
 def _has_offset(model: ModelWrapper, node: NodeProto) -> bool:
     zero = model.get_initializer(node.input[2]) if node.op_type == "Quant" else None
     return zero is not None and bool(np.any(zero))
+
+
+def is_uniform(model: ModelWrapper, chain: list[NodeProto]) -> bool:
+    """Return whether the chain does the same in all channels, whatever their number."""
+    constants = (model.get_initializer(name) for node in chain for name in node.input if name)
+    bodies = (tensor.dims for node in chain if node.op_type == "Pointwise" for tensor in body_of(node).initializer)
+    return all(value is None or value.size == 1 for value in constants) and all(np.prod(dims) == 1 for dims in bodies)
 
 
 def chain_input(model: ModelWrapper, chain: list[NodeProto]) -> str:

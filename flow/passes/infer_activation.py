@@ -1,4 +1,4 @@
-from .chain import CURVED, chain_input, chain_to_quantizer
+from .chain import CURVED, chain_input, chain_to_quantizer, is_uniform
 from .forms import exact_form, nearest_form
 from .grid import grid_of
 from .lines import BENT
@@ -26,11 +26,13 @@ class InferActivation(Rewrite):
         def real(integers):
             return integers * grid.scale
 
-        response = Response.of(model, chain, grid.low, grid.high, real, channels, result.scale)
+        different = 1 if is_uniform(model, chain) else channels
+        response = Response.of(model, chain, grid.low, grid.high, real, different, result.scale)
         if response is None:
             raise refuse(
                 chain[-1], f"the values of {grid.bits} bits in {channels} channels are too many", "quantize it to fewer"
             )
+        response = response.repeated(channels // different)
         form = exact_form(response, model, chain, real, grid.bits, result.bits)
         rewriter = Rewriter(model)
         stream = rewriter.to_stream(tensor, grid.scale)

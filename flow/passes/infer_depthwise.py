@@ -34,7 +34,7 @@ class DepthwiseLayer(Layer):
 
     def __init__(self, model, node, conv: Convolution):
         super().__init__(model, node, conv)
-        pad = conv.pad_value / conv.grid.scale if any(conv.window["padding"]) else 0.0
+        pad = conv.pad
         if pad != round(pad) or not conv.grid.low <= pad <= conv.grid.high:
             raise refuse(node, f"padding with {conv.pad_value:g}", "pad with 0 or with a value of the input")
         self.pad = round(pad)
@@ -59,16 +59,6 @@ class DepthwiseLayer(Layer):
         gain, offset = super()._affine(chain, grid)
         near = np.rint(gain * 2.0**16) / 2.0**16
         return np.where(np.abs(gain - near) <= RECIPROCAL * np.abs(gain), near, gain), offset
-
-    def _integers(self, gain, offset, rounds, bits=8):
-        """Return multiplier, offset and shift; halves go to the even neighbour, where they can occur."""
-        multiplier, bias, shift = super()._integers(gain, offset, rounds, bits)
-        self.even = bool(rounds and shift and np.array_equal(multiplier, gain * 2.0**shift))
-        return multiplier, bias, shift
-
-    def _shifted(self, totals, shift):
-        rounded = super()._shifted(totals, shift)
-        return rounded - ((rounded << shift == totals) & rounded & 1) if self.even else rounded
 
     def _core(self, rewriter, stream, bias, scaled, attributes):
         grid, window = self.conv.grid, self.conv.window

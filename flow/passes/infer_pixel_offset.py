@@ -1,14 +1,19 @@
 import numpy as np
 
 from .chain import chain_to_quantizer, evaluate_chain
+from .forms import exact_form
 from .grid import grid_of
+from .response import Response
 from .rewrite import Rewrite, Rewriter, refuse
+
+PIXEL_BITS = 8
 
 
 class InferPixelOffset(Rewrite):
     """Image normalisation up to its quantizer becomes PixelOffset, or ValueTable.
 
-    By evaluation on the 256 values of a pixel: PixelOffset where the quantizer's integer is ``pixel - 128``.
+    By evaluation on the 256 values of a pixel: PixelOffset where the quantizer's integer is ``pixel - 128``; where
+    channels differ, PixelOffset and the cheapest form of its 256 values.
     """
 
     def rewrite(self, model, node):
@@ -26,16 +31,22 @@ class InferPixelOffset(Rewrite):
         pixels = np.arange(256)
         channels = model.get_tensor_shape(image)[1]
         integers = evaluate_chain(model, chain, pixels, channels) / grid.scale
-        if (integers != integers[:, :1]).any():
-            raise refuse(chain[-1], "its channels quantize the same pixel differently", "normalise all channels alike")
         rewriter = Rewriter(model)
         stream = rewriter.to_stream(image, 1.0)
-        if np.array_equal(integers[:, 0], pixels - 128):
+        bits = max(2, grid.bits)
+        if (integers != integers[:, :1]).any():
+            response = Response.walked(-128, 127, 1, np.rint(integers).astype(np.int64))
+            form = exact_form(response, model, chain, lambda pixels: pixels + 128.0, PIXEL_BITS, bits)
+            if form is None:
+                raise refuse(
+                    chain[-1], "its channels quantize the same pixel by no straight lines", "normalise all alike"
+                )
+            stream = rewriter.node("PixelOffset", stream, p=1)
+            stream = rewriter.node(form.kind, stream, form.constants, bits=PIXEL_BITS, **form.attributes)
+        elif np.array_equal(integers[:, 0], pixels - 128):
             stream = rewriter.node("PixelOffset", stream, p=1)
         else:
-            stream = rewriter.node(
-                "ValueTable", stream, [integers[:, 0]], bits=8, unsigned=1, out_bits=max(2, grid.bits)
-            )
+            stream = rewriter.node("ValueTable", stream, [integers[:, 0]], bits=PIXEL_BITS, unsigned=1, out_bits=bits)
         if grid.bipolar:
             stream = rewriter.node("SignThreshold", stream, [np.zeros(channels, np.int64)], bits=2)
         rewriter.from_stream(stream, grid.scale, chain[-1].output[0])

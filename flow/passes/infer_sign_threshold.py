@@ -1,8 +1,10 @@
 import numpy as np
 
 from .chain import chain_input, chain_to_quantizer, evaluate_chain
-from .grid import grid_of
-from .rewrite import Rewrite, Rewriter, refuse
+from .forms import exact_form
+from .grid import Grid, grid_of
+from .response import Response
+from .rewrite import PassError, Rewrite, Rewriter, refuse
 
 
 class InferSignThreshold(Rewrite):
@@ -22,9 +24,17 @@ class InferSignThreshold(Rewrite):
             return False
         channels = model.get_tensor_shape(tensor)[1]
         bits = evaluate_chain(model, chain, grid.integers * grid.scale, channels) > 0
-        falling, before = rising_steps_of(bits, chain[-1])
         rewriter = Rewriter(model)
         stream = rewriter.to_stream(tensor, grid.scale)
+        try:
+            falling, before = rising_steps_of(bits, chain[-1])
+        except PassError:
+            form = self._turning(bits, grid, model, chain)
+            if form is None:
+                raise
+            stream = rewriter.node(form.kind, stream, form.constants, bits=grid.bits, **form.attributes)
+            falling, before = np.zeros(channels, bool), np.zeros(channels, np.int64)
+            grid = Grid(1.0, 0, 1)
         thresholds, width = grid.low + before, grid.bits
         if falling.any():
             slope = np.where(falling, -1, 1)
@@ -38,6 +48,13 @@ class InferSignThreshold(Rewrite):
         rewriter.from_stream(stream, grid_of(model, chain[-1].output[0]).scale, chain[-1].output[0])
         rewriter.replace(chain)
         return True
+
+    @staticmethod
+    def _turning(bits, grid, model, chain):
+        """Return the form that gives -1 and 0 for bits [K, C] that turn, or None."""
+        results = bits.astype(np.int64) - 1
+        response = Response.walked(grid.low, grid.high, 1, results)
+        return exact_form(response, model, chain, lambda integers: integers * grid.scale, grid.bits, 2)
 
 
 def rising_steps_of(bits: np.ndarray, node) -> tuple[np.ndarray, np.ndarray]:

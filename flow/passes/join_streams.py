@@ -72,6 +72,8 @@ class StreamBoundaries(Transformation):
         if first is None or last is None or last.op_type != "FromStream":
             return model, False
         pixels, logits = first.output[0], last.input[0]
+        if model.get_metadata_prop("logit_scale") is None:  # the last node is no layer
+            model.set_metadata_prop("logit_scale", repr(_scale(last)))
         shapes = {name: model.get_tensor_shape(name) for name in (pixels, logits)}
         graph.node.remove(first)
         graph.node.remove(last)

@@ -9,7 +9,7 @@ from flow.nodes.stream import saturate
 from .integer import fit_multiply_shift
 
 NEAREST_SHIFT = 16
-BENT = ("PRelu", "Relu", "LeakyRelu")
+BENT = ("PRelu", "Relu", "LeakyRelu", "Abs")
 
 
 def flat_steps(x: np.ndarray, table: np.ndarray, bits: int) -> np.ndarray:
@@ -58,13 +58,24 @@ def nearest_lines(x: np.ndarray, table: np.ndarray, steps: np.ndarray, bits: int
     above = x >= steps
     lines = []
     for part in (~above, above):
-        fits = [_line(x[rows, c], table[rows, c], table[part[:, c], c]) for c, rows in enumerate((part & inside).T)]
+        fits = [_line(x[part[:, c], c], table[part[:, c], c], inside[part[:, c], c]) for c in range(x.shape[1])]
         slope, offset = np.array(fits).T
         lines += [np.rint(slope * (1 << NEAREST_SHIFT)), np.rint((offset + 0.5) * (1 << NEAREST_SHIFT))]
     return tuple(line.astype(np.int64) for line in lines), NEAREST_SHIFT
 
 
-def _line(x: np.ndarray, y: np.ndarray, saturated: np.ndarray) -> tuple[float, float]:
-    if len(np.unique(x)) > 1:
-        return tuple(np.polyfit(x, y, 1))
-    return 0.0, float(y[0] if len(y) else saturated[0] if len(saturated) else 0)
+def _line(x: np.ndarray, y: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
+    """Return slope and offset of the line nearest to the results y that are ``inside`` their type.
+
+    Through a single such value goes one that is steep enough for its neighbours, which are not.
+    """
+    values = np.unique(x[inside])
+    if len(values) > 1:
+        return tuple(np.polyfit(x[inside], y[inside], 1))
+    if not len(values):
+        return 0.0, float(y[0] if len(y) else 0)
+    (x0,), y0 = values, y[inside][0]
+    others = x != x0
+    slopes = (y[others] - y0) / (x[others] - x0)
+    slope = slopes[np.abs(slopes).argmax()] if others.any() else 0.0
+    return float(slope), float(y0 - slope * x0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from .steps import Steps, is_monotone
 
 MOST_VALUES = 1 << 21  # results that are computed one by one; of longer ranges the changes are found by bisection
 MOST_CHANGES = 1 << 12  # of a channel
-MOST_THRESHOLDS = 15  # of a MultiThreshold: results of 4 bits
+MOST_THRESHOLDS = 31  # of a MultiThreshold: results of 5 bits, or of 4 that fall and rise
 PART = 1 << 16
 
 
@@ -51,7 +51,7 @@ class Response:
             integers = low + stride * np.arange(count)
             parts = range(0, count, max(1, PART // channels))
             step = max(1, PART // channels)
-            return cls._walked(low, high, stride, np.concatenate([run(integers[s : s + step, None]) for s in parts]))
+            return cls.walked(low, high, stride, np.concatenate([run(integers[s : s + step, None]) for s in parts]))
         if not is_monotone(model, chain):
             return None
         ends = run(np.array([[low], [high]]))
@@ -60,7 +60,8 @@ class Response:
         return cls._bisected(Steps(model, chain, low, high, real, channels, unit, stride), stride)
 
     @classmethod
-    def _walked(cls, low, high, stride, results):
+    def walked(cls, low, high, stride, results) -> Response:
+        """Return the response whose results [K, C] on all of the integers are known."""
         changes = np.diff(results, axis=0)
         sides = []
         for size in (np.maximum(changes, 0), np.maximum(-changes, 0)):
@@ -82,6 +83,12 @@ class Response:
         base = np.where(steps.falling, steps.most, steps.least)
         return cls(
             low, high, stride, base, _trimmed(np.sort(rises, axis=1), high), _trimmed(np.sort(falls, axis=1), high)
+        )
+
+    def repeated(self, times: int) -> Response:
+        """Return the response of ``times`` as many channels."""
+        return replace(
+            self, **{name: np.repeat(getattr(self, name), times, axis=0) for name in ("base", "rises", "falls")}
         )
 
     @property
@@ -128,7 +135,9 @@ class Response:
         more = self.base - base  # results that a channel begins with
         always = np.where(np.arange(more.max())[None] < more[:, None], self.low, self.high + 1)
         rises = _trimmed(np.sort(np.concatenate([always, self.rises], axis=1), axis=1), self.high)
-        if rises.shape[1] + self.falls.shape[1] > MOST_THRESHOLDS or not rises.shape[1]:
+        if not rises.shape[1] and self.falls.shape[1]:
+            rises = np.full((len(self.base), 1), self.high + 1)  # a MultiThreshold has one
+        if not 0 < rises.shape[1] + self.falls.shape[1] <= MOST_THRESHOLDS:
             return None
         return np.concatenate([rises, self.falls], axis=1), self.falls.shape[1], base
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .chain import evaluate_chain
+from .chain import RISING, evaluate_chain
 from .rewrite import refuse
 
 MONOTONE = ("Add", "Sub", "Mul", "Div", "BatchNormalization", "Neg", "Identity", "Relu", "Clip", "Max", "Min")
-MONOTONE += ("Quant", "BipolarQuant", "Sigmoid", "Tanh", "HardSigmoid", "MultiThreshold")
+MONOTONE += ("Quant", "BipolarQuant", "MultiThreshold", *RISING)
 SLOPED = ("LeakyRelu", "PRelu")  # monotone if no slope is negative
 
 

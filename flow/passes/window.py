@@ -15,6 +15,8 @@ from flow.nodes.windows import reach
 from .grid import Grid, grid_of
 from .rewrite import refuse
 
+NEAR = 1e-4  # of a step: float32 scales are no better
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -58,6 +60,12 @@ class Convolution:
     def padded(self) -> bool:
         """Whether some taps may lie outside the map."""
         return any(self.window["padding"])
+
+    @property
+    def pad(self) -> float:
+        """What is around the map, in units of the input's grid: a whole number, unless it is off the grid."""
+        units = self.pad_value / self.grid.scale if self.padded else 0.0
+        return float(round(units)) if abs(units - round(units)) < NEAR else units
 
     @property
     def step(self) -> np.ndarray:

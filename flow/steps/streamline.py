@@ -74,7 +74,7 @@ def _beside_the_file(build: Build, model) -> Comparison:
     expected, steps = file_outputs(options.onnx, images, *options.pixels), score_steps(model)
     found = scores(build.golden_logits(len(images)), steps).reshape(expected.shape)
     if is_discrete(steps):
-        return Comparison.of("golden", "file", "outputs", found, expected)
+        return Comparison.of("golden", "file", "outputs", found.astype(np.float32), expected.astype(np.float32))
     return Comparison.near("golden", "file", "scores", found, expected)
 
 

@@ -53,6 +53,30 @@ def test_the_calculated_depths_are_the_smallest(model, accelerator):
             accelerator.execute(IMAGES, processes=1, depths={name: depth - 1})
 
 
+def regrouped(p):
+    """A block whose shortcut is held in beats of ``p`` elements, where the fork gives four."""
+    g = GraphBuilder(8, 8)
+    main, shortcut = g.fork(g.conv(g.pixels(p=3), "stem", 8, pe=4, simd=3), "block")
+    main = g.window(g.beats_of(g.sign(main, "block"), 1, "block.in"), "block", kernel=5, padding=2)
+    main = g.select(g.beats_of(g.xnor(main, "block.xnor", 8, pe=4), p, "block.votes"), "block", bits=9)
+    x = g.add(main, g.fifo(g.beats_of(shortcut, p, "shortcut"), "block", depth=64), "block")
+    x = g.node("GlobalPool", "pool", [x])
+    return g.model(g.int_conv(g.beats_of(x, 1, "pooled"), "classifier", 10, pe=1, out_bits=32, shift=0))
+
+
+@pytest.mark.parametrize("p", [1, 8])
+def test_a_shortcut_may_be_held_in_other_beats(tmp_path, p):
+    """Of more a frame than the fork gives, or of fewer."""
+    model = regrouped(p)
+    accelerator = CsimAccelerator(emit_hls(model, tmp_path / "hls", **TARGET))
+    assert np.array_equal(accelerator.execute(IMAGES).logits, Golden(model).execute(IMAGES))
+    ((tensor, depth),) = join_depths(model).items()
+    assert tensor == "shortcut.out" and 2 * 64 < depth.least * p < 4 * 64
+    assert accelerator.execute(IMAGES[:1], depths={tensor: depth.least}).logits.shape == (1, 10)
+    with pytest.raises(DeadlockError, match=f"'shortcut.out', which is full with {depth.least - 1} beats"):
+        accelerator.execute(IMAGES[:1], depths={tensor: depth.least - 1})
+
+
 def test_every_waiting_process_is_named(accelerator):
     with pytest.raises(DeadlockError) as caught:
         accelerator.execute(IMAGES, processes=1, depths={"block1.fork.out1": 16})

@@ -293,6 +293,24 @@ def test_a_layer_on_a_concat_is_a_sum(padded):
     assert node_types(same(graph.model(x), SplitConcats)).count("Conv") == 2
 
 
+@pytest.mark.parametrize("bipolar", [True, False])
+def test_weights_of_a_scale_an_output_that_read_a_concat(bipolar):
+    graph = QonnxGraph()
+    scales, real = np.float32([0.5, 0.1, 0.3]).reshape(3, 1, 1, 1), graph.rng.normal(size=(3, 8, 3, 3))
+    weights = graph.bipolar(real, scales) if bipolar else graph.quant(real, scales, 3, narrow=1)
+    x = graph.node("Concat", graph.integers(), graph.signs(0.3), axis=1)
+    model = same(graph.model(graph.conv(x, weights, graph.rng.normal(size=3))), SplitConcats)
+    assert [node_types(model).count(kind) for kind in ("Conv", "Concat")] == [2, 0]
+
+
+def test_rows_of_a_scale_an_output_that_read_a_concat():
+    graph = QonnxGraph()
+    weights = graph.bipolar(graph.rng.normal(size=(128, 5)), np.float32([[0.5, 0.1, 0.3, 0.2, 0.9]]))
+    x = graph.node("Concat", *(graph.node("Flatten", part) for part in (graph.integers(), graph.integers(3))), axis=1)
+    model = same(graph.model(graph.node("MatMul", x, weights)), SplitConcats)
+    assert [node_types(model).count(kind) for kind in ("MatMul", "Concat")] == [2, 0]
+
+
 @pytest.mark.parametrize("group", [2, 4, 8])
 def test_groups_that_read_a_concat_are_split_with_it(group):
     """Groups of several channels, some of which are of both tensors, and of one channel."""

@@ -174,14 +174,29 @@ def test_any_batch_norm_differs_by_one_at_most_and_says_so(seed, bits, rounding)
         assert approximations(model)["Conv_0"]["largest_error"] == 1.0
 
 
-def test_halves_that_round_to_even_are_noted():
+def test_halves_go_to_the_even_neighbour():
+    """As ROUND does: of eight sums one is halfway."""
     graph = QonnxGraph()
-    model = applied(graph.model(graph.quant(int_conv(graph), 0.25, 7)), InferIntConv, tolerance=0.25)
-    assert only(model, "IntConv").op.shift == 3
-    np.testing.assert_array_equal(only(model, "IntConv").constants[1], [4] * 4)  # half of a step, and then a floor
-    note = approximations(model)["Conv_0"]
-    assert note["what"] == "multiply and shift" and note["largest_error"] == 1.0
-    assert 0 < note["differ"] <= note["values"] / 8
+    model = applied(graph.model(graph.quant(int_conv(graph), 0.25, 7)), InferIntConv)
+    op = only(model, "IntConv").op
+    assert (op.shift, op.even, op.scaled) == (3, 1, 0)
+    np.testing.assert_array_equal(only(model, "IntConv").constants[1], [4] * 4)  # half of a step
+    assert approximations(model) == {}
+
+
+def test_halves_of_channels_with_gains_of_their_own():
+    graph = QonnxGraph()
+    x = graph.batch_norm(int_conv(graph), [0.75, -1.5, 0.5, 2.0], [0.5, -0.25, 1.0, 0.125])
+    model = applied(graph.model(graph.quant(x, 0.25, 7)), InferIntConv)
+    assert (only(model, "IntConv").op.even, approximations(model)) == (1, {})
+
+
+def test_without_halves_nothing_goes_to_even():
+    """The bias is a quarter of a step, the sums whole halves."""
+    graph = QonnxGraph()
+    x = int_conv(graph, bias=[[0.0625] * 4], scale=0.5)
+    model = applied(graph.model(graph.quant(x, 0.25, 8)), InferIntConv)
+    assert (only(model, "IntConv").op.even, approximations(model)) == (0, {})
 
 
 # a sign behind it

@@ -222,6 +222,15 @@ def test_any_batch_norm_into_a_quantizer(seed, bits, rounding, masked):
     engine(applied(model, InferXnorPopcount), activation="popcount_scale", out_bits=bits)
 
 
+@pytest.mark.parametrize("pad", [-1.0, 0.0])
+def test_halves_go_to_the_even_neighbour(pad):
+    graph = QonnxGraph()
+    sums = graph.binary_conv(graph.signs(), pad=pad, scale=0.25)
+    x = graph.batch_norm(sums, [1.0, -1.0, 0.5, 3.0], [0.0, 0.5, 0.0, 0.0])
+    model = applied(graph.model(graph.quant(x, 1.0, 7)), InferXnorPopcount)
+    engine(model, activation="popcount_scale", even=1, out_bits=7)
+
+
 def test_a_bend_is_behind_the_sums():
     graph = QonnxGraph()
     x = graph.node("PRelu", graph.binary_conv(graph.signs(), scale=0.1), np.full((4, 1, 1), 0.25))
