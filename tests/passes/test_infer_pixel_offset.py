@@ -99,7 +99,7 @@ def test_an_image_with_two_readers_is_refused():
 
 def test_channels_that_are_normalised_differently():
     graph = QonnxGraph()
-    model = graph.model(graph.quant(graph.batch_norm("image", [0.3, 0.4, 0.5, 0.6], -60.7), 1.0, 8))
+    model = graph.model(graph.quant(graph.batch_norm("image", [0.3, 0.37, 0.53, 0.61], -60.77), 1.0, 8))
     assert kinds(applied(model, InferPixelOffset)) == ["PixelOffset", "PReLU"]
 
 
