@@ -91,11 +91,11 @@ class Window(HardwareOp):
         """Whether one number says each of kernel, stride and padding, and there is no dilation."""
         return len({*self.kernel}) == len({*self.stride}) == len({*self.padding}) == 1 and self.dilation == (1, 1)
 
-    def windows(self, x: np.ndarray, order: str = "tap", block: int = 0) -> Windows:
-        """Return the windows of [N, H, W, C], whose elements [N, OH, OW, KH*KW*C] are in ``order`` (see `ordered`).
-
-        A map of as many elements is taken as one of its own size: a pixel may have all of them as its channels.
-        """
+    def taken(self, x: np.ndarray) -> np.ndarray:
+        """Return a map as the node takes it: one pixel may have all elements of the stream as its channels."""
         shape = len(x), self.height, self.width, self.channels
-        x = x if x.shape == shape else x.reshape(shape)
+        return x if x.shape == shape else x.reshape(shape)
+
+    def windows(self, x: np.ndarray, order: str = "tap", block: int = 0) -> Windows:
+        """Return the windows of [N, H, W, C], whose elements [N, OH, OW, KH*KW*C] are in ``order`` (see `ordered`)."""
         return Windows(x, self.kernel, self.stride, self.padding, self.pad_value, order, self.dilation, block)

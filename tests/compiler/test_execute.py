@@ -16,7 +16,8 @@ from flow.execute import convolution
         {"group": 4},
         {"group": 2, "pads": 1},
         {"strides": 2, "auto_pad": "SAME_UPPER"},
-        {"strides": 3, "dilations": 2, "auto_pad": "SAME_LOWER"},
+        {"strides": 3, "auto_pad": "SAME_LOWER"},
+        {"strides": 3, "dilations": 2, "pads": 2},
         {"strides": 2, "auto_pad": "VALID"},
     ],
 )
