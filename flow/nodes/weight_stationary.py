@@ -85,7 +85,7 @@ class WeightStationary(Window, BinaryEngine):
     def quick(self, weights, *constants):
         layer = BinaryLayer(self, weights, *constants)
         if self.single_taps:  # windows that are its channels
-            return lambda x: layer(x if isinstance(x, Windows) else self.windows(self.taken(x)))
+            return lambda x: layer(x if isinstance(x, Windows) else self.windows(self.as_own_map(x)))
         return lambda x: layer(self.windows(as_map(x)))
 
     def inputs(self):
