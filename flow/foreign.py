@@ -27,7 +27,7 @@ from flow.nodes.value_table import WIDEST as WIDEST_TABLE
 from flow.normalise.grids import ExactGrids
 from flow.normalise.offsets import MergeAdds, MoveOffsets
 from flow.normalise.pixels import PixelGrids
-from flow.passes.chain import CURVED, ELEMENTWISE, QUANTIZERS, chain_to_quantizer, is_uniform
+from flow.passes.chain import CURVED, ELEMENTWISE, QUANTIZERS, chain_input, chain_to_quantizer, is_uniform
 from flow.passes.grid import Grid, grid_of
 from flow.passes.lines import BENT
 from flow.passes.response import MOST_THRESHOLDS
@@ -271,7 +271,7 @@ def stream_tensors(model: ModelWrapper) -> dict[str, Cut]:
     return {tensor: cut for tensor, cut in cuts.items() if tensor != model.graph.output[0].name}
 
 
-def _needs_lines(model: ModelWrapper, bend: NodeProto, cuts: dict[str, bool]) -> bool:
+def _needs_lines(model: ModelWrapper, bend: NodeProto, cuts: dict[str, Cut]) -> bool:
     """Return whether a bend behind a layer needs two straight lines: a Relu in front of a quantizer does not, for the
     quantizer's own end cuts the line off."""
     if not _follows_layer(model, bend.input[0], cuts):
@@ -288,11 +288,13 @@ def _around_curve(model: ModelWrapper, curve: NodeProto, cuts: dict[str, Cut], i
     """
     behind = chain_to_quantizer(model, curve)
     entering = _chain_from(model, curve.input[0], cuts)
-    grid = grid_of(model, behind[-1].output[0]) if behind is not None else None
-    if grid is not None and len(grid.integers) <= MOST_THRESHOLDS + 1 and is_monotone(model, [*entering, *behind]):
-        return {}
+    if behind is not None:
+        grid = grid_of(model, behind[-1].output[0])
+        few = grid is not None and len(grid.integers) <= MOST_THRESHOLDS + 1
+        if few and is_monotone(model, [*entering, *behind]):
+            return {}
     found = {}
-    before = entering[0].input[0] if entering else curve.input[0]
+    before = chain_input(model, [*entering, curve])
     start = None if before in cuts else grid_of(model, before)
     narrow = before in cuts or (start is not None and start.bits <= WIDEST_TABLE)
     if is_real(curve.input[0]) and not (narrow and is_uniform(model, entering)):
@@ -313,7 +315,7 @@ def _chain_from(model: ModelWrapper, tensor: str, cuts: dict[str, Cut]) -> list[
     return chain
 
 
-def _follows_layer(model: ModelWrapper, tensor: str, cuts: dict[str, bool]) -> bool:
+def _follows_layer(model: ModelWrapper, tensor: str, cuts: dict[str, Cut]) -> bool:
     """Return whether ``tensor`` is computed from a layer by elementwise nodes, without a quantizer between them."""
     node: NodeProto | None = model.find_producer(tensor)
     while node is not None and tensor not in cuts and node.op_type in ELEMENTWISE:
