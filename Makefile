@@ -64,8 +64,8 @@ abuse: setup ## make hundreds of wrong calls, with damaged files; each must end 
 	$(VENV)/bin/python -m tests.abuse
 
 DATA ?= ../shared/data/cifar10
-random: setup ## compile and compare 200 random networks (hours)
-	$(VENV)/bin/python -m tests.compiler.random_networks --networks 200 --rtl 20
+random: setup ## compile and compare 300 random networks, half of them files of other people's kind (hours)
+	$(VENV)/bin/python -m tests.compiler.random_networks --networks 300 --rtl 30
 
 kills: setup ## kill builds and trainings 50 times at random and go on with them (hours)
 	$(VENV)/bin/python -m tests.random_kills --kills 50 --data $(DATA)

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -67,7 +68,9 @@ def bnn_pynq(name: str, weights: int, activations: int) -> nn.Module:
 def measure(options: dict, folder: Path) -> dict:
     """Return plan and synthesis of a build, with the platform's share, and both longest paths."""
     if "network" in options:
-        options = {**options, "network": bnn_pynq(*options["network"])}
+        shape = (32, 32, 3) if options["network"][0] == "cnv" else (28, 28, 1)
+        images = np.random.default_rng(0).integers(0, 256, (64, *shape), np.uint8)
+        options = {**options, "network": bnn_pynq(*options["network"]), "images": images}
     planned = flow.build(last="rtl", target="pynq-z2", output=folder, **options)
     report, timing = planned.synth(), planned.timing()
     estimate = planned.workspace.load_json("plan")["plan"]

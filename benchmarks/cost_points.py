@@ -59,6 +59,9 @@ def engines():
     large = {**MAP, "channels": 1152, "features": 128, "bits": 1, "memory": "block"}
     for pe, simd in ((8, 16), (64, 2)):
         yield "XnorPopcount", {**large, "pe": pe, "simd": simd}
+    deep = {**MAP, "channels": 2304, "features": 256, "bits": 1, "memory": "block"}
+    for pe, simd in ((8, 16), (1, 64), (1, 9)):
+        yield "XnorPopcount", {**deep, "pe": pe, "simd": simd}
     last = {"height": 4, "width": 4, "channels": 512, "features": 512, "kernel": 3, "padding": 1, "pad_value": -1}
     for pe, simd in ((2, 64), (1, 64), (8, 16), (4, 32)):
         yield "WeightStationary", {**last, "bits": 1, "pe": pe, "simd": simd}

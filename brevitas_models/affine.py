@@ -21,6 +21,29 @@ def fixed_point(config: NetworkConfig, truncate: bool = False) -> QuantIdentity:
     )
 
 
+class ChannelGain(nn.Module):
+    """A learned scale and bias per channel of ``gamma * x``, in the place of BatchNorm: no statistics.
+
+    ``gamma``: a scalar or [C].
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def constants(self, gamma: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and bias per channel, float32 [C]."""
+        return gamma * self.weight, self.bias
+
+    def fixed(self, gamma: Tensor) -> FixedAffine:
+        """The same with its constants as they are at evaluation."""
+        return FixedAffine(*(constant.detach() for constant in self.constants(gamma)))
+
+    def forward(self, x: Tensor, gamma: Tensor) -> Tensor:
+        scale, bias = self.constants(gamma)
+        return x * scale.view(1, -1, 1, 1) + bias.view(1, -1, 1, 1)
+
+
 class ChannelAffine(nn.BatchNorm2d):
     """BatchNorm of ``gamma * x``; one multiply and one add per channel when evaluated.
 

@@ -8,13 +8,14 @@ from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear
 from torch import Tensor, nn
 
 from . import kernels
-from .affine import ChannelAffine, fixed_point, update_statistics
+from .affine import ChannelAffine, ChannelGain, fixed_point, update_statistics
 from .config import PAD_VALUES, NetworkConfig
 from .kernels.block_tail import Activation, Grid, block_tail
 from .kernels.conv3x3 import conv3x3
 from .kernels.maj3 import maj3_sums
 from .kernels.shifted_sign import ShiftedSign, WeightSign
 from .quantizers import (
+    STANDARD,
     BinaryWeightQuant,
     BipolarActivation,
     Int8WeightQuant,
@@ -22,7 +23,9 @@ from .quantizers import (
     PopBinVote,
     StraightThrough,
     VoteThreshold,
+    channel_magnitudes,
     mean_magnitude,
+    standardise,
     vote_threshold,
 )
 from .rprelu import FixedShift, GridShift, RPReLU
@@ -32,13 +35,20 @@ from .voters import Voter, parse_voter
 
 
 class BinaryNetwork(nn.Module):
-    """A network whose ``blocks`` each have a binary ``conv``."""
+    """A network of ``blocks`` with binary convolutions."""
+
+    @property
+    def has_kernels(self) -> bool:
+        """Do the kernels for CPUs do what is costly in its training? They have BatchNorm behind the sums."""
+        return all(isinstance(block, BinaryBlock) and block.normalised for block in self.blocks)
 
     @torch.no_grad()
     def clip_latent_weights(self) -> None:
-        """Keeps the float weights behind the signs in [-1, 1], where their gradient lives."""
-        for block in self.blocks:
-            block.conv.weight.clamp_(-1.0, 1.0)
+        """Keeps the float weights behind the signs in [-1, 1], where their gradient lives; or those of norm bn-free
+        standardised."""
+        for name, weight in self.named_parameters():
+            if is_binary_weight(name):
+                standardise(weight) if self.config.norm == "bn-free" else weight.clamp_(-1.0, 1.0)
 
     def keep_popcounts(self, keep: bool) -> None:
         """Leaves all votes out for the time being, or puts them back; those of strategy none are never there."""
@@ -55,10 +65,9 @@ class BinaryNetwork(nn.Module):
                 block.votes_dtype = torch.bfloat16
 
     def scale_branches(self, scale: float) -> None:
-        """Sets the BatchNorm scale of the branch of every residual block."""
+        """Sets how large the branch of every residual block is, beside its shortcut."""
         for block in self.blocks:
-            if isinstance(block, BinaryBlock):
-                nn.init.constant_(block.norm.weight, scale)
+            block.scale_branch(scale)
 
     def set_window(self, window: float) -> None:
         """How wide the gradient of all votes is, whose division number is rms; others have their own."""
@@ -67,11 +76,21 @@ class BinaryNetwork(nn.Module):
                 vote.window.fill_(window)
 
 
+def is_binary_weight(name: str) -> bool:
+    """Is ``name``, in a state dict, the weight of a binary convolution (not of a shortcut)?"""
+    return name.startswith("blocks.") and name.endswith(".conv.weight") and ".shortcut." not in name
+
+
 class BinaryBlock(nn.Module):
     """[shift,] sign, binary convolution, vote (or popcount), BatchNorm, + shortcut, saturate [, RPReLU].
 
     Input and output are [N, C, H, W] on the residual grid. The binary convolution is padded with -1 (the bit that a
     hardware window is filled with), with +1 or with 0. ``activated``: ReActNet's learned shift and activation.
+
+    Without BatchNorm (``config.norm``) a learned scale and bias per channel stand in its place, on sums divided by
+    sqrt(n): signs have the variance 1, so the branch keeps the size of its scale whatever comes in. With bn-free the
+    weights are standardised besides (Brock et al., ICLR 2021, section 3; Chen et al., CVPR Workshops 2021), which here
+    is done to the latent weights after every step, so that nothing is left of it but their signs and mean|w|.
     """
 
     def __init__(
@@ -86,24 +105,38 @@ class BinaryBlock(nn.Module):
         self.conv = QuantConv2d(
             inputs // self.voter.sample, outputs, kernel, stride=stride, bias=False, weight_quant=BinaryWeightQuant
         )
-        nn.init.uniform_(self.conv.weight, -0.1, 0.1)
+        limit = 3**0.5 * STANDARD if config.norm == "bn-free" else 0.1
+        nn.init.uniform_(self.conv.weight, -limit, limit)
         self.sums = sums_of(self.voter)
         self.offset = vote_threshold(config.threshold, outputs, inputs // self.voter.sample * kernel**2)
         self.vote = vote(inputs, kernel, config)
-        self.norm = ChannelAffine(outputs)
+        self.norm_kind, self.normalised = config.norm, config.norm == "bn"
+        self.norm = ChannelAffine(outputs) if self.normalised else ChannelGain(outputs)
         self.branch_quant = fixed_point(config)
-        self.shortcut = StageShortcut(inputs, outputs, config) if stride == 2 else nn.Identity()
+        changes = stride == 2 or inputs != outputs
+        self.shortcut = StageShortcut(inputs, outputs, stride, config) if changes else nn.Identity()
         self.join_quant = fixed_point(config)
         self.activation = RPReLU(outputs, config) if activated else nn.Identity()
         half = 2.0 ** (config.residual_bits - 1)
         self.grid = Grid(-half, half - 1, 2.0**config.residual_fraction)
 
     def gamma(self) -> Tensor:
-        """XNOR-Net's scale of the layer."""
-        return mean_magnitude(self.conv.weight.detach())
+        """What sums, or votes, are multiplied by before the norm: XNOR-Net's scale of the layer; of norm bn-free that
+        of each channel, [C]."""
+        weight = self.conv.weight.detach()
+        if self.normalised:
+            return mean_magnitude(weight)
+        unit = weight[0].numel() ** -0.5 if self.keeps_popcounts else 1.0
+        if self.norm_kind == "none":
+            return weight.new_tensor(unit)
+        return channel_magnitudes(weight) * (unit / STANDARD)
+
+    def scale_branch(self, scale: float) -> None:
+        """Sets the scale of the branch."""
+        nn.init.constant_(self.norm.weight, scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        by_kernels = self.training and self.votes_dtype == torch.float32
+        by_kernels = self.training and self.normalised and self.votes_dtype == torch.float32
         if by_kernels and kernels.usable(x.device, x.shape[1], self.conv.out_channels):
             return self._by_kernels(x)
         bits = self.sign(self.shift(x))

@@ -79,5 +79,8 @@ class BnnCifar10(BinaryNetwork):
         layers.append(BnnOutput(8 * config.width, config.classes))
         self.blocks = nn.Sequential(*layers)
 
+    def scale_branches(self, scale: float) -> None:
+        """Leaves it as it is: a sequential network has no branches."""
+
     def forward(self, pixels: Tensor) -> Tensor:
         return self.blocks(self.image_quant(pixels))

@@ -7,8 +7,9 @@ Layout of a ``.popbin`` file:
     the rest  an .npz container: "header" (JSON as bytes) and one member per array
 
 A binary layer keeps the signs of its weights, packed eight a byte (bit 1 is +1, most significant
-first, padded with 0), and its scale gamma = mean|W|. Loading gives every weight the value
-``sign * gamma``; signs and gamma are all that evaluation uses of it, so logits do not change.
+first, padded with 0), and its scale gamma = mean|W|, or that of each output channel. Loading gives
+every weight the value ``sign * gamma``; signs and gamma are all that evaluation uses of it, so
+logits do not change.
 All else is float32.
 """
 
@@ -28,12 +29,13 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .blocks import is_binary_weight
 from .config import NetworkConfig, TrainConfig
 from .data import SPLITS
 from .errors import ModelError
 from .metrics import Accuracy
-from .networks import build_network, is_binary_weight, load_weights
-from .quantizers import mean_magnitude
+from .networks import build_network, load_weights
+from .quantizers import channel_magnitudes, mean_magnitude
 from .state import TrainError, command_line, read_state
 
 MAGIC = b"POPBIN\r\n"
@@ -184,7 +186,8 @@ def _pack(network: torch.nn.Module) -> dict[str, np.ndarray]:
             raise CheckpointError(f"{name} is not finite: this network cannot be stored")
         if is_binary_weight(name):
             arrays[f"{name}.signs"] = np.packbits(value.ravel() >= 0)
-            arrays[f"{name}.gamma"] = mean_magnitude(tensor).numpy()
+            magnitudes = channel_magnitudes if network.config.channel_scales else mean_magnitude
+            arrays[f"{name}.gamma"] = magnitudes(tensor).numpy()
         else:
             arrays[name] = value.astype(np.float32)
     return arrays
@@ -200,6 +203,7 @@ def _unpack(network: torch.nn.Module, arrays: dict[str, np.ndarray]) -> None:
             if len(signs) != -(-tensor.numel() // 8):
                 raise ValueError(f"{name} has {len(signs)} bytes of signs")
             bits = np.unpackbits(signs, count=tensor.numel()).reshape(tuple(tensor.shape))
+            gamma = gamma.reshape(-1, *[1] * (bits.ndim - 1))  # of the layer, or of each output channel
             state[name] = torch.from_numpy(np.where(bits, gamma, -gamma).astype(np.float32))
         else:
             state[name] = torch.from_numpy(arrays.pop(name))

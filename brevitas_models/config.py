@@ -9,12 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validato
 
 from .voters import parse_voter
 
-Model = Literal["bireal18", "reactnet18", "bnn_cifar10", "twin18"]
+Model = Literal["bireal18", "reactnet18", "reactnet_a", "xnornet18", "bwn18", "bnn_cifar10", "twin18"]
 Strategy = Literal["none", "ptq", "simple-qat", "qat"]
 Shortcut = Literal["conv8", "binary", "duplicate"]
 Padding = Literal["minus_one", "plus_one", "zero"]
 Threshold = Literal["majority", "mean", "learned"]
 Slopes = Literal["power_of_two", "any"]
+Norm = Literal["bn", "none", "bn-free"]
+ActivationScale = Literal["none", "map", "mean"]
 TeacherOn = Literal["images", "batch"]
 Division = Literal["c+alpha", "c*k2+alpha", "c*alpha", "c*k2*alpha", "minmax", "rms"]
 TEACHER_ON: tuple[str, ...] = TeacherOn.__args__
@@ -24,10 +26,17 @@ STRATEGIES: tuple[str, ...] = Strategy.__args__
 SHORTCUTS: tuple[str, ...] = Shortcut.__args__
 PADDINGS: tuple[str, ...] = Padding.__args__
 SLOPES: tuple[str, ...] = Slopes.__args__
+NORMS: tuple[str, ...] = Norm.__args__
+ACTIVATION_SCALES: tuple[str, ...] = ActivationScale.__args__
 THRESHOLDS: tuple[str, ...] = Threshold.__args__
 DIVISIONS: tuple[str, ...] = Division.__args__
-FULL_WIDTH = {"bireal18": 64, "reactnet18": 64, "bnn_cifar10": 128}
-DEFAULT_STRATEGY = {"bireal18": "qat", "reactnet18": "qat", "bnn_cifar10": "none"}
+VOTING = ("bireal18", "reactnet18", "reactnet_a")  # networks whose popcounts may be voted on
+FULL_WIDTH = {
+    "reactnet_a": 32,
+    "bnn_cifar10": 128,
+    **dict.fromkeys(("bireal18", "reactnet18", "xnornet18", "bwn18"), 64),
+}
+DEFAULT_STRATEGY = {model: "qat" if model in VOTING else "none" for model in MODELS}
 WIDEST, MOST_CLASSES = 512, 10_000  # more would take gigabytes before anything can be checked
 PAD_VALUES = {"minus_one": -1.0, "plus_one": 1.0, "zero": 0.0}
 
@@ -55,6 +64,17 @@ class NetworkConfig(BaseModel):
     shortcut: Shortcut = "conv8"
     padding: Padding = "minus_one"
     slopes: Slopes = Field("power_of_two", description="of RPReLU: a shift in hardware, or a multiplication")
+    norm: Norm = Field(
+        "bn",
+        description="of binary blocks: BatchNorm; a learned scale and bias; or these on weights kept standardised",
+    )
+    activation_scale: ActivationScale = Field(
+        "none",
+        description="XNOR-Net's K: left out; a map from the activations, in training only; its mean, from training",
+    )
+    activation_bits: int | None = Field(
+        None, ge=1, description="of bwn18: bits that a convolution takes, unsigned; None is all that ReLU leaves"
+    )
     residual_bits: int = Field(8, ge=4, le=12)
     residual_fraction: int = Field(4, ge=0, le=8)
 
@@ -87,11 +107,33 @@ class NetworkConfig(BaseModel):
                 raise ValueError(
                     f"{self.model} is a float network, a teacher: it has a width and classes, and strategy none"
                 )
-        if self.model == "bnn_cifar10" and (self.strategy != "none" or voter.text != "exact"):
+        if self.model not in VOTING and (self.strategy != "none" or voter.text != "exact"):
+            raise ValueError(f"{self.model} does not vote on popcounts: it has strategy none and voter exact only")
+        if self.model not in VOTING and self.norm != "bn":
+            raise ValueError(f"norm {self.norm} is of {', '.join(VOTING)}, not of {self.model}: leave it out")
+        if self.model == "reactnet_a" and (self.shortcut != "conv8" or voter.text == "maj3"):
             raise ValueError(
-                "bnn_cifar10 compares its popcounts with thresholds: it has strategy none and voter exact only"
+                "reactnet_a repeats channels in its shortcuts and has 1x1 convolutions: it has no choice of shortcut "
+                "and no votes of three, leave these out"
+            )
+        if self.activation_scale != "none" and self.model != "xnornet18":
+            raise ValueError(f"activation_scale is of xnornet18, not of {self.model}: leave it out")
+        if self.activation_bits and (self.model != "bwn18" or self.activation_bits >= self.residual_bits):
+            raise ValueError(
+                f"activation_bits is of bwn18 and less than the {self.residual_bits} bits of its residual stream, not "
+                f"{self.activation_bits} of {self.model}"
             )
         return self
+
+    @property
+    def untrained(self) -> bool:
+        """Is such a network never trained, but made of one with popcounts kept, or with a map of scales?"""
+        return self.strategy == "ptq" or self.activation_scale == "mean"
+
+    @property
+    def channel_scales(self) -> bool:
+        """Is XNOR-Net's scale mean|w| one of each output channel, not of the layer?"""
+        return self.model == "xnornet18" or self.norm == "bn-free"
 
 
 class TrainConfig(BaseModel):
@@ -120,6 +162,9 @@ class TrainConfig(BaseModel):
         4, ge=0, le=16, description="most pixels that a training image is moved by, either way, in both directions"
     )
     window: tuple[PositiveFloat, PositiveFloat] = (1.3, 1.3)  # where learned alphas of c*alpha end
+    clipping: float = Field(
+        0.0, ge=0, description="largest gradient of a unit's weights, as a part of their norm; 0 clips none"
+    )
     distillation: float = Field(
         0.0, ge=0, le=1, description="the teacher's part of the loss, beside that of the labels"
     )

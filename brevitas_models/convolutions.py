@@ -68,7 +68,7 @@ class FoldedConv2d(nn.Module):
 
 
 class BinaryScaledConv(nn.Module):
-    """1x1 convolution with 1-bit weights of integer activations, and BatchNorm as an integer multiply and shift.
+    """Convolution with 1-bit weights of integer activations, and BatchNorm as an integer multiply and shift.
 
     Hardware computes ``(m[c] * sum + b[c]) >> shift`` with multipliers of GAIN_BITS signed bits, so the gains are
     rounded to such a grid in training too. Input [N, C, H, W] on the grid ``2^-fraction``; output not requantized.
@@ -76,9 +76,11 @@ class BinaryScaledConv(nn.Module):
 
     GAIN_BITS = 8
 
-    def __init__(self, inputs: int, outputs: int, fraction: int):
+    def __init__(self, inputs: int, outputs: int, fraction: int, kernel: int = 1, stride: int = 1):
         super().__init__()
-        self.conv = QuantConv2d(inputs, outputs, 1, bias=False, weight_quant=BinaryWeightQuant)
+        self.conv = QuantConv2d(
+            inputs, outputs, kernel, stride, padding=kernel // 2, bias=False, weight_quant=BinaryWeightQuant
+        )
         nn.init.uniform_(self.conv.weight, -0.1, 0.1)
         self.norm = nn.BatchNorm2d(outputs)
         self.fraction = fraction

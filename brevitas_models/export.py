@@ -25,11 +25,17 @@ def export(network: nn.Module, path: Path, batch: int = 1, size: int = 32) -> nn
     Returns the deployed PyTorch network that was exported; the file appears whole or not at all.
 
     Raises:
-        ModelError: a float network, of which no hardware is made.
+        ModelError: a float network, or one with a map of activation scales, of which no hardware is made.
     """
     if network.config.model in TEACHERS:
         raise ModelError(
             f"{network.config.model} is a float network, a teacher, and no 1-bit one: build one that learned from it"
+        )
+    if network.config.activation_scale == "map":
+        raise ModelError(
+            f"{network.config.model} multiplies its sums by a map of activation scales, the product of two streams, "
+            "for which there is no hardware: take their mean (flow ptq CHECKPOINT --output FOLDER), or train without "
+            "them"
         )
     model = deployed(network)
     grouped = any(isinstance(module, GroupedVote) for module in model.modules())

@@ -1,8 +1,10 @@
-"""Networks: ResNet-18 on 32x32 images with binary 3x3 convolutions."""
+"""Networks on 32x32 images, most of them ResNet-18 with binary 3x3 convolutions."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,27 +14,26 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from .affine import fixed_point
-from .blocks import BinaryBlock, BinaryNetwork, Classifier
+from .blocks import BinaryBlock, BinaryNetwork, Classifier, is_binary_weight
 from .bnn import BnnCifar10
+from .bwn import BwnBlock, rectified
 from .config import NetworkConfig
 from .convolutions import FoldedConv2d
 from .errors import ModelError
 from .image import IMAGE_FRACTION, ImageQuant
 from .twin import Twin18
 from .voters import parse_voter
+from .xnor import XnorBlock
 
-BLOCKS_PER_STAGE = 4
+STRIDED = (4, 6, 12)  # of ReActNet-A's 13 pairs; at 32x32 pixels the stem's stride and that of pair 2 are left out
 
 
-class BiReal18(BinaryNetwork):
-    """Bi-Real Net with 16 one-convolution blocks (Liu et al., ECCV 2018) and PopBin votes.
+class ResidualNetwork(BinaryNetwork):
+    """8-bit 3x3 stem without pooling, residual blocks, global average pool, 8-bit classifier.
 
-    Takes pixels, float [N, 3, H, W] of value 0..255, and returns logits [N, classes], each an
-    integer times a power of two. 8-bit stem without pooling, four stages of ``width`` times
-    1, 2, 4, 8 channels, global average pool, 8-bit classifier.
+    Takes pixels, float [N, 3, H, W] of value 0..255, and returns logits [N, classes], each an integer times a power of
+    two.
     """
-
-    activated = False
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
@@ -41,15 +42,16 @@ class BiReal18(BinaryNetwork):
         self.stem = FoldedConv2d(3, config.width, 3, IMAGE_FRACTION)
         self.stem_quant = fixed_point(config, truncate=True)
         blocks, inputs = [], config.width
-        for stage in range(4):
-            outputs = config.width << stage
-            for index in range(BLOCKS_PER_STAGE):
-                stride = 2 if stage > 0 and index == 0 else 1
-                blocks.append(BinaryBlock(inputs, outputs, stride, config, self.activated))
-                inputs = outputs
+        for outputs, stride, make in self.layout(config):
+            blocks.append(make(inputs, outputs, stride))
+            inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.pool_quant = fixed_point(config, truncate=True)
         self.classifier = Classifier(inputs, config.classes, config.residual_fraction)
+
+    def layout(self, config: NetworkConfig) -> Iterator[tuple[int, int, Callable]]:
+        """Output channels and stride of each block, and what makes it of (inputs, outputs, stride)."""
+        raise NotImplementedError
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.image_quant(pixels)
@@ -59,10 +61,62 @@ class BiReal18(BinaryNetwork):
         return self.classifier(x)
 
 
+class ResNet18(ResidualNetwork):
+    """Four stages of ``width`` times 1, 2, 4, 8 channels, on maps of 32, 16, 8 and 4 pixels."""
+
+    block: Callable
+    blocks_per_stage = 2
+
+    def layout(self, config):
+        for stage in range(4):
+            for index in range(self.blocks_per_stage):
+                yield config.width << stage, 2 if stage and not index else 1, partial(self.block, config=config)
+
+
+class BiReal18(ResNet18):
+    """Bi-Real Net with 16 one-convolution blocks (Liu et al., ECCV 2018) and PopBin votes."""
+
+    block, blocks_per_stage = BinaryBlock, 4
+
+
 class ReActNet18(BiReal18):
     """The same with learned shifts in front of the signs and RPReLU behind the additions (Liu et al., ECCV 2020)."""
 
-    activated = True
+    block = staticmethod(partial(BinaryBlock, activated=True))
+
+
+class XnorNet18(ResNet18):
+    """XNOR-Net's ResNet-18 (Rastegari et al., ECCV 2016)."""
+
+    block = XnorBlock
+
+
+class Bwn18(ResNet18):
+    """ResNet-18 of 1-bit weights, whose activations are not binary (Rastegari et al., ECCV 2016)."""
+
+    block = BwnBlock
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__(config)
+        self.stem_quant = rectified(config)
+
+
+class ReActNetA(ResidualNetwork):
+    """ReActNet on MobileNet's plan (Liu et al., ECCV 2020, section 4.1): 13 pairs of a 3x3 and a 1x1 convolution.
+
+    Both have a shortcut, which averages where the stride is 2 and repeats the channels where they double. (The paper
+    computes doubled channels as two convolutions of the same bits, each with the shortcut, and puts them side by side:
+    one convolution of twice the outputs.) ``width`` times 2, 4, 4, 8, 8, 16 (six times), 32 and 32 channels.
+    """
+
+    def layout(self, config):
+        config = config.model_copy(update={"shortcut": "duplicate"})
+        three, one = (partial(BinaryBlock, config=config, activated=True, kernel=kernel) for kernel in (3, 1))
+        inputs = config.width
+        for pair, factor in enumerate((2, 4, 4, 8, 8, *[16] * 6, 32, 32), 1):
+            yield inputs, 2 if pair in STRIDED else 1, three
+            inputs = factor * config.width
+            yield inputs, 1, one
 
 
 def load_weights(network: nn.Module, state: dict[str, Tensor], strict: bool = True):
@@ -90,7 +144,15 @@ def deployed(network: nn.Module) -> nn.Module:
     return network
 
 
-NETWORKS = {"bireal18": BiReal18, "reactnet18": ReActNet18, "bnn_cifar10": BnnCifar10, "twin18": Twin18}
+NETWORKS = {
+    "bireal18": BiReal18,
+    "reactnet18": ReActNet18,
+    "reactnet_a": ReActNetA,
+    "xnornet18": XnorNet18,
+    "bwn18": Bwn18,
+    "bnn_cifar10": BnnCifar10,
+    "twin18": Twin18,
+}
 
 
 def build_network(config: NetworkConfig) -> nn.Module:
@@ -128,11 +190,6 @@ def weights_for(config: NetworkConfig, network: nn.Module) -> dict[str, Tensor]:
     if sample > 1 and parse_voter(network.config.voter).sample == 1:
         state = {name: w[:, ::sample] if is_binary_weight(name) else w for name, w in state.items()}
     return state
-
-
-def is_binary_weight(name: str) -> bool:
-    """Is ``name``, in a state dict, the weight of a binary convolution (not of its shortcut)?"""
-    return name.startswith("blocks.") and name.count(".") == 3 and name.endswith(".conv.weight")
 
 
 @torch.no_grad()

@@ -38,6 +38,21 @@ def mean_magnitude(weight: Tensor) -> Tensor:
     return weight.abs().mean(dtype=torch.float64).float()
 
 
+def channel_magnitudes(weight: Tensor) -> Tensor:
+    """The same of each output channel, [O] of [O, ...], as XNOR-Net and BWN have it."""
+    return weight.abs().flatten(1).mean(1, dtype=torch.float64).float()
+
+
+STANDARD = 0.25  # deviation of standardised weights: 4 of them reach where a sign has no gradient
+
+
+@torch.no_grad()
+def standardise(weight: Tensor) -> None:
+    """Gives the weights of each output channel the mean 0 and the deviation STANDARD, in place."""
+    deviation, mean = torch.std_mean(weight, dim=(1, 2, 3), keepdim=True)
+    weight.sub_(mean).mul_(STANDARD / deviation.clamp_min(1e-6))
+
+
 class ApproxSign(torch.autograd.Function):
     """sign(u) with the gradient of Bi-Real Net's piecewise quadratic: 2 - 2|u| for |u| < 1.
 
@@ -238,6 +253,14 @@ class FixedPoint(_TensorQuant):
         return value, self.scale, self.zero_point, self.bit_width
 
 
+class Rectified(FixedPoint):
+    """Unsigned fixed point: ReLU, as what is below 0 saturates there; the range is [0, 2^bits - 1] * scale."""
+
+    def __init__(self, bits: int, fraction: int, floor: bool = False):
+        super().__init__(bits, fraction, floor)
+        self.low, self.high = 0.0, float(2**bits - 1)
+
+
 def power_of_two_slope(exponent: Tensor, largest: int) -> Tensor:
     """2^-k for the whole number k in 0..largest next to ``exponent``, with the gradient as if it were not rounded."""
     return torch.exp2(-StraightThrough.apply(exponent.clamp(0.0, float(largest)), False))
@@ -320,3 +343,10 @@ class TruncatedActivation(FixedPointActivation):
 
     float_to_int_impl_type = FloatToIntImplType.FLOOR
     floor = True
+
+
+class RectifiedActivation(TruncatedActivation):
+    """ReLU and unsigned fixed point, reached by an arithmetic right shift."""
+
+    signed = False
+    tensor_quant = Rectified

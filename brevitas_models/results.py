@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .checkpoint import Accuracy, Metadata
-from .config import TrainConfig
+from .config import MODELS, STRATEGIES, TEACHERS, TrainConfig
 from .data import SPLITS
 from .errors import ModelError
 from .recipes import lengths, load_length, load_recipe, names
@@ -52,7 +52,7 @@ class Result(BaseModel):
     length: str
     command: str = Field(description="a command that does the same")
     network: Metadata
-    train: TrainConfig | None = Field(description="None where nothing was trained (ptq)")
+    train: TrainConfig | None = Field(description="None where nothing was trained")
     torch: str
 
     @property
@@ -170,7 +170,8 @@ def _order(name: str) -> tuple:
     """Networks after one another, strategies in the order of the source's table, then what changes them."""
     network = load_recipe(name).network
     plain = name == f"{network.model}-{network.strategy}"
-    return network.model != "reactnet18", not plain, ("none", "ptq", "simple-qat", "qat").index(network.strategy), name
+    models = sorted((*MODELS, *TEACHERS), key=lambda model: model != "reactnet18")
+    return models.index(network.model), not plain, STRATEGIES.index(network.strategy), name
 
 
 def _row(name: str, length: str, runs: list[Result]) -> Row:

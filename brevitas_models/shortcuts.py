@@ -1,9 +1,8 @@
-"""Shortcuts across a stage: half the pixels, twice the channels."""
+"""Shortcuts where the map changes: half the pixels, or twice the channels, or both."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .affine import fixed_point
@@ -19,16 +18,18 @@ class Repeat(nn.Module):
 
 
 class StageShortcut(nn.Module):
-    """AvgPool2x2 (truncated), then twice the channels.
+    """AvgPool2x2 (truncated) where the stride is 2, then twice the channels where they are.
 
     Those come from an 8-bit or a 1-bit 1x1 convolution with its BatchNorm and a right shift, or are repeated.
     """
 
-    def __init__(self, inputs: int, outputs: int, config: NetworkConfig):
+    def __init__(self, inputs: int, outputs: int, stride: int, config: NetworkConfig):
         super().__init__()
-        self.pool_quant = fixed_point(config, truncate=True)
-        if config.shortcut == "duplicate":
-            self.conv, self.conv_quant = Repeat(), nn.Identity()
+        self.pool = nn.AvgPool2d(2) if stride == 2 else nn.Identity()
+        self.pool_quant = fixed_point(config, truncate=True) if stride == 2 else nn.Identity()
+        if inputs == outputs or config.shortcut == "duplicate":
+            self.conv = nn.Identity() if inputs == outputs else Repeat()
+            self.conv_quant = nn.Identity()
             return
         if config.shortcut == "binary":
             self.conv = BinaryScaledConv(inputs, outputs, config.residual_fraction)
@@ -37,4 +38,4 @@ class StageShortcut(nn.Module):
         self.conv_quant = fixed_point(config, truncate=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv_quant(self.conv(self.pool_quant(F.avg_pool2d(x, 2))))
+        return self.conv_quant(self.conv(self.pool_quant(self.pool(x))))

@@ -50,16 +50,14 @@ def command_line(
         "--resolutions",
         sizes,
     ]
-    for name in ("division", "voter", "threshold", "shortcut", "padding", "slopes"):
-        if getattr(network, name) != NetworkConfig.model_fields[name].default:
-            words += [f"--{name}", getattr(network, name)]
-    for name in ("residual_bits", "residual_fraction"):
+    names = ("division", "voter", "threshold", "shortcut", "padding", "slopes", "norm", "activation_scale")
+    for name in (*names, "activation_bits", "residual_bits", "residual_fraction"):
         if getattr(network, name) != NetworkConfig.model_fields[name].default:
             words += [f"--{name.replace('_', '-')}", str(getattr(network, name))]
     if config.branch_scale != TrainConfig().branch_scale and network.model != "bnn_cifar10":
         words += ["--branch-scale", f"{config.branch_scale:g}"]
     words += ["--shift", str(config.shift)] * (config.shift != TrainConfig().shift)
-    for name in ("erase", "ema", "validation"):
+    for name in ("erase", "ema", "validation", "clipping"):
         if value := getattr(config, name):
             words += [f"--{name}", f"{value:g}"]
     words += ["--label-smoothing", f"{config.label_smoothing:g}"] * (config.label_smoothing > 0)

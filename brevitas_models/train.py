@@ -22,6 +22,7 @@ from . import kernels
 from .augment import MIDDLE, Augment, resized
 from .average import WeightAverage
 from .blocks import BinaryNetwork
+from .clipping import clip_adaptively
 from .config import NetworkConfig, TrainConfig
 from .data import ImageSet
 from .evaluate import accuracy
@@ -113,6 +114,8 @@ class Trainer:
         if config.bf16 and isinstance(self.model, BinaryNetwork):
             self.model.use_bfloat16()
         self.average = WeightAverage(self.model, config.ema) if config.ema else None
+        # of all but the last layer, as Brock et al. have it
+        self.clipped = [p for name, p in self.model.named_parameters() if not name.startswith("classifier.")]
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.lr, weight_decay=0.0, fused=True)
         train, self.validation = train.split(config.validation) if config.validation else (train, None)
         self.data = Augment(train, self.device, config.shift, config.erase)
@@ -128,6 +131,8 @@ class Trainer:
             raise TrainError(
                 "a teacher and its part of the loss go together: give --teacher and --distillation, or neither"
             )
+        if network.activation_scale == "mean":
+            raise TrainError("activation_scale mean is made of a network that was trained with map: use flow ptq")
         if config.batch % world.size:
             raise TrainError(
                 f"a batch of {config.batch} images cannot be shared by {world.size} processes: give a multiple of "
@@ -145,7 +150,8 @@ class Trainer:
     @property
     def compiles(self) -> bool:
         """Is the network given to torch.compile? Not where the kernels for CPUs are taken, which are faster."""
-        by_kernels = kernels.usable(self.device, self.network.width) and isinstance(self.model, BinaryNetwork)
+        binary = isinstance(self.model, BinaryNetwork) and self.model.has_kernels
+        by_kernels = binary and kernels.usable(self.device, self.network.width)
         return self.config.compile and (self.config.bf16 or not by_kernels)
 
     @property
@@ -449,6 +455,8 @@ class Trainer:
         try:
             loss = self._loss(forward, size)
             loss.backward()
+            if self.config.clipping:
+                clip_adaptively(self.clipped, self.config.clipping)
             self.optimizer.step()
         except RuntimeError as error:
             if not is_out_of_memory(error):

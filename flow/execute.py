@@ -146,7 +146,7 @@ class Execution:
         constants = {name: _as(self.constant(name), np.float64) for name in node.input if name in self._initializers}
         if node.op_type == "Conv":
             return [convolution({**constants, **feeds}, node)]
-        key = f"{node.output[0]} in float64"  # on other values it may be run in float32
+        key = f"{node.output[0]} in float64"  # what it reads may need float64 for one image and not for another
         if key not in self._functions:
             self._functions[key] = ReferenceEvaluator(node, opsets=self.model.get_opset_imports())
         return self._functions[key].run(None, {**constants, **feeds})

@@ -2,8 +2,8 @@
 
 Networks trained elsewhere are quantized where Brevitas quantized them and real everywhere else: residual sums,
 BatchNorm outputs and pools are floats. Hardware has no floats, so such tensors get a quantizer here: one fixed-point
-grid of a power-of-two scale for all of them, wide enough for their values on calibration images. How much that changes
-the logits is measured.
+grid of a power-of-two scale for all that are added, wide enough for their values on calibration images. How much that
+changes the logits is measured.
 """
 
 from __future__ import annotations
@@ -50,8 +50,7 @@ class Approximation:
     """The effect of fixed point, on ``images`` images.
 
     largest_difference: of a logit. relative_difference: the same as a fraction of the spread (largest less least) of
-    the logits. other_class: images whose class changed. tensors: how many got a quantizer, of ``bits`` bits and
-    ``scale``.
+    the logits. other_class: images whose class changed. tensors: how many got a quantizer, of ``bits`` bits.
     """
 
     images: int
@@ -60,7 +59,6 @@ class Approximation:
     other_class: int
     tensors: int
     bits: int
-    scale: float
 
     def as_dict(self) -> dict:
         """Return its fields."""
@@ -87,14 +85,14 @@ def prepare(
         model = model.transform(rewrite(), make_deepcopy=False, cleanup=False)
     original = execute_graph(model, images)
     for width in WIDTHS if bits is None else (bits,):
-        fixed, tensors, scale = quantize_streams(copy.deepcopy(model), images, width)
-        found = _compared(execute_graph(fixed, images), original, tensors, width, scale)
+        fixed, tensors = quantize_streams(copy.deepcopy(model), images, width)
+        found = _compared(execute_graph(fixed, images), original, tensors, width)
         if not tensors or (found.other_class == 0 and found.relative_difference <= ENOUGH):
             break
     return fixed, found
 
 
-def _compared(quantized, original, tensors: int, bits: int, scale: float) -> Approximation:
+def _compared(quantized, original, tensors: int, bits: int) -> Approximation:
     difference = float(np.abs(quantized - original).max())
     return Approximation(
         images=len(original),
@@ -103,7 +101,6 @@ def _compared(quantized, original, tensors: int, bits: int, scale: float) -> App
         other_class=int((quantized.argmax(1) != original.argmax(1)).sum()),
         tensors=tensors,
         bits=bits,
-        scale=scale,
     )
 
 
@@ -191,29 +188,24 @@ def with_pixels(model: ModelWrapper, shape: tuple[int, int, int], low: float, hi
     return model.transform(InferShapes()).transform(GiveUniqueNodeNames())
 
 
-def quantize_streams(model: ModelWrapper, images: np.ndarray, bits: int) -> tuple[ModelWrapper, int, float]:
-    """Put a quantizer on every real tensor that must be a stream; return the model, how many there are, and their
-    scale."""
-    cuts = stream_tensors(model)
+def quantize_streams(model: ModelWrapper, images: np.ndarray, bits: int) -> tuple[ModelWrapper, int]:
+    """Put a quantizer on every real tensor that must be a stream; return the model, and how many there are."""
+    cuts, groups = stream_tensors(model)
     if not cuts:
-        return model, 0, 1.0
-    peaks = _largest(model, [tensor for tensor in cuts if tensor != model.graph.input[0].name], images)
-    scale = _scale_for(
-        max((peak for tensor, peak in peaks.items() if cuts[tensor] is not Cut.CURVE), default=1.0), bits
-    )
+        return model, 0
+    peaks = _largest(model, list(cuts), images)
     for tensor, cut in cuts.items():
-        if cut is Cut.CURVE:
-            width = min(bits, WIDEST_TABLE)
-            _insert_quantizer(model, tensor, _scale_for(peaks[tensor], width), width, cut)
-        else:
-            _insert_quantizer(model, tensor, scale, bits, cut)
+        curve = cut is Cut.CURVE
+        members = [tensor] if curve else [name for name in cuts if groups[name] == groups[tensor]]
+        width = min(bits, WIDEST_TABLE) if curve else bits
+        _insert_quantizer(model, tensor, _scale_for(max(peaks[name] for name in members), width), width, cut)
     model = model.transform(InferShapes()).transform(SortGraph()).transform(GiveUniqueNodeNames())
-    return model, len(cuts), scale
+    return model, len(cuts)
 
 
 class Cut(Enum):
-    """The quantizers of real streams: of ``SUMS``, on the grid that all share; behind a ``POOL``, of which it keeps the
-    grid, by flooring; around a ``CURVE``, each on its own grid of at most as many bits as a table has."""
+    """The quantizers of real streams: of ``SUMS``, on the grid of all in their group; behind a ``POOL``, of which it
+    keeps the grid, by flooring; around a ``CURVE``, each on its own grid of at most as many bits as a table has."""
 
     SUMS, POOL, CURVE = range(3)
 
@@ -223,14 +215,20 @@ def _scale_for(peak: float, bits: int) -> float:
     return 2.0 ** math.ceil(math.log2(max(peak, 2.0**-20) / ((1 << (bits - 1)) - 1)))
 
 
-def stream_tensors(model: ModelWrapper) -> dict[str, Cut]:
-    """Return the real tensors that must be fixed point, in topological order, and how.
+def stream_tensors(model: ModelWrapper) -> tuple[dict[str, Cut], dict[str, int]]:
+    """Return the real tensors that must be fixed point, in topological order, and how; and of every tensor the number
+    of its group: those that an addition, a pool or a reshape joins are on one grid.
 
     They are the inputs and outputs of additions of two streams and of pools, the inputs of layers with integer weights,
     the inputs of ReLUs and PReLUs after a layer, those of curves that are no few steps, and tensors that several nodes
     read.
     """
     cuts: dict[str, Cut] = {}
+    groups = {name: number for number, name in enumerate(model.get_all_tensor_names())}
+
+    def join(names: list[str]) -> None:
+        joined = {groups[name] for name in names}
+        groups.update({name: min(joined) for name, number in groups.items() if number in joined})
 
     def is_real(tensor: str) -> bool:
         return constant_value(model, tensor) is None and tensor not in cuts and grid_of(model, tensor) is None
@@ -264,17 +262,22 @@ def stream_tensors(model: ModelWrapper) -> dict[str, Cut]:
         elif node.op_type in CURVED:
             cuts.update(_around_curve(model, node, cuts, is_real))
         output = node.output[0]
+        if adds or node.op_type in (*POOLS, *RESHAPES):
+            join([*variables, output])
         shared = len(consumers(model, output)) > 1 and node.op_type not in QUANTIZERS
         pools = node.op_type in POOLS and not read_through_constants(output)
-        if (adds or pools or shared) and is_real(output) and not read_by_quantizer(output):
+        if (adds or ((pools or shared) and not read_by_quantizer(output))) and is_real(output):
             cuts[output] = Cut.POOL if node.op_type in POOLS else Cut.SUMS
-    return {tensor: cut for tensor, cut in cuts.items() if tensor != model.graph.output[0].name}
+    cuts.pop(model.graph.output[0].name, None)
+    return cuts, groups
 
 
 def _needs_lines(model: ModelWrapper, bend: NodeProto, cuts: dict[str, Cut]) -> bool:
     """Return whether a bend behind a layer needs two straight lines: a Relu in front of a quantizer does not, for the
     quantizer's own end cuts the line off."""
     if not _follows_layer(model, bend.input[0], cuts):
+        return False
+    if _few_steps(model, [*_chain_from(model, bend.input[0], cuts), *(chain_to_quantizer(model, bend) or [])]):
         return False
     return bend.op_type != "Relu" or chain_to_quantizer(model, bend) is None
 
@@ -288,11 +291,8 @@ def _around_curve(model: ModelWrapper, curve: NodeProto, cuts: dict[str, Cut], i
     """
     behind = chain_to_quantizer(model, curve)
     entering = _chain_from(model, curve.input[0], cuts)
-    if behind is not None:
-        grid = grid_of(model, behind[-1].output[0])
-        few = grid is not None and len(grid.integers) <= MOST_THRESHOLDS + 1
-        if few and is_monotone(model, [*entering, *behind]):
-            return {}
+    if behind is not None and _few_steps(model, [*entering, *behind]):
+        return {}
     found = {}
     before = chain_input(model, [*entering, curve])
     start = None if before in cuts else grid_of(model, before)
@@ -302,6 +302,15 @@ def _around_curve(model: ModelWrapper, curve: NodeProto, cuts: dict[str, Cut], i
     if behind is not None and not is_uniform(model, behind[1:]):
         found[curve.output[0]] = Cut.CURVE
     return found
+
+
+def _few_steps(model: ModelWrapper, chain: list[NodeProto]) -> bool:
+    """Return whether a chain to a quantizer has so few results that thresholds give them: half as many if it may fall
+    and rise."""
+    grid = grid_of(model, chain[-1].output[0]) if chain and chain[-1].op_type in QUANTIZERS else None
+    if grid is None:
+        return False
+    return len(grid.integers) * (1 if is_monotone(model, chain) else 2) <= MOST_THRESHOLDS + 1
 
 
 def _chain_from(model: ModelWrapper, tensor: str, cuts: dict[str, Cut]) -> list[NodeProto]:
@@ -325,6 +334,7 @@ def _follows_layer(model: ModelWrapper, tensor: str, cuts: dict[str, Cut]) -> bo
 
 
 def _largest(model: ModelWrapper, tensors: list[str], images: np.ndarray, count: int = BATCH) -> dict[str, float]:
+    """Return the largest magnitude of each tensor on images."""
     part = images[:count].transpose(0, 3, 1, 2).astype(np.float32)
     context = Execution(model).run({model.graph.input[0].name: part}, keep=True)
     return {tensor: float(np.abs(context[tensor]).max()) for tensor in tensors}

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from brevitas_models.config import DEFAULT_STRATEGY
 from flow.errors import FlowError
 
 MOST_IMAGES = 100_000
-DEFAULT_STRATEGY = {"bnn_cifar10": "none"}  # of all others it is qat
 
 
 class Options(BaseModel):
@@ -31,6 +31,9 @@ class Options(BaseModel):
     )
     shortcut: str | None = Field(None, description="Shortcut across stages that the checkpoint must have.")
     padding: str | None = Field(None, description="Padding of binary convolutions that the checkpoint must have.")
+    norm: str | None = Field(
+        None, description="What follows the sums of binary blocks in the checkpoint: bn, none, bn-free."
+    )
     checkpoint: Path | None = Field(None, description="Checkpoint instead of the bundled one.")
     onnx: Path | None = Field(None, description="Anyone's QONNX file instead of a checkpoint.")
     images: Path | None = Field(
@@ -78,7 +81,10 @@ class Options(BaseModel):
         False, description="C simulation with streams of any depth: it no longer shows whether the HLS would hang."
     )
     rtl_images: int = Field(
-        4, ge=1, le=MOST_IMAGES, description="Images on which RTL simulation is compared with golden."
+        4,
+        ge=2,
+        le=MOST_IMAGES,
+        description="Images on which RTL simulation is compared with golden; the rate is that of the second on.",
     )
     stream_images: int = Field(
         2, ge=0, le=MOST_IMAGES, description="Images of which every value of every stream is compared."
@@ -93,7 +99,7 @@ class Options(BaseModel):
             raise ValueError("onnx and checkpoint are two networks: give one")
         given = self.model_fields_set
         if self.onnx:
-            for name in ("width", "voter", "shortcut", "padding", "data"):
+            for name in ("width", "voter", "shortcut", "padding", "norm", "data"):
                 if getattr(self, name) is not None:
                     raise ValueError(
                         f"{name} is of the networks of brevitas_models, and onnx is another one: leave it out"

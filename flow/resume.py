@@ -12,6 +12,8 @@ from flow.library import hls_folder, licences, rtl_folder
 from flow.state import Build
 from flow.steps import Step
 
+KINDS = (".py", ".sv", ".hpp", ".h", ".cpp", ".j2", ".yaml", ".npz", ".ipynb")  # of files that a build runs or copies
+
 
 @functools.cache
 def sources_digest() -> str:
@@ -21,10 +23,9 @@ def sources_digest() -> str:
     import flow
 
     packages = [Path(package.__file__).parent for package in (flow, brevitas_models, deploy)]
-    kinds = (".py", ".sv", ".hpp", ".cpp", ".j2", ".yaml", ".npz", ".ipynb")
     digest = hashlib.sha256()
     for folder in (*packages, rtl_folder(), hls_folder(), *nodes.folders()):
-        for path in sorted(path for path in folder.rglob("*") if path.suffix in kinds):
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in KINDS):
             digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
     for content in licences().values():
         digest.update(content)

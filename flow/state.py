@@ -91,7 +91,7 @@ class Build:
         from brevitas_models import zoo
 
         o = self.options
-        return o.checkpoint or zoo.resolve(o.model, o.strategy, o.width, o.voter, o.shortcut, o.padding)
+        return o.checkpoint or zoo.resolve(o.model, o.strategy, o.width, o.voter, o.shortcut, o.padding, o.norm)
 
     @cached_property
     def _loaded(self) -> tuple[nn.Module, Metadata]:
@@ -113,7 +113,9 @@ class Build:
         found = metadata.network
         wanted = {"model": options.model, "strategy": options.strategy}
         wanted |= {
-            key: value for key in ("width", "shortcut", "padding") if (value := getattr(options, key)) is not None
+            key: value
+            for key in ("width", "shortcut", "padding", "norm")
+            if (value := getattr(options, key)) is not None
         }
         changes = {"strategy": "ptq"} if (found.strategy, options.strategy) == ("none", "ptq") else {}
         for key, value in wanted.items():

@@ -44,6 +44,8 @@ void global_pool(hls::stream<beat<P, Bits>>& in, hls::stream<beat<P, OutBits>>& 
 #pragma HLS BIND_STORAGE variable=sums type=ram_s2p impl=lutram
     // A sum is next needed a pixel later.
 #pragma HLS DEPENDENCE variable=sums inter RAW distance=PixelBeats true
+    accumulator<SumBits> last[P];  // that of pixels of one beat, needed in the next cycle, which no memory can give
+#pragma HLS ARRAY_PARTITION variable=last complete dim=1
 
     for (unsigned pixel = 0; pixel < Pixels; ++pixel) {
         for (unsigned b = 0; b < PixelBeats; ++b) {
@@ -53,8 +55,9 @@ void global_pool(hls::stream<beat<P, Bits>>& in, hls::stream<beat<P, OutBits>>& 
             for (unsigned i = 0; i < P; ++i) {
 #pragma HLS UNROLL
                 accumulator<SumBits> sum = Bits == 1 ? (value[i] ? 1 : -1) : value[i];
-                if (pixel > 0) sum += sums[b][i];
+                if (pixel > 0) sum += PixelBeats == 1 ? last[i] : sums[b][i];
                 sums[b][i] = sum;
+                last[i] = sum;
                 result[i] = pooled<OutBits, AccBits, Shift, Even>(sum, b, i, constants...);
             }
             if (pixel == Pixels - 1) out.write(pack<P, OutBits>(result));

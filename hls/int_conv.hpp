@@ -8,26 +8,21 @@
 ///   Masked             inputs of 1 bit: the highest bit of a beat says that they lie outside the map and have no part in the sum
 ///   OutBits            bits of an output, at most 32
 ///   AccBits            bits that hold every sum by its multiplier with its bias, at most 64
-///   Shift              right shift before saturation
+///   Shift, Even        right shift before saturation, and its rounding: see multiply_shift
 ///   ConvGroups         of the convolution: the window comes group after group, and Outputs / ConvGroups outputs belong to each
 ///   weights            [nf * SF + sf], words side by side, low part first: element e * Simd + i is input sf * Simd + i of output
 ///                      nf * Pe + e
 ///   bias               [nf][e]: of output nf * Pe + e, of any integer type
-///   multipliers        [nf][e], or no argument at all: then they are 1
+///   multipliers        [nf][e], of any integer type, the smaller the better; or no argument at all: then they are 1
 ///
 /// Passes over a window as in xnor_popcount: Pixels * NF * SF cycles a frame. The products of a cycle are added up before the sum
 /// of the cycles before comes in, so that only one addition lies between one cycle's sum and the next.
 #pragma once
 
+#include "multiply_shift.hpp"
 #include "stream_types.hpp"
 
 namespace flow {
-
-/// The signed integer of an element; of 1 bit it is -1 or +1.
-template <unsigned Bits> int32_t signed_element(uint64_t bits) {
-#pragma HLS INLINE
-    return Bits == 1 ? (bits ? 1 : -1) : sign_extend<Bits>(bits);
-}
 
 /// input * weight; where one of them is a sign, the other or its negative.
 template <unsigned InBits, unsigned WeightBits> int32_t product(int32_t input, int32_t weight) {
@@ -46,33 +41,12 @@ void unpack_inputs(const ap_uint<Simd * InBits + Masked>& data, integer<InBits> 
     for (unsigned i = 0; i < Simd; ++i) {
 #pragma HLS UNROLL
         const uint64_t bits = parts.template get<InBits>(i);
-        x[i] = outside ? 0 : signed_element<InBits>(bits);
+        x[i] = static_cast<integer<InBits>>(outside ? 0 : signed_element<InBits>(bits));
     }
 }
 
-/// multipliers[pass][e] * sum, or the sum itself where there are no multipliers.
-template <class Sum> Sum scaled(const Sum& sum, unsigned, unsigned) {
-#pragma HLS INLINE
-    return sum;
-}
-
-template <class Sum, unsigned Passes, unsigned Pe>
-int64_t scaled(const Sum& sum, unsigned pass, unsigned e, const int32_t (&multipliers)[Passes][Pe]) {
-#pragma HLS INLINE
-#pragma HLS ARRAY_RESHAPE variable=multipliers complete dim=2
-    return int64_t(multipliers[pass][e]) * int64_t(sum);
-}
-
-/// An output from its sum.
-template <unsigned OutBits, unsigned AccBits, unsigned Shift, class Sum, class Bias, class... Multipliers>
-int32_t rescaled(const Sum& sum, const Bias& bias, unsigned pass, unsigned e, const Multipliers&... multipliers) {
-#pragma HLS INLINE
-    const accumulator<AccBits> total = scaled(sum, pass, e, multipliers...) + bias;
-    return saturate<OutBits>(accumulator<AccBits>(total >> Shift));
-}
-
 template <unsigned Inputs, unsigned Outputs, unsigned Pixels, unsigned Pe, unsigned Simd, unsigned InBits, unsigned Masked,
-          unsigned WeightBits, unsigned OutBits, unsigned AccBits, unsigned Shift, unsigned ConvGroups, class Word,
+          unsigned WeightBits, unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, unsigned ConvGroups, class Word,
           unsigned Words, class Bias, class... Multipliers>
 void int_conv(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<beat<Pe, OutBits>>& out,
               const Word (&weights)[(Outputs / Pe) * (Inputs / Simd)][Words], const Bias (&bias)[Outputs / Pe][Pe],
@@ -128,7 +102,7 @@ void int_conv(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<beat
             int32_t result[Pe];
             for (unsigned e = 0; e < Pe; ++e) {
 #pragma HLS UNROLL
-                result[e] = rescaled<OutBits, AccBits, Shift>(sums[e], bias[pass][e], pass, e, multipliers...);
+                result[e] = multiply_shift<OutBits, AccBits, Shift, Even>(sums[e], bias[pass][e], pass, e, multipliers...);
             }
             out.write(pack<Pe, OutBits>(result));
         }

@@ -1,7 +1,7 @@
 /// Integer layer whose weights come from DDR once a frame: int_conv for frames of few windows, which are kept, so that each weight
 /// word serves all of them and is fetched once.
 ///
-///   Inputs, Outputs, Pixels, Pe, Simd, InBits, Masked, WeightBits, OutBits, AccBits, Shift, bias, multipliers   as in int_conv
+///   Inputs, Outputs, Pixels, Pe, Simd, InBits, Masked, WeightBits, OutBits, AccBits, Shift, Even, bias, multipliers   as in int_conv
 ///   in       the windows, Simd elements a beat
 ///   weights  NF * SF words of Pe * Simd weights of WeightBits bits in the order of int_conv's, PE 0 in the low bits
 ///   out      Pe outputs a beat, in pixel order
@@ -17,7 +17,7 @@
 namespace flow {
 
 template <unsigned Inputs, unsigned Outputs, unsigned Pixels, unsigned Pe, unsigned Simd, unsigned InBits, unsigned Masked,
-          unsigned WeightBits, unsigned OutBits, unsigned AccBits, unsigned Shift, class Bias, class... Multipliers>
+          unsigned WeightBits, unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, class Bias, class... Multipliers>
 void int_stationary(const ap_uint<Simd * InBits + Masked> (&map)[Pixels * (Inputs / Simd)],
                     hls::stream<beat<Pe * Simd, WeightBits>>& weights, beat<Pe, OutBits> (&outputs)[Pixels * (Outputs / Pe)],
                     const Bias (&bias)[Outputs / Pe][Pe], const Multipliers&... multipliers) {
@@ -38,6 +38,8 @@ void int_stationary(const ap_uint<Simd * InBits + Masked> (&map)[Pixels * (Input
 #pragma HLS BIND_STORAGE variable=sums type=ram_s2p impl=lutram
     // A window's sum is next needed when all the others had their turn.
 #pragma HLS DEPENDENCE variable=sums inter RAW distance=Pixels true
+    accumulator<SumBits> last[Pe];  // that of one window, needed in the next cycle, which no memory can give
+#pragma HLS ARRAY_PARTITION variable=last complete dim=1
 
     for (unsigned pass = 0; pass < Passes; ++pass) {
         for (unsigned b = 0; b < Beats; ++b) {
@@ -55,9 +57,11 @@ void int_stationary(const ap_uint<Simd * InBits + Masked> (&map)[Pixels * (Input
 #pragma HLS UNROLL
                         products += product<InBits, WeightBits>(input[i], weight[e * Simd + i]);
                     }
-                    const accumulator<SumBits> sum = (b == 0 ? accumulator<SumBits>(0) : sums[pixel][e]) + products;
+                    const accumulator<SumBits> before = Pixels == 1 ? last[e] : sums[pixel][e];
+                    const accumulator<SumBits> sum = (b == 0 ? accumulator<SumBits>(0) : before) + products;
                     sums[pixel][e] = sum;
-                    result[e] = rescaled<OutBits, AccBits, Shift>(sum, bias[pass][e], pass, e, multipliers...);
+                    last[e] = sum;
+                    result[e] = multiply_shift<OutBits, AccBits, Shift, Even>(sum, bias[pass][e], pass, e, multipliers...);
                 }
                 if (b == Beats - 1) outputs[pixel * Passes + pass] = pack<Pe, OutBits>(result);
             }

@@ -8,7 +8,7 @@
 ///   Falls       thresholds behind these, which count down
 ///   Base        the result where none is reached
 ///   Pixels      pixels of a frame
-///   thresholds  [b][i * (Rises + Falls) + k]: of channel b * P + i
+///   thresholds  [b][i * (Rises + Falls) + k]: of channel b * P + i; of any integer type, the smaller the better
 #pragma once
 
 #include "stream_types.hpp"
@@ -16,9 +16,9 @@
 namespace flow {
 
 template <unsigned Channels, unsigned P, unsigned InBits, unsigned OutBits, unsigned Rises, unsigned Falls, int Base,
-          unsigned Pixels>
+          unsigned Pixels, class Value>
 void multi_threshold(hls::stream<beat<P, InBits>>& in, hls::stream<beat<P, OutBits>>& out,
-                     const int64_t (&thresholds)[Channels / P][P * (Rises + Falls)]) {
+                     const Value (&thresholds)[Channels / P][P * (Rises + Falls)]) {
 #pragma HLS ARRAY_RESHAPE variable=thresholds complete dim=2
     static_assert(Channels % P == 0, "multi_threshold: P must divide Channels");
     for (unsigned pixel = 0; pixel < Pixels; ++pixel) {

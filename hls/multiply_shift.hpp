@@ -6,10 +6,22 @@
 ///   multipliers              [block][e], or no argument at all: then they are 1
 #pragma once
 
-#include "int_conv.hpp"
 #include "stream_types.hpp"
 
 namespace flow {
+
+/// multipliers[block][e] * sum, or the sum itself where there are no multipliers.
+template <class Sum> Sum scaled(const Sum& sum, unsigned, unsigned) {
+#pragma HLS INLINE
+    return sum;
+}
+
+template <class Sum, unsigned Passes, unsigned Pe, class Multiplier>
+int64_t scaled(const Sum& sum, unsigned block, unsigned e, const Multiplier (&multipliers)[Passes][Pe]) {
+#pragma HLS INLINE
+#pragma HLS ARRAY_RESHAPE variable=multipliers complete dim=2
+    return int64_t(multipliers[block][e]) * int64_t(sum);
+}
 
 template <unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even> int32_t shifted(const accumulator<AccBits>& total) {
 #pragma HLS INLINE
@@ -21,7 +33,7 @@ template <unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even> int32_t
 template <unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, class Sum, class Bias, class... Multipliers>
 int32_t multiply_shift(const Sum& sum, const Bias& bias, unsigned block, unsigned e, const Multipliers&... multipliers) {
 #pragma HLS INLINE
-    const accumulator<AccBits> total = scaled(sum, block, e, multipliers...) + bias;
+    const accumulator<AccBits> total = static_cast<accumulator<AccBits>>(scaled(sum, block, e, multipliers...) + bias);
     return shifted<OutBits, AccBits, Shift, Even>(total);
 }
 

@@ -7,7 +7,7 @@
 ///   OutBits   bits of a signed output, at most 32
 ///   Shift     right shift before saturation, at most 63
 ///   Pixels    pixels of a frame
-///   tables    [b][i]: of channel b * P + i
+///   tables    [b][i]: of channel b * P + i; each of any integer type, the smaller the better
 ///   step      2^(InBits - 1) is never reached: such a channel is always below
 ///   offsets   m * in + b must fit 64 bits
 #pragma once
@@ -16,10 +16,11 @@
 
 namespace flow {
 
-template <unsigned Channels, unsigned P, unsigned InBits, unsigned OutBits, unsigned Shift, unsigned Pixels>
-void prelu(hls::stream<beat<P, InBits>>& in, hls::stream<beat<P, OutBits>>& out, const int32_t (&step)[Channels / P][P],
-           const int32_t (&down)[Channels / P][P], const int64_t (&down_offset)[Channels / P][P], const int32_t (&up)[Channels / P][P],
-           const int64_t (&up_offset)[Channels / P][P]) {
+template <unsigned Channels, unsigned P, unsigned InBits, unsigned OutBits, unsigned Shift, unsigned Pixels, class Step, class Down,
+          class DownOffset, class Up, class UpOffset>
+void prelu(hls::stream<beat<P, InBits>>& in, hls::stream<beat<P, OutBits>>& out, const Step (&step)[Channels / P][P],
+           const Down (&down)[Channels / P][P], const DownOffset (&down_offset)[Channels / P][P], const Up (&up)[Channels / P][P],
+           const UpOffset (&up_offset)[Channels / P][P]) {
 #pragma HLS ARRAY_RESHAPE variable=step complete dim=2
 #pragma HLS ARRAY_RESHAPE variable=down complete dim=2
 #pragma HLS ARRAY_RESHAPE variable=down_offset complete dim=2

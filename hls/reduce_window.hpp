@@ -9,27 +9,22 @@
 ///   Channels, Outputs  of the map whose windows come, and channels that leave: Outputs / Channels of each in a row
 ///   Simd               channels of a block, divides Channels; Pe = Simd * Outputs / Channels
 ///   InBits             bits of an element, at most 16: signed, or bipolar where 1
-///   Pixels             windows of a frame
+///   Rows, Columns      windows of a frame
 ///   Masked             the highest bit of a beat, behind its Simd elements, says that they count as 0
 ///   OutBits, AccBits, Shift, Even  as in multiply_shift
 ///   WeightBits         bits of a weight, at most 8: signed, or bipolar where 1
 ///   Largest            the largest tap, or else the smallest
 ///   weights            [block * Taps + t], words side by side, low part first: element e is of output block * Pe + e and tap t
 ///   bias, multipliers  [block][e]: of output block * Pe + e; no multipliers at all: then they are 1
+///   rows, columns      of multipliers by position, or none: those of window (y, x) are [rows[y] + columns[x] + block][e]
 ///
-/// Pixels * Channels / Simd * Taps cycles a frame.
+/// Rows * Columns * Channels / Simd * Taps cycles a frame.
 #pragma once
 
 #include "multiply_shift.hpp"
 #include "stream_types.hpp"
 
 namespace flow {
-
-/// An element or a weight from its bits: -1 or +1 where it has one.
-template <unsigned Bits> int32_t signed_value(uint64_t bits) {
-#pragma HLS INLINE
-    return Bits == 1 ? (bits ? 1 : -1) : sign_extend<Bits>(bits);
-}
 
 /// The elements of a beat; all are 0 where it is masked.
 template <unsigned Simd, unsigned InBits, bool Masked>
@@ -40,11 +35,50 @@ void tap_elements(const ap_uint<Simd * InBits + Masked>& data, int32_t (&element
     unpack<Simd, InBits>(beat<Simd, InBits>(data), bits);
     for (unsigned i = 0; i < Simd; ++i) {
 #pragma HLS UNROLL
-        elements[i] = outside ? 0 : signed_value<InBits>(bits[i]);
+        elements[i] = outside ? 0 : signed_element<InBits>(bits[i]);
     }
 }
 
-template <unsigned Taps, unsigned Channels, unsigned Outputs, unsigned Simd, unsigned InBits, unsigned Pixels, bool Masked,
+/// The window whose block is taken: its row y and column x, and the block.
+template <unsigned Rows, unsigned Columns, unsigned Blocks> struct window_place {
+    count<bits_for(Rows)> y;
+    count<bits_for(Columns)> x;
+    count<bits_for(Blocks)> block;
+
+    void start() {
+#pragma HLS INLINE
+        y = 0;
+        x = 0;
+        block = 0;
+    }
+
+    void next() {
+#pragma HLS INLINE
+        const bool ends_window = block == Blocks - 1;
+        const bool ends_row = ends_window && x == Columns - 1;
+        block = ends_window ? count<bits_for(Blocks)>(0) : count<bits_for(Blocks)>(block + 1);
+        if (ends_window) x = ends_row ? count<bits_for(Columns)>(0) : count<bits_for(Columns)>(x + 1);
+        if (ends_row) y = y == Rows - 1 ? count<bits_for(Rows)>(0) : count<bits_for(Rows)>(y + 1);
+    }
+};
+
+/// The output e of a block from its sum.
+template <unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, class Place, class Sum, class Bias, class... Multipliers>
+int32_t reduced(const Place& at, unsigned e, const Sum& sum, const Bias& bias, const Multipliers&... multipliers) {
+#pragma HLS INLINE
+    return multiply_shift<OutBits, AccBits, Shift, Even>(sum, bias[at.block][e], at.block, e, multipliers...);
+}
+
+template <unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, class Place, class Sum, class Bias, class Multipliers,
+          unsigned Rows, unsigned Columns>
+int32_t reduced(const Place& at, unsigned e, const Sum& sum, const Bias& bias, const Multipliers& multipliers,
+                const int32_t (&rows)[Rows][1], const int32_t (&columns)[Columns][1]) {
+#pragma HLS INLINE
+    const unsigned word = rows[at.y][0] + columns[at.x][0] + at.block;
+    return multiply_shift<OutBits, AccBits, Shift, Even>(sum, bias[at.block][e], word, e, multipliers);
+}
+
+template <unsigned Taps, unsigned Channels, unsigned Outputs, unsigned Simd, unsigned InBits, unsigned Rows, unsigned Columns, bool Masked,
           unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, unsigned WeightBits, class Word, unsigned Words, class Bias,
           class... Multipliers>
 void depthwise(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<beat<Simd * (Outputs / Channels), OutBits>>& out,
@@ -63,10 +97,11 @@ void depthwise(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<bea
     accumulator<SumBits> sums[Pe];
 #pragma HLS ARRAY_PARTITION variable=sums complete dim=1
     count<bits_for(Taps)> tap = 0;
-    count<bits_for(Blocks)> block = 0;
+    window_place<Rows, Columns, Blocks> at;
+    at.start();
     count<bits_for(Blocks * Taps)> address = 0;
 
-    for (unsigned cycle = 0; cycle < Pixels * Blocks * Taps; ++cycle) {
+    for (unsigned cycle = 0; cycle < Rows * Columns * Blocks * Taps; ++cycle) {
 #pragma HLS PIPELINE II=1
         int32_t x[Simd];
         tap_elements<Simd, InBits, Masked>(in.read(), x);
@@ -77,24 +112,24 @@ void depthwise(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<bea
         }
         for (unsigned e = 0; e < Pe; ++e) {
 #pragma HLS UNROLL
-            const accumulator<SumBits> product = x[e / PerChannel] * signed_value<WeightBits>(element<WeightBits>(row, e));
+            const accumulator<SumBits> product = x[e / PerChannel] * signed_element<WeightBits>(element<WeightBits>(row, e));
             sums[e] = (tap == 0 ? accumulator<SumBits>(0) : sums[e]) + product;
         }
         if (tap == Taps - 1) {
             int32_t result[Pe];
             for (unsigned e = 0; e < Pe; ++e) {
 #pragma HLS UNROLL
-                result[e] = multiply_shift<OutBits, AccBits, Shift, Even>(sums[e], bias[block][e], block, e, multipliers...);
+                result[e] = reduced<OutBits, AccBits, Shift, Even>(at, e, sums[e], bias, multipliers...);
             }
             out.write(pack<Pe, OutBits>(result));
-            block = block == Blocks - 1 ? decltype(block)(0) : decltype(block)(block + 1);
+            at.next();
         }
         address = address == Blocks * Taps - 1 ? decltype(address)(0) : decltype(address)(address + 1);
         tap = tap == Taps - 1 ? decltype(tap)(0) : decltype(tap)(tap + 1);
     }
 }
 
-template <unsigned Taps, unsigned Channels, unsigned Outputs, unsigned Simd, unsigned InBits, unsigned Pixels, bool Masked,
+template <unsigned Taps, unsigned Channels, unsigned Outputs, unsigned Simd, unsigned InBits, unsigned Rows, unsigned Columns, bool Masked,
           unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, class Bias, class... Multipliers>
 void sum_pool(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<beat<Simd * (Outputs / Channels), OutBits>>& out,
               const Bias (&bias)[Channels / Simd][Simd * (Outputs / Channels)], const Multipliers&... multipliers) {
@@ -108,9 +143,10 @@ void sum_pool(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<beat
     accumulator<SumBits> sums[Simd];
 #pragma HLS ARRAY_PARTITION variable=sums complete dim=1
     count<bits_for(Taps)> tap = 0;
-    count<bits_for(Blocks)> block = 0;
+    window_place<Rows, Columns, Blocks> at;
+    at.start();
 
-    for (unsigned cycle = 0; cycle < Pixels * Blocks * Taps; ++cycle) {
+    for (unsigned cycle = 0; cycle < Rows * Columns * Blocks * Taps; ++cycle) {
 #pragma HLS PIPELINE II=1
         int32_t x[Simd];
         tap_elements<Simd, InBits, Masked>(in.read(), x);
@@ -118,17 +154,17 @@ void sum_pool(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<beat
         for (unsigned e = 0; e < Simd; ++e) {
 #pragma HLS UNROLL
             sums[e] = (tap == 0 ? accumulator<SumBits>(0) : sums[e]) + x[e];
-            result[e] = multiply_shift<OutBits, AccBits, Shift, Even>(sums[e], bias[block][e], block, e, multipliers...);
+            result[e] = reduced<OutBits, AccBits, Shift, Even>(at, e, sums[e], bias, multipliers...);
         }
         if (tap == Taps - 1) {
             out.write(pack<Simd, OutBits>(result));
-            block = block == Blocks - 1 ? decltype(block)(0) : decltype(block)(block + 1);
+            at.next();
         }
         tap = tap == Taps - 1 ? decltype(tap)(0) : decltype(tap)(tap + 1);
     }
 }
 
-template <unsigned Taps, unsigned Channels, unsigned Outputs, unsigned Simd, unsigned InBits, unsigned Pixels, bool Largest>
+template <unsigned Taps, unsigned Channels, unsigned Outputs, unsigned Simd, unsigned InBits, unsigned Rows, unsigned Columns, bool Largest>
 void extreme_pool(hls::stream<beat<Simd, InBits>>& in, hls::stream<beat<Simd, InBits>>& out) {
     static_assert(Channels % Simd == 0 && Outputs == Channels, "extreme_pool: Simd divides Channels, and Outputs are as many");
     static_assert(InBits <= 16, "extreme_pool: at most 16-bit inputs");
@@ -137,7 +173,7 @@ void extreme_pool(hls::stream<beat<Simd, InBits>>& in, hls::stream<beat<Simd, In
 #pragma HLS ARRAY_PARTITION variable=best complete dim=1
     count<bits_for(Taps)> tap = 0;
 
-    for (unsigned cycle = 0; cycle < Pixels * (Channels / Simd) * Taps; ++cycle) {
+    for (unsigned cycle = 0; cycle < Rows * Columns * (Channels / Simd) * Taps; ++cycle) {
 #pragma HLS PIPELINE II=1
         int32_t x[Simd];
         tap_elements<Simd, InBits, false>(in.read(), x);

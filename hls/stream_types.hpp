@@ -50,6 +50,12 @@ template <unsigned Bits> int32_t sign_extend(uint64_t bits) {
     return static_cast<int32_t>(static_cast<uint32_t>(bits) << (32 - Bits)) >> (32 - Bits);
 }
 
+/// The signed integer of an element; of 1 bit it is -1 or +1.
+template <unsigned Bits> int32_t signed_element(uint64_t bits) {
+#pragma HLS INLINE
+    return Bits == 1 ? (bits ? 1 : -1) : sign_extend<Bits>(bits);
+}
+
 /// Clamps to the range of a signed integer of Bits bits (at most 32).
 template <unsigned Bits, class T> int32_t saturate(T value) {
 #pragma HLS INLINE

@@ -49,6 +49,11 @@ void weight_stationary(const beat<Simd, 1> (&map)[Height * Width * (Channels / S
     // A pixel's sum is next needed when all the others had their turn.
 #pragma HLS DEPENDENCE variable=sums inter RAW distance=OutPixels true
 #pragma HLS DEPENDENCE variable=counted inter RAW distance=OutPixels true
+    // Those of one pixel, needed in the next cycle, which no memory can give.
+    typename sum_of_pixel::total last_sum[Pe];
+#pragma HLS ARRAY_PARTITION variable=last_sum complete dim=1
+    typename sum_of_pixel::matched last_counted[Pe];
+#pragma HLS ARRAY_PARTITION variable=last_counted complete dim=1
     typename sum_of_pixel::position at;
     at.start();
 
@@ -72,11 +77,13 @@ void weight_stationary(const beat<Simd, 1> (&map)[Height * Width * (Channels / S
                             int32_t result[Pe];
                             for (unsigned e = 0; e < Pe; ++e) {
 #pragma HLS UNROLL
-                                typename sum_of_pixel::total s = sums[pixel][e];
-                                typename sum_of_pixel::matched group = counted[pixel][e];
+                                typename sum_of_pixel::total s = OutPixels == 1 ? last_sum[e] : sums[pixel][e];
+                                typename sum_of_pixel::matched group = OutPixels == 1 ? last_counted[e] : counted[pixel][e];
                                 sum_of_pixel::add(s, group, at, input, weight[e], PadValue == 0 && !inside);
                                 sums[pixel][e] = s;
                                 counted[pixel][e] = group;
+                                last_sum[e] = s;
+                                last_counted[e] = group;
                                 result[e] = Activation::apply(s, e, pass, tables...);
                             }
                             if (at.last()) outputs[pixel * Passes + pass] = pack<Pe, Activation::OutBits>(result);

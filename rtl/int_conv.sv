@@ -1,11 +1,10 @@
 /// Integer matrix-vector engine: for every window x, `out[o] = saturate((sum over i of w[o][i] * x[i] + bias[o]) >>> Shift)`;
 /// where Scaled, `out[o] = saturate((multiplier[o] * (sum over i of w[o][i] * x[i]) + bias[o]) >>> Shift)`.
 ///
-/// The shift rounds down, the saturation is to OutBits signed bits (with OutBits >= AccBits - Shift it is a sign
-/// extension). A window comes as SF = Inputs/Simd beats and is used for NF = Outputs/Pe passes (window_replay). Stages:
+/// The shift rounds down, or as shift_saturate says; the saturation is to OutBits signed bits (with OutBits >= AccBits - Shift it is a
+/// sign extension). A window comes as SF = Inputs/Simd beats and is used for NF = Outputs/Pe passes (window_replay). Stages:
 /// fetch, multiply, add the Simd products (two from Simd 9 on), accumulate from the bias on, shift and saturate (the output
-/// register). Where Scaled, they accumulate from 0 on, a further stage multiplies the sum (a register, as in a DSP slice), and
-/// the bias is added before the shift. A window takes NF*SF cycles, with no gap between passes, windows or frames; where a frame
+/// register). Where Scaled, they accumulate from 0 on, and multiply_shift does the rest. A window takes NF*SF cycles, with no gap between passes, windows or frames; where a frame
 /// ends makes no difference here, so the number of pixels is no parameter. AccBits and SumBits must hold the exact values: both
 /// wrap.
 ///
@@ -31,6 +30,7 @@ module int_conv #(
     parameter int unsigned OutBits        = 8,      // of an output
     parameter int unsigned AccBits        = 24,     // of a bias and of what is shifted
     parameter int unsigned Shift          = 0,      // right shift before the saturation, less than AccBits
+    parameter int unsigned Even           = 0,      // 1: halves, which the biases add, go to the even neighbour (shift_saturate)
     parameter int unsigned Scaled         = 0,      // 1: there are multipliers
     parameter int unsigned SumBits        = InBits + WeightBits - 1 + $clog2(Inputs + 1),  // of a sum, where Scaled
     parameter int unsigned MultiplierBits = 8,      // of a multiplier, signed
@@ -57,30 +57,26 @@ module int_conv #(
   localparam int unsigned DotBits     = InBits + WeightBits + $clog2(Signs ? Simd + 1 : Simd);
   localparam int unsigned Ranks       = Simd > 8 && !Signs ? 2 : 1;  // of dot_product
   localparam int unsigned RunningBits = Scaled != 0 ? SumBits : AccBits;
-  localparam int unsigned ShiftedBits = AccBits > Shift ? AccBits - Shift : 1;
 
   // synthesis translate_off
   initial begin
     if (SF * Simd != Inputs) $fatal(1, "int_conv: Simd %0d does not divide Inputs %0d", Simd, Inputs);
     if (NF * Pe != Outputs) $fatal(1, "int_conv: Pe %0d does not divide Outputs %0d", Pe, Outputs);
-    if (Shift >= AccBits) $fatal(1, "int_conv: Shift %0d is not less than AccBits %0d", Shift, AccBits);
     if (NF % ConvGroups != 0) $fatal(1, "int_conv: ConvGroups %0d and Pe %0d do not divide Outputs %0d", ConvGroups, Pe, Outputs);
     if (Scaled > 1) $fatal(1, "int_conv: Scaled is %0d, must be 0 or 1", Scaled);
   end
   // synthesis translate_on
 
-  logic                          stall, out_free;
+  logic                          stall;
   logic [       AddressBits-1:0] address;
   logic [Simd*InBits+Masked-1:0] window;
   logic [Pe*Simd*WeightBits-1:0] weights;
   logic [    Pe*RunningBits-1:0] start, sums;
-  logic [        Pe*AccBits-1:0] scaled;
-  logic [        Pe*OutBits-1:0] results;
   logic                          window_valid, window_first, window_last;
   logic                          product_valid_q, product_first_q, product_last_q;
   logic                          last_rank_valid, last_rank_first, last_rank_last;  // of what enters the last rank of product_sum
   logic                          dot_valid_q, dot_first_q, dot_last_q;
-  logic                          sum_valid_q, sum_taken, scaled_valid;
+  logic                          sum_valid_q, sum_taken;
 
   assign stall = sum_valid_q && !sum_taken;
 
@@ -116,60 +112,33 @@ module int_conv #(
   );
 
   if (Scaled != 0) begin : gen_scaled
-    logic [Pe*MultiplierBits-1:0] multipliers;
-    logic [       Pe*AccBits-1:0] biases;
-
     assign start = {Pe * RunningBits{1'b0}};
 
-    stream_stage i_scaled (
+    multiply_shift #(
+        .P             (Pe),
+        .Words         (NF),
+        .InBits        (SumBits),
+        .MultiplierBits(MultiplierBits),
+        .AccBits       (AccBits),
+        .Shift         (Shift),
+        .Even          (Even),
+        .OutBits       (OutBits),
+        .MultiplierFile(MultiplierFile),
+        .OffsetFile    (BiasFile)
+    ) i_scale (
         .clk_i,
         .rst_ni,
-        .in_valid_i (sum_valid_q),
-        .in_ready_o (sum_taken),
-        .out_valid_o(scaled_valid),
-        .out_ready_i(out_free)
+        .in_data_i (sums),
+        .in_valid_i(sum_valid_q),
+        .in_ready_o(sum_taken),
+        .out_data_o,
+        .out_valid_o,
+        .out_ready_i
     );
-
-    channel_table #(
-        .Words      (NF),
-        .Width      (Pe * MultiplierBits),
-        .File       (MultiplierFile),
-        .MemoryStyle("distributed")
-    ) i_multipliers (
-        .clk_i,
-        .rst_ni,
-        .step_i(sum_valid_q && sum_taken),
-        .word_o(multipliers)
-    );
-
-    channel_table #(
-        .Words      (NF),
-        .Width      (Pe * AccBits),
-        .File       (BiasFile),
-        .MemoryStyle("distributed")
-    ) i_biases (
-        .clk_i,
-        .rst_ni,
-        .step_i(scaled_valid && out_free),
-        .word_o(biases)
-    );
-
-    for (genvar e = 0; e < Pe; e++) begin : gen_product
-      logic signed [MultiplierBits-1:0] multiplier;
-      logic signed [       SumBits-1:0] sum;
-      logic signed [       AccBits-1:0] scaled_q;
-      assign multiplier = multipliers[e*MultiplierBits+:MultiplierBits];
-      assign sum        = sums[e*SumBits+:SumBits];
-      always_ff @(posedge clk_i) if (sum_taken) scaled_q <= AccBits'(multiplier) * AccBits'(sum);
-      assign scaled[e*AccBits+:AccBits] = scaled_q + biases[e*AccBits+:AccBits];
-    end
   end else begin : gen_plain
-    logic [PassBits-1:0] pass;
-    logic                unused_last;
-
-    assign sum_taken    = out_free;
-    assign scaled       = sums;
-    assign scaled_valid = sum_valid_q;
+    logic [  PassBits-1:0] pass;
+    logic [Pe*OutBits-1:0] results;
+    logic                  unused_last;
 
     counter #(
         .Count(NF)
@@ -192,6 +161,31 @@ module int_conv #(
         .enable_i (!stall),
         .address_i(pass),
         .word_o   (start)
+    );
+
+    for (genvar e = 0; e < Pe; e++) begin : gen_result
+      shift_saturate #(
+          .InBits (AccBits),
+          .Shift  (Shift),
+          .Even   (Even),
+          .OutBits(OutBits)
+      ) i_shift (
+          .value_i(sums[e*AccBits+:AccBits]),
+          .value_o(results[e*OutBits+:OutBits])
+      );
+    end
+
+    stream_slice #(
+        .Width(Pe * OutBits)
+    ) i_out (
+        .clk_i,
+        .rst_ni,
+        .in_data_i (results),
+        .in_valid_i(sum_valid_q),
+        .in_ready_o(sum_taken),
+        .out_data_o,
+        .out_valid_o,
+        .out_ready_i
     );
   end
 
@@ -253,27 +247,6 @@ module int_conv #(
 
     logic unused;  // bits that only repeat the sign, where small weights leave the sums narrower than Simd products could be
     assign unused = (&dot_q) & (&sum_q);
-
-    saturate #(
-        .InBits (ShiftedBits),
-        .OutBits(OutBits)
-    ) i_saturate (
-        .value_i(ShiftedBits'($signed(scaled[e*AccBits+:AccBits]) >>> Shift)),
-        .value_o(results[e*OutBits+:OutBits])
-    );
   end
-
-  stream_slice #(
-      .Width(Pe * OutBits)
-  ) i_out (
-      .clk_i,
-      .rst_ni,
-      .in_data_i (results),
-      .in_valid_i(scaled_valid),
-      .in_ready_o(out_free),
-      .out_data_o,
-      .out_valid_o,
-      .out_ready_i
-  );
 
 endmodule

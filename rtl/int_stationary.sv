@@ -27,6 +27,7 @@ module int_stationary #(
     parameter int unsigned OutBits        = 8,      // of an output
     parameter int unsigned AccBits        = 24,     // of a bias and of what is shifted
     parameter int unsigned Shift          = 0,      // right shift before the saturation, less than AccBits
+    parameter int unsigned Even           = 0,      // 1: halves, which the biases add, go to the even neighbour (shift_saturate)
     parameter int unsigned Scaled         = 0,      // 1: there are multipliers
     parameter int unsigned SumBits        = InBits + WeightBits - 1 + $clog2(Inputs + 1),  // of a sum, where Scaled
     parameter int unsigned MultiplierBits = 8,      // of a multiplier, signed
@@ -60,7 +61,6 @@ module int_stationary #(
   localparam int unsigned Ranks       = Simd > 8 && !Signs ? 2 : 1;  // of dot_product
   localparam int unsigned Sums        = 3 + Ranks;         // the stage at which the products' sum is there
   localparam int unsigned RunningBits = Scaled != 0 ? SumBits : AccBits;
-  localparam int unsigned ShiftedBits = AccBits > Shift ? AccBits - Shift : 1;
 
   // synthesis translate_off
   localparam logic [127:0] Style = 128'(MapStyle);
@@ -69,7 +69,6 @@ module int_stationary #(
       $fatal(1, "int_stationary: MapStyle %0s is none of auto, block, distributed", MapStyle);
     if (SF * Simd != Inputs) $fatal(1, "int_stationary: Simd %0d does not divide Inputs %0d", Simd, Inputs);
     if (NF * Pe != Outputs) $fatal(1, "int_stationary: Pe %0d does not divide Outputs %0d", Pe, Outputs);
-    if (Shift >= AccBits) $fatal(1, "int_stationary: Shift %0d is not less than AccBits %0d", Shift, AccBits);
     if (Scaled > 1) $fatal(1, "int_stationary: Scaled is %0d, must be 0 or 1", Scaled);
   end
   // synthesis translate_on
@@ -258,79 +257,71 @@ module int_stationary #(
 
   // ---------------------------------------------------------------- results
 
-  logic [Pe*AccBits-1:0] scaled, biases;
-  logic [Pe*OutBits-1:0] results, results_q;
-  logic scaled_valid, results_valid_q, bias_step;
-
-  channel_table #(
-      .Words      (NF),
-      .Width      (Pe * AccBits),
-      .File       (BiasFile),
-      .MemoryStyle("distributed"),
-      .Beats      (Pixels)
-  ) i_biases (
-      .clk_i,
-      .rst_ni,
-      .step_i(bias_step),
-      .word_o(biases)
-  );
+  logic [Pe*OutBits-1:0] results;
+  logic results_valid;
 
   if (Scaled != 0) begin : gen_scaled
-    logic [Pe*MultiplierBits-1:0] multipliers;
-    logic scaled_valid_q;
+    logic unused_ready;
 
-    assign start        = {Pe * RunningBits{1'b0}};
-    assign bias_step    = scaled_valid_q;
-    assign scaled_valid = scaled_valid_q;
+    assign start = {Pe * RunningBits{1'b0}};
+
+    multiply_shift #(
+        .P             (Pe),
+        .Words         (NF),
+        .Beats         (Pixels),
+        .InBits        (SumBits),
+        .MultiplierBits(MultiplierBits),
+        .AccBits       (AccBits),
+        .Shift         (Shift),
+        .Even          (Even),
+        .OutBits       (OutBits),
+        .MultiplierFile(MultiplierFile),
+        .OffsetFile    (BiasFile)
+    ) i_scale (
+        .clk_i,
+        .rst_ni,
+        .in_data_i  (sum_q),
+        .in_valid_i (sum_valid_q),
+        .in_ready_o (unused_ready),
+        .out_data_o (results),
+        .out_valid_o(results_valid),
+        .out_ready_i(1'b1)
+    );
+  end else begin : gen_plain
+    logic [Pe*OutBits-1:0] results_d, results_q;
+    logic results_valid_q;
 
     channel_table #(
         .Words      (NF),
-        .Width      (Pe * MultiplierBits),
-        .File       (MultiplierFile),
+        .Width      (Pe * AccBits),
+        .File       (BiasFile),
         .MemoryStyle("distributed"),
         .Beats      (Pixels)
-    ) i_multipliers (
+    ) i_biases (
         .clk_i,
         .rst_ni,
-        .step_i(sum_valid_q),
-        .word_o(multipliers)
+        .step_i(valid_q[Sums] && last_q[Sums]),  // the word that starts the sums of a pass is that of all its beats
+        .word_o(start)
     );
+
+    for (genvar e = 0; e < Pe; e++) begin : gen_result
+      shift_saturate #(
+          .InBits (AccBits),
+          .Shift  (Shift),
+          .Even   (Even),
+          .OutBits(OutBits)
+      ) i_shift (
+          .value_i(sum_q[e*AccBits+:AccBits]),
+          .value_o(results_d[e*OutBits+:OutBits])
+      );
+    end
 
     always_ff @(posedge clk_i) begin
-      if (!rst_ni) scaled_valid_q <= 1'b0;
-      else scaled_valid_q <= sum_valid_q;
+      results_q <= results_d;
+      if (!rst_ni) results_valid_q <= 1'b0;
+      else results_valid_q <= sum_valid_q;
     end
-
-    for (genvar e = 0; e < Pe; e++) begin : gen_product
-      logic signed [MultiplierBits-1:0] multiplier;
-      logic signed [SumBits-1:0] sum;
-      logic signed [AccBits-1:0] scaled_q;
-      assign multiplier = multipliers[e*MultiplierBits+:MultiplierBits];
-      assign sum        = sum_q[e*SumBits+:SumBits];
-      always_ff @(posedge clk_i) scaled_q <= AccBits'(multiplier) * AccBits'(sum);
-      assign scaled[e*AccBits+:AccBits] = scaled_q + biases[e*AccBits+:AccBits];
-    end
-  end else begin : gen_plain
-    assign start        = biases;
-    assign bias_step    = valid_q[Sums] && last_q[Sums];  // the word that starts the sums of a pass is that of all its beats
-    assign scaled       = sum_q;
-    assign scaled_valid = sum_valid_q;
-  end
-
-  for (genvar e = 0; e < Pe; e++) begin : gen_result
-    saturate #(
-        .InBits (ShiftedBits),
-        .OutBits(OutBits)
-    ) i_saturate (
-        .value_i(ShiftedBits'($signed(scaled[e*AccBits+:AccBits]) >>> Shift)),
-        .value_o(results[e*OutBits+:OutBits])
-    );
-  end
-
-  always_ff @(posedge clk_i) begin
-    results_q <= results;
-    if (!rst_ni) results_valid_q <= 1'b0;
-    else results_valid_q <= scaled_valid;
+    assign {results, results_valid} = {results_q, results_valid_q};
   end
 
   output_maps #(
@@ -343,8 +334,8 @@ module int_stationary #(
       .rst_ni,
       .reserve_i(step && reserve),
       .room_o   (room),
-      .word_i   (results_q),
-      .valid_i  (results_valid_q),
+      .word_i   (results),
+      .valid_i  (results_valid),
       .out_data_o,
       .out_valid_o,
       .out_ready_i

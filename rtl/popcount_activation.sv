@@ -2,7 +2,8 @@
 ///
 ///   "majority_vote"   one threshold for all channels, which the engine has taken off the counts: they are signed
 ///   "threshold"       a threshold per channel
-///   "popcount_scale"  multiplier and offset per channel, and a shift
+///   "popcount_scale"  multiplier and offset per channel, and a shift (multiply_shift). What a count stands for (s = 2p - n, say) is in
+///                     these constants: m*s + b = (2m)*p + (b - m*n)
 ///   "sum"             the sum of the signs itself
 module popcount_activation #(
     parameter              Activation     = "majority_vote",  // one of the names above
@@ -14,9 +15,10 @@ module popcount_activation #(
     parameter int unsigned Words          = 1,                // groups of Pe channels
     parameter int unsigned Beats          = 1,                // beats of a group that follow each other: 1 in pixel order
     parameter              ThresholdFile  = "",               // threshold: see there
-    parameter int unsigned MultiplierBits = 8,                // popcount_scale: see there
-    parameter int unsigned OffsetBits     = 16,               // popcount_scale
+    parameter int unsigned MultiplierBits = 8,                // popcount_scale: see multiply_shift
+    parameter int unsigned AccBits        = 16,               // popcount_scale
     parameter int unsigned Shift          = 0,                // popcount_scale
+    parameter int unsigned Even           = 0,                // popcount_scale
     parameter              MultiplierFile = "",               // popcount_scale
     parameter              OffsetFile     = ""                // popcount_scale
 ) (
@@ -53,18 +55,27 @@ module popcount_activation #(
         .*
     );
   end else if (Scaled) begin : gen_scale
-    popcount_scale #(
-        .Pe            (Pe),
-        .CountBits     (CountBits),
-        .MultiplierBits(MultiplierBits),
-        .OffsetBits    (OffsetBits),
-        .Shift         (Shift),
-        .OutBits       (OutBits),
+    localparam int unsigned NumberBits = CountBits + 1;  // of a count as a signed number
+    logic [Pe*NumberBits-1:0] numbers;
+
+    for (genvar e = 0; e < Pe; e++) begin : gen_number
+      assign numbers[e*NumberBits+:NumberBits] = {1'b0, in_data_i[e*CountBits+:CountBits]};
+    end
+
+    multiply_shift #(
+        .P             (Pe),
         .Words         (Words),
         .Beats         (Beats),
+        .InBits        (NumberBits),
+        .MultiplierBits(MultiplierBits),
+        .AccBits       (AccBits),
+        .Shift         (Shift),
+        .Even          (Even),
+        .OutBits       (OutBits),
         .MultiplierFile(MultiplierFile),
         .OffsetFile    (OffsetFile)
     ) i_scale (
+        .in_data_i(numbers),
         .*
     );
   end else if (Plain) begin : gen_sum

@@ -14,7 +14,8 @@
 ///
 /// WeightFile has Channels/Simd * Taps words of Pe weights: word b*Taps + t holds, as element e, the weight of output b*Pe + e and
 /// tap t. BiasFile has Channels/Simd words of Pe biases of AccBits, element e of word b for output b*Pe + e; MultiplierFile has the
-/// multipliers in the same way.
+/// multipliers in the same way; with Positions it has as many sets of them, and RowFile and ColumnFile say which set a window has
+/// (position_table).
 module reduce_window #(
     parameter              Reduction      = "sum",    // "sum", "max" or "min"
     parameter int unsigned Taps           = 9,        // of a window
@@ -31,9 +32,14 @@ module reduce_window #(
     parameter int unsigned Scaled         = 0,        // 1: there are multipliers
     parameter int unsigned SumBits        = 24,       // of a sum, where Scaled
     parameter int unsigned MultiplierBits = 8,        // of a multiplier, signed
+    parameter int unsigned Positions      = 0,        // sets of multipliers for windows at several places; 0: one; only where Scaled
+    parameter int unsigned Rows           = 1,        // of windows, with Positions
+    parameter int unsigned Columns        = 1,        // of windows, with Positions
     parameter              WeightFile     = "",       // for $readmemh, with weights
     parameter              BiasFile       = "",       // for $readmemh, of a "sum"
     parameter              MultiplierFile = "",       // for $readmemh, where Scaled
+    parameter              RowFile        = "",       // for $readmemh, with Positions
+    parameter              ColumnFile     = "",       // for $readmemh, with Positions
     parameter              MemoryStyle    = "auto",   // of the weights: "block", "distributed" or "auto"
     localparam int unsigned BeatBits      = Simd * InBits + (Masked != 0 ? 1 : 0),
     localparam int unsigned Pe            = Simd * (Outputs / Channels)
@@ -63,6 +69,8 @@ module reduce_window #(
     if (Blocks * Simd != Channels) $fatal(1, "reduce_window: Simd %0d does not divide Channels %0d", Simd, Channels);
     if (PerChannel * Channels != Outputs)
       $fatal(1, "reduce_window: Outputs %0d is no multiple of Channels %0d", Outputs, Channels);
+    if (Positions != 0 && (Scaled == 0 || Taps == 1))
+      $fatal(1, "reduce_window: Positions %0d need Scaled and several taps", Positions);
     if (!Sums && (Outputs != Channels || OutBits != InBits || WeightBits != 0 || Masked != 0 || Scaled != 0))
       $fatal(1, "reduce_window: a %0s has the outputs and bits of its input, no weights, mask or multipliers", Reduction);
   end
@@ -219,8 +227,13 @@ module reduce_window #(
           .Shift         (Shift),
           .Even          (Even),
           .OutBits       (OutBits),
+          .Positions     (Positions),
+          .Rows          (Rows),
+          .Columns       (Columns),
           .MultiplierFile(MultiplierFile),
-          .OffsetFile    (BiasFile)
+          .OffsetFile    (BiasFile),
+          .RowFile       (RowFile),
+          .ColumnFile    (ColumnFile)
       ) i_scale (
           .clk_i,
           .rst_ni,

@@ -12,6 +12,7 @@ module shift_saturate #(
     output logic [OutBits-1:0] value_o   // signed
 );
   localparam int unsigned ShiftedBits = InBits > Shift ? InBits - Shift : 1;
+  localparam int unsigned DroppedBits = Shift > 0 ? Shift : 1;
 
   // synthesis translate_off
   initial begin
@@ -24,13 +25,9 @@ module shift_saturate #(
 
   assign shifted = ShiftedBits'($signed(value_i) >>> Shift);
 
-  if (Even != 0) begin : gen_even
-    localparam int unsigned DroppedBits = Shift > 0 ? Shift : 1;
-    logic halfway;
-    assign halfway = value_i[DroppedBits-1:0] == DroppedBits'(0);
-    assign rounded = shifted & ~ShiftedBits'(halfway);
-  end else begin : gen_down
-    assign rounded = shifted;
+  always_comb begin
+    rounded = shifted;
+    if (Even != 0 && !(|value_i[DroppedBits-1:0])) rounded[0] = 1'b0;
   end
 
   saturate #(

@@ -36,8 +36,9 @@ module weight_stationary #(
     parameter int unsigned Threshold      = (Kernel * Kernel * Channels + 1) / 2,  // the least count that votes +1; default: the majority
     parameter int unsigned OutBits        = 1,                                   // of an output; a vote has 1
     parameter int unsigned MultiplierBits = 8,                                   // popcount_scale
-    parameter int unsigned OffsetBits     = 16,                                  // popcount_scale
+    parameter int unsigned AccBits        = 16,                                  // popcount_scale
     parameter int unsigned Shift          = 0,                                   // popcount_scale
+    parameter int unsigned Even           = 0,                                   // popcount_scale
     parameter              ThresholdFile  = "",                                  // threshold
     parameter              MultiplierFile = "",                                  // popcount_scale
     parameter              OffsetFile     = "",                                  // popcount_scale
@@ -407,8 +408,9 @@ module weight_stationary #(
       .Beats         (Pixels),
       .ThresholdFile (ThresholdFile),
       .MultiplierBits(MultiplierBits),
-      .OffsetBits    (OffsetBits),
+      .AccBits       (AccBits),
       .Shift         (Shift),
+      .Even          (Even),
       .MultiplierFile(MultiplierFile),
       .OffsetFile    (OffsetFile)
   ) i_activation (

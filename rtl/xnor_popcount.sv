@@ -12,7 +12,7 @@
 ///
 /// WeightFile has NF*SF words of Pe*Simd bits; word nf*SF + sf holds, in bit e*Simd + i, the weight of output nf*Pe + e
 /// and input sf*Simd + i; 1 is +1. The files of the activations have NF words of Pe elements, element e of word nf for output
-/// nf*Pe + e: see threshold and popcount_scale.
+/// nf*Pe + e: see threshold and multiply_shift.
 module xnor_popcount #(
     parameter int unsigned Inputs         = 576,               // signs of a sum: of a window, or of a group of its convolution
     parameter int unsigned Outputs        = 64,                // output channels
@@ -26,8 +26,9 @@ module xnor_popcount #(
     parameter int unsigned Threshold      = (Inputs + 1) / 2,  // the least count that votes +1; default: the majority of all signs
     parameter int unsigned OutBits        = 1,                 // of an output; a vote has 1
     parameter int unsigned MultiplierBits = 8,                 // popcount_scale
-    parameter int unsigned OffsetBits     = 16,                // popcount_scale
+    parameter int unsigned AccBits        = 16,                // popcount_scale
     parameter int unsigned Shift          = 0,                 // popcount_scale
+    parameter int unsigned Even           = 0,                 // popcount_scale
     parameter              WeightFile     = "",                // for $readmemh; untyped, as Yosys 0.23 knows no string parameters
     parameter              ThresholdFile  = "",                // threshold
     parameter              MultiplierFile = "",                // popcount_scale
@@ -188,8 +189,9 @@ module xnor_popcount #(
       .Words         (NF),
       .ThresholdFile (ThresholdFile),
       .MultiplierBits(MultiplierBits),
-      .OffsetBits    (OffsetBits),
+      .AccBits       (AccBits),
       .Shift         (Shift),
+      .Even          (Even),
       .MultiplierFile(MultiplierFile),
       .OffsetFile    (OffsetFile)
   ) i_activation (

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
 
-from ..config import NetworkConfig, TrainConfig
+from ..config import FULL_WIDTH, NetworkConfig, TrainConfig
 from ..errors import ModelError
 
 SUFFIX = ".yaml"
@@ -37,9 +37,10 @@ class Figures(BaseModel):
 class Length(BaseModel):
     """How long and at what width every row is trained.
 
-    ``width`` None is the model's full one. ``own_epochs``: as many as the recipe's source took. ``teacher_length`` is
-    the length whose networks are the teachers of this one's rows, ``start_length`` the one whose networks its rows
-    begin with; None: its own. ``part_resolutions`` are those of rows that are a part of the length (Recipe).
+    ``width`` is of 64, which most models have in full; others take the same part of theirs, and None is all of it.
+    ``own_epochs``: as many as the recipe's source took. ``teacher_length`` is the length whose networks are the
+    teachers of this one's rows, ``start_length`` the one whose networks its rows begin with; None: its own.
+    ``part_resolutions`` are those of rows that are a part of the length (Recipe).
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
@@ -56,10 +57,11 @@ class Recipe(BaseModel):
     """One row.
 
     ``start``: the recipe whose trained network this one begins with; ``part``, of the length's epochs, is enough then,
-    on whole images unless the length says otherwise. A ptq row trains nothing: it is that network with votes, and,
-    with ``calibration``, BatchNorm statistics of so many training images. ``epochs`` is the source's own length, in
-    batches of 512; ``votes_from``, ``branch_scale`` and ``window`` stand for those of the length (TrainConfig).
-    ``teacher`` is the recipe whose network this one learns from, with ``distillation`` as its part of the loss.
+    on whole images unless the length says otherwise. A row of an untrained network (NetworkConfig.untrained) trains
+    nothing: strategy ptq is that network with votes, and, with ``calibration``, BatchNorm statistics of so many
+    training images. ``epochs`` is the source's own length, in batches of 512; ``votes_from``, ``branch_scale``,
+    ``window`` and ``clipping`` stand for those of the length (TrainConfig). ``teacher`` is the recipe whose network
+    this one learns from, with ``distillation`` as its part of the loss.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
@@ -75,19 +77,23 @@ class Recipe(BaseModel):
     votes_from: float | None = Field(None, ge=0, lt=1)
     branch_scale: PositiveFloat | None = None
     window: tuple[PositiveFloat, PositiveFloat] | None = None
+    clipping: PositiveFloat | None = None
     epochs: int | None = Field(None, ge=1)
     source: Figures | None = None
 
     @model_validator(mode="after")
     def _consistent(self):
-        ptq = self.network.strategy == "ptq"
-        if self.calibration and not ptq:
+        untrained, what = self.network.untrained, "activation_scale mean"
+        if self.network.strategy == "ptq":
+            what = "strategy ptq"
+        elif self.calibration:
             raise ValueError("calibration is of strategy ptq only")
-        if ptq and not self.start:
-            raise ValueError("strategy ptq needs a start: the recipe of a network trained with none")
-        if ptq and (self.epochs or self.label_smoothing or self.votes_from or self.teacher):
-            raise ValueError("strategy ptq trains nothing: no epochs, no label_smoothing, no votes_from, no teacher")
-        if self.part and (ptq or not self.start):
+        if untrained and not self.start:
+            other = "strategy none" if what == "strategy ptq" else "a map"
+            raise ValueError(f"{what} needs a start: the recipe of a network trained with {other}")
+        if untrained and (self.epochs or self.label_smoothing or self.votes_from or self.teacher):
+            raise ValueError(f"{what} trains nothing: no epochs, no label_smoothing, no votes_from, no teacher")
+        if self.part and (untrained or not self.start):
             raise ValueError("part is of a row that is trained on from a start")
         if self.window and self.network.division != "rms":
             raise ValueError("window is of division rms only")
@@ -160,12 +166,15 @@ def configs(name: str, length: str) -> tuple[NetworkConfig, TrainConfig]:
         RecipeError: no such recipe or length, they do not go together, or the source has no such row.
     """
     recipe, time = load_recipe(name), load_length(length)
-    width = {} if time.width is None else {"width": time.width}
+    full = FULL_WIDTH.get(recipe.network.model, 64)
+    width = {"width": full if time.width is None else time.width * full // 64}
     train = {**time.train.model_dump(), "label_smoothing": recipe.label_smoothing, "distillation": recipe.distillation}
     train |= {
-        name: value for name in ("votes_from", "branch_scale", "window") if (value := getattr(recipe, name)) is not None
+        name: value
+        for name in ("votes_from", "branch_scale", "window", "clipping")
+        if (value := getattr(recipe, name)) is not None
     }
-    if time.own_epochs and recipe.network.strategy != "ptq":
+    if time.own_epochs and not recipe.network.untrained:
         if recipe.epochs is None:
             others = ", ".join(other for other, each in lengths().items() if not each.own_epochs)
             raise RecipeError(f"recipe {name} has no length of the source's own: use {others}")

@@ -22,11 +22,15 @@ def checkpoint_name(config: NetworkConfig) -> str:
         value = getattr(config, name)
         if value != NetworkConfig.model_fields[name].default:
             parts.append(re.sub(r"\W+", "", value.replace("+", "p").replace("-", "m")))
+    for name, short in (("norm", "norm"), ("activation_scale", "k"), ("activation_bits", "a")):
+        value = getattr(config, name)
+        if value != NetworkConfig.model_fields[name].default:
+            parts.append(f"{short}{value}".replace("-", ""))
     return "-".join(parts)
 
 
 def bundled(config: NetworkConfig) -> Path:
-    """The checkpoint of a network with the model, strategy, width, voter, shortcut and padding of ``config``.
+    """The checkpoint of a network with the model, strategy, width, voter, shortcut, padding and norm of ``config``.
 
     Raises:
         ModelError: there is none; the message lists what there is.
@@ -46,6 +50,7 @@ def resolve(
     voter: str | None = None,
     shortcut: str | None = None,
     padding: str | None = None,
+    norm: str | None = None,
 ) -> Path:
     """Return the bundled checkpoint to build such a network from; None is the model's default.
 
@@ -60,6 +65,7 @@ def resolve(
         "width": width or FULL_WIDTH[model],
         "shortcut": shortcut or "conv8",
         "padding": padding or "minus_one",
+        "norm": norm or "bn",
     }
     if voter and strategy != "ptq":
         trained = NetworkConfig(**wanted, voter=voter)

@@ -14,6 +14,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from .attributes import attributes_of
 from .constants import Constants
+from .pools import common_count, taps_counted
 from .scaled import Scaled
 
 LARGEST = 2.0**53  # float64 holds every integer below
@@ -221,12 +222,11 @@ def _max_pool(walk, node):
 @rule("AveragePool", "GlobalAveragePool")
 def _average_pool(walk, node):
     x, given = walk.found.get(node.input[0]), attributes_of(node)
-    shape = walk.shape(node.input[0])
-    kernel = given.get("kernel_shape", shape[2:]) if node.op_type == "AveragePool" else shape[2:]
-    uneven = any(given.get("pads", [0])) or given.get("ceil_mode", 0) or given.get("auto_pad", b"NOTSET") != b"NOTSET"
-    if x is None or uneven or x.scale[0, 0].size != 1:
+    unknown = given.get("ceil_mode", 0) or given.get("auto_pad", b"NOTSET") != b"NOTSET"
+    zeros = any(given.get("pads", [0])) and given.get("count_include_pad", 0)
+    if x is None or unknown or zeros or x.scale[0, 0].size != 1:
         return None
-    n = int(np.prod(kernel))
+    n = common_count(taps_counted(node, walk.shape(node.input[0])[2:]))
     return Scaled(x.scale / n, x.offset, n * x.low, n * x.high, x.stride)
 
 

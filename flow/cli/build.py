@@ -38,6 +38,9 @@ def build(
     padding: Annotated[
         str | None, typer.Option(help="Padding of binary convolutions that the checkpoint must have.")
     ] = None,
+    norm: Annotated[
+        str | None, typer.Option(help="What follows the sums of binary blocks in the checkpoint: bn, none or bn-free.")
+    ] = None,
     onnx: Annotated[Path | None, typer.Option(help="Anyone's QONNX file instead of a checkpoint.")] = None,
     images: Annotated[
         Path | None,
@@ -103,9 +106,10 @@ def build(
     foreign = ("images", "labels", "pixels", "fixed_point_bits", "tolerance")
     if onnx is None:
         refuse_given(context, foreign, "is of a QONNX file: give --onnx too, or leave it out")
-        strategy = network_config(model, strategy, voter=voter, shortcut=shortcut, padding=padding).strategy
+        choices = {"voter": voter, "shortcut": shortcut, "padding": padding, "norm": norm}
+        strategy = network_config(model, strategy, **choices).strategy
     else:
-        ours = ("model", "strategy", "checkpoint", "width", "voter", "shortcut", "padding", "data")
+        ours = ("model", "strategy", "checkpoint", "width", "voter", "shortcut", "padding", "norm", "data")
         refuse_given(context, ours, "is of the networks of brevitas_models, and --onnx is another: give one of them")
     options = Options.checked(
         model=None if onnx else model,
@@ -121,6 +125,7 @@ def build(
         voter=voter,
         shortcut=shortcut,
         padding=padding,
+        norm=norm,
         onnx=onnx,
         images=images,
         labels=labels,

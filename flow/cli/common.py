@@ -21,7 +21,7 @@ StrategyOption = Annotated[
     str | None,
     typer.Option(
         help="none (popcount baseline), ptq (votes without training), simple-qat, qat (PopBin votes).  [default: qat, "
-        "of bnn_cifar10 none]",
+        "of networks without votes none]",
         show_default=False,
     ),
 ]
@@ -52,14 +52,16 @@ def network_config(model: str, strategy: str | None, **fields) -> NetworkConfig:
     """Return a checked NetworkConfig; fields that are None, and the strategy, take the model's default.
 
     Raises:
-        UnknownNameError: no such model, strategy, division, threshold, shortcut, padding or slopes.
+        UnknownNameError: no such model or strategy, or no such value of a field that has a list of them.
         ValidationError: (pydantic's) another field is out of range, or the fields do not go together.
     """
     from brevitas_models.config import (
+        ACTIVATION_SCALES,
         DEFAULT_STRATEGY,
         DIVISIONS,
         FULL_WIDTH,
         MODELS,
+        NORMS,
         PADDINGS,
         SHORTCUTS,
         SLOPES,
@@ -76,6 +78,8 @@ def network_config(model: str, strategy: str | None, **fields) -> NetworkConfig:
         ("padding", PADDINGS),
         ("threshold", THRESHOLDS),
         ("slopes", SLOPES),
+        ("norm", NORMS),
+        ("activation_scale", ACTIVATION_SCALES),
     ):
         if kind in fields:
             known(kind, fields[kind], table)

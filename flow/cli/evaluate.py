@@ -59,6 +59,7 @@ def evaluate(
     ] = None,
     voter: Annotated[str | None, typer.Option(help="Voter that the bundled one was trained with.")] = None,
     shortcut: Annotated[str | None, typer.Option(help="Shortcut across stages of the bundled one.")] = None,
+    norm: Annotated[str | None, typer.Option(help="What follows the sums of the bundled one's binary blocks.")] = None,
     data: DataOption = DEFAULT_DATA,
     images: Annotated[int, typer.Option(min=1, help="Test images, taken at even distances.")] = 10_000,
     backend: Annotated[str, typer.Option(help=f"What computes the logits: {', '.join(BACKENDS)}.")] = "torch",
@@ -66,12 +67,12 @@ def evaluate(
     """Measure top-1 and top-5 of a checkpoint. Without a data set, on the images that ship with the package."""
     known("backend", backend, BACKENDS)
     if checkpoint is None:
-        config = network_config(model, strategy, width=width, voter=voter, shortcut=shortcut)
+        config = network_config(model, strategy, width=width, voter=voter, shortcut=shortcut, norm=norm)
         from brevitas_models.zoo import bundled
 
         checkpoint = bundled(config)
     else:
-        names = ("model", "strategy", "width", "voter", "shortcut")
+        names = ("model", "strategy", "width", "voter", "shortcut", "norm")
         refuse_given(context, names, "names a bundled network, and --checkpoint is another: give one of them")
     if not checkpoint.is_file():
         raise FlowError(f"no checkpoint at {checkpoint}")

@@ -1,4 +1,4 @@
-"""``flow ptq``: votes on the popcounts of a network that was trained to keep them."""
+"""``flow ptq``: what hardware can take of a network that was trained otherwise: votes, or a constant scale."""
 
 from __future__ import annotations
 
@@ -23,14 +23,18 @@ def ptq(
     data: DataOption = DEFAULT_DATA,
     images: Annotated[int, typer.Option(min=1, help="Test images to measure on, taken at even distances.")] = 10_000,
 ) -> None:
-    """Make a checkpoint of strategy ptq: the same weights, majority votes after the popcounts, nothing trained."""
+    """Make a checkpoint of the same weights, nothing trained: of strategy ptq, with majority votes after the popcounts;
+    or, of an xnornet18 with a map of activation scales, with their mean.
+    """
     from brevitas_models.checkpoint import Accuracy, load_checkpoint
     from brevitas_models.data import load_cifar
     from brevitas_models.evaluate import accuracy
     from brevitas_models.networks import converted, settle_statistics
 
     source, metadata = load_checkpoint(checkpoint, strategy="none")
-    network = converted(source, strategy="ptq", **({"voter": voter} if voter else {}))
+    mapped = source.config.activation_scale == "map"
+    changes = {"activation_scale": "mean"} if mapped else {"strategy": "ptq"}
+    network = converted(source, **changes, **({"voter": voter} if voter else {}))
     test = same_classes(source.config, load_cifar(data, "test")).spread(images)
     command = f"flow ptq {checkpoint} --output {output}" + (f" --voter '{voter}'" if voter else "")
     if calibration:

@@ -63,7 +63,7 @@ def run_recipe(
     network = network.model_copy(update={"classes": train.classes})
     config = config.model_copy(update={"seed": seed, "lr": config.lr * 0.5**halvings, "compile": compile})
     apart = None
-    if network.strategy == "ptq":
+    if network.untrained:
         start = trained(recipe.start, start_length(length))
         model, metadata = _without_training(recipe, length, start[:2], train)
         config = None
@@ -139,9 +139,10 @@ def _trained(key: Key, folder: Path) -> tuple[torch.nn.Module, Metadata, Path]:
 def _without_training(
     recipe: Recipe, length: str, start: tuple[torch.nn.Module, Metadata], train: ImageSet
 ) -> tuple[torch.nn.Module, Metadata]:
-    """Strategy ptq."""
+    """A network that another one becomes as it is (NetworkConfig.untrained)."""
     source, metadata = start
-    network = converted(source, strategy="ptq", voter=recipe.network.voter)
+    fields = {name: getattr(recipe.network, name) for name in ("strategy", "voter", "activation_scale")}
+    network = converted(source, **fields)
     if recipe.calibration:
         settle_statistics(network, train.spread(recipe.calibration).images)
     changes = {"network": network.config, "earlier": [*metadata.earlier, metadata.command]}

@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from brevitas_models.config import DIVISIONS, PADDINGS, SHORTCUTS, SLOPES, TEACHER_ON, THRESHOLDS, TrainConfig
+from brevitas_models.config import (
+    DIVISIONS,
+    NORMS,
+    PADDINGS,
+    SHORTCUTS,
+    SLOPES,
+    TEACHER_ON,
+    THRESHOLDS,
+    TrainConfig,
+)
 from flow.cli.common import (
     DEFAULT_DATA,
     DataOption,
@@ -54,6 +63,15 @@ def train(
     ] = None,
     slopes: Annotated[
         str | None, typer.Option(help=f"Of RPReLU: {', '.join(SLOPES)}.  [default: power_of_two]")
+    ] = None,
+    norm: Annotated[str | None, typer.Option(help=f"Of binary blocks: {', '.join(NORMS)}.  [default: bn]")] = None,
+    activation_scale: Annotated[
+        str | None,
+        typer.Option(help="XNOR-Net's K: none, or map (for training; hardware then has its mean).  [default: none]"),
+    ] = None,
+    activation_bits: Annotated[
+        int | None,
+        typer.Option(help="Of bwn18: bits that a convolution takes, unsigned.  [default: 7]", show_default=False),
     ] = None,
     residual_bits: Annotated[
         int | None, typer.Option(help="Bits of the residual stream.  [default: 8]", show_default=False)
@@ -107,6 +125,12 @@ def train(
     shift: Annotated[
         int, typer.Option(min=0, max=16, help="Most pixels that training images are moved by, at random.")
     ] = DEFAULTS.shift,
+    clipping: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Largest gradient of a unit's weights, as a part of their norm, such as 0.02; 0: any."
+        ),
+    ] = DEFAULTS.clipping,
     erase: Annotated[
         int, typer.Option(min=0, max=16, help="Side of a square that is blanked in half of the training images.")
     ] = DEFAULTS.erase,
@@ -162,6 +186,9 @@ def train(
         shortcut=shortcut,
         padding=padding,
         slopes=slopes,
+        norm=norm,
+        activation_scale=activation_scale,
+        activation_bits=activation_bits,
         residual_bits=residual_bits,
         residual_fraction=residual_fraction,
     )
@@ -181,6 +208,7 @@ def train(
         votes_from=votes_from,
         branch_scale=branch_scale,
         shift=shift,
+        clipping=clipping,
         erase=erase,
         ema=ema,
         validation=validation,

@@ -32,6 +32,7 @@ WIDEST_BEAT = 4096  # bits of an ap_uint
 DDR_ALIGNMENT = 128  # bytes: where a region of weights may start
 MOST_MASTERS = 16  # that an AXI Interconnect joins to one port of the processor: each layer in DDR is one
 STORAGE = {"distributed": "lutram", "block": "bram"}  # memory -> impl of BIND_STORAGE
+ROMS = ("rom_1p", "rom_np")  # type of BIND_STORAGE, of one word a cycle and of several
 OWN_HEADERS = Path(__file__).parent / "templates" / "hls"
 TOP_VARIABLES = ("accelerator", "pixels", "logits", "frames", "frame", "flow", "nodes", "hls", "FrameWords", "Classes")
 KEYWORDS = """and or not xor auto bool break case catch char class const continue default delete do double
@@ -359,7 +360,7 @@ class _Project:
                     "function": self._function(node, process),
                     "header_function": process.function,
                     "signature": ", ".join(signature),
-                    "pragmas": [_bind(self._table(node, t), "rom_1p", t.memory) for t in mine if t.words > 1],
+                    "pragmas": [_bind(self._table(node, t), ROMS[t.ports > 1], t.memory) for t in mine if t.words > 1],
                     "arrays": [_declared(array) for name, array in own.items() if name in process.arguments],
                     "parameters": ", ".join(f"{name} {value}" for name, value in parameters.items()),
                     "template_arguments": ", ".join(map(str, parameters.values())),

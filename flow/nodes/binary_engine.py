@@ -8,11 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from .cells import Memory, Table
+from .cells import Memory, Table, integer_type
 from .cost import Cost, constants_cost
 from .dot import by_groups, dot
 from .engine import Engine
 from .errors import NodeError
+from .multiply_shift import shifted
 from .packing import grouped, words
 from .stream import Interval, saturate, signed_bits
 
@@ -27,8 +28,8 @@ class BinaryEngine(Engine):
       G > 0 the voter is hierarchical: every G neighbours (the last group may be shorter) vote first, +1 if their sum is
       ``group_threshold`` or more (0: a tie votes +1, 1: it votes -1), and s is the sum of the group votes.
     - ``threshold``: +1 if s >= threshold[c] else -1; constants threshold [O].
-    - ``popcount_scale``: saturate((multiplier * s + offset) >> shift) on ``out_bits`` bits; constants multiplier [O]
-      and offset [O]: the integer multiply that PopBin removes.
+    - ``popcount_scale``: saturate((multiplier * s + offset) >> shift) on ``out_bits`` bits, rounded as MultiplyShift
+      says; constants multiplier [O] and offset [O]: the integer multiply that PopBin removes.
     - ``sum``: s on ``out_bits`` bits.
 
     Where windows are masked, taps outside the map are 0 and have no part in s. Of n signs hardware counts the matches
@@ -43,6 +44,7 @@ class BinaryEngine(Engine):
     group: int = 0
     group_threshold: int = 0
     shift: int = 0
+    even: int = 0
     out_bits: int = 1
 
     @property
@@ -103,7 +105,7 @@ class BinaryEngine(Engine):
         """Return the output for sums [..., O]."""
         if self.activation == "popcount_scale":
             multiplier, offset = constants
-            return saturate((sums * multiplier + offset) >> self.shift, self.out_bits)
+            return saturate(shifted(sums * multiplier + offset, self.shift, self.even), self.out_bits)
         if self.activation == "sum":
             return sums
         (threshold,) = constants or (self.threshold,)
@@ -167,15 +169,15 @@ class BinaryEngine(Engine):
 
     def _scale_rtl(self, multiplier, offset):
         """Return multiplier * s + offset as constants of the count, with s = scale * count - n."""
-        scale = 1 if self.windows_masked else 2
-        parameters, memories = {"Shift": self.shift}, []
-        for name, values in (("Multiplier", scale * multiplier), ("Offset", offset - multiplier * self.voters)):
-            bits, suffix = signed_bits(values), f"{name.lower()}s"
-            parameters[f"{name}Bits"] = bits
-            memories.append(
-                Memory(f"{name}File", suffix, words(grouped(values, self.pe), bits, suffix), self.pe * bits)
-            )
-        return parameters, tuple(memories)
+        multiplier, offset = multiplier * (1 if self.windows_masked else 2), offset - multiplier * self.voters
+        widths = signed_bits(multiplier), max(signed_bits(offset, offset + multiplier * self.most), self.shift + 1)
+        parameters = {"MultiplierBits": widths[0], "AccBits": widths[1], "Shift": self.shift, "Even": self.even}
+        tables = zip(("Multiplier", "Offset"), (multiplier, offset), widths)
+        return parameters, tuple(
+            Memory(f"{name}File", suffix, words(grouped(values, self.pe), bits, suffix), self.pe * bits)
+            for name, values, bits in tables
+            if (suffix := f"{name.lower()}s")
+        )
 
     def _sum_rtl(self):
         self._check_sum()
@@ -202,7 +204,8 @@ class BinaryEngine(Engine):
                 self._check_sum()
                 activation = f"flow::sum<{self.out_bits}>"
             case "threshold":
-                activation, tables = "flow::threshold", (Table("thresholds", "int32_t", tables[0], CHANNELS_LAYOUT),)
+                kind = integer_type(tables[0])
+                activation, tables = "flow::threshold", (Table("thresholds", kind, tables[0], CHANNELS_LAYOUT),)
             case "majority_vote":
                 activation = f"flow::majority_vote<{self.threshold}>"
             case _:
@@ -218,9 +221,9 @@ class BinaryEngine(Engine):
         largest = max(abs(m) * self.voters + abs(b) for m, b in pairs)
         if largest >= 1 << 63:
             raise NodeError(f"multiplier * sum + offset reaches {largest}, beyond 64 bits: scale both down")
-        return f"flow::popcount_scale<{self.out_bits}, {self.shift}>", (
-            Table("multipliers", "int32_t", multipliers, CHANNELS_LAYOUT),
-            Table("offsets", "int64_t", offsets, CHANNELS_LAYOUT),
+        return f"flow::popcount_scale<{self.out_bits}, {self.shift}, {self.even}>", (
+            Table("multipliers", integer_type(multipliers, 32), multipliers, CHANNELS_LAYOUT),
+            Table("offsets", integer_type(offsets), offsets, CHANNELS_LAYOUT),
         )
 
     @property

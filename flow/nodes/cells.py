@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .errors import NodeError
+from .stream import signed_bits
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Cell:
 @dataclass(frozen=True)
 class Table:
     """A constant C++ array [word, element]: the suffix after the node's name in its own, its element type, its values,
-    what its indices mean, and the memory that keeps it ("distributed" or "block"); an array [value] is logic.
+    what its indices mean, the memory that keeps it ("distributed" or "block"), and the words that a cycle reads; an
+    array [value] is logic.
 
     The elements of a word lie side by side in one memory, and are read together.
 
@@ -49,6 +51,7 @@ class Table:
     values: np.ndarray
     layout: str
     memory: str = "distributed"
+    ports: int = 1
 
     def __post_init__(self):
         limits = np.iinfo(self.ctype.removesuffix("_t"))
@@ -65,6 +68,12 @@ class Table:
     def bits(self) -> int:
         """Bits of a word."""
         return self.values[0].size * np.iinfo(self.ctype.removesuffix("_t")).bits
+
+
+def integer_type(values: np.ndarray, most: int = 64) -> str:
+    """Return the smallest C++ type that holds all ``values``, of ``most`` bits even where it does not: what is compared
+    with them or multiplied by them has as many bits."""
+    return next(f"int{size}_t" for size in (8, 16, 32, 64) if signed_bits(values) <= size or size == most)
 
 
 @dataclass(frozen=True)

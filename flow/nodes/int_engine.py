@@ -13,23 +13,21 @@ from .cost import Cost, constants_cost
 from .dot import by_groups, dot, dot_bounds
 from .engine import Engine
 from .errors import NodeError
+from .multiply_shift import MultiplyShift
 from .packing import fold, grouped, words, wrapped
-from .stream import Interval, Stream, saturate, signed_bits
+from .stream import Interval, Stream, signed_bits
 from .windows import as_windows
 
-WIDEST_ACCUMULATOR = 64
 WIDEST_WEIGHT = 8  # in HLS
-BIAS_LAYOUT = "[nf][e]: of output nf * Pe + e"
 FLOAT32_EXACT = 1 << 24  # float32 holds every integer up to this magnitude
 
 
 @dataclass(kw_only=True)
-class IntEngine(Engine):
-    """y = saturate((multiplier[c] * sum(w * x) + bias[c]) >> shift).
+class IntEngine(MultiplyShift, Engine):
+    """y = saturate((multiplier[c] * sum(w * x) + bias[c]) >> shift), rounded as MultiplyShift says.
 
     Inputs: window [N, OH, OW, n] signed (``channels`` = n), weights [O, n], bias [O] on the product's grid, and, where
-    the scales are no powers of two (``scaled``), multiplier [O] (1 without it). ``acc_bits`` hold every product plus
-    bias. The shift is arithmetic, so it floors.
+    the scales are no powers of two (``scaled``), multiplier [O] (1 without it).
 
     Inputs or weights of one bit are -1 and +1: what they multiply is added or subtracted, without a multiplier.
     ``masked``: inputs of one bit whose windows are padded with 0.
@@ -37,14 +35,10 @@ class IntEngine(Engine):
 
     masked: int = 0
     weight_bits: int = 8  # of one weight
-    acc_bits: int = 32
-    out_bits: int = 8
-    shift: int = 0
-    scaled: int = 0
     multiplier_bits: int = 18  # of the widest multiplier
 
     takes_windows = True
-    planned = (*Engine.planned, "acc_bits", "weight_bits", "multiplier_bits")
+    planned = (*MultiplyShift.planned, "weight_bits", "multiplier_bits")
 
     def convolve(self, window, weights, bias, multiplier=1):
         """Return the output [N, OH, OW, O]."""
@@ -72,10 +66,6 @@ class IntEngine(Engine):
 
         return run
 
-    def from_sums(self, sums, bias, multiplier=1):
-        """Return the output on ``out_bits`` bits for sums [..., O]."""
-        return saturate((multiplier * sums + bias) >> self.shift, self.out_bits)
-
     def fitted(self, inputs, constants):
         """Return ``acc_bits``, which hold the sum, its multiple, and that with the bias, and ``multiplier_bits``.
 
@@ -83,18 +73,9 @@ class IntEngine(Engine):
             NodeError: they are more than 64, or a weight of one bit is neither -1 nor +1.
         """
         self._check_weights(constants[0])
-        low, high = self._accumulator(inputs[0], *constants)
-        bits = max(signed_bits(low, high), self.shift + 1)
-        if bits > WIDEST_ACCUMULATOR:
-            raise NodeError(f"its accumulator reaches {low.min()}..{high.max()}: use fewer bits")
-        widths = {"multiplier_bits": signed_bits(constants[2])} if self.scaled else {}
-        return {"acc_bits": bits, **widths}
-
-    def _accumulator(self, inputs: Interval, weights, bias, multiplier=1) -> Interval:
-        sums = self._sum_bounds(inputs, weights)
-        products = [multiplier * side for side in sums]
-        low, high = np.minimum(*products), np.maximum(*products)
-        return np.minimum.reduce([sums[0], low, low + bias]), np.maximum.reduce([sums[1], high, high + bias])
+        weights, *scale = constants
+        widths = {"multiplier_bits": signed_bits(scale[1])} if self.scaled else {}
+        return {**self.accumulator(self._sum_bounds(inputs[0], weights), *scale), **widths}
 
     def _sum_bounds(self, inputs: Interval, weights) -> Interval:
         sides = [np.split(side, self.conv_groups) for side in inputs]
@@ -106,9 +87,8 @@ class IntEngine(Engine):
             raise NodeError(f"a weight is {others[0]}, and one of 1 bit is -1 or +1: set weight_bits to 2 or more")
 
     def bounds(self, inputs, constants):
-        weights, bias, *multiplier = constants
-        sides = [side * (multiplier[0] if multiplier else 1) + bias for side in self._sum_bounds(inputs[0], weights)]
-        return [tuple(saturate(side(*sides) >> self.shift, self.out_bits) for side in (np.minimum, np.maximum))]
+        weights, *scale = constants
+        return self.from_sum_bounds(self._sum_bounds(inputs[0], weights), *scale)
 
     def inputs(self):
         return [Stream(self.height, self.width, self.channels, self.simd, self.bits, masked=bool(self.masked))]
@@ -140,9 +120,7 @@ class IntEngine(Engine):
             "InBits": self.bits,
             "Masked": self.masked,
             "WeightBits": self.weight_bits,
-            "OutBits": self.out_bits,
-            "AccBits": self.acc_bits,
-            "Shift": self.shift,
+            **self.scale_parameters(),
         }
 
     def rtl_facts(self, weights, bias, *multiplier, subtracted=0) -> tuple[dict, tuple[Memory, ...]]:
@@ -159,14 +137,12 @@ class IntEngine(Engine):
         offset = (self.synapses << max(self.bits, self.weight_bits) - 1 if self.signs else 0) - subtracted
         words(grouped(bias, self.pe), self.acc_bits, "biases")  # as they are, they fit
         biases = wrapped(bias - offset * (multiplier[0] if multiplier else 1), self.acc_bits)
-        memories = [self._memory("Bias", "biases", grouped(biases, self.pe), self.acc_bits)]
+        more, memories = self.scale_memories(self.pe, biases, *multiplier)
         if multiplier:
-            bits = signed_bits(*multiplier)
             largest_sum = int(np.abs(weights).sum(axis=1).max()) << self.bits - 1
             sum_bits = signed_bits(-largest_sum, largest_sum + np.max(offset), np.min(offset) - largest_sum)
-            parameters |= {"Scaled": 1, "SumBits": sum_bits, "MultiplierBits": bits}
-            memories.append(self._memory("Multiplier", "multipliers", grouped(*multiplier, self.pe), bits))
-        return parameters, tuple(memories)
+            parameters["SumBits"] = sum_bits
+        return {**parameters, **more}, memories
 
     def hls_facts(self, weights, bias, *multiplier) -> tuple[dict, tuple[Table, ...]]:
         """Return the header's template parameters and the tables of its constants.
@@ -179,11 +155,7 @@ class IntEngine(Engine):
         self.require_fit()
         self._check_weights(weights)
         size = {"Inputs": self.synapses, "Outputs": self.features, "Pixels": self.pixels}
-        tables = (
-            Table("bias", "int32_t" if self.acc_bits <= 32 else "int64_t", grouped(bias, self.pe), BIAS_LAYOUT),
-            *(Table("multipliers", "int32_t", grouped(values, self.pe), BIAS_LAYOUT) for values in multiplier),
-        )
-        return {**size, **self._parameters()}, tables
+        return {**size, **self._parameters()}, self.scale_tables(self.pe, bias, *multiplier)
 
     def sums_cost(self) -> Cost:
         """Return the cost of its products, sums, constants, and of what shifts and saturates.
@@ -244,10 +216,6 @@ class IntEngine(Engine):
         self._check_weights(weights)
         folded = fold(weights, self.pe, self.simd)
         return words(folded, self.weight_bits, "weights", bipolar=self.weight_bits == 1)
-
-    @staticmethod
-    def _memory(name: str, suffix: str, values: np.ndarray, bits: int) -> Memory:
-        return Memory(f"{name}File", suffix, words(values, bits, suffix), bits * values[0].size)
 
     def operations(self):
         """Return the operations a frame: products of int8 or int16 that are added, or ``add_subtract`` where a factor

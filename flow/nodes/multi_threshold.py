@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .base import HardwareOp
-from .cells import Call, Cell, Memory, Table
+from .cells import Call, Cell, Memory, Table, integer_type
 from .cost import Cost, memory_cost, table_style
 from .errors import NodeError
 from .packing import grouped, words
@@ -88,8 +88,8 @@ class MultiThreshold(HardwareOp):
             "Pixels": self.pixels,
         }
         layout = "[channel / P][channel % P * (Rises + Falls) + k]: one more (or less) in the result from this value on"
-        table = Table("thresholds", "int64_t", grouped(thresholds.reshape(-1), self.p * self.thresholds), layout)
-        return Call("multi_threshold", parameters, (table,))
+        rows = grouped(thresholds.reshape(-1), self.p * self.thresholds)
+        return Call("multi_threshold", parameters, (Table("thresholds", integer_type(rows), rows, layout),))
 
     def cost(self):
         table = memory_cost(self.channels // self.p, self.p * self.thresholds * self.bits, "distributed")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .base import HardwareOp
-from .cells import Memory, Table
+from .cells import Memory, Table, integer_type
 from .cost import Cost
 from .errors import NodeError
 from .packing import grouped, words
@@ -41,10 +41,7 @@ class MultiplyShift(HardwareOp):
 
     def shifted(self, totals: np.ndarray) -> np.ndarray:
         """Return numbers int [...] without their low ``shift`` bits, saturated."""
-        rounded = totals >> self.shift
-        if self.even:
-            rounded = rounded - ((rounded << self.shift == totals) & rounded & 1)
-        return saturate(rounded, self.out_bits)
+        return saturate(shifted(totals, self.shift, self.even), self.out_bits)
 
     def from_sum_bounds(self, sums: Interval, bias=0, multiplier=1) -> list[Interval]:
         """Return the interval of the output for that of the sums."""
@@ -82,12 +79,12 @@ class MultiplyShift(HardwareOp):
         kind = "int32_t" if self.acc_bits <= 32 else "int64_t"
         return (
             Table("bias", kind, grouped(bias, pe), BIAS_LAYOUT),
-            *(Table("multipliers", "int32_t", grouped(values, pe), BIAS_LAYOUT) for values in multiplier),
+            *(Table("multipliers", integer_type(m, 32), grouped(m, pe), BIAS_LAYOUT) for m in multiplier),
         )
 
-    def scale_cost(self, pe: int, count: int, sum_bits: int) -> Cost:
-        """Return the cost of adding up ``pe`` sums of ``sum_bits`` bits at a time, of their constants, ``count`` words,
-        and of what scales them.
+    def scale_cost(self, pe: int, count: int, sum_bits: int, sets: int = 1) -> Cost:
+        """Return the cost of adding up ``pe`` sums of ``sum_bits`` bits at a time, of their constants, ``count`` words
+        and as many ``sets`` of multipliers, and of what scales them.
 
         Lines through Yosys 0.70's figures (benchmarks/cost_points.py).
         """
@@ -95,11 +92,18 @@ class MultiplyShift(HardwareOp):
         clipped = 1.8 if self.acc_bits - self.shift > self.out_bits else 1.0  # LUTs a bit
         lane = Cost(lut=self.acc_bits + clipped * self.out_bits, ff=2 * self.out_bits)
         if self.scaled:
-            cost = cost + table_cost(count, pe * MULTIPLIER_BITS)
+            cost = cost + table_cost(count * sets, pe * MULTIPLIER_BITS)
             lane = lane + Cost(lut=sum_bits + 10, ff=sum_bits, dsp=1)
         else:
             lane = lane + Cost(ff=self.acc_bits)
         return cost + lane.times(pe)
+
+
+def shifted(totals: np.ndarray, shift: int, even: int) -> np.ndarray:
+    """Return numbers int [...] without their low ``shift`` bits, rounded down; with ``even`` those that drop only zeros
+    are the even number at or below."""
+    rounded = totals >> shift
+    return rounded - ((rounded << shift == totals) & rounded & 1) if even else rounded
 
 
 def table_cost(count: int, width: int) -> Cost:

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .base import HardwareOp
-from .cells import Call, Cell, Memory, Table
+from .cells import Call, Cell, Memory, Table, integer_type
 from .cost import Cost, memory_cost
 from .errors import NodeError
 from .packing import grouped, joined, words
@@ -83,26 +83,20 @@ class PReLU(HardwareOp):
             "Shift": self.shift,
             "Pixels": self.pixels,
         }
+        from_here, factor, added = "up from this value on, down below it", "multiplier", "added to the product"
         tables = (
-            Table(
-                "step",
-                "int32_t",
-                grouped(step, self.p),
-                "[channel / P][channel % P]: up from this value on, down below it",
-            ),
-            Table("down", "int32_t", grouped(down, self.p), "[channel / P][channel % P]: multiplier"),
-            Table(
-                "down_offset",
-                "int64_t",
-                grouped(down_offset, self.p),
-                "[channel / P][channel % P]: added to the product",
-            ),
-            Table("up", "int32_t", grouped(up, self.p), "[channel / P][channel % P]: multiplier"),
-            Table(
-                "up_offset", "int64_t", grouped(up_offset, self.p), "[channel / P][channel % P]: added to the product"
-            ),
+            self._table("step", step, 32, from_here),
+            self._table("down", down, 32, factor),
+            self._table("down_offset", down_offset, 64, added),
+            self._table("up", up, 32, factor),
+            self._table("up_offset", up_offset, 64, added),
         )
         return Call("prelu", parameters, tables)
+
+    def _table(self, name, values, bits, what) -> Table:
+        """Return the HLS table of constants of channels, of at most ``bits`` bits."""
+        layout = f"[channel / P][channel % P]: {what}"
+        return Table(name, integer_type(values, bits), grouped(values, self.p), layout)
 
     def cost(self):
         width = self.bits + 1 + 2 * (18 + 24)

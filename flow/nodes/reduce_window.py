@@ -16,6 +16,8 @@ from .windows import Windows
 REDUCTIONS = ("sum", "max", "min")
 WIDEST_INPUT, WIDEST_WEIGHT = 16, 8  # bits
 LEAST_DSP = 9  # bits of a product
+ROWS_LAYOUT = "[y]: the first multipliers of a row of outputs"
+COLUMNS_LAYOUT = "[x]: how many words after that those of a column are"
 WEIGHTS_LAYOUT = "[block * Taps + t], element e: weight of output block * Pe + e and tap t"
 
 
@@ -31,10 +33,15 @@ class ReduceWindow(MultiplyShift, Engine):
       O / C outputs in a row. bias [O], and where ``scaled`` multiplier [O]. ``masked``: taps that are 0 come in
       bipolar windows.
     - "max", "min": the largest or the smallest tap, [N, OH, OW, C]; no constants.
+
+    ``positions``: multipliers depend on the position of a window, by so many pairs of a factor of its row and one of
+    its column, whose product is a further factor of the sum: constants rows [OH] and columns [OW] behind the
+    multiplier. So means over fewer pixels at the border are on one grid with the others.
     """
 
     taps: int
     reduction: str = "sum"
+    positions: int = 0
     weight_bits: int = 0
     masked: int = 0
     memory: str = "block"
@@ -77,10 +84,16 @@ class ReduceWindow(MultiplyShift, Engine):
         """Return the output [..., O] of windows [..., taps, C]."""
         if not self.sums:
             return x.max(axis=-2) if self.reduction == "max" else x.min(axis=-2)
-        if not self.weight_bits:
-            return self.from_sums(x.sum(axis=-2, dtype=np.int64), *constants)
-        weights, *scale = constants
-        return self.from_sums((self._each_output(x) * weights.T.astype(np.int64)).sum(axis=-2), *scale)
+        scale = list(constants)
+        if self.weight_bits:
+            weights = scale.pop(0)
+            sums = (self._each_output(x) * weights.T.astype(np.int64)).sum(axis=-2)
+        else:
+            sums = x.sum(axis=-2, dtype=np.int64)
+        if self.positions:
+            *scale, rows, columns = scale
+            sums = sums * np.multiply.outer(rows, columns)[:, :, None]
+        return self.from_sums(sums, *scale)
 
     def _each_output(self, x: np.ndarray) -> np.ndarray:
         return np.repeat(x, self.per_channel, axis=-1)
@@ -121,11 +134,18 @@ class ReduceWindow(MultiplyShift, Engine):
 
     def _sums(self, low, high, constants):
         """Return the interval of the sums for that of the taps [taps, C], and the constants that scale them."""
-        if not self.weight_bits:
-            return (low.sum(axis=0), high.sum(axis=0)), *constants
-        weights, *scale = constants
-        sides = [self._each_output(side) * weights.T for side in (low, high)]
-        return (np.minimum(*sides).sum(axis=0), np.maximum(*sides).sum(axis=0)), *scale
+        scale = list(constants)
+        if self.weight_bits:
+            weights = scale.pop(0)
+            sides = [self._each_output(side) * weights.T for side in (low, high)]
+            low, high = np.minimum(*sides), np.maximum(*sides)
+        low, high = low.sum(axis=0), high.sum(axis=0)
+        if self.positions:
+            *scale, rows, columns = scale
+            factors = np.multiply.outer(rows, columns)
+            ends = [factor * side for factor in (factors.min(), factors.max()) for side in (low, high)]
+            low, high = np.minimum.reduce(ends), np.maximum.reduce(ends)
+        return (low, high), *scale
 
     # streams and folding
 
@@ -178,6 +198,8 @@ class ReduceWindow(MultiplyShift, Engine):
                 f"a {self.reduction} has no weights, masks or multipliers, and as many outputs as channels, not "
                 f"{self.features} of {self.map_channels}"
             )
+        if self.positions and not (self.sums and self.scaled and self.taps > 1):
+            raise NodeError("multipliers by position are those of a scaled sum of several taps: set scaled to 1")
         if self.masked and self.bits > 1:
             raise NodeError(f"windows of {self.bits} bits are not masked: pad them with the integer of 0")
         if self.bits > WIDEST_INPUT or self.weight_bits > WIDEST_WEIGHT:
@@ -211,27 +233,54 @@ class ReduceWindow(MultiplyShift, Engine):
             memories = (Memory("WeightFile", "weights", packed, self.pe * self.weight_bits),)
         low, high = Stream(1, 1, 1, 1, self.bits).range
         ends = (np.full((self.taps, self.map_channels), end) for end in (low, high))
-        sums, *_ = self._sums(*ends, ([weights] if self.weight_bits else []) + list(constants))
+        sums, *_ = self.variant(positions=0)._sums(*ends, [*([weights] if self.weight_bits else [])])
+        walk: tuple[Memory, ...] = ()
+        if self.positions:
+            bias, multiplier, rows, columns = self._by_position(*constants)
+            constants, bits = (bias, multiplier), max(1, (len(multiplier) // self.pe - 1).bit_length())
+            parameters |= {"Rows": self.height, "Columns": self.width, "Positions": self.positions}
+            tables = (("RowFile", "rows", rows), ("ColumnFile", "columns", columns))
+            walk = tuple(Memory(name, suffix, first.tolist(), bits) for name, suffix, first in tables)
         more, scale = self.scale_memories(self.pe, *constants)
         parameters |= {**self.scale_parameters(), **more}
         if self.scaled:
             parameters["SumBits"] = signed_bits(*sums)
-        return Cell("reduce_window", parameters, (*memories, *scale))
+        return Cell("reduce_window", parameters, (*memories, *scale, *walk))
+
+    def _by_position(self, bias, multiplier, rows, columns):
+        """Return bias, the multipliers of one position after the other, and the first word of them for each row and,
+        to be added to it, for each column."""
+        (row_factors, row), (column_factors, column) = (
+            np.unique(side, return_inverse=True) for side in (rows, columns)
+        )
+        factors = np.multiply.outer(row_factors, column_factors).reshape(-1)
+        if len(factors) != self.positions:
+            raise NodeError(f"it has factors of {len(factors)} positions, not {self.positions}: set positions so")
+        words_a_row = len(column_factors) * self.blocks
+        return bias, np.multiply.outer(factors, multiplier).reshape(-1), row * words_a_row, column * self.blocks
 
     def hls(self, *constants):
         self._check()
-        parameters = {**self._sizes(), "Pixels": self.pixels}
+        parameters = {**self._sizes(), "Rows": self.height, "Columns": self.width}
         if not self.sums:
             largest = {"Largest": int(self.reduction == "max")}
             return Call("extreme_pool", {**parameters, **largest}, header="reduce_window")
         parameters |= {"Masked": self.masked, **self.scale_parameters()}
+        if self.weight_bits:
+            weights, *constants = constants
+        walk: tuple[Table, ...] = ()
+        if self.positions:
+            bias, multiplier, rows, columns = self._by_position(*constants)
+            constants = bias, multiplier
+            layouts = (("rows", rows, ROWS_LAYOUT), ("columns", columns, COLUMNS_LAYOUT))
+            walk = tuple(Table(name, "int32_t", first[:, None], layout) for name, first, layout in layouts)
+        scale = (*self.scale_tables(self.pe, *constants), *walk)
         if not self.weight_bits:
-            return Call("sum_pool", parameters, self.scale_tables(self.pe, *constants), header="reduce_window")
-        weights, *scale = constants
+            return Call("sum_pool", parameters, scale, header="reduce_window")
         rows = native_rows(self._weight_words(weights), self.pe * self.weight_bits)
         table = Table("weights", *rows, WEIGHTS_LAYOUT, self.memory)
         parameters = {**parameters, "WeightBits": self.weight_bits}
-        return Call("depthwise", parameters, (table, *self.scale_tables(self.pe, *scale)), header="reduce_window")
+        return Call("depthwise", parameters, (table, *scale), header="reduce_window")
 
     def operations(self):
         """Return the operations a frame; a pool has none."""
@@ -245,7 +294,9 @@ class ReduceWindow(MultiplyShift, Engine):
         if not self.sums:
             return Cost(lut=8 + self.pe * (1 + 1.8 * self.bits), ff=7 + 3 * self.pe * self.bits)
         sum_bits = self.bits + max(self.weight_bits, 1) - 1 + self.taps.bit_length()
-        scaled = self.scale_cost(self.pe, self.blocks, sum_bits)
+        scaled = self.scale_cost(self.pe, self.blocks, sum_bits, max(1, self.positions))
+        if self.positions:
+            scaled = scaled + Cost(lut=15, ff=8)  # what finds the set of a window
         if not self.weight_bits:
             return scaled
         weights = memory_cost(self.blocks * self.taps, self.pe * self.weight_bits, self.memory)

@@ -32,7 +32,7 @@ class SlidingWindow(Window):
         return self.quick()(x).elements()
 
     def quick(self):
-        return lambda x: self.windows(self.as_own_map(x), self.order, self.channels_of_block)
+        return lambda x: self.windows(self.shaped(x), self.order, self.channels_of_block)
 
     @property
     def taps_together(self) -> int:

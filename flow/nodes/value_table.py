@@ -61,7 +61,8 @@ class ValueTable(HardwareOp):
         self._check(table)
         by_pattern = table if self.unsigned else np.roll(table, len(table) // 2)
         sizes = {"P": self.p, "InBits": self.bits, "OutBits": self.out_bits, "Beats": self.inputs()[0].beats}
-        values = Table("table", "int32_t", by_pattern, "[x as an unsigned number]")
+        kind = next((f"int{bits}_t" for bits in (8, 16) if self.out_bits <= bits), "int32_t")
+        values = Table("table", kind, grouped(by_pattern, 1), "[x as an unsigned number][0]", self._style, self.p)
         return Call("value_table", sizes, (values,))
 
     def cost(self):

@@ -14,7 +14,7 @@ from .packing import ddr_bytes, fold, words
 from .stationary import stationary_call
 from .stream import Stream
 from .window import Window
-from .windows import Windows, as_map
+from .windows import as_map
 
 DISTRIBUTED_MAP_BITS = 1 << 16
 
@@ -80,13 +80,13 @@ class WeightStationary(Window, BinaryEngine):
         return self.misfit()
 
     def evaluate(self, x, weights, *constants):
-        return self.activate(self.windows(x).elements(), weights, *constants)
+        return self.activate(self.windows(self.shaped(x)).elements(), weights, *constants)
 
     def quick(self, weights, *constants):
         layer = BinaryLayer(self, weights, *constants)
         if self.single_taps:  # windows that are its channels
-            return lambda x: layer(x if isinstance(x, Windows) else self.windows(self.as_own_map(x)))
-        return lambda x: layer(self.windows(as_map(x)))
+            return lambda x: layer(self.shaped(as_map(x)))
+        return lambda x: layer(self.windows(self.shaped(as_map(x))))
 
     def inputs(self):
         return [Stream(self.height, self.width, self.channels, self.simd, 1)]

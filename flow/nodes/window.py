@@ -91,7 +91,7 @@ class Window(HardwareOp):
         """Whether one number says each of kernel, stride and padding, and there is no dilation."""
         return len({*self.kernel}) == len({*self.stride}) == len({*self.padding}) == 1 and self.dilation == (1, 1)
 
-    def as_own_map(self, x: np.ndarray) -> np.ndarray:
+    def shaped(self, x: np.ndarray) -> np.ndarray:
         """Return a map as the node takes it: one pixel may have all elements of the stream as its channels."""
         shape = len(x), self.height, self.width, self.channels
         return x if x.shape == shape else x.reshape(shape)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ from .weight_stationary import WeightStationary
 from .windows import Windows, as_windows
 
 WORDS_LAYOUT = "[nf * SF + sf], bit e * Simd + i: weight of input sf * Simd + i for output nf * Pe + e; 1 is +1"
+BANKS = ((9, 4096), (18, 2048), (36, 1024))  # bits and words of a block RAM; of wider words it has 512
+SHALLOW = 6.6  # ns, from a block RAM through the first half of a lane
 
 
 @dataclass(kw_only=True)
@@ -86,7 +89,18 @@ class XnorPopcount(BinaryEngine):
         else:
             names = ("height", "width", "channels")
             geometry = {**{name: getattr(self, name) for name in names}, "kernel": 1, "pad_value": -1}
-        same = ("features", "pe", "simd", "activation", "threshold", "group", "group_threshold", "shift", "out_bits")
+        same = (
+            "features",
+            "pe",
+            "simd",
+            "activation",
+            "threshold",
+            "group",
+            "group_threshold",
+            "shift",
+            "even",
+            "out_bits",
+        )
         return WeightStationary(
             name=self.name.replace(self.kind, WeightStationary.__name__),
             bits=1,
@@ -126,6 +140,14 @@ class XnorPopcount(BinaryEngine):
         packed = words(fold(weights, self.pe, self.simd), 1, "weights", bipolar=True)
         folded = Table("weights", *native_rows(packed, self.pe * self.simd), WORDS_LAYOUT, self.memory)
         return Call("xnor_popcount", parameters, (folded, *tables))
+
+    def path_ns(self):
+        """Return the bound; a memory of several banks adds the levels that select one of them."""
+        depth = next((depth for bits, depth in BANKS if self.pe * self.simd <= bits), 512)
+        banks = -(-self.neuron_fold * self.synapse_fold // depth) if self.memory == "block" else 1
+        levels = math.ceil(math.log(banks, 4))
+        counted = 9 < self.group <= self.simd  # the matches of a group in one cycle, which leaves no room
+        return max(super().path_ns() + levels * counted, SHALLOW + levels)
 
     def cost(self):
         """Return its estimated resources: lines through Yosys 0.70's figures of the demo's engines."""

@@ -11,6 +11,7 @@ from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantIn
 
 from .dense import SplitGemms
 from .grids import ExactGrids, SplitConcats
+from .late_pools import LatePools
 from .layout import FlattenLater, ImageInput, MoveTransposes
 from .means import GlobalPools
 from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms, SmallConstants
@@ -44,6 +45,7 @@ NORMALISATIONS = (
     FlattenLater,
     SplitTail,
     Pools,
+    LatePools,
     PlainConvs,
     SignedQuants,
     MoveOffsets,

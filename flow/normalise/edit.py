@@ -102,11 +102,11 @@ class Editor:
                 self.model.graph.node.append(helper.make_node("Identity", [source], [output]))
                 return
             for reader in consumers(self.model, source):
-                _reroute(reader, source, output)
+                reroute(reader, source, output)
             producer.output[list(producer.output).index(source)] = output
             return
         for reader in consumers(self.model, output):
-            _reroute(reader, output, source)
+            reroute(reader, output, source)
 
     def _index(self) -> int:
         return list(self.model.graph.node).index(self.node)
@@ -126,7 +126,8 @@ class Editor:
         return output
 
 
-def _reroute(node: NodeProto, old: str, new: str) -> None:
+def reroute(node: NodeProto, old: str, new: str) -> None:
+    """Make ``node`` read ``new`` where it reads ``old``."""
     for position, name in enumerate(node.input):
         if name == old:
             node.input[position] = new

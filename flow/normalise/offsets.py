@@ -124,8 +124,9 @@ def _through_matmul(graph, matmul, tensor, source, offset):
 
 
 def _through_pool(graph, pool, tensor, source, offset):
-    pads = list(attributes_of(pool).get("pads", [0] * 4))
-    if pool.op_type == "AveragePool" and any(pads):
+    given = attributes_of(pool)
+    pads = list(given.get("pads", [0] * 4))
+    if pool.op_type == "AveragePool" and any(pads) and given.get("count_include_pad", 0):
         if offset.size > 1 and np.ptp(offset):
             return False
         source = _padded(graph, pool, source, pads, -offset[0])

@@ -69,11 +69,12 @@ class SplitTail(Transformation):
 
 
 def score_steps(model: ModelWrapper) -> list[dict]:
-    """Return the steps from the logits of an integer graph to the outputs of the network's file."""
+    """Return the steps from the logits of an integer graph to the outputs of the network's file: one affine step a
+    class, once maps have their shape, then functions."""
     gain, offset = logit_affine(model)
     steps = json.loads(model.get_metadata_prop(TAIL) or "[]")
     maps = [step for step in steps[:1] if step["kind"] == "maps"]  # before numbers a class
-    return [*maps, {"kind": "affine", "gain": gain, "offset": offset}, *steps[len(maps) :]]
+    return [*maps, *_merged([{"kind": "affine", "gain": gain, "offset": offset}, *steps[len(maps) :]])]
 
 
 def _tail_nodes(model: ModelWrapper) -> list:

@@ -1,14 +1,15 @@
-"""Convolutions with groups as convolutions of one group, by weights of 0; automatic pads as numbers."""
+"""Windows of convolutions and pools: automatic pads as numbers; groups of convolutions."""
 
 from __future__ import annotations
 
 import numpy as np
+from onnx import NodeProto
 
 from flow.analysis.attributes import attributes_of
 from flow.analysis.constants import Constants
 from flow.nodes.windows import reach
 
-from .edit import QUANT_DOMAIN, NodeRefused, Normalisation, set_attribute
+from .edit import QUANT_DOMAIN, Editor, NodeRefused, Normalisation, set_attribute
 
 
 def explicit_pads(node, size, kernel, strides) -> list[int]:
@@ -23,11 +24,7 @@ def explicit_pads(node, size, kernel, strides) -> list[int]:
 
 
 class PlainConvs(Normalisation):
-    """A convolution says its pads in numbers, and one with groups of several channels gets weights of 0 for the inputs
-    of other groups.
-
-    It then computes the same on more weights: what that costs is in the plan.
-    """
+    """A convolution says its pads in numbers."""
 
     kinds = ("Conv",)
 
@@ -36,29 +33,29 @@ class PlainConvs(Normalisation):
         if len(shape) != 4:
             raise NodeRefused(node, f"its input has the shape {shape}", "use convolutions of 1 or 2 dimensions")
         kernel = graph.shape(node.input[1])[2:]
-        automatic = given.get("auto_pad", b"NOTSET") != b"NOTSET"
-        if automatic:
-            span = reach(kernel, given.get("dilations", [1, 1]))
-            pads = explicit_pads(node, shape[2:], span, given.get("strides", [1, 1]))
-            set_attribute(node, auto_pad=None, pads=pads)
-        return self._one_group(graph, node, given.get("group", 1)) or automatic
-
-    @staticmethod
-    def _one_group(graph, node, groups: int) -> bool:
-        weights = Constants(graph.model).weights(node.input[1]) if groups > 1 else None
-        if weights is None:
-            return False  # refused where weights are looked at
-        old = weights.integers
-        if old.shape[1] == 1:
-            return False  # depthwise
-        inputs, outputs = old.shape[1], len(old) // groups
-        new = np.zeros((len(old), inputs * groups, *old.shape[2:]))
-        for g in range(groups):
-            o, c = slice(g * outputs, (g + 1) * outputs), slice(g * inputs, (g + 1) * inputs)
-            new[o, c] = old[o]
-        node.input[1] = zero_padded_weights(graph, new, weights.scale)
-        set_attribute(node, group=1)
+        if given.get("auto_pad", b"NOTSET") == b"NOTSET":
+            return False
+        span = reach(kernel, given.get("dilations", [1, 1]))
+        pads = explicit_pads(node, shape[2:], span, given.get("strides", [1, 1]))
+        set_attribute(node, auto_pad=None, pads=pads)
         return True
+
+
+def as_one_group(graph: Editor, node: NodeProto) -> None:
+    """Give a convolution with groups weights of 0 for the inputs of other groups: it is then one of one group, and
+    computes the same on more weights."""
+    groups = attributes_of(node).get("group", 1)
+    weights = Constants(graph.model).weights(node.input[1]) if groups > 1 else None
+    if weights is None:
+        return  # refused where weights are looked at
+    old = weights.integers
+    inputs, outputs = old.shape[1], len(old) // groups
+    new = np.zeros((len(old), inputs * groups, *old.shape[2:]))
+    for g in range(groups):
+        o, c = slice(g * outputs, (g + 1) * outputs), slice(g * inputs, (g + 1) * inputs)
+        new[o, c] = old[o]
+    node.input[1] = zero_padded_weights(graph, new, weights.scale)
+    set_attribute(node, group=1)
 
 
 def zero_padded_weights(graph, integers: np.ndarray, scale: np.ndarray) -> str:
@@ -74,7 +71,10 @@ def zero_padded_weights(graph, integers: np.ndarray, scale: np.ndarray) -> str:
 
 
 class Pools(Normalisation):
-    """A pool states its pads: those of auto_pad and ceil_mode are numbers; a mean over the whole map is global."""
+    """A pool states its pads: those of auto_pad and ceil_mode are numbers; a mean over the whole map is global.
+
+    What ceil_mode adds behind the map no mean counts. Where it counts the zeros of the pads, these become a Pad.
+    """
 
     kinds = ("AveragePool", "MaxPool")
 
@@ -89,18 +89,35 @@ class Pools(Normalisation):
             graph.before("GlobalAveragePool", [node.input[0]], node.output[0])
             graph.remove()
             return True
-        outputs = graph.shape(node.output[0])[2:]
-        beyond = [
-            max(0, (outputs[i] - 1) * strides[i] + span[i] - shape[2 + i] - pads[i] - pads[i + 2]) for i in (0, 1)
-        ]
-        if average and any(beyond):
-            raise NodeRefused(node, "its last windows reach beyond the map (ceil_mode)", "use ceil_mode=0")
-        if average and any(pads) and not given.get("count_include_pad", 0):
-            raise NodeRefused(
-                node, "the mean at the border is over fewer pixels", "use padding=0 or count_include_pad=True"
-            )
-        pads = [*pads[:2], pads[2] + beyond[0], pads[3] + beyond[1]]
+        if any(pad >= side for pad, side in zip(pads, span * 2)):
+            way = "pad less than a window on each side"
+            raise NodeRefused(node, f"pads {pads} hold whole windows of {list(kernel)}", way)
         if "auto_pad" not in given and not given.get("ceil_mode", 0):
             return False
-        set_attribute(node, auto_pad=None, ceil_mode=None, pads=pads)
+        beyond = self._beyond(graph, node, span, strides, pads) if given.get("ceil_mode", 0) else [0, 0]
+        if average and any(beyond) and any(pads) and given.get("count_include_pad", 0):
+            full = graph.constant(np.array([0, 0, *pads[:2], 0, 0, *pads[2:]], np.int64))
+            node.input[0] = graph.before("Pad", [node.input[0], full, graph.constant(0.0)], mode="constant")
+            pads = [0] * 4
+        pads = [*pads[:2], pads[2] + beyond[0], pads[3] + beyond[1]]
+        counted = {"count_include_pad": None} if any(beyond) else {}
+        set_attribute(node, auto_pad=None, ceil_mode=None, pads=pads, **counted)
         return True
+
+    @staticmethod
+    def _beyond(graph, node, span, strides, pads) -> list[int]:
+        """Return the rows and columns that the last windows of ceil_mode reach beyond the padded map."""
+        size, outputs, beyond = graph.shape(node.input[0])[2:], [], []
+        for i in (0, 1):
+            padded = size[i] + pads[i] + pads[i + 2]
+            count = -(-(padded - span[i]) // strides[i]) + 1
+            count -= (count - 1) * strides[i] >= size[i] + pads[i]  # no window starts behind the map
+            outputs.append(count)
+            beyond.append(max(0, (count - 1) * strides[i] + span[i] - padded))
+        if (stated := graph.shape(node.output[0])[2:]) != outputs:
+            raise NodeRefused(
+                node,
+                f"it has {outputs[0]}x{outputs[1]} outputs, and the file's shapes say {stated[0]}x{stated[1]}",
+                "use ceil_mode=0",
+            )
+        return beyond

@@ -4,13 +4,13 @@ import math
 import numpy as np
 
 from flow.graph import consumers
+from flow.nodes.multiply_shift import shifted
 from flow.nodes.stream import saturate, signed_bits
 
 from .chain import chain_end, chains_to_quantizers, evaluate_chain
 from .forms import Form, exact_form, nearest_form
 from .grid import grid_of
-from .integer import AFFINE, affine_constants, nearest_multiply_shift
-from .lines import BENT
+from .integer import AFFINE, LARGEST_SHIFT, affine_constants, dyadic_multiply_shift, nearest_multiply_shift
 from .response import Response
 from .rewrite import APPROXIMATIONS, PassError, Rewrite, Rewriter, read_notes, refuse, write_notes
 from .steps import is_monotone
@@ -18,7 +18,6 @@ from .window import convolution_of
 
 LOGIT_BITS = 32
 MULTIPLIER_BITS = 16  # of a gain that is no multiple of a power of two, and 6 more than the result has
-LARGEST_SHIFT = 40
 MEASURED = 4096  # sums on which an integer form is compared with the real chain
 SATURATING = ("Relu", "Clip", "Max", "Min")
 
@@ -164,14 +163,25 @@ class Layer:
         response = None
         if is_monotone(self.model, chain):
             response = self._response(chain, grid)
-        if response is not None and (any(n.op_type in BENT for n in chain) or grid.low != -(1 << (grid.bits - 1))):
+        straight = all(node.op_type in AFFINE for node in chain[:-1]) and grid.low == -(1 << (grid.bits - 1))
+        if response is None or straight:
+            found = self._nearest(chain, grid)
+        else:
+            found, self.even = self._straight(response, grid), False
+        if found is None:
             self._nearest_lines(chain, response, grid)
             return
-        found = self._nearest(chain, grid)
-        if response is not None and not all(node.op_type in AFFINE for node in chain[:-1]):
-            found = nearest_multiply_shift(*response.points(), grid.bits)
         self._measure(chain, grid, *found)
         self._multiply(chain, grid, found)
+
+    @staticmethod
+    def _straight(response, grid):
+        """Return multiplier, offset and shift whose results differ from the response by 1 at most, or None: bends may
+        lie where results are saturated."""
+        sums, results = response.points()
+        multiplier, bias, shift = nearest_multiply_shift(sums, results, grid.bits)
+        off = np.abs(saturate((sums * multiplier + bias) >> shift, grid.bits) - results)
+        return None if off.max() > 1 else (multiplier, bias, shift)
 
     def _nearest_lines(self, chain, response, grid):
         nearest = nearest_form(response, self.model, chain, self._real, grid.bits)
@@ -236,15 +246,12 @@ class Layer:
         if not all(node.op_type in AFFINE for node in chain[:-1]) or rounding not in (b"FLOOR", b"ROUND"):
             return None
         gain, offset = self._affine(chain, grid)
-        multiples = any(
-            all(np.array_equal(value * 2.0**shift, np.rint(value * 2.0**shift)) for value in (gain, offset))
-            for shift in range(LARGEST_SHIFT)
-        )
-        if not multiples:
+        found = dyadic_multiply_shift(gain, offset, rounding == b"ROUND")
+        if found is None:
             return None
-        multiplier, bias, shift = self._integers(gain, offset, rounding == b"ROUND")
+        multiplier, bias, shift, self.even = found
         sums, results = self._samples(chain, grid)
-        right = saturate(self._shifted(sums * multiplier + bias, shift), grid.bits) == results
+        right = saturate(shifted(sums * multiplier + bias, shift, self.even), grid.bits) == results
         if right.all():
             return multiplier, bias, shift
         self.even = False
@@ -260,31 +267,32 @@ class Layer:
 
     def _integers(self, gain, offset, rounds, bits=8):
         """Return multiplier, offset [O] and shift of ``gain * sum + offset``: exact if the numbers allow it, else with
-        multipliers of MULTIPLIER_BITS, or 6 more than the ``bits`` of the result."""
-        for shift in range(LARGEST_SHIFT):
-            multiplier, bias = gain * 2.0**shift, offset * 2.0**shift
-            if np.array_equal(multiplier, np.rint(multiplier)) and np.array_equal(bias, np.rint(bias)):
-                break
-        else:
-            shift = max(MULTIPLIER_BITS, bits + 6) - 1 - math.frexp(float(np.abs(gain).max()) or 1.0)[1]
-            shift = min(max(shift, 0), LARGEST_SHIFT)
-            multiplier, bias = gain * 2.0**shift, offset * 2.0**shift
+        multipliers of MULTIPLIER_BITS, or 6 more than the ``bits`` of the result.
+
+        What ``rounds`` has half of what the shift drops in its offset; where it is exact, halves go to the even
+        neighbour, if there are any.
+        """
+        found = dyadic_multiply_shift(gain, offset, rounds)
+        if found is not None:
+            *found, self.even = found
+            return tuple(found)
+        self.even = False
+        shift = max(MULTIPLIER_BITS, bits + 6) - 1 - math.frexp(float(np.abs(gain).max()) or 1.0)[1]
+        shift = min(max(shift, 0), LARGEST_SHIFT)
         half = 1 << (shift - 1) if rounds and shift else 0
-        return np.rint(multiplier).astype(np.int64), np.rint(bias).astype(np.int64) + half, shift
+        multiplier, bias = (np.rint(value * 2.0**shift).astype(np.int64) for value in (gain, offset))
+        return multiplier, bias + half, shift
 
     def _measure(self, chain, grid, multiplier, bias, shift):
         """Compare the integer form with the chain on sums over the whole range; they may differ by 1 at most."""
         sums, results = self._samples(chain, grid)
-        error = np.abs(saturate(self._shifted(sums * multiplier + bias, shift), grid.bits) - results)
+        error = np.abs(saturate(shifted(sums * multiplier + bias, shift, self.even), grid.bits) - results)
         if error.max() > 1:
             raise refuse(
                 chain[-1], f"multiply and shift differ by {error.max():g} from it", "use a power of two as its scale"
             )
         if error.any():
             self._note("multiply and shift", float(error.max()), error.size, int((error > 0).sum()))
-
-    def _shifted(self, totals, shift):
-        return totals >> shift
 
     def _note(self, what, largest, values, differing=None):
         note = {"what": what, "largest_error": largest, "values": values, "differ": differing}
@@ -303,15 +311,17 @@ class Layer:
     def _core(self, rewriter, stream, bias, scaled, attributes):
         """Add the nodes that make scaled sums of ``stream``; return their stream."""
         conv, bits = self.conv, self.conv.grid.bits
-        stream = rewriter.node("SlidingWindow", stream, bits=bits, pad_value=self.pad, **conv.window)
+        stream = rewriter.node("SlidingWindow", stream, bits=bits, pad_value=self.pad, **conv.window_of())
         return rewriter.node(
             "IntConv",
             stream,
             [self.weights, bias, *scaled],
             features=len(self.weights),
+            conv_groups=conv.groups,
             bits=bits,
             masked=int(conv.grid.bipolar and conv.padded and self.pad == 0),
             weight_bits=conv.weights.bits,
             scaled=len(scaled),
+            even=int(self.even),
             **attributes,
         )

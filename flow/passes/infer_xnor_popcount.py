@@ -1,12 +1,14 @@
 import numpy as np
 
 from flow.graph import consumers
+from flow.nodes.multiply_shift import shifted
+from flow.nodes.stream import saturate
 from flow.nodes.window import taps_together
 
 from .chain import chain_end, chains_to_quantizers, evaluate_chain, rising_steps
 from .forms import exact_form
 from .grid import grid_of
-from .integer import AFFINE, affine_constants, fit_multiply_shift
+from .integer import AFFINE, affine_constants, dyadic_multiply_shift, fit_multiply_shift
 from .response import Response
 from .rewrite import PassError, Rewrite, Rewriter, refuse
 from .window import convolution_of
@@ -101,11 +103,31 @@ class Layer:
             return
         integers = np.rint(results / grid.scale).astype(np.int64)
         try:
-            multiplier, offset, shift = fit_multiply_shift(self.sums, integers, grid.bits, chain[-1])
-            attributes = {"activation": "popcount_scale", "shift": shift, "out_bits": grid.bits}
-            self._emit(chain, grid.scale, chain[-1].output[0], [multiplier, offset], **attributes)
+            *constants, shift = fit_multiply_shift(self.sums, integers, grid.bits, chain[-1])
+            attributes = {"shift": shift}
         except PassError:
-            self._form(chain, grid)
+            found = self._to_even(chain, grid, integers)
+            if found is None:
+                self._form(chain, grid)
+                return
+            *constants, shift = found
+            attributes = {"shift": shift, "even": 1}
+        attributes |= {"activation": "popcount_scale", "out_bits": grid.bits}
+        self._emit(chain, grid.scale, chain[-1].output[0], constants, **attributes)
+
+    def _to_even(self, chain, grid, integers):
+        """Return multiplier, offset and shift that give the chain's results where halves go to the even neighbour, or
+        None."""
+        if any(node.op_type not in AFFINE for node in chain[:-1]):
+            return None
+        gain, offset = affine_constants(self.model, chain[:-1], self.features)
+        offset = offset + (0.0 if self.conv.bias is None else gain * self.conv.bias)
+        found = dyadic_multiply_shift(gain * self.conv.step / grid.scale, offset / grid.scale, rounds=True)
+        if found is None or not found[-1]:
+            return None
+        multiplier, offset, shift, even = found
+        results = shifted(self.sums[:, None] * multiplier + offset, shift, even)
+        return (multiplier, offset, shift) if (saturate(results, grid.bits) == integers).all() else None
 
     def _form(self, chain, grid):
         """Emit the sums, and behind them the node that gives the chain's results."""
@@ -158,7 +180,7 @@ class Layer:
         together = taps_together(order, self.conv.window["kernel"])
         stream = rewriter.to_stream(self.conv.input, self.conv.grid.scale, self.conv.flat)
         stream = rewriter.node(
-            "SlidingWindow", stream, bits=1, pad_value=self.pad, order=order, p=together, **self.conv.window
+            "SlidingWindow", stream, bits=1, pad_value=self.pad, p=together, **self.conv.window_of(order)
         )
         masked = int(self.conv.padded and self.pad == 0)
         stream = rewriter.node(
@@ -166,6 +188,7 @@ class Layer:
             stream,
             [self.weights, *constants],
             features=self.features,
+            conv_groups=self.conv.groups,
             bits=1,
             masked=masked,
             simd=together,

@@ -37,6 +37,9 @@ def fit_multiply_shift(
     sums = sums.reshape(len(sums), -1)
     low = np.where((targets == lowest) | ~binding, -np.inf, targets.astype(float))
     high = np.where((targets == highest) | ~binding, np.inf, targets + 1.0)
+    refusal = refuse(node, f"no {MULTIPLIER_BITS}-bit multiplier and shift give its result on every popcount")
+    if not _may_be_straight(sums.astype(float), low, high):
+        raise refusal
     slopes = _best_slopes(sums.astype(float), low, high)
     for shift in range(least_shift, LARGEST_SHIFT + 1):
         multipliers = np.rint(slopes * 2.0**shift).astype(np.int64)
@@ -51,7 +54,29 @@ def fit_multiply_shift(
             offsets = np.floor((least + most) / 2).astype(np.int64)
             if (np.clip((products + offsets) >> shift, lowest, highest) == targets)[binding].all():
                 return multipliers, offsets, shift
-    raise refuse(node, f"no {MULTIPLIER_BITS}-bit multiplier and shift give its result on every popcount")
+    raise refusal
+
+
+def dyadic_multiply_shift(gain: np.ndarray, offset: np.ndarray, rounds: bool):
+    """Return multiplier, offset [C], shift and whether halves go to the even neighbour, which give ``gain * s +
+    offset`` to the nearest integer, or down to one unless it ``rounds``; None where no shift up to LARGEST_SHIFT makes
+    integers of gain and offset."""
+    for shift in range(LARGEST_SHIFT):
+        multiplier, bias = gain * 2.0**shift, offset * 2.0**shift
+        if np.array_equal(multiplier, np.rint(multiplier)) and np.array_equal(bias, np.rint(bias)):
+            break
+    else:
+        return None
+    half = 1 << (shift - 1) if rounds and shift else 0
+    whole, added = multiplier.astype(np.int64), bias.astype(np.int64) + half
+    return whole, added, shift, half > 0 and _has_odd_halves(whole, added, shift)
+
+
+def _has_odd_halves(multiplier: np.ndarray, offset: np.ndarray, shift: int) -> bool:
+    """Return whether ``(m * s + b) >> shift`` of some integer s and channel drops nothing and is odd: with half of what
+    is dropped in b, that is a half that does not go to the even neighbour."""
+    divisors = np.gcd(multiplier, 2 << shift)  # of all that m * s is, on a circle of so many numbers
+    return bool((((1 << shift) - offset) % divisors == 0).any())
 
 
 def nearest_multiply_shift(sums: np.ndarray, targets: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray, int]:
@@ -137,6 +162,20 @@ def _best_slopes(sums: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndar
         left, right = np.where(rising, a, left), np.where(rising, right, b)
     slopes = (left + right) / 2
     return np.where((low == low[0]).all(axis=0) & (high == high[0]).all(axis=0), 0.0, slopes)
+
+
+def _may_be_straight(sums: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
+    """Return False if the bounds of sums that are 1, 2, 4, ... places apart leave no slope in a channel: what is
+    curved is told so at once."""
+    sums = np.broadcast_to(sums, low.shape)
+    least, most, apart = np.full(low.shape[1], -np.inf), np.full(low.shape[1], np.inf), 1
+    while apart < len(sums):
+        step = sums[apart:] - sums[:-apart]
+        step = np.where(step > 0, step, np.nan)
+        least = np.fmax(least, np.fmax.reduce((low[apart:] - high[:-apart]) / step))
+        most = np.fmin(most, np.fmin.reduce((high[apart:] - low[:-apart]) / step))
+        apart *= 2
+    return bool((least <= most).all())
 
 
 def _least_step(sums: np.ndarray) -> float:

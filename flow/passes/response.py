@@ -14,7 +14,7 @@ from .steps import Steps, is_monotone
 
 MOST_VALUES = 1 << 21  # results that are computed one by one; of longer ranges the changes are found by bisection
 MOST_CHANGES = 1 << 12  # of a channel
-MOST_THRESHOLDS = 15  # of a MultiThreshold: results of 4 bits
+MOST_THRESHOLDS = 31  # of a MultiThreshold: results of 5 bits, or of 4 that fall and rise
 PART = 1 << 16
 
 
@@ -135,7 +135,9 @@ class Response:
         more = self.base - base  # results that a channel begins with
         always = np.where(np.arange(more.max())[None] < more[:, None], self.low, self.high + 1)
         rises = _trimmed(np.sort(np.concatenate([always, self.rises], axis=1), axis=1), self.high)
-        if rises.shape[1] + self.falls.shape[1] > MOST_THRESHOLDS or not rises.shape[1]:
+        if not rises.shape[1] and self.falls.shape[1]:
+            rises = np.full((len(self.base), 1), self.high + 1)  # a MultiThreshold has one
+        if not 0 < rises.shape[1] + self.falls.shape[1] <= MOST_THRESHOLDS:
             return None
         return np.concatenate([rises, self.falls], axis=1), self.falls.shape[1], base
 

@@ -37,8 +37,10 @@ class Convolution:
     """A Conv, Gemm, MatMul or GroupVote with quantized input and weights; ``nodes`` are what it replaces.
 
     ``window``: kernel, stride, padding and dilation of its SlidingWindow. ``voter``: attributes of a grouped voter,
-    whose output are votes already. ``flat``: the map is read as one pixel. ``depthwise``: an output sums over the
-    window of one channel, weights [O, 1, KH, KW]; each channel has as many outputs.
+    whose output are votes already. ``divisors``: of the means of a pool, of each row and of each column of outputs,
+    where they differ. ``flat``: the map is read as one pixel. ``groups`` of channels have outputs of their
+    own, weights [O, C / groups, KH, KW]. ``depthwise``: an output sums over the window of one channel, weights [O, 1,
+    KH, KW]; each channel has as many outputs.
     """
 
     nodes: list[NodeProto]
@@ -49,7 +51,9 @@ class Convolution:
     window: dict[str, tuple[int, ...]]
     pad_value: float
     voter: dict[str, int | str] = field(default_factory=dict)
+    divisors: tuple[np.ndarray, np.ndarray] | None = None
     flat: bool = False
+    groups: int = 1
     depthwise: bool = False
 
     @property
@@ -68,12 +72,18 @@ class Convolution:
         """The real value [O] of one unit of a sum."""
         return self.grid.scale * self.weights.scale
 
+    def window_of(self, order: str = "tap") -> dict[str, int | str | tuple[int, ...]]:
+        """Return the attributes of its SlidingWindow: with groups each one's taps follow each other."""
+        if self.groups == 1:
+            return {**self.window, "order": order}
+        return {**self.window, "order": "block", "block": self.weights.integers.shape[1]}
+
 
 def convolution_of(model: ModelWrapper, node: NodeProto) -> Convolution | None:
     """Return ``node`` as a Convolution, or None if it is none with quantized input and weights.
 
     Raises:
-        PassError: groups, or padding that is no constant around the map.
+        PassError: padding that is no constant around the map.
     """
     if node.op_type not in ("Conv", "Gemm", "MatMul", "GroupVote") or len(
         model.get_tensor_shape(node.output[0])
@@ -169,38 +179,34 @@ def _convolution(model, node, grid, weights, bias):
         nodes, source = [producer, node], producer.input[0]
     groups = _attribute(node, "group", 1) if node.op_type == "Conv" else 1
     depthwise = groups > 1 and weights.integers.shape[1] == 1
-    if groups != 1 and not depthwise:
-        raise refuse(node, "grouped convolutions are not mapped")
     if any(pad >= side for pad, side in zip(pads, reach(kernels, dilations) * 2)):
         raise refuse(
             node, f"pads {list(pads)} hold whole windows of {list(kernels)}", "pad less than a window on each side"
         )
     window = _window(kernels, strides, pads, dilations)
-    if depthwise:
-        return Convolution(nodes, source, grid, weights, bias, window, pad_value, voter, depthwise=True)
-    return Convolution(nodes, source, grid, weights, bias, window, pad_value, voter)
+    kind = {"depthwise": True} if depthwise else {"groups": groups}
+    return Convolution(nodes, source, grid, weights, bias, window, pad_value, voter, **kind)
 
 
 def pool_window(model: ModelWrapper, pool: NodeProto, size: list[int]):
     """Return the nodes that a pool on a map of ``size`` (rows, columns) stands for, its input, its window, and what
-    surrounds the map: a Pad in front of a pool without pads of its own is part of it.
+    surrounds the map: a Pad in front of it is part of it.
 
     Raises:
-        PassError: both pad, or the mean at the border is over fewer pixels than elsewhere.
+        PassError: both pad, with other values.
     """
     kernel = _attribute(pool, "kernel_shape", size)
     ones = [1] * len(kernel)
     pads = list(_attribute(pool, "pads", [0] * 2 * len(kernel)))
     window = _window(kernel, _attribute(pool, "strides", ones), pads, _attribute(pool, "dilations", ones))
-    if any(pads) and pool.op_type == "AveragePool" and not _attribute(pool, "count_include_pad", 0):
-        raise refuse(pool, "the mean at the border is over fewer pixels", "use padding=0 or count_include_pad=True")
     producer = model.find_producer(pool.input[0])
     if producer is None or producer.op_type != "Pad":
         return [pool], pool.input[0], window, 0.0
-    if any(pads):
+    before, value = _pad(model, producer)
+    if any(pads) and (value or pool.op_type == "MaxPool"):
         raise refuse(pool, f"it reads a map that {producer.name} (Pad) padded", "pad in the pool itself")
-    pads, value = _pad(model, producer)
-    return [producer, pool], producer.input[0], {**window, "padding": tuple(pads)}, value
+    padding = tuple(a + b for a, b in zip(before, pads))
+    return [producer, pool], producer.input[0], {**window, "padding": padding}, value
 
 
 def _pad(model, node):

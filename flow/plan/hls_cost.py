@@ -1,6 +1,7 @@
 """What the HLS project takes of a board, as far as its pragmas settle it: the memories that they bind to block RAM.
 
-Vitis HLS binds every other memory to LUTs here. LUTs and flip-flops are not known without it, nor is the clock.
+Vitis HLS binds every other memory to LUTs here. LUTs, flip-flops and DSPs are not known without it, nor are clock and
+rate.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from .hls_fifos import fifo_of
 from .target import Target
 
 MASTER_BRAM18 = 2  # of the read FIFO of an m_axi master: 8 bursts of 16 words of 64 bits and what comes with them
-UNKNOWN = "LUTs, flip-flops and clock are not known without Vitis HLS: those of the plan are the RTL's"
+UNKNOWN = "LUTs, flip-flops, DSPs, clock and rate are not known without Vitis HLS: those of the plan are the RTL's"
 
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory in block RAM: the layer or tensor that it is of, what it is, and its words, bits and blocks of 18
-    Kbit."""
+    """A memory in block RAM: the layer or tensor that it is of, what it is, and its words, bits and blocks of 18 Kbit.
+
+    A table of which a cycle reads several words is counted as so many copies, though two ports of a block may do.
+    """
 
     layer: str
     what: str
@@ -65,8 +68,8 @@ def block_memories(model: ModelWrapper) -> list[Memory]:
     found = []
     fifos = fifo_of(model)
 
-    def add(layer: str, what: str, words: int, bits: int) -> None:
-        found.append(Memory(layer, what, words, bits, bram18(words, bits)))
+    def add(layer: str, what: str, words: int, bits: int, copies: int = 1) -> None:
+        found.append(Memory(layer, what, words, bits, copies * bram18(words, bits)))
 
     for node in hardware_nodes(model):
         if node.op.holds() and fifos[node.inputs[0]][1] == "block":
@@ -76,7 +79,7 @@ def block_memories(model: ModelWrapper) -> list[Memory]:
         call = node.op.hls(*node.constants)
         for table in call.tables:
             if table.memory == "block" and table.words > 1:
-                add(node.name, table.suffix, table.words, table.bits)
+                add(node.name, table.suffix, table.words, table.bits, table.ports)
         for array in call.arrays:
             if array.memory == "block":
                 add(node.name, array.name, array.words, array.bits)

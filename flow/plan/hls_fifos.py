@@ -46,8 +46,9 @@ def join_depths(model: ModelWrapper) -> dict[str, Depth]:
         joined = np.arange(len(taken[0])) + (
             side == 0
         )  # what the join has of the side path, while it waits for the other
+        frame = (fifo.op.inputs()[0] if fifo else join.op.inputs()[side]).beats
         least, held = (
-            _smallest(nodes, fifo, joined, needed(path, len(joined), stages) - first) for stages in (0, STAGES)
+            _smallest(nodes, fifo, frame, joined, needed(path, len(joined), stages) - first) for stages in (0, STAGES)
         )
         if fifo and any(node.op.ddr_words for node in path):
             held = max(held, fifo.op.holds())
@@ -78,10 +79,10 @@ def needed(path: list[Node], beats: int, stages: int = 0) -> np.ndarray:
     return count
 
 
-def _smallest(nodes: list[Node], fifo: Node | None, joined: np.ndarray, forked: np.ndarray) -> int:
+def _smallest(nodes: list[Node], fifo: Node | None, frame: int, joined: np.ndarray, forked: np.ndarray) -> int:
     """Return the smallest depth of ``fifo``, or of the stream into the join, with which the side path ``nodes`` takes
-    ``forked`` beats of the fork while the join has ``joined`` of its own."""
-    low, high = 0, int(forked.max()) + 1
+    ``forked`` beats of the fork while the join has ``joined`` of its own; at most the ``frame`` of that stream."""
+    low, high = 0, frame
     while low < high:
         middle = (low + high) // 2
         if (_accepted(nodes, fifo, middle, joined) >= forked).all():

@@ -21,7 +21,7 @@ HEADER = """\
 # What every node of the accelerator is given. Edit it and build again with --plan FILE.
 #   p: elements a beat.  pe: outputs computed in parallel.  simd: inputs in parallel.
 #   memory: where weights are kept: distributed (LUTs), block (BRAM) or ddr.
-#   fifos: elements held between two nodes, by the tensor that the first one writes.
+#   fifos: elements held between two nodes, by the tensor that the first one writes; the HLS project calculates its own.
 """
 
 

@@ -96,6 +96,7 @@ def _put_together(workspace: Workspace) -> dict:
         "layers": final["layers"],
         "plan": planned["plan"],
         "hls": load("hls"),
+        "csim": {"bounded_streams": load("csim")["bounded_streams"]},
         "simulated": simulated["simulated"],
         "synthesis": synthesis(workspace),
         "implementation": implementation(workspace),
@@ -106,6 +107,22 @@ def _put_together(workspace: Workspace) -> dict:
 
 def _fits(fits: bool) -> str:
     return "fits" if fits else "DOES NOT FIT"
+
+
+def _hls_route(summary: dict) -> str:
+    """Return what is known of the HLS accelerator: by Vitis HLS where it made one, else its block RAM."""
+    if made := (summary["implementation"] or {}).get("hls"):
+        used = ", ".join(f"{count:,} of {made['available'][kind]:,} {kind}" for kind, count in made["used"].items())
+        rate = f"{made['frame_interval_cycles']:,}" if made["frame_interval_cycles"] else "an unknown number of"
+        return (
+            f"{made['tool']}, estimates of csynth: {used}; {made['estimated_ns']:g} ns of {made['target_ns']:g}; "
+            f"{rate} cycles a frame, II at most {made['largest_ii']}; cosimulation: {made['cosimulation'] or 'none'}"
+        )
+    hls = summary["hls"]
+    return (
+        f"{hls['bram36']:g} of {hls['usable_bram36']:g} BRAM36, by the memories that pragmas bind to them: "
+        f"{_fits(hls['fits'])}; {hls['unknown']}"
+    )
 
 
 def show(summary: dict, console: Console) -> None:
@@ -137,22 +154,24 @@ def show(summary: dict, console: Console) -> None:
         f"DDR {plan['ddr_gb_per_s']:g} GB/s; {path}{_fits(plan['fits'])}"
     )
     if summary.get("route") == "hls":
-        hls = summary["hls"]
-        console.print(
-            f"route hls  {hls['bram36']:g} of {hls['usable_bram36']:g} BRAM36, by the memories that pragmas bind to "
-            f"them: {_fits(hls['fits'])}; {hls['unknown']}"
-        )
+        console.print(f"route hls  {_hls_route(summary)}")
     console.print(
         f"simulated  {simulated['fps']:g} fps, {simulated['cycles_per_frame']:,} cycles a frame, latency "
         f"{simulated['latency_cycles']:,} cycles (RTL counters, {simulated['frames']} frames)"
     )
+    if not summary["csim"]["bounded_streams"]:
+        console.print(
+            "csim       with streams of any depth (--csim-unbounded): nothing shows whether the HLS accelerator would "
+            "hang"
+        )
     if made := summary.get("synthesis"):
         timing = made["timing"]
+        other = "the RTL, which --bitfile does not take by route hls: " * (summary.get("route") == "hls")
         used = ", ".join(f"{made['total'][kind]:,.6g} {kind}" for kind in ("lut", "ff", "bram36", "dsp"))
         console.print(
-            f"netlist    {made['origin']}, with the platform's share: {used} ({made['share']['lut']:.0%} of the LUTs); "
-            f"{timing['origin']}: worst path {timing['worst_ns']:g} ns, slack {timing['slack_ns']:g} ns, at most "
-            f"{timing['fmax_mhz']:g} MHz"
+            f"netlist    {other}{made['origin']}, with the platform's share: {used} ({made['share']['lut']:.0%} of the "
+            f"LUTs); {timing['origin']}: worst path {timing['worst_ns']:g} ns, slack {timing['slack_ns']:g} ns, at "
+            f"most {timing['fmax_mhz']:g} MHz"
         )
     if made := summary["implementation"]:
         used = ", ".join(f"{made[kind]:,.6g} {kind}" for kind in ("lut", "ff", "bram36", "dsp"))

@@ -24,6 +24,7 @@ from flow.sim.cpp import CONCURRENT_FOLDER, FLAGS, ap_types_folder, compile_cpp
 from flow.sim.streams import decode
 
 SOURCES = ("src/accelerator.cpp", "tb/testbench.cpp")
+MOST_BEATS = 2**63 - 1  # that a stream can be told to hold
 MIN_FRAMES = 4  # a process with fewer is not worth its start
 
 
@@ -80,11 +81,11 @@ class CsimAccelerator:
             record: frames, from the first on, whose streams are recorded (True: all).
             processes: programs that share the images; as many as there are cores unless given.
             unbounded: streams hold any number of beats, so that nothing shows whether the accelerator would hang.
-            depths: beats that streams hold, by tensor, instead of what the project says.
+            depths: beats that streams hold, at least 1, by tensor, instead of what the project says.
 
         Raises:
             VerificationError: the processes wait for each other, or a stream had data left; names the layers.
-            FlowError: images of another shape or type.
+            FlowError: images of another shape or type, no frame or process to run, or depths of no stream.
         """
         images = np.ascontiguousarray(images)
         shape = tuple(self.manifest["image"])
@@ -92,12 +93,16 @@ class CsimAccelerator:
             raise FlowError(
                 f"csim takes uint8 images [N, {', '.join(map(str, shape))}], not {images.dtype} {list(images.shape)}"
             )
+        for name, value, least in (("record", int(record), 0), ("processes", processes or 1, 1)):
+            if value < least:
+                raise FlowError(f"csim: {name} is {value}: it must be at least {least}")
+        held = self._depths(depths or {})
         recorded = len(images) if record is True else min(int(record), len(images))
         processes = processes or os.cpu_count() or 1
         parts = np.array_split(np.arange(len(images)), max(1, min(processes, len(images) // MIN_FRAMES)))
         with tempfile.TemporaryDirectory(prefix="csim-") as scratch:
             runs = [
-                _Run(self, Path(scratch, str(index)), images[part], int(sum(part < recorded)), unbounded, depths or {})
+                _Run(self, Path(scratch, str(index)), images[part], int(sum(part < recorded)), unbounded, held)
                 for index, part in enumerate(parts)
             ]
             try:
@@ -114,6 +119,17 @@ class CsimAccelerator:
                     streams.setdefault(tensor, []).append(frame)
         stacked = {tensor: np.stack(frames) for tensor, frames in streams.items()}
         return CsimResult(logits, stacked, max(run.seconds for run in runs))
+
+    def _depths(self, depths: Mapping[str, int]) -> dict[str, int]:
+        """Return the depths by the names that streams have in the program."""
+        known = {name: name for name in self.manifest["inner_streams"]}
+        known |= {tensor: stream["tensors"][0] for stream in self.manifest["streams"] for tensor in stream["tensors"]}
+        for name, depth in depths.items():
+            if name not in known:
+                raise FlowError(f"csim: {self.project} has no stream {name}: manifest.json lists its tensors")
+            if not isinstance(depth, (int, np.integer)) or not 1 <= depth <= MOST_BEATS:
+                raise FlowError(f"csim: stream {name} cannot hold {depth} beats: give a whole number from 1 on")
+        return {known[name]: int(depth) for name, depth in depths.items()}
 
 
 class _Run:

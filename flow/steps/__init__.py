@@ -58,6 +58,7 @@ NETWORK = (
     "voter",
     "shortcut",
     "padding",
+    "norm",
     "checkpoint",
     "onnx",
     "pixels",

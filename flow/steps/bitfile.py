@@ -7,6 +7,8 @@ from flow.state import Build
 
 from .vivado import project_folder, scripts_folder
 
+REMARKS_SHOWN = 20
+
 
 def bitfile(build: Build) -> None:
     """Make the bitfile by Vivado, with its reports of resources, timing and power."""
@@ -52,8 +54,9 @@ def _make_hls_ip(build: Build) -> None:
     run_tool(hls_command(), project, build.workspace.folder / "logs" / "vitis_hls.log", build.log)
     report = read_hls_report(project)
     require_good(report, project)
-    for loop in report.deep_pipelines():
-        build.log(
-            f"loop {loop.name} of {loop.module} has {loop.depth} stages, more than FIFOs allow for: where its input "
-            "stalls it may withhold more than they hold"
-        )
+    planned = build.workspace.load_json("plan")["plan"]["cycles_per_frame"]
+    remarks = report.remarks(planned)
+    for remark in remarks[:REMARKS_SHOWN]:
+        build.log(f"Vitis HLS: {remark}")
+    if len(remarks) > REMARKS_SHOWN:
+        build.log(f"Vitis HLS: {len(remarks) - REMARKS_SHOWN} more such remarks, see its reports in {project}")

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from brevitas_models.networks import is_binary_weight
+from brevitas_models.blocks import is_binary_weight
 
 LEVELS = ("exact", "half", "byte")
 SMALL = 4096  # elements

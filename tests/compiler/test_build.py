@@ -104,6 +104,7 @@ def test_flipped_bits_are_found_and_the_layer_is_named(options, summary):
         ({"target": "pynq-z9"}, None, "pynq-z1, pynq-z2"),
         ({"checkpoint": Path("/nowhere.popbin")}, None, "nowhere"),
         ({"width": 64}, None, "width 8"),
+        ({"norm": "none"}, None, "norm bn, not none"),
         pytest.param({"fps": 1e6}, "plan", "lower --fps to", marks=pytest.mark.slow),
         ({"plan": Path("/nowhere.yaml")}, "plan", "nowhere.yaml"),
         ({}, "lunch", "streamline"),

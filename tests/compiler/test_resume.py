@@ -5,7 +5,9 @@ import pytest
 from brevitas_models.checkpoint import Metadata, save_checkpoint
 from flow.errors import VerificationError
 from flow.options import Options
+from flow.resume import KINDS
 from flow.run import run
+from flow.sim.cpp import CONCURRENT_FOLDER
 
 from .networks import settled_network
 
@@ -123,3 +125,8 @@ def test_a_step_that_was_stopped_is_done_again(options, monkeypatch):
         patch.setattr("flow.emit.rtl.emit_rtl", stopped)
         run(options, first="rtl", last="rtl", log=lambda text: None)
     assert again(options) == ["export", "streamline", "plan", "hls"]
+
+
+def test_what_csim_is_compiled_with_is_a_source():
+    """Else a build would keep the results of a simulator that has changed."""
+    assert {path.suffix for path in CONCURRENT_FOLDER.iterdir()} <= set(KINDS)

@@ -58,6 +58,7 @@ def run(headers, instances, folder, definitions="", prelude="", include=()):
     source = folder / "driver.cpp"
     source.write_text(_program(headers, instances, definitions, prelude))
     flags = [flag for place in (HERE, *include) for flag in ("-I", str(place))]
+    flags += ["-Wconversion"] * (prelude != SYNTHESIS)  # there sums and counters are ap_int, whose value is a long
     program = compile_cpp([source], folder / "driver", flags)
     for instance in instances:
         for name, (beats, bits) in instance.inputs.items():

@@ -95,7 +95,8 @@ def unpartitioned_arrays(text: str) -> list[str]:
     """Arrays that a cycle reads or writes at several places in a dimension are partitioned or reshaped there.
 
     Of a pipelined loop: arrays from outside of it with the variable of an unrolled loop in their index, or given as a
-    whole to a function. Of an inlined function: its constant tables, which the caller's unrolled loop reads.
+    whole to a function. Of an inlined function: its constant tables, which the caller's unrolled loop reads. A look-up
+    at a value, as table[x[i]], takes a port of the table for each, which the top binds it to (rom_np).
     """
     found = []
     for function in (block for block in parse(text).blocks() if block.is_function):
@@ -136,7 +137,7 @@ def _arrays_of_loops(function: Block) -> Iterator[tuple[str, int, str]]:
             changing = {variable, *re.findall(rf"const unsigned (\w+) = [^;]*?\b{variable}\b", body)}
             for name, indices in re.findall(rf"\b(\w+){INDICES}", body):
                 for dimension, index in enumerate(_indices(indices), 1):
-                    if name in arrays and changing & set(re.findall(r"\w+", index)):
+                    if name in arrays and "[" not in index and changing & set(re.findall(r"\w+", index)):
                         yield name, dimension, bound
 
 
@@ -202,6 +203,13 @@ def undeclared_recurrences(text: str) -> list[str]:
             elif not assigned[2]:
                 computed -= {assigned[1]} - {memory}
     return found
+
+
+def slow_recurrences(text: str) -> list[str]:
+    """Memories of sums that are needed some cycles later, which may be one, and have no register for that: a memory
+    gives a word a cycle after it was asked for."""
+    declared = re.findall(r"^#pragma HLS DEPENDENCE variable=(\w+) inter RAW distance=(\w+) true$", text, re.MULTILINE)
+    return [name for name, distance in declared if not re.search(rf"\b{distance} == 1 \? \w+\[\w+\] : {name}\[", text)]
 
 
 def divisions(text: str) -> list[str]:

@@ -53,6 +53,30 @@ def test_the_calculated_depths_are_the_smallest(model, accelerator):
             accelerator.execute(IMAGES, processes=1, depths={name: depth - 1})
 
 
+def regrouped(p):
+    """A block whose shortcut is held in beats of ``p`` elements, where the fork gives four."""
+    g = GraphBuilder(8, 8)
+    main, shortcut = g.fork(g.conv(g.pixels(p=3), "stem", 8, pe=4, simd=3), "block")
+    main = g.window(g.beats_of(g.sign(main, "block"), 1, "block.in"), "block", kernel=5, padding=2)
+    main = g.select(g.beats_of(g.xnor(main, "block.xnor", 8, pe=4), p, "block.votes"), "block", bits=9)
+    x = g.add(main, g.fifo(g.beats_of(shortcut, p, "shortcut"), "block", depth=64), "block")
+    x = g.node("GlobalPool", "pool", [x])
+    return g.model(g.int_conv(g.beats_of(x, 1, "pooled"), "classifier", 10, pe=1, out_bits=32, shift=0))
+
+
+@pytest.mark.parametrize("p", [1, 8])
+def test_a_shortcut_may_be_held_in_other_beats(tmp_path, p):
+    """Of more a frame than the fork gives, or of fewer."""
+    model = regrouped(p)
+    accelerator = CsimAccelerator(emit_hls(model, tmp_path / "hls", **TARGET))
+    assert np.array_equal(accelerator.execute(IMAGES).logits, Golden(model).execute(IMAGES))
+    ((tensor, depth),) = join_depths(model).items()
+    assert tensor == "shortcut.out" and 2 * 64 < depth.least * p < 4 * 64
+    assert accelerator.execute(IMAGES[:1], depths={tensor: depth.least}).logits.shape == (1, 10)
+    with pytest.raises(DeadlockError, match=f"'shortcut.out', which is full with {depth.least - 1} beats"):
+        accelerator.execute(IMAGES[:1], depths={tensor: depth.least - 1})
+
+
 def test_every_waiting_process_is_named(accelerator):
     with pytest.raises(DeadlockError) as caught:
         accelerator.execute(IMAGES, processes=1, depths={"block1.fork.out1": 16})
@@ -83,6 +107,73 @@ def test_a_process_that_gives_too_few_is_found(project, tmp_path):
 def test_unbounded_streams_hide_it(model, accelerator):
     logits = accelerator.execute(IMAGES, depths={"block1.fork.out1": 16}, unbounded=True).logits
     assert np.array_equal(logits, Golden(model).execute(IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"depths": {"nowhere": 5}}, "has no stream nowhere: manifest.json lists its tensors"),
+        ({"depths": {"block1.fork.out1": 0}}, "block1.fork.out1 cannot hold 0 beats: give a whole number from 1 on"),
+        ({"depths": {"block1.fork.out1": -1}}, "cannot hold -1 beats"),
+        ({"depths": {"block1.fork.out1": 38.5}}, "cannot hold 38.5 beats"),
+        ({"depths": {"block1.fork.out1": "many"}}, "cannot hold many beats"),
+        ({"depths": {"block1.fork.out1": 10**20}}, "cannot hold 100000000000000000000 beats"),
+        ({"record": -1}, "record is -1: it must be at least 0"),
+        ({"processes": -2}, "processes is -2: it must be at least 1"),
+    ],
+)
+def test_wrong_options_are_refused(accelerator, options, message):
+    with pytest.raises(FlowError, match=message):
+        accelerator.execute(IMAGES, **options)
+
+
+@pytest.mark.parametrize("depth", [2**40, 2**63 - 1])
+def test_a_stream_may_hold_any_number(model, accelerator, depth):
+    logits = accelerator.execute(IMAGES, depths={"block1.fork.out1": depth}).logits
+    assert np.array_equal(logits, Golden(model).execute(IMAGES))
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 64])
+def test_any_number_of_images(model, accelerator, count):
+    """They are shared among programs, of which each takes eight a call."""
+    images = random_images(count)
+    assert np.array_equal(accelerator.execute(images).logits, Golden(model).execute(images))
+
+
+MEMORIES = """
+#include <ap_int.h>
+#include <stdint.h>
+#include <hls_stream.h>
+#include <cstdio>
+#include <cstdlib>
+static void keep(hls::stream<ap_uint<8>>& in, hls::stream<ap_uint<8>>& out, int bytes) {
+    volatile char* memory = static_cast<volatile char*>(__builtin_alloca(size_t(bytes)));
+    for (int i = 0; i < bytes; i += 4096) memory[i] = 1;
+    out.write(in.read() + memory[0]);
+}
+int main(int, char** argv) {
+    hls::stream<ap_uint<8>> in("in"), out("out");
+    in.write(1);
+    const int bytes = std::atoi(argv[1]);
+    const bool ended = flow::concurrent::run([&] {
+        hls::stream<ap_uint<8>> between("between");
+        FLOW_PROCESS(keep(in, between, bytes));
+        FLOW_PROCESS(keep(between, out, bytes));
+    });
+    std::printf("%d %u", ended, unsigned(out.read()));
+}
+"""
+
+
+def test_memories_of_large_maps(tmp_path):
+    """A process keeps them on its stack, and goes beyond that into no other one's."""
+    source = tmp_path / "memories.cpp"
+    source.write_text(MEMORIES)
+    program = compile_cpp([source], tmp_path / "memories", concurrent=True)
+    held, beyond = (
+        subprocess.run([program, str(size << 20)], capture_output=True, text=True, check=False) for size in (40, 64)
+    )
+    assert held.stdout == "1 3" and beyond.returncode < 0 and beyond.stdout == ""
 
 
 def test_depths_of_the_code_count(project, tmp_path):

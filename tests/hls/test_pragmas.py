@@ -4,6 +4,7 @@ import re
 import shutil
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from flow import nodes
@@ -12,11 +13,13 @@ from flow.emit.core import call_of
 from flow.emit.hls import OWN_HEADERS, STORAGE, emit_hls
 from flow.graph import hardware_nodes
 from flow.library import hls_folder
+from flow.plan.hls_cost import block_memories
 from flow.plan.hls_fifos import fifo_of
-from tests.graphs import small_network, votes_network
+from tests.graphs import GraphBuilder, small_network, votes_network
 from tests.hls.lint import (
     PIPELINE,
     divisions,
+    slow_recurrences,
     unbound_arrays,
     uncanonical_calls,
     undeclared_recurrences,
@@ -71,6 +74,7 @@ def test_loops_and_arrays(header):
     text = header.read_text()
     assert unpipelined_loops(text) == unpartitioned_arrays(text) == unknown_variables(text) == []
     assert unbound_arrays(text) == divisions(text) == wide_counters(text) == undeclared_recurrences(text) == []
+    assert slow_recurrences(text) == []
 
 
 @pytest.mark.parametrize("header", PROCESSES, ids=names(PROCESSES))
@@ -119,6 +123,12 @@ def test_a_sum_whose_distance_is_not_said_is_found(header, memories):
     assert [undeclared_recurrences(changed) for _, changed in changes] == [[memory] for memory in memories]
 
 
+def test_a_sum_that_is_needed_in_the_next_cycle_is_found():
+    """Of a map of one pixel; a memory does not give it in time."""
+    text = (hls_folder() / "int_stationary.hpp").read_text()
+    assert slow_recurrences(text.replace("Pixels == 1 ? last[e] : ", "")) == ["sums"]
+
+
 LOOP = "void f() {\n    BODY\n    for (unsigned i = 0; i < 9; ++i) {\n" + PIPELINE + "\n        STATEMENT\n    }\n}\n"
 
 
@@ -164,12 +174,15 @@ def complaints(project, model):
     nodes = [node for node in hardware_nodes(model) if not node.op.is_wire]
     calls = [call_of(node) for node in nodes]
     fifos = [memory for depth, memory in fifo_of(model).values() if depth > 2]
-    roms = [table.memory for call in calls for table in call.tables if table.words > 1]
+    roms = {
+        kind: [t.memory for call in calls for t in call.tables if t.words > 1 and (t.ports > 1) == several]
+        for several, kind in enumerate(("rom_1p", "rom_np"))
+    }
     rams = [array.memory for call in calls for array in (*call.arrays, *call.shared)]
     deep = [link for call in calls for link in call.links if link.depth > 2]
     expected = {
         "fifo": [STORAGE[memory] for memory in fifos] + ["lutram"] * len(deep),
-        "rom_1p": [STORAGE[memory] for memory in roms],
+        **{kind: [STORAGE[memory] for memory in memories] for kind, memories in roms.items()},
         "ram_s2p": [STORAGE[memory] for memory in rams],
     }
     for kind, values in expected.items():
@@ -179,7 +192,27 @@ def complaints(project, model):
     return found
 
 
-@pytest.mark.parametrize("network", [small_network, votes_network])
+def looked_up(bits=11):
+    """Windows' sums, and what a table of 2^bits values makes of them, two a cycle."""
+    g = GraphBuilder(4, 4)
+    x = g.beats_of(g.conv(g.pixels(p=3), "stem", 4, pe=1, simd=3, out_bits=bits), 2, "stem.out")
+    x = g.node("ValueTable", "curve", [x], {"table": np.arange(1 << bits) % 100}, out_bits=8)
+    x = g.node("GlobalPool", "pool", [x])
+    return g.model(g.int_conv(g.beats_of(x, 1, "pool.out"), "classifier", 10, pe=1, out_bits=32, shift=0))
+
+
+def test_a_table_has_a_port_for_each_element(tmp_path):
+    """It is a ROM of several ports in the memory that the node says, and no multiplexer of all its values."""
+    for bits, impl in ((11, "bram"), (8, "lutram")):
+        project = emit_hls(looked_up(bits), tmp_path / str(bits), **TARGET)
+        source = (project / "src" / "accelerator.cpp").read_text()
+        assert f"#pragma HLS BIND_STORAGE variable=curve_table type=rom_np impl={impl}\n" in source
+        assert "ARRAY_PARTITION" not in (project / "src" / "value_table.hpp").read_text()
+    (memory,) = (memory for memory in block_memories(looked_up()) if memory.layer == "curve")
+    assert (memory.words, memory.bits, memory.bram18) == (2048, 8, 2)
+
+
+@pytest.mark.parametrize("network", [small_network, votes_network, looked_up])
 def test_top(tmp_path, network):
     model = network()
     assert (

@@ -202,6 +202,10 @@ def test_bundled_checkpoints_load_and_have_their_card(name):
         ({"model": "reactnet18", "strategy": "none", "width": 16}, "reactnet18-none-w16"),
         ({"voter": "hierarchical(64,-+)", "shortcut": "binary"}, "bireal18-qat-hierarchical64mp-binary"),
         ({"model": "bnn_cifar10", "strategy": "none", "width": 128, "padding": "zero"}, "bnn_cifar10-none-zero"),
+        ({"model": "reactnet18", "norm": "bn-free"}, "reactnet18-qat-normbnfree"),
+        ({"model": "reactnet_a", "width": 32}, "reactnet_a-qat"),
+        ({"model": "bwn18", "strategy": "none", "activation_bits": 4}, "bwn18-none-a4"),
+        ({"model": "xnornet18", "strategy": "none", "activation_scale": "map"}, "xnornet18-none-kmap"),
     ],
 )
 def test_names(fields, name):

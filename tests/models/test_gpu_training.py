@@ -22,10 +22,11 @@ import pytest
 import torch
 
 from brevitas_models import kernels
+from brevitas_models.blocks import is_binary_weight
 from brevitas_models.checkpoint import load_checkpoint
 from brevitas_models.config import NetworkConfig, TrainConfig
 from brevitas_models.evaluate import logits_of
-from brevitas_models.networks import build_network, is_binary_weight, load_weights
+from brevitas_models.networks import build_network, load_weights
 from brevitas_models.results import result_path
 from brevitas_models.sums import whole_sums
 from brevitas_models.train import Trainer

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from brevitas_models.blocks import BinaryBlock
-from brevitas_models.config import MODELS, STRATEGIES, NetworkConfig
+from brevitas_models.config import MODELS, STRATEGIES, VOTING, NetworkConfig
 from brevitas_models.convolutions import FoldedConv2d
 from brevitas_models.networks import build_network, deployed, load_weights
 
@@ -67,11 +67,18 @@ def test_folded_convolution_is_integer(pixels):
 
 
 @pytest.mark.parametrize(
-    "model, strategy", [(m, s) for m in MODELS for s in STRATEGIES if (m == "bnn_cifar10") <= (s == "none")]
+    "fields",
+    [
+        *({"model": m, "strategy": s} for m in MODELS for s in STRATEGIES if m in VOTING or s == "none"),
+        *({"model": "reactnet18", "strategy": s, "norm": n} for s in ("none", "qat") for n in ("none", "bn-free")),
+        {"model": "xnornet18", "strategy": "none", "activation_scale": "map"},
+        {"model": "bwn18", "strategy": "none", "activation_bits": 4, "shortcut": "binary"},
+    ],
+    ids=lambda fields: "-".join(map(str, fields.values())),
 )
-def test_one_step_reaches_every_parameter(model, strategy, pixels):
+def test_one_step_reaches_every_parameter(fields, pixels):
     torch.manual_seed(0)
-    network = build_network(NetworkConfig(model=model, strategy=strategy, width=8)).train()
+    network = build_network(NetworkConfig(**fields, width=4 if fields["model"] == "reactnet_a" else 8)).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     labels = torch.arange(64) % 10
     first = F.cross_entropy(network(pixels), labels)

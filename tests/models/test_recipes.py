@@ -3,7 +3,7 @@
 import pytest
 
 from brevitas_models import recipes, results, zoo
-from brevitas_models.config import DIVISIONS, STRATEGIES, TEACHERS
+from brevitas_models.config import DIVISIONS, FULL_WIDTH, STRATEGIES, TEACHERS
 from brevitas_models.recipes import RecipeError, configs, load_recipe, parse_recipe
 from brevitas_models.state import command_line
 
@@ -15,17 +15,18 @@ def test_every_row_can_be_run(name, length):
     network, train = configs(name, length)
     recipe, own = load_recipe(name), recipes.load_length(length).own_epochs
     assert network.strategy == recipe.network.strategy and name.startswith(network.model)
-    assert network.width == (recipes.lengths()[length].width or 64)
+    assert network.width / FULL_WIDTH.get(network.model, 64) == (recipes.lengths()[length].width or 64) / 64
     if recipe.part:
         epochs = {"short": 1, "day": 5, "more": 10, "teacher": 2, "long": 15, "long32": 15, "further": 5, "onward": 12}
         assert train.epochs == (recipe.epochs // 4 if own else epochs[length])
         assert train.resolutions == recipes.lengths()[length].part_resolutions
-    elif own and network.strategy != "ptq":
-        assert train.batch == 512 and train.epochs == {"reactnet18": 128, "bireal18": 256, "twin18": 128}[network.model]
+    elif own and not network.untrained:
+        assert train.batch == 512 and train.epochs == {"bireal18": 256, "reactnet_a": 256}.get(network.model, 128)
 
 
 def test_rows_of_a_length_share_all_but_the_network():
-    own = {"label_smoothing": 0.0, "votes_from": 0.0, "distillation": 0.0, "branch_scale": 0.25, "window": (1.3, 1.3)}
+    own = {"label_smoothing": 0.0, "votes_from": 0.0, "distillation": 0.0, "branch_scale": 0.25}
+    own |= {"window": (1.3, 1.3), "clipping": 0.0}
     for length in recipes.lengths():
         changes = own | ({"epochs": 1} if recipes.load_length(length).own_epochs else {})
         schedules = {
@@ -136,6 +137,11 @@ GOOD = "title: a row\nnetwork: {model: reactnet18, strategy: qat}\n"
         (GOOD + "calibration: 5", "calibration is of strategy ptq only"),
         (GOOD.replace("qat", "ptq"), "needs a start"),
         (GOOD.replace("qat", "ptq") + "start: reactnet18-none\nepochs: 3", "trains nothing"),
+        (
+            GOOD.replace("reactnet18, strategy: qat", "xnornet18, strategy: none, activation_scale: mean"),
+            "activation_scale mean needs a start: the recipe of a network trained with a map",
+        ),
+        (GOOD + "clipping: 0", "clipping: .*greater than 0, not 0"),
         (GOOD.replace("qat", "best"), "network.strategy: .*'none', 'ptq', 'simple-qat' or 'qat'"),
         (GOOD.replace("}", ", widht: 3}"), "network.widht: .*Extra"),
         (
@@ -171,4 +177,7 @@ def test_the_command_tells_what_differs():
     network, train = configs("reactnet18-qat", "source")
     assert "--shift" not in command_line(network, train)
     assert "--shift 0 " in command_line(network, train.model_copy(update={"shift": 0})) + " "
+    assert "--norm bn-free --shift 0 --clipping 0.02" in command_line(*configs("reactnet18-none-norm-bn-free", "short"))
+    assert "--shortcut binary --activation-bits 4" in command_line(*configs("bwn18-none-a4", "short"))
+    assert "--activation-scale map" in command_line(*configs("xnornet18-none-map", "short"))
     assert "--label-smoothing 0.1" in command_line(*configs("reactnet18-qat-smoothing", "short"))

@@ -86,7 +86,7 @@ def made(inputs, features, pe, simd, windows, bits, weight_bits, out_bits, acc_b
     attributes = {"width": windows, "channels": inputs, "features": features, "pe": pe, "simd": simd, "bits": bits}
     attributes |= {"weight_bits": weight_bits, "out_bits": out_bits, "acc_bits": acc_bits, "shift": shift}
     attributes |= {"scaled": int(multiplier_bits > 0)}
-    extra = {name: how.pop(name) for name in ("masked", "conv_groups") if name in how}
+    extra = {name: how.pop(name) for name in ("masked", "conv_groups", "even") if name in how}
     attributes |= extra
     sizes = f"n{inputs}-o{features}-w{windows}-pe{pe}-simd{simd}-in{bits}-w{weight_bits}-acc{acc_bits}"
     label = "-".join([f"{sizes}-m{multiplier_bits}-shift{shift}-out{out_bits}", *(f"{k}{v}" for k, v in extra.items())])
@@ -179,6 +179,9 @@ class TestIntConv(NodeTests):
         case(36, 12, 2, 4, 8, weight_bits=4, acc_bits=20, shift=4, conv_groups=3),
         case(24, 8, 2, 6, 8, bits=4, weight_bits=1, out_bits=5, acc_bits=12, shift=1, conv_groups=4, rtl=SLOW),
         case(18, 2, 1, 9, 12, acc_bits=22, shift=4, conv_groups=2, rtl=SLOW),  # a beat a group, one pass
+        # halves to the even neighbour
+        case(6, 4, 2, 6, 40, bits=4, weight_bits=3, out_bits=6, acc_bits=12, shift=1, even=1),
+        case(8, 4, 2, 4, 40, bits=3, weight_bits=1, out_bits=6, acc_bits=12, shift=2, multiplier_bits=3, even=1),
         wide_case(27, 16, 1024, 4, 3, 8, 8, 10, 21, 7),  # a stem
         wide_case(512, 10, 1, 1, 8, 10, 8, 32, 28, 0),  # a classifier
     ]
@@ -190,7 +193,8 @@ class TestIntConv(NodeTests):
         weights, bias, *multiplier = constants
         totals = (streams[0] @ of_one_group(op, weights).T) * (multiplier[0] if multiplier else 1) + bias
         assert -(1 << op.acc_bits - 1) <= totals.min() and totals.max() < 1 << op.acc_bits - 1
-        return (totals // 2**op.shift).clip(*ends(op.out_bits))
+        results = np.rint(totals / 2**op.shift - 0.5) if op.even else totals // 2**op.shift
+        return results.clip(*ends(op.out_bits))
 
     def check_rate(self, rtl):
         """No cycle is lost between passes and windows."""

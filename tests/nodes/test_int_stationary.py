@@ -56,6 +56,8 @@ class TestIntStationary(NodeTests):
         case(32, 16, 2, 8, 5, bits=2, weight_bits=1, out_bits=5, acc_bits=9, shift=1),  # signs as weights
         case(16, 8, 2, 16, 4, bits=8, weight_bits=1, acc_bits=24, shift=6, multiplier_bits=9),
         case(16, 8, 2, 8, 4, bits=1, weight_bits=4, out_bits=6, acc_bits=14, shift=2, masked=1),  # signs as inputs
+        case(16, 4, 2, 8, 40, bits=4, weight_bits=4, out_bits=7, acc_bits=14, shift=2, even=1),
+        case(16, 4, 2, 4, 40, bits=3, weight_bits=2, out_bits=7, acc_bits=14, shift=2, multiplier_bits=3, even=1),
         streamed(test_int_conv.wide_case(12, 6, 4, 6, 4, 8, 8, 16, 40, 5)),  # a 64-bit accumulator
         streamed(test_int_conv.wide_case(27, 64, 64, 8, 27, 8, 8, 10, 21, 7), frames=2),
         streamed(test_int_conv.wide_case(27, 16, 20, 4, 3, 8, 8, 10, 53, 38, 32)),  # beyond 32 bits
@@ -150,7 +152,7 @@ def test_refuses(emit, attributes, message):
     ("changes", "message"),
     [
         ({"Simd": 3}, "Simd 3 does not divide Inputs 8"),
-        ({"Shift": 24}, "Shift 24 is not less than AccBits 24"),
+        ({"Shift": 24}, "Shift 24 is not less than InBits 24"),
     ],
 )
 def test_the_module_refuses(changes, message):

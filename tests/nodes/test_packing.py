@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flow.nodes import NodeError
+from flow.nodes.cells import integer_type
 from flow.nodes.packing import ddr_bytes, fold, grouped, joined, native_rows, words
 from tests.nodes.harness import random_signs
 
@@ -126,3 +127,21 @@ def test_joined_words_stand_side_by_side():
 def test_refuses(call, message):
     with pytest.raises(NodeError, match=f"^{re.escape(message)}$"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([0], "int8_t"),
+        ([-128, 127], "int8_t"),
+        ([128], "int16_t"),
+        ([-129], "int16_t"),
+        ([-(2**15), 2**15 - 1], "int16_t"),
+        ([2**15], "int32_t"),
+        ([2**31 - 1], "int32_t"),
+        ([-(2**31) - 1], "int64_t"),
+        ([2**31], "int64_t"),
+    ],
+)
+def test_the_smallest_integer_type(values, kind):
+    assert integer_type(np.array(values)) == kind

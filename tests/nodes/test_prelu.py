@@ -186,7 +186,7 @@ def test_the_module_refuses_beats_that_do_not_divide(tmp_path):
 
 
 def test_the_header_refuses_more_than_32_bits(tmp_path):
-    int32, int64 = ("int32_t", (4,)), ("int64_t", (4,))
+    int32, int64 = ("int32_t", (1, 4)), ("int64_t", (1, 4))
     tables = {"step": int32, "down": int32, "down_offset": int64, "up": int32, "up_offset": int64}
     message = "prelu: at most 32 bits an element"
     parameters = (4, 4, 33, 4, 60, 60)

@@ -18,6 +18,16 @@ def signed(rng, bits, size):
     return rng.choice([-1, 1], size) if bits == 1 else random_signed(size, bits, int(rng.integers(1 << 32)))
 
 
+def factors(op, rng):
+    """One factor for each row and column of outputs, as many pairs of which are different as ``positions`` says."""
+    kinds = next(k for k in range(1, op.positions + 1) if op.positions % k == 0 and op.positions // k <= op.width)
+    sides = []
+    for size, count in ((op.height, kinds), (op.width, op.positions // kinds)):
+        values = rng.permutation(np.arange(1, 8))[:count]
+        sides.append(rng.permutation(np.concatenate([values, rng.choice(values, size - count)])))
+    return sides
+
+
 def case(taps, channels, simd, pixels=(3, 4), bits=8, per_channel=1, multiplier_bits=0, **options):
     """A window core; what is no attribute of it is an option of the case."""
     frames = {name: options.pop(name) for name in ("rtl", "hls") if name in options}
@@ -32,6 +42,8 @@ def case(taps, channels, simd, pixels=(3, 4), bits=8, per_channel=1, multiplier_
         scale = (rng.integers(-largest // 4, largest // 4 + 1, op.features),)
         if multiplier_bits:
             scale = (*scale, signed(rng, multiplier_bits, (op.features,)))
+        if op.positions:
+            scale = (*scale, *factors(op, rng))
         return (signed(rng, op.weight_bits, (op.features, taps)), *scale) if op.weight_bits else scale
 
     made = Case("ReduceWindow", attributes, draw, **frames)
@@ -67,6 +79,11 @@ class TestReduceWindow(NodeTests):
         case(4, 5, 5, bits=1, out_bits=4),
         case(9, 6, 3, bits=1, masked=1, out_bits=5, shift=3, multiplier_bits=5),
         case(1, 3, 1, pixels=(1, 1), bits=6, out_bits=6, shift=1, rtl=SLOW),
+        # means over another number of pixels at the border
+        case(9, 8, 4, bits=4, out_bits=6, shift=4, multiplier_bits=4, positions=4),
+        case(2, 3, 3, bits=8, out_bits=8, shift=8, multiplier_bits=2, positions=6, even=1),
+        case(4, 4, 1, pixels=(1, 5), bits=1, masked=1, out_bits=5, shift=3, multiplier_bits=5, positions=2),
+        case(4, 6, 2, weight_bits=3, bits=5, shift=2, out_bits=6, multiplier_bits=3, positions=3, rtl=SLOW),
         # maximum and minimum pools
         case(9, 16, 4, bits=4, reduction="max"),
         case(6, 5, 5, bits=8, reduction="min"),
@@ -85,11 +102,16 @@ class TestReduceWindow(NodeTests):
             return (x.max(axis=4) if op.reduction == "max" else x.min(axis=4)).reshape(*x.shape[:3], -1)
         weights = constants[0] if op.weight_bits else np.ones((op.features, op.taps), np.int64)
         bias, *multiplier = constants[bool(op.weight_bits) :]
+        if op.positions:
+            *multiplier, rows, columns = multiplier
         total = np.zeros((*x.shape[:3], op.features), np.int64)
         for output in range(op.features):
             channel = output // op.per_channel
             for tap in range(op.taps):
                 total[..., output] += weights[output, tap] * x[..., channel // op.simd, tap, channel % op.simd]
+        if op.positions:
+            for y, x in np.ndindex(op.height, op.width):
+                total[:, y, x] *= rows[y] * columns[x]
         total = total * (multiplier[0] if multiplier else 1) + bias
         assert -(1 << op.acc_bits - 1) <= total.min() and total.max() < 1 << op.acc_bits - 1
         result = np.rint(total / 2**op.shift - 0.5) if op.even else total // 2**op.shift
@@ -109,11 +131,12 @@ def any_case(draw):
     reduction = draw(st.sampled_from(["sum", "sum", "max", "min"]))
     if reduction != "sum":
         return case(*size, reduction=reduction)
-    weight_bits = draw(st.integers(0, 8))
+    weight_bits, multiplier_bits = draw(st.integers(0, 8)), draw(st.integers(0, 8))
     return case(
         *size,
         draw(st.integers(1, 3)) if weight_bits else 1,
-        draw(st.integers(0, 8)),
+        multiplier_bits,
+        positions=size[3][1] if multiplier_bits and min(taps, size[3][1]) > 1 else 0,
         weight_bits=weight_bits,
         masked=int(bits == 1 and draw(st.booleans())),
         out_bits=draw(st.integers(2, 12)),
@@ -222,6 +245,16 @@ SMALL = {"channels": 4, "features": 2, "taps": 2}
             (),
             "a max has no weights, masks or multipliers, and as many outputs as channels, not 2 of 2",
         ),
+        (
+            {"positions": 2},
+            ([0, 0],),
+            "multipliers by position are those of a scaled sum of several taps: set scaled to 1",
+        ),
+        (
+            {"positions": 2, "scaled": 1},
+            ([0, 0], [1, 1], [1], [3]),
+            "it has factors of 1 positions, not 2: set positions so",
+        ),
         ({"masked": 1}, ([0, 0],), "windows of 8 bits are not masked: pad them with the integer of 0"),
         ({"bits": 17}, ([0, 0],), "inputs of 17 bits, weights of 0: at most 16 and 8"),
         ({"weight_bits": 9}, ([[1, 1]] * 2, [0, 0]), "inputs of 8 bits, weights of 9: at most 16 and 8"),
@@ -242,6 +275,7 @@ def test_refuses(emit, changes, constants, message):
         ({"Outputs": 8}, "Outputs 8 is no multiple of Channels 6"),
         ({"Shift": 20}, "shift_saturate: Shift 20 is not less than InBits 20"),
         ({"Even": 1}, "shift_saturate: Even is 1 with a Shift of 0"),
+        ({"Positions": 4}, "Positions 4 need Scaled and several taps"),
         ({"Reduction": "max", "Scaled": 1}, "a max has the outputs and bits of its input"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -60,6 +60,7 @@ class TestWeightStationary(NodeTests):
         case(5, 4, 8, 8, 3, 2, 1, 2, 4, rtl=SLOW, **THRESHOLD),
         case(5, 4, 6, 8, 3, 1, 1, 4, 3, rtl=SLOW, pad_value=0, **THRESHOLD),
         case(5, 4, 8, 8, 3, 1, 1, 2, 4, **SCALE, shift=5, out_bits=7),
+        case(5, 4, 8, 8, 3, 1, 1, 2, 4, **SCALE, shift=2, out_bits=7, even=1, rtl=SLOW),
         case(4, 4, 6, 6, 3, 1, 1, 1, 6, rtl=SLOW, pad_value=0, **SCALE, shift=3, out_bits=16),
         case(4, 3, 8, 6, 1, 1, 0, 3, 8, **SCALE, shift=0, out_bits=5),  # one word a pass
         case(5, 4, 8, 4, 3, 1, 1, 2, 4, rtl=SLOW, **SUM, out_bits=8),
@@ -227,3 +228,13 @@ def test_the_module_refuses(changes, message):
     parameters = {**FOLDED, "Simd": 4, "Threshold": 3, **changes}
     inputs = {"in": parameters["Simd"], "weight": 2 * parameters["Simd"]}
     assert_module_refuses(message, "weight_stationary", parameters, inputs, {"out": 2})
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_map_may_enter_as_one_pixel(quick):
+    """A dense layer behind a Flatten: all elements of the map are the channels of one pixel."""
+    op = hardware_op("WeightStationary", height=1, width=1, channels=48, features=6, kernel=1, pe=2, simd=16, bits=1)
+    rng = np.random.default_rng(0)
+    image, (weights,) = rng.choice([-1, 1], (3, 4, 4, 3)), (rng.choice([-1, 1], (6, 48)),)
+    run = op.quick(weights) if quick else lambda x: op.evaluate(x, weights)
+    np.testing.assert_array_equal(run(image), run(image.reshape(3, 1, 1, 48)))

@@ -125,6 +125,7 @@ class TestXnorPopcount(NodeTests):
         case(36, 6, 3, 9, conv_groups=2, group=3, rtl=SLOW),  # a pass a group
         case(24, 8, 1, 12, **THRESHOLD, conv_groups=2, masked=1, rtl=SLOW),  # a beat a group
         case(24, 8, 2, 4, **SCALE, shift=4, out_bits=8, conv_groups=2, rtl=SLOW),
+        case(27, 6, 2, 9, **SCALE, shift=2, out_bits=6, even=1),
         named("exact", 9, 4, 5, 2, 1),
         named("ties", 36, 6, 7, 6, 12),
         named("one_beat", 9, 3, 4, 3, 9, threshold=1),

@@ -57,5 +57,6 @@ def reference(op, windows: np.ndarray, weights: np.ndarray, *constants: np.ndarr
     if op.activation == "popcount_scale":
         half = 2 ** (op.out_bits - 1)
         exact = sums.astype(object) * constants[0] + constants[1]
-        return (exact // 2**op.shift).clip(-half, half - 1).astype(np.int64)
+        down = np.rint((exact / 2**op.shift - 0.5).astype(float)) if op.even else exact // 2**op.shift
+        return down.clip(-half, half - 1).astype(np.int64)
     return 2 * (sums >= (constants[0] if constants else op.threshold)).astype(int) - 1

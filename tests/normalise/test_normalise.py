@@ -200,7 +200,7 @@ def test_a_convolution_keeps_its_window(group):
     conv = same(graph.model(x), PlainConvs).graph.node[-1]
     given = {attribute.name: attribute for attribute in conv.attribute}
     assert {name: list(given[name].ints) for name in WINDOWS} == WINDOWS
-    assert given["group"].i == 1
+    assert given["group"].i == group
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,12 @@ def test_groups_and_automatic_padding(attributes, binary):
         ("MaxPool", {"auto_pad": "SAME_LOWER"}, [1, 1, 0, 0]),
         ("MaxPool", {"ceil_mode": 1, "pads": [1, 0, 0, 0]}, [1, 0, 0, 1]),
         ("AveragePool", {"auto_pad": "SAME_UPPER", "count_include_pad": 1}, [0, 0, 1, 1]),
+        ("AveragePool", {"auto_pad": "SAME_UPPER"}, [0, 0, 1, 1]),
         ("AveragePool", {"auto_pad": "VALID"}, [0, 0, 0, 0]),
+        ("AveragePool", {"ceil_mode": 1}, [0, 0, 1, 1]),
+        ("AveragePool", {"ceil_mode": 1, "pads": [1, 0, 0, 0]}, [1, 0, 0, 1]),
+        ("AveragePool", {"ceil_mode": 1, "pads": [1, 0, 0, 0], "count_include_pad": 1}, [0, 0, 0, 1]),
+        ("AveragePool", {"ceil_mode": 1, "pads": [1, 1, 1, 1], "count_include_pad": 1}, [0, 0, 1, 1]),
     ],
 )
 def test_pads_of_pools_are_numbers(kind, attributes, pads):
@@ -243,17 +248,22 @@ def test_pads_of_pools_are_numbers(kind, attributes, pads):
     assert list(given["pads"].ints) == pads and not given.keys() & {"auto_pad", "ceil_mode"}
 
 
-@pytest.mark.parametrize(
-    ("attributes", "message"),
-    [
-        ({"pads": [1, 1, 1, 1]}, "the mean at the border is over fewer pixels; use padding=0 or count_include"),
-        ({"ceil_mode": 1}, r"its last windows reach beyond the map \(ceil_mode\); use ceil_mode=0"),
-    ],
-)
-def test_means_over_fewer_pixels_are_refused(attributes, message):
-    graph = QonnxGraph(height=8)
-    x = graph.node("AveragePool", graph.integers(), kernel_shape=[3, 3], strides=[2, 2], **attributes)
-    with pytest.raises(NodeRefused, match=rf"AveragePool_0 \(AveragePool\): {message}"):
+@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
+def test_pads_with_whole_windows_are_refused(kind):
+    graph = QonnxGraph(height=7)
+    x = graph.node(kind, graph.integers(), kernel_shape=[3, 2], pads=[0, 0, 0, 2])
+    message = r"pads \[0, 0, 0, 2\] hold whole windows of \[3, 2\]; pad less than a window on each side"
+    with pytest.raises(NodeRefused, match=rf"{kind}_0 \({kind}\): {message}"):
+        graph.model(x).transform(Pools())
+
+
+@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
+def test_shapes_of_windows_that_start_behind_the_map_are_refused(kind):
+    """onnx counts them at this opset, onnxruntime does not."""
+    graph = QonnxGraph(height=7)
+    x = graph.node(kind, graph.integers(), kernel_shape=[2, 2], strides=[2, 2], pads=[1] * 4, ceil_mode=1)
+    message = "it has 4x4 outputs, and the file's shapes say 5x5; use ceil_mode=0"
+    with pytest.raises(NodeRefused, match=rf"{kind}_0 \({kind}\): {message}"):
         graph.model(x).transform(Pools())
 
 
@@ -280,6 +290,33 @@ def test_a_layer_on_a_concat_is_a_sum(padded):
     x = graph.node("Concat", graph.integers(), graph.signs(0.3), axis=1)
     x = graph.pad(x, 0.0) if padded else x
     x = graph.conv(x, graph.integer_weights(3, 8, 3, 3), graph.rng.normal(size=3))
+    assert node_types(same(graph.model(x), SplitConcats)).count("Conv") == 2
+
+
+@pytest.mark.parametrize("bipolar", [True, False])
+def test_weights_of_a_scale_an_output_that_read_a_concat(bipolar):
+    graph = QonnxGraph()
+    scales, real = np.float32([0.5, 0.1, 0.3]).reshape(3, 1, 1, 1), graph.rng.normal(size=(3, 8, 3, 3))
+    weights = graph.bipolar(real, scales) if bipolar else graph.quant(real, scales, 3, narrow=1)
+    x = graph.node("Concat", graph.integers(), graph.signs(0.3), axis=1)
+    model = same(graph.model(graph.conv(x, weights, graph.rng.normal(size=3))), SplitConcats)
+    assert [node_types(model).count(kind) for kind in ("Conv", "Concat")] == [2, 0]
+
+
+def test_rows_of_a_scale_an_output_that_read_a_concat():
+    graph = QonnxGraph()
+    weights = graph.bipolar(graph.rng.normal(size=(128, 5)), np.float32([[0.5, 0.1, 0.3, 0.2, 0.9]]))
+    x = graph.node("Concat", *(graph.node("Flatten", part) for part in (graph.integers(), graph.integers(3))), axis=1)
+    model = same(graph.model(graph.node("MatMul", x, weights)), SplitConcats)
+    assert [node_types(model).count(kind) for kind in ("MatMul", "Concat")] == [2, 0]
+
+
+@pytest.mark.parametrize("group", [2, 4, 8])
+def test_groups_that_read_a_concat_are_split_with_it(group):
+    """Groups of several channels, some of which are of both tensors, and of one channel."""
+    graph = QonnxGraph()
+    x = graph.node("Concat", graph.integers(), graph.signs(0.3), axis=1)
+    x = graph.conv(x, graph.integer_weights(8, 8 // group, 3, 3), group=group)
     assert node_types(same(graph.model(x), SplitConcats)).count("Conv") == 2
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from flow import nodes
 from flow.passes.forms import Form, exact_form, nearest_form
-from flow.passes.response import Response
+from flow.passes.response import MOST_THRESHOLDS, Response
 
 from .test_response import CURVES, chain_of, real, run
 
@@ -26,7 +26,7 @@ def test_exact_forms_are_exact(kind, seed, out_bits, signed):
     response = Response.of(model, chain, -64, 63, real, 4, 0.1937)
     form = exact_form(response, model, chain, real, 7, out_bits + 1 - signed)
     if form is None:
-        assert response.rises.shape[1] + response.falls.shape[1] + np.ptp(response.base) > 15
+        assert response.rises.shape[1] + response.falls.shape[1] + np.ptp(response.base) > MOST_THRESHOLDS - 1
         return
     integers = np.arange(-64, 64)
     np.testing.assert_array_equal(evaluated(form, integers, 7), run(model, chain, integers, 0.1937))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from flow.execute import execute_graph
 from flow.golden import Golden
+from flow.graph import hardware_nodes
 from flow.passes import InferIntConv, to_integers
 from flow.passes.integer import logit_affine
 
@@ -108,6 +109,21 @@ def test_windows_of_any_shape(window):
     assert [list(side) for side in (found.kernel, found.stride, found.padding, found.dilation)] == [*window.values()]
 
 
+@pytest.mark.parametrize("groups", [2, 4])
+@pytest.mark.parametrize("binary", [False, True], ids=["integers", "signs"])
+def test_groups_stay_groups(groups, binary):
+    """Its weights are those of the file, and the window comes group after group."""
+    graph = QonnxGraph(channels=8)
+    shape = 4 * groups, 8 // groups, 3, 3
+    weights = graph.binary_weights(*shape, scale=0.125) if binary else graph.integer_weights(*shape)
+    x = graph.conv(graph.integers(), weights, group=groups, pads=[1, 0, 0, 1], strides=[1, 2])
+    x = graph.batch_norm(x, graph.rng.choice([-0.5, 0.5, 1.0, 2.0], 4 * groups))
+    model = applied(graph.model(graph.quant(x, 0.25, 7, rounding="FLOOR")), InferIntConv)
+    (window,), conv = [n.op for n in hardware_nodes(model) if n.kind == "SlidingWindow"], only(model, "IntConv")
+    assert (window.order, window.block, conv.op.conv_groups) == ("block", 8 // groups, groups)
+    assert conv.constants[0].shape == (4 * groups, 72 // groups)
+
+
 def test_a_pad_with_zeros_is_taken_along():
     graph = QonnxGraph()
     x = int_conv(graph, graph.pad(graph.integers()), pads=[0] * 4)
@@ -158,14 +174,29 @@ def test_any_batch_norm_differs_by_one_at_most_and_says_so(seed, bits, rounding)
         assert approximations(model)["Conv_0"]["largest_error"] == 1.0
 
 
-def test_halves_that_round_to_even_are_noted():
+def test_halves_go_to_the_even_neighbour():
+    """As ROUND does: of eight sums one is halfway."""
     graph = QonnxGraph()
-    model = applied(graph.model(graph.quant(int_conv(graph), 0.25, 7)), InferIntConv, tolerance=0.25)
-    assert only(model, "IntConv").op.shift == 3
-    np.testing.assert_array_equal(only(model, "IntConv").constants[1], [4] * 4)  # half of a step, and then a floor
-    note = approximations(model)["Conv_0"]
-    assert note["what"] == "multiply and shift" and note["largest_error"] == 1.0
-    assert 0 < note["differ"] <= note["values"] / 8
+    model = applied(graph.model(graph.quant(int_conv(graph), 0.25, 7)), InferIntConv)
+    op = only(model, "IntConv").op
+    assert (op.shift, op.even, op.scaled) == (3, 1, 0)
+    np.testing.assert_array_equal(only(model, "IntConv").constants[1], [4] * 4)  # half of a step
+    assert approximations(model) == {}
+
+
+def test_halves_of_channels_with_gains_of_their_own():
+    graph = QonnxGraph()
+    x = graph.batch_norm(int_conv(graph), [0.75, -1.5, 0.5, 2.0], [0.5, -0.25, 1.0, 0.125])
+    model = applied(graph.model(graph.quant(x, 0.25, 7)), InferIntConv)
+    assert (only(model, "IntConv").op.even, approximations(model)) == (1, {})
+
+
+def test_without_halves_nothing_goes_to_even():
+    """The bias is a quarter of a step, the sums whole halves."""
+    graph = QonnxGraph()
+    x = int_conv(graph, bias=[[0.0625] * 4], scale=0.5)
+    model = applied(graph.model(graph.quant(x, 0.25, 8)), InferIntConv)
+    assert (only(model, "IntConv").op.even, approximations(model)) == (0, {})
 
 
 # a sign behind it

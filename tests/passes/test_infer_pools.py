@@ -76,6 +76,9 @@ def test_the_sum_of_any_number_of_pixels_leaves_a_global_pool(signs, size):
         ((5, 8), {}),
         ((6, 6), {"kernel": (6, 6)}),
         ((4, 4), {"kernel": (4, 4), "strides": (1, 1), "pads": [1, 1, 1, 1], "count_include_pad": 1}),
+        ((5, 8), {"kernel": (3, 3), "pads": [1, 1, 1, 1]}),
+        ((6, 7), {"pads": [0, 0, 1, 1]}),
+        ((4, 4), {"kernel": (5, 3), "strides": (1, 1), "pads": [2, 1, 2, 1]}),
     ],
 )
 def test_any_window_and_any_quantizer(size, pool, normed, quantizer):
@@ -89,10 +92,11 @@ def test_any_window_and_any_quantizer(size, pool, normed, quantizer):
     assert {"ReduceWindow", "GlobalPool"} & set(kinds(model))
 
 
+@pytest.mark.parametrize("pad", [0, 1])
 @pytest.mark.parametrize("kernel", [2, 3])
-def test_a_pool_into_signs(kernel):
+def test_a_pool_into_signs(kernel, pad):
     graph = QonnxGraph(height=6)
-    x = average(graph, graph.integers(), (kernel, kernel))
+    x = average(graph, graph.integers(), (kernel, kernel), pads=[pad] * 4)
     model = applied(graph.model(graph.bipolar(graph.batch_norm(x, [0.5, -1.0, 2.0, 1.0], 0.3))), InferPools)
     assert kinds(model) == ["SlidingWindow", "ReduceWindow", "SignThreshold"]
 
@@ -135,10 +139,19 @@ def test_an_output_with_two_readers_is_refused():
     assert_refused(model, InferPools, r"GlobalAveragePool_0 .*its output does not run through constants into one quant")
 
 
-def test_a_mean_over_fewer_pixels_at_the_border_is_refused():
-    graph = QonnxGraph(height=8)
-    model = graph.model(floored(graph, average(graph, graph.integers(), pads=[1, 1, 1, 1])))
-    assert_refused(model, InferPools, r"AveragePool_0 .*the mean at the border is over fewer pixels; use padding=0 or")
+@pytest.mark.parametrize(("kernel", "pads", "common"), [((3, 3), [1, 1, 1, 1], 36), ((2, 4), [0, 1, 1, 2], 24)])
+@pytest.mark.parametrize("signs", [False, True])
+def test_means_over_fewer_pixels_at_the_border(signs, kernel, pads, common):
+    """Sums of all of them are on one grid, the one of the mean over the least common multiple of pixels."""
+    graph = QonnxGraph(height=7, width=6)
+    pooled = average(graph, graph.signs(0.25) if signs else graph.integers(), kernel, pads=pads)
+    model = graph.model(graph.quant(pooled, scale=np.float32(0.25 / common), bits=12))
+    model = applied(model, InferPools, tolerance=LAST_PLACE)
+    node = only(model, "ReduceWindow")
+    assert (node.op.positions, node.op.scaled, node.op.shift, node.op.masked) == (4, 1, 0, int(signs))
+    assert only(model, "SlidingWindow").op.padding == tuple(pads)
+    _, multiplier, rows, columns = node.constants
+    assert (multiplier == 1).all() and (len(rows), len(columns)) == only(model, "SlidingWindow").op.out_size
 
 
 def test_padding_off_the_grid_is_refused():

@@ -71,6 +71,20 @@ def test_one_offset_for_all_is_a_majority_with_a_threshold():
     engine(applied(graph.model(graph.bipolar(x)), InferXnorPopcount), activation="majority_vote", threshold=6)
 
 
+@pytest.mark.parametrize("groups", [2, 4])
+@pytest.mark.parametrize("pad", [-1.0, 0.0])
+def test_groups_stay_groups(groups, pad):
+    """Its weights are those of the file, all of them signs, and the window comes group after group."""
+    graph = QonnxGraph(channels=8)
+    sums = graph.binary_conv(graph.signs(), 2 * groups, pad=pad, channels=8 // groups, group=groups, strides=[1, 2])
+    x = graph.batch_norm(sums, graph.rng.choice([-1.0, 0.5], 2 * groups), graph.rng.normal(size=2 * groups))
+    model = applied(graph.model(graph.bipolar(x)), InferXnorPopcount)
+    node = engine(model, conv_groups=groups, activation="threshold", masked=int(pad == 0))
+    assert node.constants[0].shape == (2 * groups, 72 // groups)
+    window = only(model, "SlidingWindow").op
+    assert (window.order, window.block) == ("block", 8 // groups)
+
+
 # thresholds
 
 
@@ -206,6 +220,15 @@ def test_any_batch_norm_into_a_quantizer(seed, bits, rounding, masked):
     sums = graph.binary_conv(graph.signs(), outputs=6, pad=0.0 if masked else 1.0)
     model = graph.model(graph.quant(graph.batch_norm(sums, scale, bias), 0.25, bits, rounding=rounding))
     engine(applied(model, InferXnorPopcount), activation="popcount_scale", out_bits=bits)
+
+
+@pytest.mark.parametrize("pad", [-1.0, 0.0])
+def test_halves_go_to_the_even_neighbour(pad):
+    graph = QonnxGraph()
+    sums = graph.binary_conv(graph.signs(), pad=pad, scale=0.25)
+    x = graph.batch_norm(sums, [1.0, -1.0, 0.5, 3.0], [0.0, 0.5, 0.0, 0.0])
+    model = applied(graph.model(graph.quant(x, 1.0, 7)), InferXnorPopcount)
+    engine(model, activation="popcount_scale", even=1, out_bits=7)
 
 
 def test_a_bend_is_behind_the_sums():

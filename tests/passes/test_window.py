@@ -182,7 +182,6 @@ def test_constants_and_what_quantizers_make_of_them():
     ("pad", "layer", "match"),
     [
         ({}, {"pads": [1, 1, 1, 1]}, r"Conv_0 \(Conv, .*a padded convolution behind an explicit Pad"),
-        (None, {"group": 2, "channels": 2}, r"Conv_0 .*grouped convolutions are not mapped"),
         (
             None,
             {"pads": [1, 0, 1, 3]},

@@ -1,87 +1,11 @@
-"""flow/report/hls.py: what Vitis HLS says is read, and what is not as it was meant stops the build by name.
-
-The samples have the elements and order of csynth.xml as public reports of 2022.2 and 2024.2 show them; none was made
-from this accelerator, as no Vitis HLS was at hand.
-"""
+"""flow/report/hls.py: what Vitis HLS says is read, and what is not as it was meant stops the build by name."""
 
 import pytest
 
 from flow.errors import FlowError
 from flow.report.hls import SOLUTION, read_hls_report, require_good
 
-COSIM = """
-+----------+----------+-----------------------------------------+-----------------------------------------+
-|          |          |             Latency(Clock Cycles)             |              Interval(Clock Cycles)           |
-|   RTL    |  Status  +-----------------------------------------+-----------------------------------------+
-|          |          |      min      |      avg      |      max      |      min      |      avg      |      max      |
-+----------+----------+-----------------------------------------+-----------------------------------------+
-|      VHDL|        NA|             NA|             NA|             NA|             NA|             NA|             NA|
-|   Verilog|      {}|        1781557|        1781557|        1790000|             NA|             NA|             NA|
-+----------+----------+-----------------------------------------+-----------------------------------------+
-"""
-
-
-def loop(tag, ii="1", depth="5", named=True):
-    """A loop as SummaryOfLoopLatency lists it; 2022.2 has a Name beside the tag."""
-    name = f"<Name>{tag}</Name>" if named else ""
-    return (
-        f"<{tag}>{name}<Slack>7.30</Slack><TripCount>undef</TripCount><Latency>undef</Latency>"
-        f"<PipelineII>{ii}</PipelineII><PipelineDepth>{depth}</PipelineDepth><PipelineType>yes</PipelineType></{tag}>"
-    )
-
-
-def resources(**changed):
-    values = {"BRAM_18K": 120, "DSP": 31, "FF": 30000, "LUT": 41000, "URAM": 0, **changed}
-    return "".join(f"<{name}>{value}</{name}>" for name, value in values.items())
-
-
-def report(version="2022.2", estimated="7.300", loops="", named=True, **used):
-    """csynth.xml of a dataflow region with one engine."""
-    pipe = loops or loop("VITIS_LOOP_41_1", named=named)
-    head = (
-        f"<ReportVersion><Version>{version}</Version></ReportVersion>"
-        "<UserAssignments><unit>ns</unit><ProductFamily>zynq</ProductFamily><Part>xc7z020-clg400-1</Part>"
-        "<TopModelName>accelerator</TopModelName><TargetClockPeriod>10.00</TargetClockPeriod>"
-        "<ClockUncertainty>2.70</ClockUncertainty><FlowTarget>vivado</FlowTarget></UserAssignments>"
-    )
-    overall = (
-        "<SummaryOfOverallLatency><unit>clock cycles</unit><Best-caseLatency>undef</Best-caseLatency>"
-        "<Average-caseLatency>undef</Average-caseLatency><Worst-caseLatency>1781557</Worst-caseLatency>"
-        "<Interval-min>undef</Interval-min><Interval-max>294912</Interval-max>{}</SummaryOfOverallLatency>"
-    )
-    timing = (
-        "<SummaryOfTimingAnalysis><unit>ns</unit>"
-        f"<EstimatedClockPeriod>{estimated}</EstimatedClockPeriod></SummaryOfTimingAnalysis>"
-    )
-    available = resources(BRAM_18K=280, DSP=220, FF=106400, LUT=53200)
-    module = (
-        "<ModuleInformation><Module><Name>XnorPopcount_3</Name><Loops><VITIS_LOOP_41_1/></Loops><PerformanceEstimates>"
-        f"{timing}{overall.format('<PipelineDepth>undef</PipelineDepth><PipelineType>no</PipelineType>')}"
-        f"<SummaryOfLoopLatency>{pipe}</SummaryOfLoopLatency></PerformanceEstimates>"
-        f"<AreaEstimates><Resources>{resources()}</Resources></AreaEstimates></Module></ModuleInformation>"
-    )
-    return (
-        f"<profile>{head}<PerformanceEstimates><PipelineType>no</PipelineType>{timing}{overall.format('')}"
-        "<SummaryOfLoopLatency><VITIS_LOOP_300_1><TripCount>undef</TripCount><Latency>undef</Latency>"
-        "<PipelineII>undef</PipelineII><PipelineDepth>undef</PipelineDepth></VITIS_LOOP_300_1></SummaryOfLoopLatency>"
-        f"</PerformanceEstimates><AreaEstimates><Resources>{resources(**used)}</Resources>"
-        f"<AvailableResources>{available}</AvailableResources></AreaEstimates>{module}</profile>"
-    )
-
-
-@pytest.fixture
-def project(tmp_path):
-    """Writes the reports of a run of Vitis HLS; returns the project."""
-
-    def write(text, cosim="    Pass"):
-        for path, content in (("syn/report/csynth.xml", text), ("sim/report/accelerator_cosim.rpt", cosim)):
-            (tmp_path / SOLUTION / path).parent.mkdir(parents=True, exist_ok=True)
-            if content is not None:
-                body = content if path.endswith("xml") else COSIM.format(content)
-                (tmp_path / SOLUTION / path).write_text(body)
-        return tmp_path
-
-    return write
+from .vitis import PLANNED, loop, module, report, sequential
 
 
 @pytest.mark.parametrize(("version", "named"), [("2022.2", True), ("2024.2", False)])
@@ -89,21 +13,23 @@ def test_figures(project, version, named):
     folder = project(report(version, named=named))
     found = read_hls_report(folder)
     require_good(found, folder)
+    assert found.remarks(PLANNED) == []
     assert found.as_dict() == {
         "tool": f"Vitis HLS {version}",
         "target_ns": 10.0,
+        "uncertainty_ns": 2.7,
         "estimated_ns": 7.3,
-        "latency_cycles": 1781557,
-        "interval_cycles": 294912,
+        "frame_latency_cycles": 1781557,
+        "frame_interval_cycles": 294912,
         "used": {"BRAM_18K": 120, "DSP": 31, "FF": 30000, "LUT": 41000},
         "available": {"BRAM_18K": 280, "DSP": 220, "FF": 106400, "LUT": 53200},
         "pipelined_loops": 1,
         "largest_ii": 1,
         "deepest_pipeline": 5,
+        "pragmas_not_taken": [],
         "cosimulation": "Pass",
         "cosimulation_cycles": 1790000,
     }
-    assert found.deep_pipelines() == []
 
 
 @pytest.mark.parametrize(
@@ -114,9 +40,14 @@ def test_figures(project, version, named):
             "loop VITIS_LOOP_41_1 of XnorPopcount_3 takes a beat every 2 cycles instead of 1",
         ),
         (
-            {"loops": f"<OUTER><TripCount>3</TripCount>{loop('INNER', ii='4', named=False)}</OUTER>"},
-            "loop INNER of Xnor",
+            {"loops": sequential("OUTER", loop("INNER", ii="4", named=False))},
+            "loop OUTER of XnorPopcount_3 is no pipeline; loop INNER of XnorPopcount_3 takes a beat every 4 cycles",
         ),
+        ({"loops": sequential("ALONE")}, "loop ALONE of XnorPopcount_3 is no pipeline"),
+        ({"loops": loop("ODD", ii="~0")}, "loop ODD of XnorPopcount_3 is no pipeline"),
+        ({"loops": ""}, "no loop is listed, so nothing says that one takes a beat a cycle"),
+        ({"region": ""}, "no module is a dataflow region, so processes and frames do not overlap"),
+        ({"modules": module("helper", "yes", interval="3")}, "loop (itself) of helper takes a beat every 3 cycles"),
         ({"estimated": "10.512"}, "the clock is estimated at 10.512 ns instead of 10"),
         ({"BRAM_18K": 281}, "BRAM_18K 281 of 280 on the device"),
         ({"LUT": 60000, "DSP": 300}, "DSP 300 of 220 on the device; LUT 60000 of 53200 on the device"),
@@ -138,26 +69,66 @@ def test_a_failed_cosimulation_stops_the_build(project):
         require_good(read_hls_report(folder), folder)
 
 
-def test_without_a_cosimulation_nothing_is_said_of_it(project):
-    folder = project(report(), cosim=None)
-    assert read_hls_report(folder).as_dict()["cosimulation"] is None
-
-
-def test_deep_pipelines_are_named(project):
-    found = read_hls_report(project(report(loops=loop("VITIS_LOOP_41_1", depth="40"))))
-    assert found.issues() == [] and [(entry.module, entry.depth) for entry in found.deep_pipelines()] == [
-        ("XnorPopcount_3", 40)
-    ]
+@pytest.mark.parametrize(
+    ("changes", "cosim", "remark"),
+    [
+        ({"loops": loop("DEEP", depth="40")}, "Pass", "loop DEEP of XnorPopcount_3 has 40 stages, more than FIFOs"),
+        ({"estimated": "7.674"}, "Pass", "estimated at 7.674 ns: 10 less 2.7 for what routing adds is violated"),
+        ({}, None, "there is no report of a cosimulation: nothing compares the logits of the Verilog"),
+        (
+            {"region": module("dataflow_in_loop_VITIS_LOOP_300_1", "dataflow", interval="600000")},
+            "Pass",
+            "a frame takes 600,000 cycles by csynth.xml, and 294,912 by the plan",
+        ),
+        (
+            {"region": module("dataflow_in_loop_VITIS_LOOP_300_1", "dataflow", interval="?")},
+            "Pass",
+            "csynth.xml does not know the cycles between two frames",
+        ),
+        (
+            {
+                "pragmas": '<Pragma type="pipeline" location="a.hpp:9" status="valid" options="II=1"/><Pragma '
+                'type="dependence" location="b.hpp:60" status="invalid" options="variable=sums true"><Msg '
+                'msg_id="207-5572" msg_severity="WARNING" msg_body="unknown HLS pragma ignored"/></Pragma>'
+            },
+            "Pass",
+            "pragma dependence variable=sums true at b.hpp:60 is invalid by Vitis HLS: unknown HLS pragma ignored",
+        ),
+    ],
+)
+def test_what_may_be_wrong_is_said(project, changes, cosim, remark):
+    """It stops nothing."""
+    found = read_hls_report(project(report(**changes), cosim=cosim))
+    assert found.issues() == []
+    (line,) = found.remarks(PLANNED)
+    assert remark in line
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (None, "csynth.xml cannot be read .*: run run_hls.tcl in Vitis HLS first"),
+        ("", "is no report of Vitis HLS"),
         ("<profile>", "is no report of Vitis HLS"),
+        (report()[:2000], "is no report of Vitis HLS"),
+        ('<?xml version="1.0" encoding="no-such"?><profile/>', "is no report of Vitis HLS"),
         ("<profile></profile>", "does not give AreaEstimates/Resources/BRAM_18K"),
+        (report(LUT="~0"), "gives '~0' as AreaEstimates/Resources/LUT, which is no number"),
+        (report(LUT="41,000"), "gives '41,000' as AreaEstimates/Resources/LUT, which is no number"),
+        (report(estimated="undef"), "gives 'undef' as PerformanceEstimates/.*EstimatedClockPeriod, which is no number"),
+        (report(estimated="nan"), "gives 'nan' as"),
+        (report(estimated="7,3"), "gives '7,3' as"),
     ],
 )
 def test_what_is_no_report_is_refused(project, text, message):
     with pytest.raises(FlowError, match=message):
         read_hls_report(project(text))
+
+
+def test_a_report_of_cosimulation_that_cannot_be_read(project):
+    folder = project(report())
+    path = folder / SOLUTION / "sim" / "report" / "accelerator_cosim.rpt"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(FlowError, match="accelerator_cosim.rpt cannot be read"):
+        read_hls_report(folder)

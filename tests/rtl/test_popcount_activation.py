@@ -1,4 +1,4 @@
-"""rtl/popcount_activation.sv (threshold, popcount_scale, sum and majority_vote; channel_table) against numpy.
+"""rtl/popcount_activation.sv (threshold, multiply_shift, sum and majority_vote; channel_table) against numpy.
 
 In channel order (Beats > 1) a group of channels stays for several beats, as in weight_stationary.
 """
@@ -94,6 +94,11 @@ def voters(case: Case) -> int:
     return (1 << case.count_bits) - 1
 
 
+def acc_bits(case: Case) -> int:
+    """Bits of any product with an offset, of which the shift leaves one at least."""
+    return max(max(case.count_bits + case.multiplier_bits, case.offset_bits), case.shift) + 1
+
+
 def build(case: Case, folder) -> Activation:
     rng, channels = np.random.default_rng(2), case.words * case.pe
     parameters = {
@@ -106,7 +111,7 @@ def build(case: Case, folder) -> Activation:
         "Beats": case.beats,
         "Shift": case.shift,
         "MultiplierBits": case.multiplier_bits,
-        "OffsetBits": case.offset_bits,
+        "AccBits": acc_bits(case),
     }
     constants, files = [], {}
     if case.activation == "threshold":
@@ -115,9 +120,12 @@ def build(case: Case, folder) -> Activation:
         constants, bits = [thresholds], case.count_bits + 1
         files["Threshold"] = words(grouped(thresholds, case.pe), bits, signed=False), bits
     if case.activation == "popcount_scale":
-        for name, bits in (("Multiplier", case.multiplier_bits), ("Offset", case.offset_bits)):
+        for name, bits, width in (
+            ("Multiplier", case.multiplier_bits, case.multiplier_bits),
+            ("Offset", case.offset_bits, acc_bits(case)),
+        ):
             constants.append(rng.integers(-(1 << bits - 1), 1 << bits - 1, channels))
-            files[name] = words(grouped(constants[-1], case.pe), bits), bits
+            files[name] = words(grouped(constants[-1], case.pe), width), width
     for name, (memory, bits) in files.items():
         write_hex(folder / f"{name}.hex", memory, case.pe * bits)
         parameters[f"{name}File"] = f"{name}.hex"

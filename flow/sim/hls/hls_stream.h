@@ -39,7 +39,9 @@ namespace concurrent {
 #define FLOW_SELDOM __attribute__((noinline))
 
 const size_t Unbounded = ~size_t(0);
-const size_t StackBytes = size_t(4) << 20;  // pages that are not touched cost nothing
+// Room for the memories of a process, whose elements are whole bytes here: a board with 18 Mbit of block RAM has 18 Mbyte of bits.
+// Pages that are not touched cost nothing. A process that goes beyond stops the program, and writes into no other one's stack.
+const size_t StackBytes = size_t(64) << 20, GuardBytes = size_t(1) << 20;
 // Stacks begin at other places of their pages: at the same place, their tops would fall into the same few lines of a cache.
 const size_t StackStep = 832, StackSteps = 256;
 
@@ -224,12 +226,12 @@ private:
 
     FLOW_SELDOM void* start(Process& process) {
         process.stack = mmap(nullptr, StackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (process.stack == MAP_FAILED) {
+        if (process.stack == MAP_FAILED || mprotect(process.stack, GuardBytes, PROT_NONE)) {
             std::cerr << "no memory for the stack of " << process.name << std::endl;
             abort();
         }
         char* const end = static_cast<char*>(process.stack) + StackBytes - StackStep * (stacks++ % StackSteps);
-        return Fiber<>::place(process.stack, end, enter);
+        return Fiber<>::place(static_cast<char*>(process.stack) + GuardBytes, end, enter);
     }
 
     static void enter();
