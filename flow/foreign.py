@@ -27,7 +27,7 @@ from flow.nodes.value_table import WIDEST as WIDEST_TABLE
 from flow.normalise.grids import ExactGrids
 from flow.normalise.offsets import MergeAdds, MoveOffsets
 from flow.normalise.pixels import PixelGrids
-from flow.passes.chain import CURVED, ELEMENTWISE, QUANTIZERS, chain_to_quantizer, is_uniform
+from flow.passes.chain import CURVED, ELEMENTWISE, QUANTIZERS, chain_input, chain_to_quantizer, is_uniform
 from flow.passes.grid import Grid, grid_of
 from flow.passes.lines import BENT
 from flow.passes.response import MOST_THRESHOLDS
@@ -294,7 +294,7 @@ def _around_curve(model: ModelWrapper, curve: NodeProto, cuts: dict[str, Cut], i
     if behind is not None and _few_steps(model, [*entering, *behind]):
         return {}
     found = {}
-    before = entering[0].input[0] if entering else curve.input[0]
+    before = chain_input(model, [*entering, curve])
     start = None if before in cuts else grid_of(model, before)
     narrow = before in cuts or (start is not None and start.bits <= WIDEST_TABLE)
     if is_real(curve.input[0]) and not (narrow and is_uniform(model, entering)):

@@ -1,10 +1,10 @@
 import numpy as np
 
 from .chain import chain_to_quantizer, evaluate_chain
-from .forms import exact_form
+from .forms import exact_form, nearest_form
 from .grid import grid_of
 from .response import Response
-from .rewrite import Rewrite, Rewriter, refuse
+from .rewrite import APPROXIMATIONS, Rewrite, Rewriter, read_notes, refuse, write_notes
 
 PIXEL_BITS = 8
 
@@ -35,12 +35,7 @@ class InferPixelOffset(Rewrite):
         stream = rewriter.to_stream(image, 1.0)
         bits = max(2, grid.bits)
         if (integers != integers[:, :1]).any():
-            response = Response.walked(-128, 127, 1, np.rint(integers).astype(np.int64))
-            form = exact_form(response, model, chain, lambda pixels: pixels + 128.0, PIXEL_BITS, bits)
-            if form is None:
-                raise refuse(
-                    chain[-1], "its channels quantize the same pixel by no straight lines", "normalise all alike"
-                )
+            form = self._by_channel(model, chain, np.rint(integers).astype(np.int64), bits)
             stream = rewriter.node("PixelOffset", stream, p=1)
             stream = rewriter.node(form.kind, stream, form.constants, bits=PIXEL_BITS, **form.attributes)
         elif np.array_equal(integers[:, 0], pixels - 128):
@@ -52,3 +47,17 @@ class InferPixelOffset(Rewrite):
         rewriter.from_stream(stream, grid.scale, chain[-1].output[0])
         rewriter.replace(chain)
         return True
+
+    @staticmethod
+    def _by_channel(model, chain, integers, bits):
+        """Return the form with the results [256, C] of pixels less 128; two lines a channel may differ by 1."""
+        response = Response.walked(-128, 127, 1, integers)
+        found = (response, model, chain, lambda pixels: pixels + 128.0)
+        form = exact_form(*found, PIXEL_BITS, bits)
+        if form is not None:
+            return form
+        nearest = nearest_form(*found, bits)
+        if nearest.largest > 1:
+            raise refuse(chain[-1], "its channels quantize the same pixel by no straight lines", "normalise all alike")
+        write_notes(model, APPROXIMATIONS, {**read_notes(model, APPROXIMATIONS), chain[-1].name: nearest.note()})
+        return nearest.form

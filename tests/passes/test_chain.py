@@ -71,7 +71,7 @@ def test_a_chain_ends_at_its_first_quantizer():
     assert [node.name for node in chain] == ["Neg_0", "Quant_0"]
 
 
-@pytest.mark.parametrize("kind", ["Exp", "two variables", "two readers", "no reader", "variable scale"])
+@pytest.mark.parametrize("kind", ["Softmax", "two variables", "two readers", "no reader", "variable scale"])
 def test_what_is_no_chain(kind):
     graph = QonnxGraph()
     x = graph.node("Neg", "image")

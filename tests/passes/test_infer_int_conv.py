@@ -305,7 +305,12 @@ def test_an_output_that_is_not_quantized_is_refused(reader):
         x = graph.node("Add", graph.quant(x), graph.bipolar(x))
     else:
         x = graph.node("Flatten", x)
-    match = r"Conv_0 .*its output does not run through constants into one quantizer; put a quantizer behind it"
+    why = {
+        "real": "no quantizer is behind it",
+        "two": "Quant_2 .*, BipolarQuant_0 .* read",
+        "flatten": "it runs into Flatten_0",
+    }
+    match = rf"Conv_0 .*its output does not run through constants into one quantizer: {why[reader]}.*; put a quantizer"
     assert_refused(graph.model(x), InferIntConv, match)
 
 

@@ -97,14 +97,19 @@ def test_an_image_with_two_readers_is_refused():
     assert_refused(model, InferPixelOffset, r"Sub_0 .*the image does not run through constants into one quantizer")
 
 
-def test_channels_that_are_normalised_differently_are_refused():
+def test_channels_that_are_normalised_differently():
     graph = QonnxGraph()
-    model = graph.model(graph.quant(graph.batch_norm("image", [0.25, 0.25, 0.25, 0.5]), 1.0, 8))
-    assert_refused(
-        model,
-        InferPixelOffset,
-        r"Quant_0 \(Quant, 1x4x4x4\): its channels quantize the same pixel differently; normalise all channels alike",
+    model = graph.model(graph.quant(graph.batch_norm("image", [0.3, 0.37, 0.53, 0.61], -60.77), 1.0, 8))
+    assert kinds(applied(model, InferPixelOffset)) == ["PixelOffset", "PReLU"]
+
+
+def test_channels_that_are_bent_differently_are_refused():
+    graph = QonnxGraph()
+    x = graph.node("Sin", graph.batch_norm("image", [0.01, 0.02, 0.03, 0.04]))
+    match = (
+        r"Quant_0 \(Quant, 1x4x4x4\): its channels quantize the same pixel by no straight lines; normalise all alike"
     )
+    assert_refused(graph.model(graph.quant(x, 1 / 64, 8)), InferPixelOffset, match)
 
 
 def test_different_constants_with_the_same_integers_are_taken():

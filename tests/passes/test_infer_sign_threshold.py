@@ -69,11 +69,18 @@ def test_a_falling_sign_is_turned_first():
     assert kinds(model) == ["PReLU", "SignThreshold"]
 
 
-def test_a_sign_of_a_size_is_refused():
+def test_the_sign_of_a_size_turns():
     graph = QonnxGraph()
     x = graph.node("PRelu", graph.integers(), np.full((4, 1, 1), -1.0))
+    model = graph.model(graph.bipolar(graph.node("Sub", x, 1.0)))
+    assert kinds(applied(model, InferSignThreshold)) == ["ValueTable", "SignThreshold"]
+
+
+def test_a_sign_that_turns_often_and_in_each_channel_otherwise_is_refused():
+    graph = QonnxGraph()
+    x = graph.node("Sin", graph.batch_norm(graph.integers(bits=8), [10.0, 11.0, 12.0, 13.0]))
     match = r"BipolarQuant_0 \(BipolarQuant, 1x4x4x4\): it neither rises nor falls with what it compares"
-    assert_refused(graph.model(graph.bipolar(graph.node("Sub", x, 1.0))), InferSignThreshold, match)
+    assert_refused(graph.model(graph.bipolar(x)), InferSignThreshold, match)
 
 
 def test_signs_of_signs_and_of_shared_sums_are_left_alone():

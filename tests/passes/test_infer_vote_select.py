@@ -69,11 +69,15 @@ def test_any_batch_norm(seed, bits, rounding):
     assert kinds(applied(model, InferVoteSelect)) == ["VoteSelect"]
 
 
-def test_fixed_point_and_signs_of_votes_are_left_alone():
+def test_fixed_point_is_left_alone():
     graph = QonnxGraph()
     assert kinds(applied(graph.model(graph.quant(graph.node("Mul", graph.integers(), 2.0))), InferVoteSelect)) == []
+
+
+def test_a_sign_of_a_vote():
     graph = QonnxGraph()
-    assert kinds(applied(graph.model(graph.bipolar(graph.node("Mul", graph.signs(), 2.0))), InferVoteSelect)) == []
+    x = graph.bipolar(graph.batch_norm(graph.signs(), [1.0, -1.0, 0.5, 0.5], [0.0, 0.0, 1.0, -1.0]))
+    assert kinds(applied(graph.model(x), InferVoteSelect)) == ["VoteSelect", "SignThreshold"]
 
 
 def test_several_scales_are_left_alone():
