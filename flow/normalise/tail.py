@@ -41,7 +41,7 @@ class SplitTail(Transformation):
         gain = _one_weight_scale(model, producer)
         if gain is not None:
             steps = [{"kind": "affine", "gain": gain, "offset": 0.0}, *steps]
-        steps = _merged(steps, shape[1])
+        steps = _merged(steps)
         for node in nodes:
             model.graph.node.remove(node)
         layer_output = _bias_in_layer(model, producer, layer_output, steps)
@@ -56,9 +56,12 @@ class SplitTail(Transformation):
 
 
 def score_steps(model: ModelWrapper) -> list[dict]:
-    """Return the steps from the logits of an integer graph to the outputs of the network's file."""
+    """Return the steps from the logits of an integer graph to the outputs of the network's file: one affine step a
+    class, once maps have their shape, then functions."""
     gain, offset = logit_affine(model)
-    return [{"kind": "affine", "gain": gain, "offset": offset}, *json.loads(model.get_metadata_prop(TAIL) or "[]")]
+    steps = json.loads(model.get_metadata_prop(TAIL) or "[]")
+    maps = [step for step in steps if step["kind"] == "maps"]
+    return [*maps, *_merged([{"kind": "affine", "gain": gain, "offset": offset}, *steps[len(maps) :]])]
 
 
 def _tail_nodes(model: ModelWrapper) -> list:
@@ -156,7 +159,7 @@ def _bias_in_layer(model, layer, tensor: str, steps: list[dict]) -> str:
     return output
 
 
-def _merged(steps: list[dict], classes: int) -> list[dict]:
+def _merged(steps: list[dict]) -> list[dict]:
     """Return the steps with neighbouring affine ones as one, ready for JSON."""
     merged: list[dict] = []
     for step in steps:
@@ -171,6 +174,6 @@ def _merged(steps: list[dict], classes: int) -> list[dict]:
     for step in merged:
         if step["kind"] == "affine":
             for name in ("gain", "offset"):
-                value = np.broadcast_to(np.asarray(step[name], np.float64), classes)
-                step[name] = float(value[0]) if not np.ptp(value) else value.tolist()
+                value = np.asarray(step[name], np.float64)
+                step[name] = float(value.flat[0]) if not np.ptp(value) else value.tolist()
     return merged
