@@ -32,12 +32,7 @@ class SlidingWindow(Window):
         return self.quick()(x).elements()
 
     def quick(self):
-        return lambda x: self.windows(self._taken(x), self.order, self.channels_of_block)
-
-    def _taken(self, x):
-        """Return a map as the node takes it: one pixel may have all elements of the stream as its channels."""
-        shape = len(x), self.height, self.width, self.channels
-        return x if x.shape == shape else x.reshape(shape)
+        return lambda x: self.windows(self.own_map(x), self.order, self.channels_of_block)
 
     @property
     def taps_together(self) -> int:

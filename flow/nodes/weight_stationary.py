@@ -14,7 +14,7 @@ from .packing import ddr_bytes, fold, words
 from .stationary import stationary_call
 from .stream import Stream
 from .window import Window
-from .windows import as_map
+from .windows import Windows, as_map
 
 DISTRIBUTED_MAP_BITS = 1 << 16
 
@@ -80,12 +80,12 @@ class WeightStationary(Window, BinaryEngine):
         return self.misfit()
 
     def evaluate(self, x, weights, *constants):
-        return self.activate(self.windows(x).elements(), weights, *constants)
+        return self.activate(self.windows(self.own_map(x)).elements(), weights, *constants)
 
     def quick(self, weights, *constants):
         layer = BinaryLayer(self, weights, *constants)
         if self.single_taps:  # windows that are its channels
-            return layer
+            return lambda x: layer(x if isinstance(x, Windows) else self.own_map(x))
         return lambda x: layer(self.windows(as_map(x)))
 
     def inputs(self):

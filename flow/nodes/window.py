@@ -86,6 +86,11 @@ class Window(HardwareOp):
         """Whether its windows are the pixels of the map: 1x1 windows of stride 1."""
         return self.kernel == self.stride == (1, 1) and not any(self.padding)
 
+    def own_map(self, x: np.ndarray) -> np.ndarray:
+        """Return a map as the node takes it: one pixel may have all elements of the stream as its channels."""
+        shape = len(x), self.height, self.width, self.channels
+        return x if x.shape == shape else x.reshape(shape)
+
     @property
     def square(self) -> bool:
         """Whether one number says each of kernel, stride and padding, and there is no dilation."""

@@ -227,3 +227,19 @@ def test_the_module_refuses(changes, message):
     parameters = {**FOLDED, "Simd": 4, "Threshold": 3, **changes}
     inputs = {"in": parameters["Simd"], "weight": 2 * parameters["Simd"]}
     assert_module_refuses(message, "weight_stationary", parameters, inputs, {"out": 2})
+
+
+@pytest.mark.parametrize("height, width", [(4, 4), (1, 16)])
+def test_a_map_whose_elements_are_the_channels_of_one_pixel(height, width):
+    """As a dense layer behind a Flatten reads it, whose window is a wire."""
+    op = hardware_op(
+        "WeightStationary", channels=48, features=8, kernel=1, bits=1, pad_value=-1, pe=4, simd=16, **THRESHOLD
+    )
+    rng = np.random.default_rng(0)
+    x, weights = rng.choice([-1, 1], (3, height, width, 3)), rng.choice([-1, 1], (8, 48)).astype(np.int8)
+    constants = weights, *votes.constants(op, rng)[1:]
+    row = x.reshape(3, 1, 1, 48)
+    expected = op.evaluate(row, *constants)
+    assert np.ptp(expected)
+    for found in (op.evaluate(x, *constants), op.quick(*constants)(x), op.quick(*constants)(row)):
+        np.testing.assert_array_equal(found, expected)
