@@ -57,7 +57,7 @@ _STEPS: dict[str, Callable] = {
     "LogSoftmax": _log_softmax,
     "Sigmoid": lambda values, step: 1 / (1 + np.exp(-values)),
     "Tanh": lambda values, step: np.tanh(values),
-    "Relu": lambda values, step: np.maximum(values, 0),
+    "Clip": lambda values, step: np.clip(values, step["low"], step["high"]),
     "ArgMax": lambda values, step: values.argmax(axis=1)[:, None],
     "TopK": _top,
     "BipolarQuant": lambda values, step: np.where(values >= 0, step["scale"], -step["scale"]),

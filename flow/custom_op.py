@@ -6,8 +6,11 @@ integer streams while passes are at work (none is left at the end), and the grou
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
-from onnx import NodeProto, helper
+import onnxruntime as ort
+from onnx import GraphProto, NodeProto, helper
 from qonnx.core.datatype import DataType
 from qonnx.custom_op.base import CustomOp
 from qonnx.custom_op.registry import add_domain_alias
@@ -43,6 +46,12 @@ def op_of(node: NodeProto) -> nodes.HardwareOp:
         return nodes.find(node.op_type)(name=node.name, **values)
     except TypeError as error:
         raise nodes.NodeError(f"{node.name} ({node.op_type}): {error}") from error
+
+
+def written_kind(node: NodeProto) -> str:
+    """Return the kind of ``node`` as the user's file has it: of a Function the kinds of the nodes that it was."""
+    bodies = [attribute.g for attribute in node.attribute if attribute.name == "body"]
+    return " and ".join(inner.op_type for inner in bodies[0].node) if bodies else node.op_type
 
 
 def set_attributes(node: NodeProto, **values: int | str | tuple[int, ...]) -> None:
@@ -140,6 +149,36 @@ class FromStream(_Boundary):
         context[self.onnx_node.output[0]] = narrow(np.ascontiguousarray(x))
 
 
+class Function(CustomOp):
+    """A function of one value, elementwise, as a graph ``body`` of ONNX nodes from x to y."""
+
+    def get_nodeattr_types(self):
+        return {"opset": ("i", True, 13)}
+
+    def execute_node(self, context, graph):
+        body = next(a.g for a in self.onnx_node.attribute if a.name == "body")
+        session = _session(body.SerializeToString(deterministic=True), self.get_nodeattr("opset"))
+        (result,) = session.run(None, {"x": np.ascontiguousarray(context[self.onnx_node.input[0]], np.float32)})
+        context[self.onnx_node.output[0]] = result
+
+    def infer_node_datatype(self, model):
+        pass
+
+    def verify_node(self):
+        return []
+
+    def make_shape_compatible_op(self, model):
+        return helper.make_node("Identity", list(self.onnx_node.input), list(self.onnx_node.output))
+
+
+@functools.lru_cache(maxsize=256)
+def _session(body: bytes, opset: int) -> ort.InferenceSession:
+    """Return what executes the body of a Function."""
+    graph = GraphProto.FromString(body)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    return ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
 class GroupVote(CustomOp):
     """A grouped voter in an exported graph: bits [N, C, H, W] and weights [O, C, K, K] to votes [N, O, OH, OW].
 
@@ -188,7 +227,8 @@ class _CustomOps(dict):
 
     def items(self):
         adapters = {name: type(name, (_Adapter,), {"kind": kind}) for name, kind in nodes.kinds().items()}
-        return {**adapters, "FromStream": FromStream, "GroupVote": GroupVote, "ToStream": ToStream}.items()
+        others = (FromStream, Function, GroupVote, ToStream)
+        return {**adapters, **{kind.__name__: kind for kind in others}}.items()
 
 
 custom_op = _CustomOps()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 import onnxruntime as ort
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp, is_custom_op
@@ -112,7 +112,7 @@ class Execution:
         wide |= node.op_type in WIDE and any(context[name].dtype == np.float64 for name in variables)
         feeds = {name: _as(context[name], np.float64 if wide else np.float32) for name in variables}
         if not wide:
-            return tuple(self._session(node, variables).run(None, feeds))
+            return tuple(self._session(node, feeds).run(None, feeds))
         return tuple(narrow(value) for value in self._in_float64(node, feeds))
 
     def _key(self, node: NodeProto, context: dict[str, np.ndarray]) -> tuple:
@@ -149,9 +149,10 @@ class Execution:
             self._functions[node.output[0]] = ReferenceEvaluator(node, opsets=self.model.get_opset_imports())
         return self._functions[node.output[0]].run(None, {**constants, **feeds})
 
-    def _session(self, node: NodeProto, variables: list[str]) -> ort.InferenceSession:
+    def _session(self, node: NodeProto, feeds: dict[str, np.ndarray]) -> ort.InferenceSession:
         if node.output[0] not in self._functions:
-            inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in variables]
+            kinds = {name: helper.np_dtype_to_tensor_dtype(value.dtype) for name, value in feeds.items()}
+            inputs = [helper.make_tensor_value_info(name, kind, None) for name, kind in kinds.items()]
             outputs = [helper.make_empty_tensor_value_info(name) for name in node.output]
             constants = [self._initializers[name] for name in dict.fromkeys(node.input) if name in self._initializers]
             graph = helper.make_graph([node], "node", inputs, outputs, constants)

@@ -10,6 +10,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
 
 from .dense import SplitGemms
+from .functions import OneFunction
 from .grids import ExactGrids, SplitConcats
 from .late_pools import LatePools
 from .layout import FlattenLater, ImageInput, MoveTransposes
@@ -26,6 +27,7 @@ from .windows import PlainConvs, Pools
 NORMALISATIONS = (
     RemoveNoOps,
     RemoveUnsqueezedNorms,
+    OneFunction,
     RefuseUnmapped,
     ImageInput,
     MoveTransposes,

@@ -13,11 +13,16 @@ from flow.analysis.attributes import attributes_of
 from flow.analysis.constants import Constants
 from flow.errors import FlowError
 from flow.graph import consumers
+from flow.passes.chain import CURVED, QUANTIZERS
 from flow.passes.integer import AFFINE, affine_constants, logit_affine
+
+from .edit import NodeRefused
 
 TAIL = "flow_tail"  # metadata: the steps, as `deploy.scores` reads them
 SHAPES = ("Flatten", "Reshape", "Squeeze", "Identity", "Unsqueeze")
-FUNCTIONS = ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "TopK", "Relu", "BipolarQuant", "Quant", "Tanh")
+CLIPS = ("Relu", "Clip", "HardSigmoid")
+FUNCTIONS = ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "TopK", "Tanh", *CLIPS, *QUANTIZERS)
+ENDLESS = (*CURVED, "LeakyRelu", "PRelu", "Max", "Min")
 LAYERS = ("MatMul", "Conv", "Gemm")
 
 
@@ -35,6 +40,7 @@ class SplitTail(Transformation):
             layer_output = variable[0]
         producer = model.find_producer(layer_output)
         if producer is None or producer.op_type not in LAYERS:
+            _require_known(model, nodes, producer)
             return model, False
         shape = model.get_tensor_shape(layer_output)
         steps = _steps(model, nodes[::-1], shape[1])
@@ -78,6 +84,15 @@ def _tail_nodes(model: ModelWrapper) -> list:
     return nodes
 
 
+def _require_known(model: ModelWrapper, nodes: list, producer) -> None:
+    """Raise NodeRefused if a function ends the network that neither a quantizer follows nor the driver computes."""
+    if producer is None or producer.op_type not in ENDLESS or any(node.op_type in QUANTIZERS for node in nodes):
+        return
+    if sum(model.get_initializer(name) is None for name in producer.input if name) == 1:
+        reason = f"behind the last layer the driver computes {', '.join(FUNCTIONS)} and constants, not this"
+        raise NodeRefused(producer, reason, "leave it out of the file, and compute it from the scores")
+
+
 def _steps(model, nodes, classes: int) -> list[dict]:
     """Return the steps of the tail's ``nodes``, in order."""
     steps = []
@@ -99,7 +114,13 @@ def _steps(model, nodes, classes: int) -> list[dict]:
                 count = int(model.get_initializer(node.input[1]).reshape(-1)[0])
                 step |= {"count": count, "output": ("values", "indices")[output], "largest": given.get("largest", 1)}
             steps.append(step)
-        elif node.op_type in ("BipolarQuant", "Quant"):
+        elif node.op_type in CLIPS:
+            if node.op_type == "HardSigmoid":
+                alpha, beta = given.get("alpha", 0.2), given.get("beta", 0.5)
+                steps.append({"kind": "affine", "gain": float(alpha), "offset": float(beta)})
+            low, high = _clip_bounds(model, node, given)
+            steps.append({"kind": "Clip", "low": low, "high": high})
+        elif node.op_type in QUANTIZERS:
             scale, *more = (float(model.get_initializer(name).reshape(-1)[0]) for name in node.input[1:])
             step = {"kind": node.op_type, "scale": scale}
             if more:
@@ -117,6 +138,17 @@ def _steps(model, nodes, classes: int) -> list[dict]:
         else:
             steps.append({"kind": node.op_type})
     return steps
+
+
+def _clip_bounds(model, node, given: dict) -> tuple[float | None, float | None]:
+    """Return the bounds of a Relu, Clip or HardSigmoid; None where there is none."""
+    if node.op_type != "Clip":
+        return 0.0, 1.0 if node.op_type == "HardSigmoid" else None
+    bounds = [given.get("min"), given.get("max")]  # attributes up to opset 10
+    for index, name in enumerate(node.input[1:3]):
+        if name:
+            bounds[index] = float(model.get_initializer(name).reshape(-1)[0])
+    return bounds[0], bounds[1]
 
 
 def _one_weight_scale(model, layer):

@@ -13,6 +13,10 @@ from flow.graph import consumers
 
 from .rewrite import refuse
 
+CURVED = (  # not made of the straight lines that a bend has; a Function is one of several nodes
+    *("Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu", "Selu", "Celu", "Gelu", "Mish", "Softplus", "Softsign"),
+    *("ThresholdedRelu", "Abs", "Erf", "Floor", "Ceil", "Round", "Pow", "Function"),
+)
 ELEMENTWISE = (
     "Add",
     "Sub",
@@ -27,13 +31,9 @@ ELEMENTWISE = (
     "Clip",
     "Max",
     "Min",
-    "Sigmoid",
-    "Tanh",
-    "HardSigmoid",
-    "HardSwish",
     "MultiThreshold",
+    *CURVED,
 )
-CURVED = ("Sigmoid", "Tanh", "HardSigmoid", "HardSwish")  # not made of straight lines
 QUANTIZERS = ("Quant", "BipolarQuant")
 
 

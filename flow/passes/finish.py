@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qonnx.transformation.base import Transformation
 
-from flow.custom_op import BOUNDARIES
+from flow.custom_op import BOUNDARIES, written_kind
 from flow.graph import consumers, is_hardware
 
 from .grid import TRANSPARENT
@@ -92,8 +92,8 @@ def refusals(model) -> list[dict[str, str]]:
         if note is None and not suffers and (node.op_type in TRANSPARENT or is_constant(model, node)):
             continue  # no other node is refused for it
         if note is None and not suffers:
-            reason, way = HINTS.get(node.op_type, ("no hardware node does this", ""))
-            note = {"name": node.name or node.output[0], "type": node.op_type, "reason": reason, "way": way}
+            reason, way = HINTS.get(node.op_type, ("no hardware node does this", "leave it out, or compute it on the host"))
+            note = {"name": node.name or node.output[0], "type": written_kind(node), "reason": reason, "way": way}
         if note is not None:
             rows.append({**note, "shape": "x".join(map(str, model.get_tensor_shape(node.output[0]) or ["?"]))})
         tainted |= set(node.output)

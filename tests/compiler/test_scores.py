@@ -62,6 +62,15 @@ def relu(w, x):
     return w.node("Relu", [x.name], torch.relu(x.data))
 
 
+def clip(w, x):
+    bounds = [w.constant(np.float32(v)) for v in (-0.5, 0.8)]
+    return w.node("Clip", [x.name, *bounds], torch.clamp(x.data, -0.5, 0.8))
+
+
+def clip_above(w, x):
+    return w.node("Clip", [x.name, "", w.constant(np.float32(0.8))], torch.clamp(x.data, max=0.8))
+
+
 def argmax(w, x):
     return w.node("ArgMax", [x.name], x.data.argmax(1, keepdim=True), axis=1, keepdims=1)
 
@@ -102,6 +111,8 @@ ENDS = {  # constants, then functions
     "norm, sigmoid": ((norm,), (sigmoid,)),
     "norm, tanh": ((norm,), (tanh,)),
     "bias, relu": ((bias,), (relu,)),
+    "norm, clip": ((norm,), (clip,)),
+    "division, clip above": ((divide,), (clip_above,)),
     "norm, argmax": ((norm,), (argmax,)),
     "turn, argmax without its axis": ((turn,), (argmax_alone,)),
     "turn, best values": ((turn,), (top_values,)),
