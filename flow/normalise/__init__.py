@@ -21,7 +21,7 @@ from .quantizers import SignedQuants
 from .read import read_file
 from .refusals import RefuseUnmapped
 from .signs import BinaryWeights, Choices, Signs, Thresholds
-from .tail import SplitTail
+from .tail import SplitLastConstants, SplitTail
 from .windows import PlainConvs, Pools
 
 NORMALISATIONS = (
@@ -49,6 +49,7 @@ NORMALISATIONS = (
     MergeAdds,
     SplitConcats,
     ExactGrids,
+    SplitLastConstants,
 )
 
 

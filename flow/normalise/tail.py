@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 
 import numpy as np
 from onnx import TensorProto, helper
@@ -23,6 +25,7 @@ SHAPES = ("Flatten", "Reshape", "Squeeze", "Identity", "Unsqueeze")
 CLIPS = ("Relu", "Clip", "HardSigmoid")
 FUNCTIONS = ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "TopK", "Tanh", *CLIPS, *QUANTIZERS)
 ENDLESS = (*CURVED, "LeakyRelu", "PRelu", "Max", "Min")
+MEAN = "GlobalAveragePool"
 LAYERS = ("MatMul", "Conv", "Gemm")
 
 
@@ -34,31 +37,49 @@ class SplitTail(Transformation):
 
     def apply(self, model: ModelWrapper):
         nodes = _tail_nodes(model)
-        layer_output = nodes[-1].input[0] if nodes else model.graph.output[0].name
-        if nodes:
-            variable = [name for name in nodes[-1].input if name and model.get_initializer(name) is None]
-            layer_output = variable[0]
-        producer = model.find_producer(layer_output)
-        if producer is None or producer.op_type not in LAYERS:
-            _require_known(model, nodes, producer)
+        end = _variable_input(model, nodes[-1]) if nodes else model.graph.output[0].name
+        producer = model.find_producer(end)
+        if producer is None:
             return model, False
-        shape = model.get_tensor_shape(layer_output)
-        steps = _steps(model, nodes[::-1], shape[1])
-        gain = _one_weight_scale(model, producer)
+        layer = producer if producer.op_type in LAYERS else None
+        if layer is None:
+            _require_known(model, nodes, producer)
+            nodes = nodes[: next((i for i, node in enumerate(nodes) if node.op_type in QUANTIZERS), len(nodes))]
+            end = _variable_input(model, nodes[-1]) if nodes else model.graph.output[0].name
+        shape = model.get_tensor_shape(end)
+        steps = _steps(model, nodes[::-1], shape)
+        gain = None if layer is None else _one_weight_scale(model, layer)
         if gain is not None:
             steps = [{"kind": "affine", "gain": gain, "offset": 0.0}, *steps]
-        steps = _merged(steps)
+        means, steps = _means_first(_merged(steps))
         for node in nodes:
             model.graph.node.remove(node)
-        layer_output = _bias_in_layer(model, producer, layer_output, steps)
-        model.graph.output.remove(model.graph.output[0])
-        model.graph.output.append(helper.make_tensor_value_info(layer_output, TensorProto.FLOAT, shape))
-        for info in [i for i in model.graph.value_info if i.name == layer_output]:
-            model.graph.value_info.remove(info)
-        if len(shape) == 4:
-            steps = [{"kind": "maps", "shape": shape[1:]}, *steps]
-        model.set_metadata_prop(TAIL, json.dumps(steps))
+        if layer is not None:
+            end = _bias_in_layer(model, layer, end, steps)
+        _end_with(model, end, shape)
+        maps = [{"kind": "maps", "shape": shape[1:]}] if len(shape) == 4 else []
+        model.set_metadata_prop(TAIL, json.dumps([*maps, *means, *steps]))
         return model, False
+
+
+class SplitLastConstants(Transformation):
+    """Constants that other rewritings moved to the end of a network whose last node is no layer become steps as
+    well."""
+
+    def apply(self, model: ModelWrapper):
+        node = model.find_producer(model.graph.output[0].name)
+        before = model.find_producer(_variable_input(model, node)) if node is not None else None
+        if before is None or node.op_type not in AFFINE or before.op_type in LAYERS or _variables(model, node) != 1:
+            return model, False
+        steps, shape = json.loads(model.get_metadata_prop(TAIL) or "[]"), model.get_tensor_shape(node.output[0])
+        gain, offset = affine_constants(model, [node], shape[1])
+        lead, rest = _lead(steps)
+        merged = _merged([{"kind": "affine", "gain": gain, "offset": offset}, *rest])
+        end = _variable_input(model, node)
+        model.graph.node.remove(node)
+        _end_with(model, end, shape)
+        model.set_metadata_prop(TAIL, json.dumps([*lead, *merged]))
+        return model, True
 
 
 def score_steps(model: ModelWrapper) -> list[dict]:
@@ -66,8 +87,41 @@ def score_steps(model: ModelWrapper) -> list[dict]:
     class, once maps have their shape, then functions."""
     gain, offset = logit_affine(model)
     steps = json.loads(model.get_metadata_prop(TAIL) or "[]")
-    maps = [step for step in steps if step["kind"] == "maps"]
-    return [*maps, *_merged([{"kind": "affine", "gain": gain, "offset": offset}, *steps[len(maps) :]])]
+    lead, rest = _lead(steps)
+    return [*lead, *_merged([{"kind": "affine", "gain": gain, "offset": offset}, *rest])]
+
+
+def _lead(steps: list[dict]) -> tuple[list[dict], list[dict]]:
+    """Return the steps that give maps their shape and reduce them to their means, and those behind these."""
+    lead = list(itertools.takewhile(lambda step: step["kind"] in ("maps", "mean"), steps))
+    return lead, steps[len(lead) :]
+
+
+def _means_first(steps: list[dict]) -> tuple[list[dict], list[dict]]:
+    """Return the mean over pixels, if constants alone stand before it, and the other steps: the mean of a * x + b is
+    a * mean + b."""
+    kinds = [step["kind"] for step in steps]
+    if "mean" not in kinds or any(kind != "affine" for kind in kinds[: kinds.index("mean")]):
+        return [], steps
+    index = kinds.index("mean")
+    return [steps[index]], _merged([*steps[:index], *steps[index + 1 :]])
+
+
+def _variables(model: ModelWrapper, node) -> int:
+    return sum(model.get_initializer(name) is None for name in node.input if name)
+
+
+def _variable_input(model: ModelWrapper, node) -> str:
+    """Return the first input that is no constant."""
+    return next(name for name in node.input if name and model.get_initializer(name) is None)
+
+
+def _end_with(model: ModelWrapper, tensor: str, shape: list[int]) -> None:
+    """Make ``tensor`` the graph's output."""
+    model.graph.output.remove(model.graph.output[0])
+    model.graph.output.append(helper.make_tensor_value_info(tensor, TensorProto.FLOAT, shape))
+    for info in [i for i in model.graph.value_info if i.name == tensor]:
+        model.graph.value_info.remove(info)
 
 
 def _tail_nodes(model: ModelWrapper) -> list:
@@ -75,7 +129,7 @@ def _tail_nodes(model: ModelWrapper) -> list:
     nodes, tensor = [], model.graph.output[0].name
     while (node := model.find_producer(tensor)) is not None:
         variables = [name for name in node.input if name and model.get_initializer(name) is None]
-        if node.op_type not in (*AFFINE, *FUNCTIONS, *SHAPES) or len(variables) != 1:
+        if node.op_type not in (*AFFINE, *FUNCTIONS, *SHAPES, MEAN) or len(variables) != 1:
             break
         if len(consumers(model, variables[0])) != 1:
             break
@@ -88,17 +142,25 @@ def _require_known(model: ModelWrapper, nodes: list, producer) -> None:
     """Raise NodeRefused if a function ends the network that neither a quantizer follows nor the driver computes."""
     if producer is None or producer.op_type not in ENDLESS or any(node.op_type in QUANTIZERS for node in nodes):
         return
-    if sum(model.get_initializer(name) is None for name in producer.input if name) == 1:
+    if _variables(model, producer) == 1:
         reason = f"behind the last layer the driver computes {', '.join(FUNCTIONS)} and constants, not this"
         raise NodeRefused(producer, reason, "leave it out of the file, and compute it from the scores")
 
 
-def _steps(model, nodes, classes: int) -> list[dict]:
-    """Return the steps of the tail's ``nodes``, in order."""
-    steps = []
+def _steps(model, nodes, shape: list[int]) -> list[dict]:
+    """Return the steps of the tail's ``nodes``, in order, behind a tensor of this shape."""
+    steps: list[dict] = []
+    classes, pixels = shape[1], math.prod(shape[2:])
     for node in nodes:
         given = attributes_of(node)
         if node.op_type in SHAPES:
+            if pixels > 1 and len(model.get_tensor_shape(node.output[0])) == 2:
+                classes, pixels = classes * pixels, 1
+                steps.append({"kind": "flatten"})
+            continue
+        if node.op_type == MEAN:
+            pixels = 1
+            steps.append({"kind": "mean"})
             continue
         if node.op_type in AFFINE:
             gain, offset = affine_constants(model, [node], classes)
@@ -121,7 +183,7 @@ def _steps(model, nodes, classes: int) -> list[dict]:
             low, high = _clip_bounds(model, node, given)
             steps.append({"kind": "Clip", "low": low, "high": high})
         elif node.op_type in QUANTIZERS:
-            scale, *more = (float(model.get_initializer(name).reshape(-1)[0]) for name in node.input[1:])
+            scale, *more = (_number_or_list(model.get_initializer(name)) for name in node.input[1:])
             step = {"kind": node.op_type, "scale": scale}
             if more:
                 zero, bits = more
@@ -206,6 +268,11 @@ def _merged(steps: list[dict]) -> list[dict]:
     for step in merged:
         if step["kind"] == "affine":
             for name in ("gain", "offset"):
-                value = np.asarray(step[name], np.float64)
-                step[name] = float(value.flat[0]) if not np.ptp(value) else value.tolist()
+                step[name] = _number_or_list(step[name])
     return merged
+
+
+def _number_or_list(values) -> float | list[float]:
+    """Return values as one number where they are equal, else as a list."""
+    values = np.asarray(values, np.float64)
+    return float(values.flat[0]) if not np.ptp(values) else values.ravel().tolist()

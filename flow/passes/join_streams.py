@@ -71,6 +71,8 @@ class StreamBoundaries(Transformation):
         last = model.find_producer(graph.output[0].name)
         if first is None or last is None or last.op_type != "FromStream":
             return model, False
+        if not model.get_metadata_prop("logit_scale"):  # no layer ends the network, but a stream on its grid
+            model.set_metadata_prop("logit_scale", repr(_scale(last)))
         pixels, logits = first.output[0], last.input[0]
         shapes = {name: model.get_tensor_shape(name) for name in (pixels, logits)}
         graph.node.remove(first)
