@@ -1,26 +1,45 @@
-"""Means over pixels as pools."""
+"""Means, sums and maxima over pixels as pools."""
 
 from __future__ import annotations
+
+import math
+
+import numpy as np
 
 from flow.analysis.attributes import attributes_of
 
 from .edit import Normalisation
 
+POOLS = {"ReduceMean": "AveragePool", "ReduceSum": "AveragePool", "ReduceMax": "MaxPool", "GlobalMaxPool": "MaxPool"}
+
 
 class GlobalPools(Normalisation):
-    """ReduceMean over rows and columns becomes GlobalAveragePool, and a Flatten where the axes are dropped."""
+    """A reduction of a map over rows, columns or both becomes a pool, with a Flatten where both axes are dropped; a sum
+    is a multiple of the mean."""
 
-    kinds = ("ReduceMean",)
+    kinds = tuple(POOLS)
 
     def rewrite(self, graph, node):
         given, shape = attributes_of(node), graph.shape(node.input[0])
         axes = given.get("axes")
         if axes is None and len(node.input) > 1:
             axes = graph.model.get_initializer(node.input[1])
-        if axes is None or len(shape) != 4 or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
+        if node.op_type == "GlobalMaxPool":
+            axes = (2, 3)
+        if axes is None or len(shape) != 4:
             return False
-        keep = given.get("keepdims", 1)
-        pooled = graph.before("GlobalAveragePool", [node.input[0]], node.output[0] if keep else None)
+        over, keep = sorted(int(axis) % 4 for axis in np.ravel(axes)), given.get("keepdims", 1)
+        if over not in ([2], [3], [2, 3]) or (not keep and len(over) == 1):
+            return False
+        kernel = [side if axis in over else 1 for axis, side in enumerate(shape)][2:]
+        scaled = node.op_type == "ReduceSum"
+        kind, attributes = POOLS[node.op_type], {"kernel_shape": kernel, "strides": kernel}
+        if kind == "AveragePool" and len(over) == 2:
+            kind, attributes = "GlobalAveragePool", {}
+        pooled = graph.before(kind, [node.input[0]], node.output[0] if keep and not scaled else None, **attributes)
+        if scaled:
+            output = node.output[0] if keep else None
+            pooled = graph.before("Mul", [pooled, graph.constant(float(math.prod(kernel)))], output)
         if not keep:
             graph.before("Flatten", [pooled], node.output[0], axis=1)
         graph.remove()
