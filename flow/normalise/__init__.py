@@ -15,7 +15,7 @@ from .grids import ExactGrids, SplitConcats
 from .late_pools import LatePools
 from .layout import FlattenLater, ImageInput, MoveTransposes
 from .means import GlobalPools
-from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms
+from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms, SqueezedRows, SumsOfTwo
 from .offsets import MergeAdds, MoveOffsets, MoveScales
 from .quantizers import SignedQuants
 from .read import read_file
@@ -27,11 +27,13 @@ from .windows import PlainConvs, Pools
 NORMALISATIONS = (
     RemoveNoOps,
     RemoveUnsqueezedNorms,
+    SqueezedRows,
+    SumsOfTwo,
     OneFunction,
+    GlobalPools,
     RefuseUnmapped,
     ImageInput,
     MoveTransposes,
-    GlobalPools,
     SplitGemms,
     FoldTransposeIntoQuantInit,
     Signs,

@@ -34,7 +34,8 @@ def read_file(path: Path) -> ModelWrapper:
             node.domain = QUANT_DOMAIN
     model = ModelWrapper(proto)
     if any(node.op_type == "DequantizeLinear" for node in proto.graph.node):
-        model = model.transform(QCDQToQuant())
+        typed = onnx.shape_inference.infer_shapes(model.model)  # bits and signs are those of the integers' types
+        model = ModelWrapper(typed).transform(QCDQToQuant())
     return model
 
 

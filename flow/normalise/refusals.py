@@ -8,14 +8,24 @@ from .edit import NodeRefused, Normalisation
 
 ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu", "Where")
 PRODUCTS = ("Mul", "Div")
+NORMS = (
+    *("LayerNormalization", "InstanceNormalization", "GroupNormalization", "LpNormalization", "LRN"),
+    *("MeanVarianceNormalization", "RMSNormalization"),
+)
 
 
 class RefuseUnmapped(Normalisation):
     """Constants that vary by position, and products of two streams, are refused by name."""
 
-    kinds = ELEMENTWISE
+    kinds = (*ELEMENTWISE, *NORMS, "MatMul", "Reshape")
 
     def rewrite(self, graph, node):
+        if node.op_type in NORMS:
+            reason = "what it multiplies by depends on the image"
+            raise NodeRefused(node, reason, "train with BatchNormalization, whose constants are fixed")
+        if node.op_type in ("MatMul", "Reshape"):
+            self._require_shapes(graph, node)
+            return False
         model = graph.model
         values = [model.get_initializer(name) for name in node.input if name]
         rank = len(graph.shape(node.output[0]))
@@ -32,3 +42,16 @@ class RefuseUnmapped(Normalisation):
         if node.op_type in PRODUCTS and len(variables) > 1 and all(model.find_producer(v) for v in variables):
             raise NodeRefused(node, "it multiplies two streams", "use layers with constant weights")
         return False
+
+    @staticmethod
+    def _require_shapes(graph, node):
+        """Raise NodeRefused if a MatMul works on a map, or a Reshape gives other axes than a map or a row has."""
+        before, after = (len(graph.shape(name)) for name in (node.input[0], node.output[0]))
+        if graph.model.get_initializer(node.input[0]) is not None:
+            return
+        if node.op_type == "MatMul" and before > 2:
+            reason = f"it multiplies the last of {before} axes"
+            raise NodeRefused(node, reason, "use Conv with a kernel of 1, or Flatten in front of it")
+        if node.op_type == "Reshape" and (after > 4 or (before == 4 and after == 3)):
+            way = "shuffle channels by the weights of the next layer, or leave maps as they are"
+            raise NodeRefused(node, f"it makes {after} axes of {before}", way)

@@ -5,6 +5,8 @@ import pytest
 
 from flow.execute import Execution
 from flow.normalise.functions import OneFunction
+from flow.normalise.means import GlobalPools
+from flow.normalise.no_ops import SqueezedRows, SumsOfTwo
 from flow.normalise.refusals import RefuseUnmapped
 from tests.passes.graphs import QonnxGraph, node_types, random_images
 
@@ -89,3 +91,55 @@ def test_one_comparison_between_two_constants_is_left_to_be_a_sign():
     above = graph.node("Greater", graph.node("Mul", "image", 0.01), 0.5)
     model = graph.model(graph.node("Where", above, 1.0, -1.0))
     assert "Function" not in node_types(model.transform(OneFunction()))
+
+
+def test_sums_and_differences_of_streams_are_adds():
+    graph = QonnxGraph()
+    x = graph.node("Mul", "image", 0.01)
+    y = graph.node("Sub", graph.node("Sum", x, graph.node("Tanh", x), graph.node("Relu", x)), graph.node("Sigmoid", x))
+    kinds = node_types(same(graph.model(y), SumsOfTwo))
+    assert kinds.count("Add") == 3 and not {"Sub", "Sum"} & set(kinds)
+
+
+def test_a_squeeze_of_one_pixel_is_a_flatten():
+    graph = QonnxGraph()
+    x = graph.node("GlobalAveragePool", "image")
+    y = graph.node("Squeeze", x, graph.constant([2, 3], np.int64))
+    assert node_types(same(graph.model(y), SqueezedRows)) == ["GlobalAveragePool", "Flatten"]
+
+
+def test_a_mean_of_maps_that_are_viewed_as_rows():
+    graph = QonnxGraph(height=3, width=5)
+    x = graph.node("Mul", "image", 0.5)
+    x = graph.node("Reshape", x, graph.constant([0, 4, -1], np.int64))
+    y = graph.node("ReduceMean", x, axes=[2], keepdims=0)
+    assert node_types(same(graph.model(y), GlobalPools)) == ["Mul", "GlobalAveragePool", "Flatten"]
+
+
+REFUSED = {
+    "norm of an image": (
+        lambda graph, x: graph.node("InstanceNormalization", x, np.ones(4), np.zeros(4)),
+        r"InstanceNormalization_0 .*: what it multiplies by depends on the image; train with BatchNormalization",
+    ),
+    "dense layer on a map": (
+        lambda graph, x: graph.node("MatMul", x, graph.integer_weights(4, 6)),
+        "MatMul_0 .*: it multiplies the last of 4 axes; use Conv with a kernel of 1",
+    ),
+    "five axes": (
+        lambda graph, x: graph.node("Reshape", x, graph.constant([1, 2, 2, 4, 4], np.int64)),
+        "Reshape_0 .*: it makes 5 axes of 4; shuffle channels by the weights",
+    ),
+    "tokens": (
+        lambda graph, x: graph.node("Reshape", x, graph.constant([1, 4, 16], np.int64)),
+        "Reshape_0 .*: it makes 3 axes of 4",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_hardware_does_is_refused_by_name(name):
+    write, message = REFUSED[name]
+    graph = QonnxGraph()
+    model = graph.model(write(graph, graph.integers()))
+    with pytest.raises(NodeRefused, match=message):
+        model.transform(RefuseUnmapped())
