@@ -15,7 +15,7 @@ from .frames import as_frames
 from .measure import cpu, latency, throughput_test, validate
 from .package import Package, find_package
 from .platforms import PLATFORMS
-from .scores import scores
+from .scores import classes, scores
 
 
 def load_images(path: Path) -> np.ndarray:
@@ -40,13 +40,12 @@ def run(accelerator: Accelerator, arguments) -> dict:
     images = load_images(arguments.images_file)
     images = as_frames(images, package.image)
     logits = accelerator.execute(images)
-    outputs = scores(logits, package.tail)
-    classes = (outputs if outputs.shape == logits.shape else logits).argmax(axis=1).tolist()
+    outputs, found = scores(logits, package.tail), classes(logits, package.tail)
     labels = package.labels
     return {
         "images": len(images),
-        "classes": classes,
-        "names": [labels[c] for c in classes] if labels else None,
+        "classes": found.tolist(),
+        "names": [labels[c] for c in found] if labels and found.ndim == 1 else None,
         "logits": logits.tolist(),
         **({"scores": outputs.tolist()} if package.tail else {}),
     }

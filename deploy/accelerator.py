@@ -14,6 +14,7 @@ from .errors import DeployError, DeviceError, PackageError
 from .package import Package, find_package
 from .platforms import Platform, open_platform
 from .registers import AXI_ERROR, LayerCounters, Registers
+from .scores import classes
 from .signals import ending_signals_raise, ending_signals_wait
 
 BATCH = 64  # frames of a transfer
@@ -90,8 +91,9 @@ class Accelerator:
         return logits
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Return the classes int64 [N] of images uint8 [N, H, W, C]; raise as `execute`."""
-        return self.execute(images).argmax(axis=1)
+        """Return the classes int64 [N] of images uint8 [N, H, W, C], those of every pixel where the network gives maps;
+        raise as `execute`."""
+        return classes(self.execute(images), self.package.tail)
 
     # counters
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from .errors import DeployError
 from .package import UNKNOWN, Package
+from .scores import classes
 
 if TYPE_CHECKING:
     from .accelerator import Accelerator
@@ -48,7 +49,7 @@ def validate(accelerator: Accelerator, count: int) -> dict:
         "images": len(images),
         "values": logits.size,
         "mismatches": int((logits != golden).sum()),
-        "top1[%]": _top1(logits, labels),
+        "top1[%]": _top1(accelerator.package, logits, labels),
     }
 
 
@@ -143,17 +144,17 @@ def cpu(package: Package, count: int) -> dict:
         "build_id": package.build_id,
         "images": len(images),
         "mismatches": int((logits != golden).sum()),
-        "top1[%]": _top1(logits, labels),
+        "top1[%]": _top1(package, logits, labels),
         "runtime[ms]": seconds * 1e3,
         "throughput[images/s]": len(images) / seconds,
     }
 
 
-def _top1(logits: np.ndarray, labels: np.ndarray) -> float | None:
+def _top1(package: Package, logits: np.ndarray, labels: np.ndarray) -> float | None:
     """Return the percentage of right classes; None where the samples came without labels."""
     if (labels == UNKNOWN).any():
         return None
-    return round(100 * float((logits.argmax(axis=1) == labels).mean()), 2)
+    return round(100 * float((classes(logits, package.tail) == labels).mean()), 2)
 
 
 def _samples(package: Package, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

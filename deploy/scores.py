@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,6 +18,31 @@ def scores(logits: np.ndarray, steps: Sequence[dict]) -> np.ndarray:
     for step in steps:
         values = _STEPS[step["kind"]](values, step)
     return values
+
+
+def class_scores(logits: np.ndarray, steps: Sequence[dict]) -> np.ndarray:
+    """Return the scores float64 [N, classes], or those of every pixel [N, classes, ...], of which the largest is the
+    class: those from which indices are taken, where the network ends with indices."""
+    values, axis = np.asarray(logits, np.float64), 1
+    for step in steps:
+        axis = step.get("axis", axis)
+        if step["kind"] in ("ArgMax", "ArgMin", "TopK"):
+            if step["kind"] == "ArgMin" or not step.get("largest", 1):
+                values = -values
+            break
+        values = _STEPS[step["kind"]](values, step)
+        if step["kind"] == "Transpose":
+            axis = step["perm"].index(axis)
+        elif step["kind"] == "Reshape":
+            axis = 1
+    if math.prod(values.shape[2:]) == 1:  # no pixels
+        return values.reshape(len(values), -1)
+    return np.moveaxis(values, axis, 1)
+
+
+def classes(logits: np.ndarray, steps: Sequence[dict]) -> np.ndarray:
+    """Return the class int64 [N] of logits int [N, elements], or that of every pixel [N, ...]."""
+    return class_scores(logits, steps).argmax(axis=1)
 
 
 def _classwise(numbers, values: np.ndarray) -> np.ndarray:
@@ -70,8 +96,9 @@ def _hard_sigmoid(values, alpha, beta):
 
 def _quant(values, step):
     rounds = {"FLOOR": np.floor, "CEIL": np.ceil}.get(step["rounding"].upper(), np.rint)
-    integers = np.clip(rounds(values / step["scale"] + step["zero"]), step["low"], step["high"])
-    return (integers - step["zero"]) * step["scale"]
+    scale, zero = _classwise(step["scale"], values), _classwise(step["zero"], values)
+    integers = np.clip(rounds(values / scale + zero), step["low"], step["high"])
+    return (integers - zero) * scale
 
 
 _STEPS: dict[str, Callable] = {
@@ -105,6 +132,6 @@ _STEPS: dict[str, Callable] = {
     "ArgMin": lambda values, step: _index(values, step, -1),
     "Hardmax": _hardmax,
     "TopK": _top,
-    "BipolarQuant": lambda values, step: np.where(values >= 0, step["scale"], -step["scale"]),
+    "BipolarQuant": lambda values, step: np.where(values >= 0, 1, -1) * _classwise(step["scale"], values),
     "Quant": _quant,
 }

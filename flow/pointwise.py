@@ -42,6 +42,11 @@ def body_of(node: NodeProto) -> GraphProto:
     return next(attribute.g for attribute in node.attribute if attribute.name == "body")
 
 
+def written_kind(node: NodeProto) -> str:
+    """Return the kind of ``node`` as the user's file has it: of a Pointwise the kinds of the nodes that it was."""
+    return " and ".join(inner.op_type for inner in body_of(node).node) if node.domain == DOMAIN else node.op_type
+
+
 class Pointwise(CustomOp):
     """The node, as qonnx sees it."""
 

@@ -13,21 +13,24 @@ from .dense import SplitGemms
 from .grids import ExactGrids, SplitConcats
 from .late_pools import LatePools
 from .layout import FlattenLater, ImageInput, MoveTransposes
-from .means import GlobalPools
-from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms, SmallConstants
+from .means import GlobalPools, ViewedMaps
+from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms, SmallConstants, SqueezedRows, SumsOfTwo
 from .offsets import MergeAdds, MoveOffsets, MoveScales
 from .pointwise import FusePointwise
 from .quantizers import Rounds, SignedQuants
 from .read import read_file
-from .refusals import RefuseUnmapped
+from .refusals import RefuseReshapes, RefuseUnmapped
 from .signals import SignalsAsMaps
 from .signs import BinaryWeights, Choices, Signs, Thresholds
-from .tail import SplitTail
+from .tail import SplitLastConstants, SplitTail
 from .windows import PlainConvs, Pools
 
 NORMALISATIONS = (
     RemoveNoOps,
     RemoveUnsqueezedNorms,
+    SqueezedRows,
+    SumsOfTwo,
+    ViewedMaps,
     SignalsAsMaps,
     SmallConstants,
     FusePointwise,
@@ -44,6 +47,7 @@ NORMALISATIONS = (
     Rounds,
     FlattenLater,
     SplitTail,
+    RefuseReshapes,
     Pools,
     LatePools,
     PlainConvs,
@@ -53,6 +57,7 @@ NORMALISATIONS = (
     MergeAdds,
     SplitConcats,
     ExactGrids,
+    SplitLastConstants,
 )
 
 

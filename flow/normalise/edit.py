@@ -9,8 +9,10 @@ from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import SortGraph
 from qonnx.transformation.infer_shapes import InferShapes
 
+from flow.custom_op import DOMAIN
 from flow.errors import FlowError
 from flow.graph import consumers
+from flow.pointwise import written_kind
 
 QUANT_DOMAIN = "qonnx.custom_op.general"
 
@@ -19,7 +21,7 @@ class NodeRefused(FlowError):
     """A node of the user's file that no form of hardware does: node, reason and way out."""
 
     def __init__(self, node: NodeProto, reason: str, way: str):
-        super().__init__(f"{node.name or node.output[0]} ({node.op_type}): {reason}; {way}")
+        super().__init__(f"{node.name or node.output[0]} ({written_kind(node)}): {reason}; {way}")
 
 
 class Normalisation(Transformation):
@@ -41,7 +43,7 @@ class Normalisation(Transformation):
     def apply(self, model):
         changed = False
         for node in list(model.graph.node):
-            if node.op_type in self.kinds and node.domain != "flow.custom_op" and node in model.graph.node:
+            if node.op_type in self.kinds and node.domain != DOMAIN and node in model.graph.node:
                 changed |= self.rewrite(Editor(model, node), node)
         if changed:
             for refresh in (InferShapes(), SortGraph()):

@@ -13,6 +13,7 @@ from flow.graph import consumers
 from flow.passes.chain import CURVED, STRAIGHT
 
 from .edit import Editor, Normalisation, set_attribute
+from .means import REDUCTIONS, reduce_over, reduced_axes
 
 TO_ROWS, TO_CHANNELS = [0, 2, 3, 1], [0, 3, 1, 2]  # NCHW to NHWC, and back
 ELEMENTWISE = (*(kind for kind in STRAIGHT if kind != "BatchNormalization"), *CURVED, "Quant", "BipolarQuant", "Sign")
@@ -93,8 +94,8 @@ class MoveTransposes(Normalisation):
             return self._elementwise(graph, reader, tensor, source)
         if reader.op_type in ("Flatten", "Reshape"):
             return self._flatten(graph, reader, tensor, source)
-        if reader.op_type == "ReduceMean":
-            return self._mean(graph, reader, source)
+        if reader.op_type in REDUCTIONS:
+            return self._reduction(graph, reader, source)
         return False
 
     @staticmethod
@@ -116,19 +117,16 @@ class MoveTransposes(Normalisation):
         return True
 
     @staticmethod
-    def _mean(graph, reader, source):
-        given, axes = attributes_of(reader), None
-        if len(reader.input) > 1:
-            axes = graph.model.get_initializer(reader.input[1])
-        axes = given.get("axes") if axes is None else axes
-        if axes is None or sorted(int(axis) % 4 for axis in axes) != [1, 2]:
+    def _reduction(graph, reader, source):
+        axes, keep = reduced_axes(graph, reader), attributes_of(reader).get("keepdims", 1)
+        if axes not in ([1], [2], [1, 2]) or (not keep and len(axes) == 1):
             return False
-        pooled = graph.before("GlobalAveragePool", [source])
-        if given.get("keepdims", 1):
-            graph.before("Transpose", [pooled], reader.output[0], perm=TO_ROWS)
-        else:
-            graph.before("Flatten", [pooled], reader.output[0], axis=1)
-        graph.remove()
+        reduce_over(graph, reader, source, [axis + 1 for axis in axes])
+        if keep:
+            output = reader.output[0]
+            inner = graph.behind(output)
+            _forget_shapes(graph.model, inner, output)
+            graph.after("Transpose", [inner], output, perm=TO_ROWS)
         return True
 
     @staticmethod

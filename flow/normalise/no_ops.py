@@ -49,6 +49,40 @@ class SmallConstants(Normalisation):
         return changed
 
 
+class SqueezedRows(Normalisation):
+    """A Squeeze of a map of one pixel is a Flatten."""
+
+    kinds = ("Squeeze",)
+
+    def rewrite(self, graph, node):
+        shapes = [graph.shape(name) for name in (node.input[0], node.output[0])]
+        if len(shapes[0]) != 4 or shapes[1] != shapes[0][:2]:
+            return False
+        graph.before("Flatten", [node.input[0]], node.output[0], axis=1)
+        graph.remove()
+        return True
+
+
+class SumsOfTwo(Normalisation):
+    """A Sum of several tensors is an Add after the other; a difference of two streams adds the opposite of one."""
+
+    kinds = ("Sum", "Sub")
+
+    def rewrite(self, graph, node):
+        tensor, *others = node.input
+        if node.op_type == "Sub":
+            if any(graph.model.get_initializer(name) is not None for name in node.input):
+                return False
+            others = [graph.before("Mul", [others[0], graph.constant(-1.0)])]
+        for index, other in enumerate(others):
+            tensor = graph.before("Add", [tensor, other], node.output[0] if index == len(others) - 1 else None)
+        if others:
+            graph.remove()
+        else:
+            graph.bypass()
+        return True
+
+
 COMPARISONS = (*COMPARED, "Equal", "Not", "And", "Or")
 
 

@@ -8,15 +8,29 @@ from .edit import NodeRefused, Normalisation
 
 ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu", "Where")
 PRODUCTS = ("Mul", "Div")
+NORMS = (
+    *("LayerNormalization", "InstanceNormalization", "GroupNormalization", "LpNormalization", "LRN"),
+    *("MeanVarianceNormalization", "RMSNormalization"),
+)
 
 
 class RefuseUnmapped(Normalisation):
-    """Constants that vary by position, products of two streams, and bits of several scales are refused by name."""
+    """Constants that vary by position, norms of an image, dense layers on maps, products of two streams, and bits of
+    several scales are refused by name."""
 
-    kinds = (*ELEMENTWISE, "BipolarQuant")
+    kinds = (*ELEMENTWISE, *NORMS, "BipolarQuant", "MatMul")
 
     def rewrite(self, graph, node):
+        if node.op_type in NORMS:
+            reason = "what it multiplies by depends on the image"
+            raise NodeRefused(node, reason, "train with BatchNormalization, whose constants are fixed")
         model = graph.model
+        if node.op_type == "MatMul":
+            rank = len(graph.shape(node.input[0]))
+            if rank > 2 and model.get_initializer(node.input[0]) is None:
+                reason = f"it multiplies the last of {rank} axes"
+                raise NodeRefused(node, reason, "use Conv with a kernel of 1, or Flatten in front of it")
+            return False
         values = [model.get_initializer(name) for name in node.input if name]
         if node.op_type == "BipolarQuant":
             if values[0] is None and values[1] is not None and np.ptp(values[1]):
@@ -37,4 +51,19 @@ class RefuseUnmapped(Normalisation):
         variables = [name for name, value in zip(node.input, values) if value is None]
         if node.op_type in PRODUCTS and len(variables) > 1 and all(model.find_producer(v) for v in variables):
             raise NodeRefused(node, "it multiplies two streams", "use layers with constant weights")
+        return False
+
+
+class RefuseReshapes(Normalisation):
+    """Reshapes of a map to other axes than a map or a row has are refused by name, unless the host does them."""
+
+    kinds = ("Reshape",)
+
+    def rewrite(self, graph, node):
+        if graph.model.get_initializer(node.input[0]) is not None:
+            return False
+        before, after = (len(graph.shape(name)) for name in (node.input[0], node.output[0]))
+        if after > 4 or (before == 4 and after == 3):
+            way = "shuffle channels by the weights of the next layer, or leave maps as they are"
+            raise NodeRefused(node, f"it makes {after} axes of {before}", way)
         return False

@@ -11,7 +11,8 @@ from qonnx.transformation.infer_shapes import InferShapes
 from flow.analysis.attributes import attributes_of
 from flow.passes.chain import AROUND, CURVED, STRAIGHT
 
-from .edit import NodeRefused, set_attribute
+from .edit import Editor, NodeRefused, set_attribute
+from .means import REDUCTIONS, reduce_over, reduced_axes
 
 ELEMENTWISE = (*STRAIGHT, *CURVED, *AROUND, "Quant", "BipolarQuant", "MultiThreshold", "Trunc", "Dropout")
 WINDOWED = ("Conv", "MaxPool", "AveragePool")
@@ -81,7 +82,7 @@ class SignalsAsMaps(Transformation):
                     self._constant(node, position, np.expand_dims(value, -2))
         elif kind in ("Reshape", "Flatten", "Squeeze", "Unsqueeze"):
             self._reshape(node)
-        elif kind == "ReduceMean":
+        elif kind in REDUCTIONS:
             self._axes(node)
         elif kind == "Concat" and entering:
             self._axis(node)
@@ -135,21 +136,10 @@ class SignalsAsMaps(Transformation):
         self._constant(node, 1, np.array([0, *shape[1:]], np.int64))
 
     def _axes(self, node) -> None:
-        given, axes = attributes_of(node), None
-        if len(node.input) > 1:
-            axes = self.model.get_initializer(node.input[1])
-            del node.input[1:]
-        axes = given.get("axes") if axes is None else axes
-        if axes is None or [int(axis) % 3 for axis in axes] != [2]:
-            raise NodeRefused(node, "it is a mean of other axes than the signal's", "use a mean over the signal")
-        node.op_type = "GlobalAveragePool"
-        keep = given.get("keepdims", 1)
-        del node.attribute[:]
-        if not keep:
-            output, inner = node.output[0], self.model.make_new_valueinfo_name()
-            node.output[0] = inner
-            flatten = helper.make_node("Flatten", [inner], [output], name=f"{node.name}_row", axis=1)
-            self.model.graph.node.insert(list(self.model.graph.node).index(node) + 1, flatten)
+        editor = Editor(self.model, node)
+        if reduced_axes(editor, node, rank=3) != [2]:
+            raise NodeRefused(node, "it reduces other axes than the signal's", "reduce the signal alone")
+        reduce_over(editor, node, node.input[0], [2, 3])
 
     @staticmethod
     def _axis(node) -> None:

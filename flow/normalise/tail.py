@@ -12,6 +12,7 @@ from qonnx.transformation.base import Transformation
 from flow.analysis.attributes import attributes_of
 from flow.analysis.constants import Constants
 from flow.graph import consumers
+from flow.passes.chain import ELEMENTWISE, QUANTIZERS
 from flow.passes.integer import AFFINE, affine_constants, logit_affine
 
 from .edit import NodeRefused
@@ -26,8 +27,11 @@ SHAPED = {  # attributes and what they are without one
     "HardSwish": {},
 }
 OVER_AN_AXIS = {"Softmax": -1, "LogSoftmax": -1, "Hardmax": -1, "ArgMax": 0, "ArgMin": 0, "TopK": -1}
-POOLS = ("GlobalAveragePool", "GlobalMaxPool", "AveragePool")
-FUNCTIONS = (*POINTWISE, *SHAPED, *OVER_AN_AXIS, *POOLS, "Clip", "BipolarQuant", "Quant", "Transpose", "Cast")
+POOLS = {"GlobalAveragePool": "GlobalAveragePool", "AveragePool": "GlobalAveragePool"}
+POOLS |= {"GlobalMaxPool": "GlobalMaxPool", "MaxPool": "GlobalMaxPool"}
+FUNCTIONS = (*POINTWISE, *SHAPED, *OVER_AN_AXIS, *POOLS, "Clip", *QUANTIZERS, "Transpose", "Cast")
+KNOWN = (*AFFINE, *FUNCTIONS, *SHAPES)
+IN_HARDWARE = (*QUANTIZERS, *POOLS)  # where no layer is in front of them
 COERCED_TO = 12  # opset
 WHOLE = (TensorProto.INT64, TensorProto.INT32, TensorProto.INT16, TensorProto.INT8, TensorProto.UINT8)
 COERCING = ("Softmax", "LogSoftmax", "Hardmax")  # of all axes from theirs on, up to that opset
@@ -42,47 +46,95 @@ class SplitTail(Transformation):
 
     def apply(self, model: ModelWrapper):
         nodes = _tail_nodes(model)
-        layer_output = nodes[-1].input[0] if nodes else model.graph.output[0].name
-        if nodes:
-            variable = [name for name in nodes[-1].input if name and model.get_initializer(name) is None]
-            layer_output = variable[0]
-        producer = model.find_producer(layer_output)
-        if producer is None or producer.op_type not in LAYERS:
+        layer = model.find_producer(_end(model, nodes))
+        if layer is None:
             return model, False
-        shape = model.get_tensor_shape(layer_output)
+        if layer.op_type not in LAYERS:
+            _require_known(model, nodes, layer)
+            nodes = nodes[: next((i for i, node in enumerate(nodes) if node.op_type in IN_HARDWARE), len(nodes))]
+        end = _end(model, nodes)
+        shape = model.get_tensor_shape(end)
         steps = [step for node in nodes[::-1] for step in _steps(model, node)]
-        gain = _one_weight_scale(model, producer)
+        gain = _one_weight_scale(model, layer) if layer.op_type in LAYERS else None
         if gain is not None:
             steps = [{"kind": "affine", "gain": gain, "offset": 0.0}, *steps]
         steps = _merged(steps)
         for node in nodes:
             model.graph.node.remove(node)
-        layer_output = _bias_in_layer(model, producer, layer_output, steps)
-        model.graph.output.remove(model.graph.output[0])
-        model.graph.output.append(helper.make_tensor_value_info(layer_output, TensorProto.FLOAT, shape))
-        for info in [i for i in model.graph.value_info if i.name == layer_output]:
-            model.graph.value_info.remove(info)
+        if layer.op_type in LAYERS:
+            end = _bias_in_layer(model, layer, end, steps)
+        _end_with(model, end, shape)
         if len(shape) == 4:
             steps = [{"kind": "maps", "shape": shape[1:]}, *steps]
         model.set_metadata_prop(TAIL, json.dumps(steps))
         return model, False
 
 
+class SplitLastConstants(Transformation):
+    """Constants that other rewritings moved to the end of a network, behind no layer, become steps as well."""
+
+    def apply(self, model: ModelWrapper):
+        node = model.find_producer(model.graph.output[0].name)
+        if node is None or node.op_type not in AFFINE or len(_variables(model, node)) != 1:
+            return model, False
+        (end,) = _variables(model, node)
+        before = model.find_producer(end)
+        if before is None or before.op_type in LAYERS:
+            return model, False
+        steps, shape = json.loads(model.get_metadata_prop(TAIL) or "[]"), model.get_tensor_shape(node.output[0])
+        gain, offset = affine_constants(model, [node], shape[1])
+        model.graph.node.remove(node)
+        _end_with(model, end, shape)
+        model.set_metadata_prop(TAIL, json.dumps(_with_affine(gain, offset, steps)))
+        return model, True
+
+
 def score_steps(model: ModelWrapper) -> list[dict]:
     """Return the steps from the logits of an integer graph to the outputs of the network's file: one affine step a
     class, once maps have their shape, then functions."""
-    gain, offset = logit_affine(model)
-    steps = json.loads(model.get_metadata_prop(TAIL) or "[]")
+    return _with_affine(*logit_affine(model), json.loads(model.get_metadata_prop(TAIL) or "[]"))
+
+
+def _with_affine(gain, offset, steps: list[dict]) -> list[dict]:
+    """Return ``steps`` with an affine one in front, once maps have their shape."""
     maps = [step for step in steps[:1] if step["kind"] == "maps"]  # before numbers a class
     return [*maps, *_merged([{"kind": "affine", "gain": gain, "offset": offset}, *steps[len(maps) :]])]
+
+
+def _variables(model: ModelWrapper, node) -> list[str]:
+    """Return the inputs of ``node`` that are no constants."""
+    return [name for name in node.input if name and model.get_initializer(name) is None]
+
+
+def _end(model: ModelWrapper, nodes: list) -> str:
+    """Return the tensor in front of the tail's ``nodes``, of which the last comes first."""
+    return _variables(model, nodes[-1])[0] if nodes else model.graph.output[0].name
+
+
+def _end_with(model: ModelWrapper, tensor: str, shape: list[int]) -> None:
+    """Make ``tensor`` the graph's output."""
+    model.graph.output.remove(model.graph.output[0])
+    model.graph.output.append(helper.make_tensor_value_info(tensor, TensorProto.FLOAT, shape))
+    for info in [i for i in model.graph.value_info if i.name == tensor]:
+        model.graph.value_info.remove(info)
+
+
+def _require_known(model: ModelWrapper, nodes: list, last) -> None:
+    """Raise NodeRefused if ``last``, before the tail's ``nodes``, is a function of one value that neither a quantizer
+    follows nor the host computes."""
+    if last.op_type not in ELEMENTWISE or last.op_type in KNOWN or len(_variables(model, last)) != 1:
+        return
+    if not any(node.op_type in QUANTIZERS for node in nodes):
+        reason = f"behind the last layer the host computes constants and {', '.join(FUNCTIONS)}, not this"
+        raise NodeRefused(last, reason, "leave it out of the file, and compute it from the scores")
 
 
 def _tail_nodes(model: ModelWrapper) -> list:
     """Return the nodes between the last layer and the output, the last one first."""
     nodes, tensor = [], model.graph.output[0].name
     while (node := model.find_producer(tensor)) is not None:
-        variables = [name for name in node.input if name and model.get_initializer(name) is None]
-        if node.op_type not in (*AFFINE, *FUNCTIONS, *SHAPES) or len(variables) != 1:
+        variables = _variables(model, node)
+        if node.op_type not in KNOWN or len(variables) != 1:
             break
         if len(consumers(model, variables[0])) != 1 or not _is_whole(model, node):
             break
@@ -93,7 +145,7 @@ def _tail_nodes(model: ModelWrapper) -> list:
 
 def _is_whole(model: ModelWrapper, node) -> bool:
     """Return whether a pool is over the whole map, as the host's are."""
-    if node.op_type != "AveragePool":
+    if node.op_type not in ("AveragePool", "MaxPool"):
         return True
     given = attributes_of(node)
     return list(given["kernel_shape"]) == model.get_tensor_shape(node.input[0])[2:] and not any(given.get("pads", ()))
@@ -102,8 +154,7 @@ def _is_whole(model: ModelWrapper, node) -> bool:
 def _steps(model, node) -> list[dict]:
     """Return the steps that a node of the tail is; their arrays have the shapes that the file gives them."""
     given, kind = attributes_of(node), node.op_type
-    variable = next(name for name in node.input if name and model.get_initializer(name) is None)
-    before, after = model.get_tensor_shape(variable), model.get_tensor_shape(node.output[0])
+    before, after = (model.get_tensor_shape(name) for name in (_variables(model, node)[0], node.output[0]))
     if kind in SHAPES:
         return [] if before == after or before[1:] == after else [_shape_step(node, before, after)]
     if kind in AFFINE:
@@ -115,7 +166,7 @@ def _steps(model, node) -> list[dict]:
     if kind in SHAPED:
         return [{"kind": kind, **{name: given.get(name, default) for name, default in SHAPED[kind].items()}}]
     if kind in POOLS:
-        return [{"kind": "GlobalAveragePool" if kind == "AveragePool" else kind}]
+        return [{"kind": POOLS[kind]}]
     if kind == "Transpose":
         return [{"kind": kind, "perm": list(given.get("perm", range(len(before))[::-1]))}]
     if kind == "Clip":
@@ -124,7 +175,10 @@ def _steps(model, node) -> list[dict]:
         return [{"kind": kind, "low": low, "high": high}]
     if kind == "Cast":
         return [{"kind": kind, "whole": int(given["to"] in WHOLE)}]
-    return [_quantizer_step(model, node, given)] if kind in ("BipolarQuant", "Quant") else [{"kind": kind}]
+    if kind in QUANTIZERS:
+        _require_by_class(model, node, before)
+        return [_quantizer_step(model, node, given)]
+    return [{"kind": kind}]
 
 
 def _shape_step(node, before, after) -> dict:
@@ -165,10 +219,12 @@ def _over_an_axis(model, node, shape) -> list[dict]:
 
 
 def _quantizer_step(model, node, given) -> dict:
-    scale, *more = (float(model.get_initializer(name).reshape(-1)[0]) for name in node.input[1:])
+    scale, *more = (_number_or_list(model.get_initializer(name)) for name in node.input[1:])
     step = {"kind": node.op_type, "scale": scale}
     if more:
         zero, bits = more
+        if isinstance(bits, list):
+            raise NodeRefused(node, "its classes have different numbers of bits", "use one number of bits")
         signed, narrow = given.get("signed", 1), given.get("narrow", 0)
         low = -(2.0 ** (bits - 1)) + narrow if signed else 0.0
         high = 2.0 ** (bits - signed) - 1 - (0 if signed else narrow)
@@ -231,6 +287,11 @@ def _merged(steps: list[dict]) -> list[dict]:
     for step in merged:
         if step["kind"] == "affine":
             for name in ("gain", "offset"):
-                value = np.asarray(step[name], np.float64).reshape(-1)
-                step[name] = float(value[0]) if not np.ptp(value) else value.tolist()
+                step[name] = _number_or_list(step[name])
     return merged
+
+
+def _number_or_list(values) -> float | list[float]:
+    """Return values as one number where they are equal, else as a list."""
+    values = np.asarray(values, np.float64).reshape(-1)
+    return float(values[0]) if not np.ptp(values) else values.tolist()

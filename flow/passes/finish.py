@@ -6,6 +6,7 @@ from qonnx.transformation.base import Transformation
 
 from flow.custom_op import BOUNDARIES
 from flow.graph import consumers, is_hardware
+from flow.pointwise import written_kind
 
 from .grid import TRANSPARENT
 from .rewrite import REFUSALS, PassError, read_notes
@@ -17,6 +18,7 @@ HINTS = {
     "BipolarQuant": ("what stands in front of it is no chain of constants from a quantized tensor", ""),
     "BatchNormalization": ("it is not followed by a quantizer", "put a quantizer behind it"),
 }
+NO_NODE = ("no hardware node does this", "leave it out, or compute it on the host")
 
 
 class RemoveDeadNodes(Transformation):
@@ -92,8 +94,8 @@ def refusals(model) -> list[dict[str, str]]:
         if note is None and not suffers and (node.op_type in TRANSPARENT or is_constant(model, node)):
             continue  # no other node is refused for it
         if note is None and not suffers:
-            reason, way = HINTS.get(node.op_type, ("no hardware node does this", ""))
-            note = {"name": node.name or node.output[0], "type": node.op_type, "reason": reason, "way": way}
+            reason, way = HINTS.get(node.op_type, NO_NODE)
+            note = {"name": node.name or node.output[0], "type": written_kind(node), "reason": reason, "way": way}
         if note is not None:
             rows.append({**note, "shape": "x".join(map(str, model.get_tensor_shape(node.output[0]) or ["?"]))})
         tainted |= set(node.output)

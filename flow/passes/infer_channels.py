@@ -22,11 +22,13 @@ class InferChannels(Rewrite):
 
     @staticmethod
     def _sample(model, node):
-        starts, ends, axes, steps = (model.get_initializer(name) for name in node.input[1:5])
+        starts, ends, axes, steps = (
+            model.get_initializer(node.input[i]) if i < len(node.input) and node.input[i] else None for i in range(1, 5)
+        )
         channels = model.get_tensor_shape(node.input[0])[1]
-        values = [np.asarray(v).ravel().tolist() for v in (starts, axes, steps)]
-        if values[:2] != [[0], [1]] or ends.ravel()[0] < channels or channels % values[2][0]:
-            raise refuse(node, "only every r-th channel from the first on is mapped")
+        values = [np.ravel([] if v is None else v).tolist() for v in (starts, axes, steps)]
+        if values[:2] != [[0], [1]] or not values[2] or np.ravel(ends)[0] < channels or channels % values[2][0]:
+            raise refuse(node, "only every r-th channel from the first on is mapped", "compute every channel")
         ratio = int(values[2][0])
         return "Sample", {"ratio": ratio, "p": ratio}
 

@@ -13,6 +13,7 @@ from qonnx.transformation.base import Transformation
 from flow import nodes
 from flow.custom_op import BOUNDARIES, DOMAIN, node_of
 from flow.errors import FlowError
+from flow.pointwise import written_kind
 
 
 class PassError(FlowError):
@@ -28,9 +29,9 @@ class PassError(FlowError):
 
 def refuse(node: NodeProto, reason: str, way: str = "") -> PassError:
     """Return the error for ``node``: why it has no integer form, and what would give it one."""
-    name = node.name or node.output[0]
-    message = f"{name} ({node.op_type}): {reason}" + (f"; {way}" if way else "")
-    return PassError(message, name, node.op_type, reason, way)
+    name, kind = node.name or node.output[0], written_kind(node)
+    message = f"{name} ({kind}): {reason}" + (f"; {way}" if way else "")
+    return PassError(message, name, kind, reason, way)
 
 
 class Rewrite(Transformation):

@@ -56,9 +56,14 @@ def integer_accuracy(build: Build) -> dict | None:
 
 
 def _own_accuracy(build: Build) -> dict | None:
+    from deploy.scores import class_scores
+    from flow.normalise.tail import score_steps
+
     if build.labels is None:
         return None
-    logits = build.golden_logits()
+    logits = class_scores(build.golden_logits(), score_steps(build.graph("integer")))
+    if logits.ndim > 2:
+        raise FlowError(f"{build.options.labels} has a class an image, and the network gives maps: leave --labels out")
     if build.labels.max() >= logits.shape[1]:
         raise FlowError(
             f"{build.options.labels} has class {build.labels.max()}, and the network {logits.shape[1]} classes: give "

@@ -383,7 +383,7 @@ REFUSED = {
     "InstanceNormalization": (
         lambda g, x: g.node("InstanceNormalization", x, np.ones(4), np.zeros(4)),
         "InstanceNormalization_0",
-        "runs into",
+        "depends on the image",
     ),
     "ConvTranspose": (lambda g, x: g.node("ConvTranspose", g.bipolar(x), g.weights(4, 4, 2, 2)), "ConvTranspose_0", ""),
     "bits of several scales": (

@@ -230,11 +230,17 @@ def test_the_module_refuses(changes, message):
     assert_module_refuses(message, "weight_stationary", parameters, inputs, {"out": 2})
 
 
-@pytest.mark.parametrize("quick", [False, True])
-def test_a_map_may_enter_as_one_pixel(quick):
-    """A dense layer behind a Flatten: all elements of the map are the channels of one pixel."""
-    op = hardware_op("WeightStationary", height=1, width=1, channels=48, features=6, kernel=1, pe=2, simd=16, bits=1)
+@pytest.mark.parametrize("height, width", [(4, 4), (1, 16)])
+def test_a_map_whose_elements_are_the_channels_of_one_pixel(height, width):
+    """As a dense layer behind a Flatten reads it, whose window is a wire."""
+    op = hardware_op(
+        "WeightStationary", channels=48, features=8, kernel=1, bits=1, pad_value=-1, pe=4, simd=16, **THRESHOLD
+    )
     rng = np.random.default_rng(0)
-    image, (weights,) = rng.choice([-1, 1], (3, 4, 4, 3)), (rng.choice([-1, 1], (6, 48)),)
-    run = op.quick(weights) if quick else lambda x: op.evaluate(x, weights)
-    np.testing.assert_array_equal(run(image), run(image.reshape(3, 1, 1, 48)))
+    x, weights = rng.choice([-1, 1], (3, height, width, 3)), rng.choice([-1, 1], (8, 48)).astype(np.int8)
+    constants = weights, *votes.constants(op, rng)[1:]
+    row = x.reshape(3, 1, 1, 48)
+    expected = op.evaluate(row, *constants)
+    assert np.ptp(expected)
+    for found in (op.evaluate(x, *constants), op.quick(*constants)(x), op.quick(*constants)(row)):
+        np.testing.assert_array_equal(found, expected)

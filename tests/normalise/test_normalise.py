@@ -274,6 +274,31 @@ def test_a_mean_over_pixels(keep):
     assert "GlobalAveragePool" in node_types(same(graph.model(x), GlobalPools))
 
 
+@pytest.mark.parametrize("kind", ["ReduceMean", "ReduceSum", "ReduceMax"])
+@pytest.mark.parametrize(("axes", "keep"), [([2, 3], 1), ([-1, -2], 0), ([2], 1), ([3], 1)])
+def test_reductions_are_pools(kind, axes, keep):
+    graph = QonnxGraph(height=3, width=5)
+    if kind == "ReduceSum":
+        y = graph.node(kind, graph.node("Mul", "image", 0.5), graph.constant(axes, np.int64), keepdims=keep)
+    else:
+        y = graph.node(kind, graph.node("Mul", "image", 0.5), axes=axes, keepdims=keep)
+    model = same(graph.model(graph.node("Mul", y, 2.0)), GlobalPools)
+    assert set(node_types(model)) <= {"Mul", "AveragePool", "GlobalAveragePool", "MaxPool", "Flatten"}
+
+
+def test_a_maximum_over_all_pixels_is_a_pool():
+    graph = QonnxGraph(height=3, width=5)
+    model = same(graph.model(graph.node("GlobalMaxPool", graph.node("Mul", "image", 0.5))), GlobalPools)
+    assert node_types(model) == ["Mul", "MaxPool"]
+
+
+@pytest.mark.parametrize(("axes", "keep"), [([1], 1), ([1, 2, 3], 1), ([3], 0)])
+def test_other_reductions_are_left(axes, keep):
+    graph = QonnxGraph()
+    model = graph.model(graph.node("ReduceMean", "image", axes=axes, keepdims=keep))
+    assert node_types(model.transform(GlobalPools())) == ["ReduceMean"]
+
+
 @pytest.mark.parametrize("kind", ["GlobalAveragePool", "AveragePool"])
 def test_a_mean_of_any_number_of_pixels_is_on_a_finer_grid(kind):
     graph = QonnxGraph(height=7)

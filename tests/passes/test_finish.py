@@ -121,12 +121,12 @@ def test_every_node_to_blame_has_a_line_and_the_others_are_counted():
     model = after_all(graph.model(graph.quant(graph.node("Add", one, two))))
     assert listing(model) == [
         "these nodes have no integer form:",
-        "  Softmax_0 (Softmax, 1x4x4x4): no hardware node does this",
+        "  Softmax_0 (Softmax, 1x4x4x4): no hardware node does this; leave it out, or compute it on the host",
         "  Conv_0 (Conv, 1x4x4x4): padding with 0.5: pad with 0 or with a value of the input, +-1",
         "  and 2 nodes behind these",
     ]
     assert [(row["name"], row["type"], row["shape"], row["way"]) for row in refusals(model)] == [
-        ("Softmax_0", "Softmax", "1x4x4x4", ""),
+        ("Softmax_0", "Softmax", "1x4x4x4", "leave it out, or compute it on the host"),
         ("Conv_0", "Conv", "1x4x4x4", ""),
     ]
 
@@ -137,7 +137,7 @@ def test_a_refusal_behind_another_is_listed_too():
     x = graph.node("Sigmoid", graph.integers())
     model = after_all(graph.model(graph.node("MaxPool", x, kernel_shape=[3, 3])))
     assert listing(model)[1:] == [
-        "  Sigmoid_0 (Sigmoid, 1x4x4x4): no hardware node does this",
+        "  Sigmoid_0 (Sigmoid, 1x4x4x4): no hardware node does this; leave it out, or compute it on the host",
         "  MaxPool_0 (MaxPool, 1x4x2x2): its input is not quantized; put a quantizer in front of it",
     ]
 
@@ -160,7 +160,10 @@ def test_a_refusal_behind_another_is_listed_too():
             "  BatchNormalization_0 (BatchNormalization, 1x4x4x4): it is not followed by a quantizer; "
             "put a quantizer behind it",
         ),
-        (lambda graph, x: graph.node("Tanh", x), "  Tanh_0 (Tanh, 1x4x4x4): no hardware node does this"),
+        (
+            lambda graph, x: graph.node("Tanh", x),
+            "  Tanh_0 (Tanh, 1x4x4x4): no hardware node does this; leave it out, or compute it on the host",
+        ),
     ],
     ids=["Conv", "Gemm", "BatchNormalization", "Tanh"],
 )

@@ -83,9 +83,6 @@ def test_real_tensors_are_left_alone():
     assert kinds(applied(model, InferChannels)) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="_sample unpacks four constants, of which ONNX lets a Slice leave out two: ValueError"
-)
 @pytest.mark.parametrize("bounds", [(0, 2, 1), (0, 1)], ids=["without steps", "without axes and steps"])
 def test_a_slice_without_all_its_inputs_is_refused(bounds):
     graph = QonnxGraph()
