@@ -20,12 +20,16 @@ DOMAIN = "flow.pointwise"
 def pointwise_node(model: ModelWrapper, nodes: list[NodeProto], entering: str, leaving: str) -> NodeProto:
     """Return the node that computes the tensor ``leaving`` from ``entering`` as ``nodes``, in topological order, do.
 
-    It has the name of the last of them.
+    It has the name of the last of them. A Pointwise among them gives its own piece.
     """
-    constants = dict.fromkeys(name for node in nodes for name in node.input if name)
-    values = {name: model.get_initializer(name) for name in constants}
+    pieces = [body_of(node) for node in nodes if node.op_type == "Pointwise"]
+    inner = [part for node in nodes for part in (body_of(node).node if node.op_type == "Pointwise" else [node])]
+    inner = list({node.output[0]: node for node in inner}.values())  # each once, if two pieces have it
+    values = {tensor.name: numpy_helper.to_array(tensor) for piece in pieces for tensor in piece.initializer}
+    for name in dict.fromkeys(name for node in nodes for name in node.input if name):
+        values[name] = model.get_initializer(name)
     body = helper.make_graph(
-        nodes,
+        inner,
         "body",
         [helper.make_tensor_value_info(entering, TensorProto.FLOAT, None)],
         [helper.make_tensor_value_info(leaving, TensorProto.FLOAT, None)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from flow.passes.chain import AROUND, CURVED, STRAIGHT
-from flow.pointwise import pointwise_node
+from flow.pointwise import DOMAIN, pointwise_node
 
 from .edit import Normalisation
 
@@ -55,7 +55,7 @@ class FusePointwise(Normalisation):
 
     @staticmethod
     def _is_pointwise(graph, node) -> bool:
-        if node.op_type not in POINTWISE or node.domain not in ("", "ai.onnx") or len(node.output) > 1:
+        if node.op_type not in POINTWISE or node.domain not in ("", "ai.onnx", DOMAIN) or len(node.output) > 1:
             return False
         rank = len(graph.shape(node.output[0]) or ())
         values = (graph.model.get_initializer(name) for name in node.input if name)

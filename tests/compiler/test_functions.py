@@ -53,6 +53,17 @@ def gelu(w, x):
     return w.node("Mul", [y.name, number(w, 0.5)], F.gelu(x.data))
 
 
+def gelu_by_tanh(w, x):
+    y = w.node("Pow", [x.name, number(w, 3)], None)
+    y = w.node("Mul", [y.name, number(w, 0.044715)], None)
+    y = w.node("Add", [x.name, y.name], None)
+    y = w.node("Mul", [y.name, number(w, (2 / np.pi) ** 0.5)], None)
+    y = w.node("Tanh", [y.name], None)
+    y = w.node("Add", [y.name, number(w, 1)], None)
+    y = w.node("Mul", [x.name, y.name], None)
+    return w.node("Mul", [y.name, number(w, 0.5)], F.gelu(x.data, approximate="tanh"))
+
+
 def mish(w, x):
     y = w.node("Softplus", [x.name], None)
     y = w.node("Tanh", [y.name], None)
@@ -106,6 +117,7 @@ ACTIVATIONS = {  # and the opset that has them
     "Celu": (one("Celu", F.celu), 13),
     "Gelu": (one("Gelu", F.gelu), 20),
     "Gelu by Erf": (gelu, 13),
+    "Gelu by Tanh": (gelu_by_tanh, 13),
     "Mish": (one("Mish", F.mish), 18),
     "Mish by Softplus": (mish, 13),
     "SiLU": (times(SIGMOID, F.silu), 13),
