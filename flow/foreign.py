@@ -252,10 +252,10 @@ def stream_tensors(model: ModelWrapper) -> tuple[dict[str, Cut], dict[str, int]]
         if adds:
             one, other = (grid_of(model, name) for name in variables)
             if one is not None and other is not None:
-                adds = one.scale != other.scale
+                adds = one.scale != other.scale or any(name in cuts for name in variables)
                 cuts.update({name: Cut.SUMS for name in variables if adds})
         if adds or node.op_type in POOLS or node.op_type in LAYERS:
-            mixed = adds and any(map(is_real, variables))  # all of them on the grid of the real ones
+            mixed = adds and any(is_real(name) or name in cuts for name in variables)  # all on the grid of these
             cuts.update({name: Cut.SUMS for name in map(source, variables) if mixed or is_real(name)})
         elif node.op_type in BENT and is_real(variables[0]) and _needs_lines(model, node, cuts):
             cuts[variables[0]] = Cut.SUMS

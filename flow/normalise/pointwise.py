@@ -10,6 +10,7 @@ from flow.pointwise import DOMAIN, pointwise_node
 from .edit import Normalisation
 
 POINTWISE = (*STRAIGHT, *CURVED, *AROUND)
+BOOLEAN = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "Not", "And", "Or")  # no streams of their own
 
 
 class FusePointwise(Normalisation):
@@ -21,7 +22,7 @@ class FusePointwise(Normalisation):
     kinds = POINTWISE
 
     def rewrite(self, graph, node):
-        if len(self._variables(graph, node)) < 2 and len(node.input) == len(set(node.input)):
+        if node.op_type in BOOLEAN or not self._joins(graph, node):
             return False
         found = self._region(graph, node)
         if found is None:
@@ -38,7 +39,7 @@ class FusePointwise(Normalisation):
         that tensor; None if there is none."""
         order = {name: i for i, node in enumerate(graph.model.graph.node) for name in node.output}
         inside, frontier = [last], set(self._variables(graph, last))
-        while len(frontier) > 1:
+        while len(frontier) > 1 or self._is_boolean(graph, *frontier):
             latest = max(frontier, key=lambda name: order.get(name, -1))
             node = graph.model.find_producer(latest)
             if node is None or not self._is_pointwise(graph, node):
@@ -48,6 +49,20 @@ class FusePointwise(Normalisation):
         if not frontier or not all(self._is_pointwise(graph, node) for node in inside):
             return None
         return sorted(inside, key=lambda node: order[node.output[0]]), frontier.pop()
+
+    def _joins(self, graph, node) -> bool:
+        """Return whether several ways lead to ``node``, maybe by the conditions that it reads."""
+        variables = self._variables(graph, node)
+        if len(variables) > 1 or len(node.input) > len(set(node.input)):
+            return True
+        return any(
+            self._is_boolean(graph, name) and self._joins(graph, graph.model.find_producer(name)) for name in variables
+        )
+
+    @staticmethod
+    def _is_boolean(graph, *tensors) -> bool:
+        producers = (graph.model.find_producer(name) for name in tensors)
+        return any(producer is not None and producer.op_type in BOOLEAN for producer in producers)
 
     @staticmethod
     def _variables(graph, node) -> list[str]:

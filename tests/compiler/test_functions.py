@@ -203,6 +203,20 @@ def test_a_pool_of_levels_is_exact(name, tmp_path):
     assert approximation.tensors == 0
 
 
+@pytest.mark.parametrize("first", ["signs", "levels"])
+def test_a_sum_of_three_streams_is_on_one_grid(first, tmp_path):
+    """Each has a scale of its own, so that all are quantized again."""
+    w = writer()
+    x = w.layer(image(w), SIGNS)
+    if first == "levels":
+        x = w.quant(w.layer(x, SUMS), 4, signed=True)
+    one, other = (w.quant(w.layer(x, replace(SUMS, norm=True)), 4, signed=True) for _ in range(2))
+    y = w.node("Sum", [x.name, one.name, other.name], x.data + one.data + other.data)
+    x = w.layer(flat(w, w.quant(y, 4, signed=True)), CLASSES)
+    _, approximation = require_near(w, x, tmp_path, 0.02)
+    assert approximation.tensors == 5
+
+
 def test_several_in_hardware(tmp_path):
     """Every file of the RTL but the top is one of rtl/, and it computes what golden does."""
     w = writer(opset=14)

@@ -37,6 +37,11 @@ def gelu_by_tanh(graph, x):
     return graph.node("Mul", graph.node("Mul", x, gate), 0.5)
 
 
+def band(graph, x):
+    inside = graph.node("And", graph.node("Greater", x, -0.4), graph.node("Not", graph.node("Greater", x, 0.8)))
+    return graph.node("Where", graph.node("Not", inside), 1.0, -1.0)
+
+
 WRITTEN = {
     "silu": silu,
     "maximum": slope,
@@ -45,6 +50,7 @@ WRITTEN = {
     "nested": nested,
     "forked": forked,
     "Gelu by Tanh": gelu_by_tanh,
+    "band": band,
 }
 
 
