@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 sys.path.append("../..")  # the driver, if this notebook lies in the unpacked deploy.zip
-from deploy import Accelerator, measure
+from deploy import Accelerator, measure, scores
 
 accelerator = Accelerator()
 package, simulated = accelerator.package, accelerator.platform.simulated
@@ -46,7 +46,7 @@ images, labels, golden = package.samples()
 total = len(images)
 images, labels, golden = (array[: 24 if simulated else total] for array in (images, labels, golden))
 logits = accelerator.execute(images)
-classes = logits.argmax(axis=1)
+classes = scores.classes(logits, package.tail)
 names = dict(enumerate(package.labels))  # may be empty: then the number is the name
 
 figure, axes = plt.subplots(2, 6, figsize=(10, 4.2))
