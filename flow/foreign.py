@@ -27,6 +27,7 @@ from flow.nodes.value_table import WIDEST as WIDEST_TABLE
 from flow.normalise.grids import ExactGrids
 from flow.normalise.offsets import MergeAdds, MoveOffsets
 from flow.normalise.pixels import PixelGrids
+from flow.normalise.tail import classes_of
 from flow.passes.chain import CURVED, ELEMENTWISE, QUANTIZERS, chain_input, chain_to_quantizer, is_uniform
 from flow.passes.grid import Grid, grid_of
 from flow.passes.lines import BENT
@@ -86,19 +87,19 @@ def prepare(
     original = execute_graph(model, images)
     for width in WIDTHS if bits is None else (bits,):
         fixed, tensors = quantize_streams(copy.deepcopy(model), images, width)
-        found = _compared(execute_graph(fixed, images), original, tensors, width)
+        found = _compared(model, execute_graph(fixed, images), original, tensors, width)
         if not tensors or (found.other_class == 0 and found.relative_difference <= ENOUGH):
             break
     return fixed, found
 
 
-def _compared(quantized, original, tensors: int, bits: int) -> Approximation:
+def _compared(model: ModelWrapper, quantized, original, tensors: int, bits: int) -> Approximation:
     difference = float(np.abs(quantized - original).max())
     return Approximation(
         images=len(original),
         largest_difference=difference,
         relative_difference=difference / (float(np.ptp(original)) or 1.0),
-        other_class=int((quantized.argmax(1) != original.argmax(1)).sum()),
+        other_class=int((classes_of(model, quantized) != classes_of(model, original)).sum()),
         tensors=tensors,
         bits=bits,
     )

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 
+from deploy.scores import classes
 from flow.analysis.attributes import attributes_of
 from flow.analysis.constants import Constants
 from flow.graph import consumers
@@ -93,6 +94,12 @@ def score_steps(model: ModelWrapper) -> list[dict]:
     """Return the steps from the logits of an integer graph to the outputs of the network's file: one affine step a
     class, once maps have their shape, then functions."""
     return _with_affine(*logit_affine(model), json.loads(model.get_metadata_prop(TAIL) or "[]"))
+
+
+def classes_of(model: ModelWrapper, outputs: np.ndarray) -> np.ndarray:
+    """Return the classes int64 [N, ...] of ``outputs`` [N, elements] of a normalised graph: those of the scores that
+    the steps of its tail make of them."""
+    return classes(outputs, json.loads(model.get_metadata_prop(TAIL) or "[]"))
 
 
 def _with_affine(gain, offset, steps: list[dict]) -> list[dict]:
