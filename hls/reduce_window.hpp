@@ -66,7 +66,7 @@ template <unsigned Rows, unsigned Columns, unsigned Blocks> struct window_place 
 template <unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, class Place, class Sum, class Bias, class... Multipliers>
 int32_t reduced(const Place& at, unsigned e, const Sum& sum, const Bias& bias, const Multipliers&... multipliers) {
 #pragma HLS INLINE
-    return multiply_shift<OutBits, AccBits, Shift, Even>(sum, bias[at.block][e], at.block, e, multipliers...);
+    return multiply_shift<OutBits, AccBits, Shift, Even>(sum, bias, at.block, e, multipliers...);
 }
 
 template <unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, class Place, class Sum, class Bias, class Multipliers,
@@ -74,8 +74,10 @@ template <unsigned OutBits, unsigned AccBits, unsigned Shift, bool Even, class P
 int32_t reduced(const Place& at, unsigned e, const Sum& sum, const Bias& bias, const Multipliers& multipliers,
                 const int32_t (&rows)[Rows][1], const int32_t (&columns)[Columns][1]) {
 #pragma HLS INLINE
+#pragma HLS ARRAY_RESHAPE variable=rows complete dim=2
+#pragma HLS ARRAY_RESHAPE variable=columns complete dim=2
     const unsigned word = rows[at.y][0] + columns[at.x][0] + at.block;
-    return multiply_shift<OutBits, AccBits, Shift, Even>(sum, bias[at.block][e], word, e, multipliers);
+    return multiply_shift<OutBits, AccBits, Shift, Even>(sum, bias, word, e, multipliers);
 }
 
 template <unsigned Taps, unsigned Channels, unsigned Outputs, unsigned Simd, unsigned InBits, unsigned Rows, unsigned Columns, bool Masked,
@@ -119,7 +121,7 @@ void depthwise(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<bea
             int32_t result[Pe];
             for (unsigned e = 0; e < Pe; ++e) {
 #pragma HLS UNROLL
-                result[e] = reduced<OutBits, AccBits, Shift, Even>(at, e, sums[e], bias, multipliers...);
+                result[e] = reduced<OutBits, AccBits, Shift, Even>(at, e, sums[e], bias[at.block][e], multipliers...);
             }
             out.write(pack<Pe, OutBits>(result));
             at.next();
@@ -154,7 +156,7 @@ void sum_pool(hls::stream<ap_uint<Simd * InBits + Masked>>& in, hls::stream<beat
         for (unsigned e = 0; e < Simd; ++e) {
 #pragma HLS UNROLL
             sums[e] = (tap == 0 ? accumulator<SumBits>(0) : sums[e]) + x[e];
-            result[e] = reduced<OutBits, AccBits, Shift, Even>(at, e, sums[e], bias, multipliers...);
+            result[e] = reduced<OutBits, AccBits, Shift, Even>(at, e, sums[e], bias[at.block][e], multipliers...);
         }
         if (tap == Taps - 1) {
             out.write(pack<Simd, OutBits>(result));

@@ -64,6 +64,7 @@ module int_conv #(
     if (NF * Pe != Outputs) $fatal(1, "int_conv: Pe %0d does not divide Outputs %0d", Pe, Outputs);
     if (NF % ConvGroups != 0) $fatal(1, "int_conv: ConvGroups %0d and Pe %0d do not divide Outputs %0d", ConvGroups, Pe, Outputs);
     if (Scaled > 1) $fatal(1, "int_conv: Scaled is %0d, must be 0 or 1", Scaled);
+    if (Shift >= AccBits) $fatal(1, "int_conv: Shift %0d is not less than AccBits %0d", Shift, AccBits);
   end
   // synthesis translate_on
 

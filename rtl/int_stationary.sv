@@ -70,6 +70,7 @@ module int_stationary #(
     if (SF * Simd != Inputs) $fatal(1, "int_stationary: Simd %0d does not divide Inputs %0d", Simd, Inputs);
     if (NF * Pe != Outputs) $fatal(1, "int_stationary: Pe %0d does not divide Outputs %0d", Pe, Outputs);
     if (Scaled > 1) $fatal(1, "int_stationary: Scaled is %0d, must be 0 or 1", Scaled);
+    if (Shift >= AccBits) $fatal(1, "int_stationary: Shift %0d is not less than AccBits %0d", Shift, AccBits);
   end
   // synthesis translate_on
 

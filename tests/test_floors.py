@@ -12,7 +12,7 @@ PACKAGES = ("brevitas_models", "deploy", "flow")
 FLOORS = (  # a unit imports those below it; none beside it
     ("brevitas_models", "flow.errors", "flow.nodes"),
     ("flow.files", "flow.memory"),
-    ("flow.images", "flow.record"),
+    ("flow.record",),
     (
         "deploy",
         "flow.custom_op",
@@ -22,7 +22,7 @@ FLOORS = (  # a unit imports those below it; none beside it
         "flow.vendor",
         "flow.workspace",
     ),
-    ("flow.graph", "flow.onnx_file"),
+    ("flow.graph", "flow.images", "flow.onnx_file", "flow.pointwise"),
     ("flow.execute", "flow.golden"),
     ("flow.analysis",),
     ("flow.passes",),

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +16,6 @@ from .weight_stationary import WeightStationary
 from .windows import Windows, as_windows
 
 WORDS_LAYOUT = "[nf * SF + sf], bit e * Simd + i: weight of input sf * Simd + i for output nf * Pe + e; 1 is +1"
-BANKS = ((9, 4096), (18, 2048), (36, 1024))  # bits and words of a block RAM; of wider words it has 512
-SHALLOW = 6.6  # ns, from a block RAM through the first half of a lane
 
 
 @dataclass(kw_only=True)
@@ -140,14 +137,6 @@ class XnorPopcount(BinaryEngine):
         packed = words(fold(weights, self.pe, self.simd), 1, "weights", bipolar=True)
         folded = Table("weights", *native_rows(packed, self.pe * self.simd), WORDS_LAYOUT, self.memory)
         return Call("xnor_popcount", parameters, (folded, *tables))
-
-    def path_ns(self):
-        """Return the bound; a memory of several banks adds the levels that select one of them."""
-        depth = next((depth for bits, depth in BANKS if self.pe * self.simd <= bits), 512)
-        banks = -(-self.neuron_fold * self.synapse_fold // depth) if self.memory == "block" else 1
-        levels = math.ceil(math.log(banks, 4))
-        counted = 9 < self.group <= self.simd  # the matches of a group in one cycle, which leaves no room
-        return max(super().path_ns() + levels * counted, SHALLOW + levels)
 
     def cost(self):
         """Return its estimated resources: lines through Yosys 0.70's figures of the demo's engines."""

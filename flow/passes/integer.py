@@ -37,9 +37,9 @@ def fit_multiply_shift(
     sums = sums.reshape(len(sums), -1)
     low = np.where((targets == lowest) | ~binding, -np.inf, targets.astype(float))
     high = np.where((targets == highest) | ~binding, np.inf, targets + 1.0)
-    refusal = refuse(node, f"no {MULTIPLIER_BITS}-bit multiplier and shift give its result on every popcount")
+    reason = f"no {MULTIPLIER_BITS}-bit multiplier and shift give its result on every popcount"
     if not _may_be_straight(sums.astype(float), low, high):
-        raise refusal
+        raise refuse(node, reason)
     slopes = _best_slopes(sums.astype(float), low, high)
     for shift in range(least_shift, LARGEST_SHIFT + 1):
         multipliers = np.rint(slopes * 2.0**shift).astype(np.int64)
@@ -54,7 +54,7 @@ def fit_multiply_shift(
             offsets = np.floor((least + most) / 2).astype(np.int64)
             if (np.clip((products + offsets) >> shift, lowest, highest) == targets)[binding].all():
                 return multipliers, offsets, shift
-    raise refusal
+    raise refuse(node, reason)
 
 
 def dyadic_multiply_shift(gain: np.ndarray, offset: np.ndarray, rounds: bool):

@@ -152,7 +152,7 @@ def test_refuses(emit, attributes, message):
     ("changes", "message"),
     [
         ({"Simd": 3}, "Simd 3 does not divide Inputs 8"),
-        ({"Shift": 24}, "Shift 24 is not less than InBits 24"),
+        ({"Shift": 24}, "Shift 24 is not less than AccBits 24"),
     ],
 )
 def test_the_module_refuses(changes, message):
