@@ -175,7 +175,7 @@ ONNX_FILES: dict[str, tuple[Change, str]] = {  # what is wrong: (damage, what th
     "a tensor written twice": (onnx_with(_twice), "is written twice|nothing writes"),
     "a flat input": (onnx_with(_input(1, 768)), "not one image|cannot be used|cannot be inferred"),
     "an unknown node": (onnx_with(_instead_of("PRelu", "Gelu")), "Gelu"),
-    "a node without hardware": (onnx_with(_instead_of("PRelu", "LpNormalization")), "LpNormalization"),
+    "a node without hardware": (onnx_with(_instead_of("PRelu", "Hardmax")), "Hardmax"),
     "empty": (lambda folder: damage(folder / ONNX, b""), "is empty"),
     "text": (lambda folder: damage(folder / ONNX, b'{"nodes": []}'), "no QONNX file"),
     "half": (lambda folder: damage(folder / ONNX, (folder / ONNX).read_bytes()[:3000]), "no QONNX file|has no"),
