@@ -307,11 +307,13 @@ def _around_curve(model: ModelWrapper, curve: NodeProto, cuts: dict[str, Cut], i
 
 def _few_steps(model: ModelWrapper, chain: list[NodeProto]) -> bool:
     """Return whether a chain to a quantizer has so few results that thresholds give them: half as many if it may fall
-    and rise."""
+    and rise, and bits only if it does not."""
     grid = grid_of(model, chain[-1].output[0]) if chain and chain[-1].op_type in QUANTIZERS else None
     if grid is None:
         return False
-    return len(grid.integers) * (1 if is_monotone(model, chain) else 2) <= MOST_THRESHOLDS + 1
+    if is_monotone(model, chain):
+        return len(grid.integers) <= MOST_THRESHOLDS + 1
+    return not grid.bipolar and 2 * len(grid.integers) <= MOST_THRESHOLDS + 1
 
 
 def _chain_from(model: ModelWrapper, tensor: str, cuts: dict[str, Cut]) -> list[NodeProto]:

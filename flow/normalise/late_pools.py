@@ -33,7 +33,7 @@ class LatePools(Normalisation):
             return False
         channels, pooled = graph.shape(source)[1], node.output[0]
         least, most = evaluate_chain(model, chain, np.array([-FAR, FAR]), channels)
-        if (least > most).any():
+        if not (least <= most).all():  # nor where it is not defined
             return False
         rows = graph.shape(pooled)
         reroute(chain[0], pooled, source)
