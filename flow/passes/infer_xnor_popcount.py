@@ -9,7 +9,7 @@ from .chain import chain_end, chains_to_quantizers, evaluate_chain, rising_steps
 from .forms import exact_form
 from .grid import grid_of
 from .integer import AFFINE, affine_constants, dyadic_multiply_shift, fit_multiply_shift
-from .response import Response
+from .response import MOST_THRESHOLDS, Response
 from .rewrite import PassError, Rewrite, Rewriter, refuse
 from .window import convolution_of
 
@@ -141,7 +141,8 @@ class Layer:
         response = Response.of(self.model, chain, -self.n, self.n, real, channels, grid.scale, stride)
         form = exact_form(response, self.model, chain, real, bits, grid.bits) if response is not None else None
         if form is None:
-            raise refuse(chain[-1], "no multiplier and shift, two lines or 15 thresholds give its result on every sum")
+            forms = f"multiplier and shift, two lines or {MOST_THRESHOLDS} thresholds"
+            raise refuse(chain[-1], f"no {forms} give its result on every sum")
         self._emit(chain, grid.scale, chain[-1].output[0], form=form, activation="sum", out_bits=bits)
 
     def _real_sums(self) -> np.ndarray:

@@ -19,6 +19,7 @@ from flow.graph import hardware_nodes
 from flow.inspection import inspect_graph, load_foreign
 from flow.passes import PassError, to_integers
 from flow.steps.streamline import logit_integers
+from tests.passes.graphs import QonnxGraph
 
 from .small import random_images
 
@@ -174,3 +175,20 @@ def test_weights_of_one_bit_take_no_multipliers(tmp_path):
     assert [op.weight_bits for op in layers] == [1] * 4 and [op.bits for op in layers] == [8, 2, 2, 2]
     assert [op.variant(pe=2).cost().dsp for op in layers] == [2 * op.scaled for op in layers]
     assert all("add_subtract" in op.operations() for op in layers)
+
+
+def test_bits_behind_a_curve_that_falls_and_rises_are_those_of_a_table(tmp_path):
+    """No threshold gives them: HardSwish lies on a grid in front of the sign, and few bits change."""
+    graph = QonnxGraph(channels=3, height=8)
+    x = graph.conv(graph.integers(8, 0.0078), graph.binary_weights(8, 3, 3, 3), kernel_shape=[3, 3])
+    x = graph.node("HardSwish", graph.batch_norm(x, graph.rng.uniform(-1.5, 1.5, 8), graph.rng.normal(size=8)))
+    x = graph.bipolar(graph.node("Add", x, 0.1))
+    path = tmp_path / "curve.onnx"
+    graph.model(graph.conv(x, graph.integer_weights(5, 8, 6, 6), kernel_shape=[6, 6])).save(str(path))
+    images = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), np.uint8)
+    model, approximation = prepare(load_foreign(path), images, 0.0, 255.0)
+    assert approximation.tensors == 1
+    integer = to_integers(model)
+    assert {"ValueTable", "SignThreshold"} & {node.kind for node in hardware_nodes(integer)}
+    wanted = logit_integers(integer, execute_graph(model, images).astype(np.float64))
+    np.testing.assert_array_equal(Golden(integer).execute(images), wanted)

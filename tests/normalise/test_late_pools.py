@@ -47,6 +47,13 @@ def test_a_pool_stays_in_front_of_a_curve_that_falls_and_rises():
     assert node_types(same(model, LatePools)) == node_types(model)
 
 
+def test_a_pool_stays_in_front_of_what_is_not_defined_everywhere():
+    """Log rises where it is defined; behind a norm that falls it does not."""
+    graph = QonnxGraph(height=8)
+    model = pooled(graph, [-0.3, -1.2], lambda x: graph.quant(graph.node("Log", graph.node("Add", x, 50.0)), 0.05, 8))
+    assert node_types(same(model, LatePools)) == node_types(model)
+
+
 def test_a_pool_of_integers_stays():
     graph = QonnxGraph(height=8)
     x = graph.node("MaxPool", graph.integers(), kernel_shape=[2, 2], strides=[2, 2])
