@@ -10,6 +10,7 @@ from .rewrite import refuse
 MONOTONE = ("Add", "Sub", "Mul", "Div", "BatchNormalization", "Neg", "Identity", "Relu", "Clip", "Max", "Min")
 MONOTONE += ("Quant", "BipolarQuant", "MultiThreshold", *RISING)
 SLOPED = ("LeakyRelu", "PRelu")  # monotone if no slope is negative
+FACTORS = ("Elu", "Selu", "ThresholdedRelu")  # if alpha and gamma are not
 
 
 def is_monotone(model, chain) -> bool:
@@ -19,6 +20,8 @@ def is_monotone(model, chain) -> bool:
             slopes = [next((a.f for a in node.attribute if a.name == "alpha"), 0.01)]
         elif node.op_type == "PRelu":
             slopes = model.get_initializer(node.input[1]).ravel()
+        elif node.op_type in FACTORS:
+            slopes = [a.f for a in node.attribute if a.name in ("alpha", "gamma")]
         else:
             slopes = []
         if node.op_type not in (*MONOTONE, *SLOPED) or min(slopes, default=0) < 0:

@@ -50,3 +50,13 @@ def test_what_turns_is_not_monotone():
     assert not is_monotone(model, chain)
     with pytest.raises(PassError, match="neither rise nor fall"):
         Steps(model, chain, -20, 20, lambda s: 0.25 * s, 4, 0.25).check()
+
+
+@pytest.mark.parametrize("kind", ["Elu", "Celu", "ThresholdedRelu"])
+@pytest.mark.parametrize("alpha", [0.5, -0.5])
+def test_a_bend_of_negative_alpha_turns(kind, alpha):
+    """Held to the values themselves: they only rise, or they fall somewhere, too."""
+    graph = QonnxGraph()
+    model, chain = chain_of(graph, graph.quant(graph.node(kind, "image", alpha=alpha), 0.05, 8), f"{kind}_0")
+    values = evaluate_chain(model, chain, np.linspace(-3, 3, 301), 4)
+    assert is_monotone(model, chain) == bool((np.diff(values, axis=0) >= 0).all())
