@@ -17,7 +17,7 @@ def test_every_row_can_be_run(name, length):
     assert network.strategy == recipe.network.strategy and name.startswith(network.model)
     assert network.width / FULL_WIDTH.get(network.model, 64) == (recipes.lengths()[length].width or 64) / 64
     if recipe.part:
-        epochs = {"short": 1, "day": 5, "more": 10, "teacher": 2, "long": 15, "long32": 15, "further": 5, "onward": 12}
+        epochs = {"short": 1, "day": 5, "more": 10, "teacher": 2, "long": 15, "long32": 15, "further": 5, "onward": 6}
         assert train.epochs == (recipe.epochs // 4 if own else epochs[length])
         assert train.resolutions == recipes.lengths()[length].part_resolutions
     elif own and not network.untrained:
