@@ -12,7 +12,8 @@ from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 
-from flow.errors import FlowError
+from flow.errors import FlowError, reason_of
+from flow.execute import Execution
 from flow.files import require_file
 from flow.memory import require_memory
 
@@ -73,6 +74,30 @@ def require_quantizers(path: Path, model: ModelWrapper) -> None:
             if wrong or not np.isfinite(value).all():
                 allowed = {"scale": "above 0", "zero point": "finite", "bits": f"whole, 1 to {MOST_BITS}"}[what]
                 raise FlowError(f"{path}: the {what} of {node.name} is {value.ravel()[0]:g}: it must be {allowed}")
+
+
+def require_executable(path: Path, model: ModelWrapper) -> None:
+    """Raise FlowError if a node cannot be computed, or gives another shape than the file says; names the first."""
+    execution = Execution(model)
+    context = {info.name: np.zeros(model.get_tensor_shape(info.name), np.float32) for info in model.graph.input}
+    last = {name: index for index, node in enumerate(model.graph.node) for name in node.input}
+    for index, node in enumerate(model.graph.node):
+        named = f"{path}: {node.name or node.output[0]} ({node.op_type})"
+        try:
+            with np.errstate(all="ignore"):
+                execution.node(node, context)
+        except (FlowError, MemoryError):
+            raise
+        except Exception as error:  # of many kinds: of onnxruntime, onnx, qonnx and numpy
+            raise FlowError(f"{named} cannot be computed ({reason_of(error)}): export it again") from error
+        for name in filter(None, node.output):
+            said, found = model.get_tensor_shape(name), list(context[name].shape)
+            if said is not None and list(said) != found:
+                raise FlowError(
+                    f"{named} gives the shape {found}, and the file says {list(said)}: export it with fixed input sizes"
+                )
+        for name in {name for name in node.input if last[name] == index}:
+            context.pop(name, None)
 
 
 def _parsed(path: Path) -> ModelProto:

@@ -9,15 +9,17 @@ import onnx
 import onnx.version_converter
 from onnx import ModelProto, TensorProto, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import is_custom_op
 from qonnx.transformation.qcdq_to_qonnx import QCDQToQuant
 
-from flow.onnx_file import readable
+from flow.onnx_file import OURS, readable
 
 from .edit import QUANT_DOMAIN, NodeRefused
 
 OLD_DOMAINS = ("finn", "finn.custom_op.general", "onnx.brevitas", "qonnx", "")
 QONNX_NODES = ("Quant", "BipolarQuant", "Trunc", "IntQuant", "MultiThreshold")
 LEAST = 11  # opset
+CONTRIBUTED = "com.microsoft"  # nodes of onnxruntime, which executes those that it has
 HALF = (TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
 
@@ -35,6 +37,8 @@ def read_file(path: Path) -> ModelWrapper:
     for node in proto.graph.node:
         if node.op_type in QONNX_NODES and node.domain in OLD_DOMAINS:
             node.domain = QUANT_DOMAIN
+    _require_known_kinds(proto)
+    _drop_unread_nodes(proto)
     proto = _modern(proto)
     if any(node.op_type == "DequantizeLinear" for node in proto.graph.node):
         _zero_points(proto)
@@ -47,6 +51,38 @@ def read_file(path: Path) -> ModelWrapper:
     for node in [node for node in model.graph.node if node.op_type == "Trunc"]:
         _trunc_as_quants(model, node)
     return model
+
+
+def _require_known_kinds(proto: ModelProto) -> None:
+    """Raise NodeRefused if a node is of a kind that its domain does not have."""
+    functions = {(function.domain, function.name) for function in proto.functions}
+    for node in proto.graph.node:
+        domain = "" if node.domain in OURS else node.domain
+        known = (node.domain, node.op_type) in functions or domain == CONTRIBUTED
+        if not (known or onnx.defs.has(node.op_type, domain) or is_custom_op(domain, node.op_type)):
+            where = f"the domain {node.domain!r}" if domain else "ONNX"
+            raise NodeRefused(node, f"{where} has no such kind of node", "export it with nodes of ONNX and QONNX")
+
+
+def _drop_unread_nodes(proto: ModelProto) -> None:
+    """Remove nodes that the network's output does not depend on."""
+    graph = proto.graph
+    writers = {name: node for node in graph.node for name in node.output if name}
+    waiting, needed = [info.name for info in graph.output], set()
+    while waiting:
+        node = writers.get(waiting.pop())
+        if node is not None and node.output[0] not in needed:
+            needed.add(node.output[0])
+            waiting.extend(_reads(node))
+    for node in list(graph.node):
+        if not node.output or node.output[0] not in needed:
+            graph.node.remove(node)
+
+
+def _reads(node) -> list[str]:
+    """Return the names of all that a node reads, those of graphs in its attributes too."""
+    graphs = [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
+    return [*node.input, *(name for graph in graphs for inner in graph.node for name in _reads(inner))]
 
 
 def _zero_points(proto: ModelProto) -> None:

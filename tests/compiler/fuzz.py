@@ -35,6 +35,7 @@ import onnx
 import onnxruntime
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
+from qonnx.transformation.general import SortGraph
 from qonnx.util.cleanup import cleanup_model
 
 import flow
@@ -141,7 +142,7 @@ def _built(seed: Seed, content: bytes, folder: Path, deep: bool) -> tuple[str, s
 def reference(content: bytes, seed: Seed, folder: Path, built) -> np.ndarray:
     """Return the outputs float64 [N, elements] of a file, executed by onnxruntime, or by qonnx where it has nodes of
     other domains."""
-    model = onnx.load_model_from_string(content)
+    model = ModelWrapper(onnx.load_model_from_string(content)).transform(SortGraph()).model
     given = {tensor.name for tensor in model.graph.initializer}
     read = {name for node in model.graph.node for name in node.input}
     (entry,) = [info for info in model.graph.input if info.name not in given and info.name in read]
@@ -157,7 +158,7 @@ def reference(content: bytes, seed: Seed, folder: Path, built) -> np.ndarray:
         values = values.transpose(0, 3, 1, 2)
     feeds = [frame.reshape(shape).astype(kind) for frame in values]
     if all(node.domain in ("", "ai.onnx") for node in model.graph.node):
-        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         outputs = [session.run(None, {entry.name: feed})[0] for feed in feeds]
     else:
         wrapped = cleanup_model(ModelWrapper(model))
