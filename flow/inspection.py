@@ -17,7 +17,7 @@ from flow.compile import cleaned
 from flow.errors import FlowError, reason_of
 from flow.memory import require_memory
 from flow.normalise import normalise, read_file
-from flow.onnx_file import require_executable, require_quantizers
+from flow.onnx_file import require_quantizers, settle_shapes
 from flow.passes import REAL_PASSES, run_pass
 from flow.passes.finish import is_constant, refusals
 from flow.passes.grid import grid_of
@@ -87,7 +87,7 @@ def load_foreign(path: Path) -> ModelWrapper:
     unknown = [node.name for node in model.graph.node if model.get_tensor_shape(node.output[0]) is None]
     if unknown:
         raise FlowError(f"{path}: the shape behind {unknown[0]} cannot be inferred: export with fixed input sizes")
-    require_executable(path, model)
+    settle_shapes(path, model)
     _flatten(model)
     return normalise(model)
 

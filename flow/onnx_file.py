@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
+from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.errors import FlowError, reason_of
@@ -76,26 +76,28 @@ def require_quantizers(path: Path, model: ModelWrapper) -> None:
                 raise FlowError(f"{path}: the {what} of {node.name} is {value.ravel()[0]:g}: it must be {allowed}")
 
 
-def require_executable(path: Path, model: ModelWrapper) -> None:
-    """Raise FlowError if a node cannot be computed, or gives another shape than the file says; names the first."""
+def settle_shapes(path: Path, model: ModelWrapper) -> None:
+    """Compute every node once, and correct shapes that the file says otherwise.
+
+    Raises:
+        FlowError: a node cannot be computed; names the first.
+    """
     execution = Execution(model)
     context = {info.name: np.zeros(model.get_tensor_shape(info.name), np.float32) for info in model.graph.input}
     last = {name: index for index, node in enumerate(model.graph.node) for name in node.input}
     for index, node in enumerate(model.graph.node):
-        named = f"{path}: {node.name or node.output[0]} ({node.op_type})"
         try:
             with np.errstate(all="ignore"):
                 execution.node(node, context)
         except (FlowError, MemoryError):
             raise
         except Exception as error:  # of many kinds: of onnxruntime, onnx, qonnx and numpy
-            raise FlowError(f"{named} cannot be computed ({reason_of(error)}): export it again") from error
+            named = f"{node.name or node.output[0]} ({node.op_type})"
+            raise FlowError(f"{path}: {named} cannot be computed ({reason_of(error)}): export it again") from error
         for name in filter(None, node.output):
-            said, found = model.get_tensor_shape(name), list(context[name].shape)
-            if said is not None and list(said) != found:
-                raise FlowError(
-                    f"{named} gives the shape {found}, and the file says {list(said)}: export it with fixed input sizes"
-                )
+            if list(model.get_tensor_shape(name) or ()) != list(context[name].shape):
+                kind = helper.np_dtype_to_tensor_dtype(context[name].dtype)
+                model.set_tensor_shape(name, list(context[name].shape), kind)
         for name in {name for name in node.input if last[name] == index}:
             context.pop(name, None)
 

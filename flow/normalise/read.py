@@ -39,6 +39,7 @@ def read_file(path: Path) -> ModelWrapper:
             node.domain = QUANT_DOMAIN
     _require_known_kinds(proto)
     _drop_unread_nodes(proto)
+    _one_shape_each(proto)
     proto = _modern(proto)
     if any(node.op_type == "DequantizeLinear" for node in proto.graph.node):
         _zero_points(proto)
@@ -77,6 +78,16 @@ def _drop_unread_nodes(proto: ModelProto) -> None:
     for node in list(graph.node):
         if not node.output or node.output[0] not in needed:
             graph.node.remove(node)
+
+
+def _one_shape_each(proto: ModelProto) -> None:
+    """Remove what is said of a tensor's shape a second time."""
+    graph = proto.graph
+    said = {info.name for info in (*graph.input, *graph.output)}
+    for info in list(graph.value_info):
+        if info.name in said:
+            graph.value_info.remove(info)
+        said.add(info.name)
 
 
 def _reads(node) -> list[str]:
