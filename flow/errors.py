@@ -27,6 +27,7 @@ def reason_of(error: Exception) -> str:
     """Return what another library says in one line, without its codes: at most LONGEST_REASON characters."""
     said = " ".join(str(error).split())
     said = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", said)
+    said = re.sub(r"<class '([\w.]+)'>", r"\1", said)
     if not said or isinstance(error, LookupError):  # whose text is the key alone
         said = f"something that it refers to is missing{f': {said}' if said else ''}"
     return said if len(said) <= LONGEST_REASON else said[: LONGEST_REASON - 3] + "..."

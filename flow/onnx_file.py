@@ -93,7 +93,11 @@ def settle_shapes(path: Path, model: ModelWrapper) -> None:
             raise
         except Exception as error:  # of many kinds: of onnxruntime, onnx, qonnx and numpy
             named = f"{node.name or node.output[0]} ({node.op_type})"
-            raise FlowError(f"{path}: {named} cannot be computed ({reason_of(error)}): export it again") from error
+            shapes = (model.get_tensor_shape(name) for name in node.input if name)
+            read = ", ".join("x".join(map(str, shape or ())) or "one number" for shape in shapes)
+            raise FlowError(
+                f"{path}: {named} cannot be computed on inputs of {read} ({reason_of(error)}): export it again"
+            ) from error
         for name in filter(None, node.output):
             if list(model.get_tensor_shape(name) or ()) != list(context[name].shape):
                 kind = helper.np_dtype_to_tensor_dtype(context[name].dtype)

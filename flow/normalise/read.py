@@ -43,11 +43,12 @@ def read_file(path: Path) -> ModelWrapper:
     proto = _modern(proto)
     if any(node.op_type == "DequantizeLinear" for node in proto.graph.node):
         _zero_points(proto)
+        clipped = _clip_integers(proto)
         proto = onnx.shape_inference.infer_shapes(proto)  # the types of integers
     model = ModelWrapper(proto)
     if any(node.op_type == "DequantizeLinear" for node in proto.graph.node):
         for node in [node for node in model.graph.node if node.op_type == "DequantizeLinear"]:
-            _integers_as_quant(model, node)
+            _integers_as_quant(model, node, clipped.get(node.input[0]))
         model = model.transform(QCDQToQuant())
     for node in [node for node in model.graph.node if node.op_type == "Trunc"]:
         _trunc_as_quants(model, node)
@@ -109,8 +110,25 @@ def _zero_points(proto: ModelProto) -> None:
             node.input.append(name)
 
 
-def _integers_as_quant(model: ModelWrapper, node) -> None:
-    """Replace DequantizeLinear of constant integers, such as weights, by the Quant of their values."""
+def _clip_integers(proto: ModelProto) -> dict[str, int]:
+    """Clip constant integers, as weights are in the QCDQ files of Brevitas; return how many bits hold what is left."""
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    bits = {}
+    for node in [node for node in proto.graph.node if node.op_type == "Clip"]:
+        integers, *ends = (constants.get(name) for name in node.input)
+        if integers is None or integers.dtype.kind not in "iu" or len(ends) != 2 or any(end is None for end in ends):
+            continue
+        low, high = (int(end.reshape(-1)[0]) for end in ends)
+        proto.graph.initializer.append(numpy_helper.from_array(integers.clip(low, high), node.output[0]))
+        proto.graph.node.remove(node)
+        unsigned = max(high, -low - 1).bit_length()
+        bits[node.output[0]] = max(2, unsigned + (integers.dtype.kind == "i"))
+    return bits
+
+
+def _integers_as_quant(model: ModelWrapper, node, bits: int | None = None) -> None:
+    """Replace DequantizeLinear of constant integers, such as weights, by the Quant of their values, of 8 bits unless
+    they were clipped to fewer."""
     integers, scale, zero = (model.get_initializer(name) for name in node.input)
     if integers is None or scale is None or zero is None or integers.dtype not in (np.int8, np.uint8):
         return
@@ -121,10 +139,10 @@ def _integers_as_quant(model: ModelWrapper, node) -> None:
     scale, zero = (value.astype(np.float64).reshape(shape if scale.size > 1 else ()) for value in (scale, zero))
     names = [model.make_new_valueinfo_name() for _ in range(4)]
     zero = np.zeros(()) if not zero.any() else zero
-    for name, value in zip(names, ((integers - zero) * scale, scale, zero, np.float64(8))):
+    for name, value in zip(names, ((integers - zero) * scale, scale, zero, np.float64(bits or 8))):
         model.set_initializer(name, np.asarray(value, np.float32))
-    signed = int(integers.dtype == np.int8)
-    attributes = {"signed": signed, "narrow": int(signed and integers.min() > -128), "rounding_mode": "ROUND"}
+    signed, least = int(integers.dtype == np.int8), -(1 << ((bits or 8) - 1))
+    attributes = {"signed": signed, "narrow": int(signed and integers.min() > least), "rounding_mode": "ROUND"}
     quant = onnx.helper.make_node("Quant", names, list(node.output), name=node.name, domain=QUANT_DOMAIN, **attributes)
     model.graph.node.insert(list(model.graph.node).index(node), quant)
     model.graph.node.remove(node)

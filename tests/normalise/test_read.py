@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from flow.errors import FlowError
+from flow.errors import LONGEST_REASON, FlowError, reason_of
 from flow.inspection import load_foreign
 from flow.normalise import read_file
 from flow.reference import file_outputs
@@ -69,7 +69,7 @@ def test_kinds_that_no_domain_has(kind, other, domain, match, tmp_path):
         (
             "Quant",
             lambda node: node.attribute.remove(narrow(node)),
-            "Quant_0 .Quant. cannot be computed .Required attribute narrow",
+            "Quant_0 .Quant. cannot be computed on inputs of 1x4x4x4, one number, .*Required attribute narrow",
         ),
         ("Relu", lambda node: node.attribute.extend([helper.make_attribute("colour", "red")]), "Relu_0 .Relu. cannot"),
     ],
@@ -78,6 +78,42 @@ def test_nodes_that_cannot_be_computed(kind, change, match, tmp_path):
     with pytest.raises(FlowError, match=match) as refusal:
         load_foreign(written(tmp_path, lambda model: change(of_kind(model, kind))))
     assert "\n" not in str(refusal.value)
+
+
+def test_a_layer_on_booleans_is_refused(tmp_path):
+    def change(model):
+        node = of_kind(model, "Quant")
+        node.op_type, node.domain = "Greater", ""
+        del node.attribute[:], node.input[2:]
+        del model.graph.value_info[:]
+
+    with pytest.raises(FlowError, match="Conv_0 .Conv. cannot be computed on inputs of .*bool"):
+        load_foreign(written(tmp_path, change))
+
+
+def test_reasons_of_other_libraries():
+    assert reason_of(KeyError("axis")) == "something that it refers to is missing: 'axis'"
+    assert reason_of(TypeError("two\n   <class 'numpy.ndarray'> differ")) == "two numpy.ndarray differ"
+    assert reason_of(ValueError("[ONNXRuntimeError] : 10 : INVALID_GRAPH : It is odd")) == "It is odd"
+    assert len(reason_of(ValueError("x" * 1000))) == LONGEST_REASON
+
+
+@pytest.mark.parametrize(("low", "high", "bits"), [(-127, 127, 8), (-128, 127, 8), (-7, 7, 4), (-8, 7, 4), (-1, 1, 2)])
+def test_clipped_integers_as_brevitas_writes_them(low, high, bits, tmp_path):
+    graph, path = QonnxGraph(), tmp_path / "network.onnx"
+    integers = graph.rng.integers(-128, 128, (5, 4, 3, 3))
+    ends = [graph.constant(value, np.int8) for value in (integers, low, high)]
+    weights = graph.node("DequantizeLinear", graph.node("Clip", *ends), 0.5, graph.constant(0, np.int8))
+    onnx.save(graph.model(graph.node("Conv", graph.integers(), weights)).model, path)
+    model = read_file(path)
+    quant = model.find_producer(of_kind(model, "Conv").input[1])
+    assert quant.op_type == "Quant" and model.get_initializer(quant.input[3]) == bits
+    plain = QonnxGraph()
+    same = plain.model(plain.node("Conv", plain.integers(), (integers.clip(low, high) * 0.5).astype(np.float32)))
+    onnx.save(same.model, tmp_path / "same.onnx")
+    expected = file_outputs(tmp_path / "same.onnx", IMAGES, 0.0, 255.0)
+    assert len(np.unique(expected)) > 40
+    np.testing.assert_array_equal(file_outputs(path, IMAGES, 0.0, 255.0), expected)
 
 
 def test_a_shape_of_the_output_that_is_wrong_does_not_matter(tmp_path):
