@@ -86,6 +86,7 @@ def settle_shapes(path: Path, model: ModelWrapper) -> None:
     context = {info.name: np.zeros(model.get_tensor_shape(info.name), np.float32) for info in model.graph.input}
     last = {name: index for index, node in enumerate(model.graph.node) for name in node.input}
     for index, node in enumerate(model.graph.node):
+        _require_memory_of_windows(path, model, node)
         try:
             with np.errstate(all="ignore"):
                 execution.node(node, context)
@@ -104,6 +105,16 @@ def settle_shapes(path: Path, model: ModelWrapper) -> None:
                 model.set_tensor_shape(name, list(context[name].shape), kind)
         for name in {name for name in node.input if last[name] == index}:
             context.pop(name, None)
+
+
+def _require_memory_of_windows(path: Path, model: ModelWrapper, node) -> None:
+    """Raise FlowError if the windows of a convolution, which is computed in float64, do not fit into memory."""
+    if node.op_type != "Conv" or len(node.input) < 2:
+        return
+    weights, output = (model.get_tensor_shape(name) for name in (node.input[1], node.output[0]))
+    if weights and output:
+        needed = 16 * math.prod(output[2:]) * math.prod(weights[1:])
+        require_memory(needed, f"{path}: {node.name or node.output[0]} (Conv)", "export it for smaller images")
 
 
 def _parsed(path: Path) -> ModelProto:
