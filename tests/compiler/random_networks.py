@@ -120,7 +120,7 @@ def networks(draw) -> Sample:
         kernel = draw(st.sampled_from(kernels))
         assume(kernel <= pixels * stride)
         layers.append(Layer(stride, kernel, draw(st.booleans())))
-    fps = draw(st.sampled_from((500.0, 5_000.0, 20_000.0)))
+    fps = draw(st.sampled_from((500.0, 5_000.0, 15_000.0)))
     return Sample(config, tuple(layers), size, draw(st.integers(0, 1000)), fps)
 
 
