@@ -216,7 +216,7 @@ def verify_file(file: File, tally: Tally) -> str:
             output=Path(folder) / "build",
             last="simulate" if rtl else "csim",
         )
-        _hold_scores(built, expected, exact=writer.exact)
+        hold_scores(built, expected, exact=writer.exact)
         for stage in ("csim", "simulate")[: 1 + rtl]:
             for line in built.workspace.load_json(stage)["verification"]:
                 assert line["mismatches"] == 0, line
@@ -233,7 +233,7 @@ def file_outputs(path: Path, inputs: np.ndarray) -> np.ndarray:
     return np.array([next(iter(execute_onnx(model, {name: x[None]}).values())).ravel() for x in inputs], np.float64)
 
 
-def _hold_scores(built, expected: np.ndarray, exact: bool) -> None:
+def hold_scores(built, expected: np.ndarray, exact: bool) -> None:
     """Assert that the scores of golden differ from a file's outputs by what the build says, and by little."""
     workspace = built.workspace
     steps = score_steps(workspace.load_graph("integer"))
