@@ -1,0 +1,165 @@
+"""FINN beside this flow on the same files: makes FINN's environment, runs both on every file, prints the table.
+
+    .venv/bin/python -m benchmarks.peers.compare            # goes on where an earlier call stopped
+    .venv/bin/python -m benchmarks.peers.compare --table    # only the table of what is stored
+
+Every file is run by each of the two in a process of its own, within a limit of time and memory, on one thread. What is
+known of a file lies in build/peers/; the figures of the table in benchmarks/peers/finn.json, the table in finn.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from .jobs import Job, all_jobs, prepare
+from .rows import row_of
+from .table import markdown
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+FIGURES, TABLE = HERE / "finn.json", HERE / "finn.md"
+PACKAGES = ("torch==2.13.0", "finn-plus==1.6.1")  # torch first: a CPU wheel, where pip is given one, is taken
+SHOWN = ("finn-plus", "qonnx", "onnx", "brevitas")  # versions in the table
+SECONDS, GIGABYTES = 120, 12  # of a process
+TOOLS = ("finn", "flow")
+
+
+def main() -> None:
+    """Run what is not stored yet and print the table."""
+    options = arguments()
+    if not options.table:
+        measure(options)
+    print(markdown(json.loads(FIGURES.read_text(encoding="utf-8"))), end="")
+
+
+def arguments() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", help="files of the table; all by default")
+    parser.add_argument("--table", action="store_true", help="run nothing")
+    parser.add_argument("--fresh", nargs="?", const="both", choices=(*TOOLS, "both"), help="run again what is stored")
+    parser.add_argument(
+        "--cases", type=Path, default=ROOT / "../shared/cases", help="folder of the files of other people"
+    )
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv-finn", help="FINN's environment; made if missing")
+    parser.add_argument("--work", type=Path, default=ROOT / "build/peers", help="folder of what is known of each file")
+    options = parser.parse_args()
+    if not options.table and not (options.cases / "cases.json").is_file():
+        parser.error(f"--cases {options.cases}: no cases.json there; give the folder of the cases, or --table")
+    return options
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Run the files by both and write the figures and the table after each."""
+    python = environment(options.venv)
+    versions = {"finn": versions_of(python), "flow": commit()}
+    jobs = all_jobs(options.cases)
+    if unknown := set(options.names) - {job.name for job in jobs}:
+        raise SystemExit(
+            f"{', '.join(sorted(unknown))}: no such files; there are {', '.join(job.name for job in jobs)}"
+        )
+    for job in jobs:
+        if options.names and job.name not in options.names:
+            continue
+        folder = options.work / job.stem
+        prepare(job, folder)
+        for tool, interpreter in zip(TOOLS, (python, Path(sys.executable))):
+            if options.fresh in (tool, "both"):
+                (folder / f"{tool}.end.json").unlink(missing_ok=True)
+            run(tool, interpreter, folder, job)
+        store(jobs, options.work, versions)
+
+
+def environment(folder: Path) -> Path:
+    """Return the interpreter of FINN's environment, which is made where it is not complete."""
+    python, ready = folder / "bin/python", folder / ".ready"
+    wanted = "\n".join(PACKAGES)
+    if not ready.exists() or ready.read_text() != wanted:
+        print(f"making {folder} with {', '.join(PACKAGES)}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        for package in PACKAGES:
+            subprocess.run([python, "-m", "pip", "install", "-q", package], check=True)
+        ready.write_text(wanted)
+    return python
+
+
+def versions_of(python: Path) -> dict[str, str]:
+    """Return the versions of FINN and of what it reads files with."""
+    code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {SHOWN}}}))"
+    return json.loads(subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout)
+
+
+def commit() -> str:
+    """Return the commit of this flow."""
+    call = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(call, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def run(tool: str, python: Path, folder: Path, job: Job) -> None:
+    """Run one of the two on a job in a process of its own, unless it was; note how that ended."""
+    end = folder / f"{tool}.end.json"
+    if end.exists():
+        return
+    for old in (folder / f"{tool}.json", folder / f"{tool}.npy"):
+        old.unlink(missing_ok=True)
+    shutil.rmtree(folder / tool, ignore_errors=True)
+    threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PYTHONPATH": str(ROOT)}
+    settings = {**os.environ, **threads, "NUM_DEFAULT_WORKERS": "1"}
+    print(f"{job.name}: {tool}", file=sys.stderr, flush=True)
+    begin = time.monotonic()
+    with (folder / f"{tool}.log").open("w") as log:
+        process = subprocess.Popen(
+            [python, HERE / f"{tool}_steps.py", folder],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=settings,
+            start_new_session=True,
+            preexec_fn=limit_memory,
+        )
+        try:
+            code = process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            stop(process)
+    shutil.rmtree(folder / tool, ignore_errors=True)
+    seconds = round(time.monotonic() - begin, 1)
+    end.write_text(json.dumps({"code": code, "seconds": seconds}) + "\n")
+
+
+def limit_memory() -> None:
+    """Limit the address space of this process."""
+    resource.setrlimit(resource.RLIMIT_AS, (GIGABYTES << 30, GIGABYTES << 30))
+
+
+def stop(process: subprocess.Popen) -> None:
+    """End a process and those it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def store(jobs: list[Job], work: Path, versions: dict) -> None:
+    """Write the figures of all jobs that both were run on, and the table."""
+    folders = [work / job.stem for job in jobs]
+    rows = [
+        row_of(folder, TOOLS) for folder in folders if all((folder / f"{tool}.end.json").exists() for tool in TOOLS)
+    ]
+    limits = {"seconds": SECONDS, "gigabytes": GIGABYTES}
+    figures = {"versions": versions, "limits": limits, "files": len(jobs), "rows": rows}
+    FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    TABLE.write_text(markdown(figures), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
