@@ -4,7 +4,7 @@
     .venv/bin/python -m benchmarks.peers.compare --table    # only the table of what is stored
 
 Every file is run by each of the two in a process of its own, within a limit of time and memory, on one thread. What is
-known of a file lies in build/peers/; the figures of the table in benchmarks/peers/finn.json, the table in finn.md.
+known of a file lies in build/peers/; the figures of the table in benchmarks/peers/finn.json, the table in finn.md and docs/peers.md.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ import sys
 import time
 from pathlib import Path
 
+from .environment import environment, versions_of
 from .jobs import Job, all_jobs, prepare
 from .rows import row_of
 from .table import markdown
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-FIGURES, TABLE = HERE / "finn.json", HERE / "finn.md"
-PACKAGES = ("torch==2.13.0", "finn-plus==1.6.1")  # torch first: a CPU wheel, where pip is given one, is taken
-SHOWN = ("finn-plus", "qonnx", "onnx", "brevitas")  # versions in the table
+FIGURES, TABLE, PAGE = HERE / "finn.json", HERE / "finn.md", ROOT / "docs/peers.md"
+MARK = "<!-- The rest is written by the command. -->\n"  # of the page
 SECONDS, GIGABYTES = 120, 12  # of a process
 TOOLS = ("finn", "flow")
 
@@ -78,25 +78,6 @@ def measure(options: argparse.Namespace) -> None:
                 (folder / f"{tool}.end.json").unlink(missing_ok=True)
             run(tool, interpreter, folder, job)
         store(jobs, options.work, versions)
-
-
-def environment(folder: Path) -> Path:
-    """Return the interpreter of FINN's environment, which is made where it is not complete."""
-    python, ready = folder / "bin/python", folder / ".ready"
-    wanted = "\n".join(PACKAGES)
-    if not ready.exists() or ready.read_text() != wanted:
-        print(f"making {folder} with {', '.join(PACKAGES)}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        for package in PACKAGES:
-            subprocess.run([python, "-m", "pip", "install", "-q", package], check=True)
-        ready.write_text(wanted)
-    return python
-
-
-def versions_of(python: Path) -> dict[str, str]:
-    """Return the versions of FINN and of what it reads files with."""
-    code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {SHOWN}}}))"
-    return json.loads(subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout)
 
 
 def commit() -> str:
@@ -158,7 +139,9 @@ def store(jobs: list[Job], work: Path, versions: dict) -> None:
     limits = {"seconds": SECONDS, "gigabytes": GIGABYTES}
     figures = {"versions": versions, "limits": limits, "files": len(jobs), "rows": rows}
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    TABLE.write_text(markdown(figures), encoding="utf-8")
+    TABLE.write_text(table := markdown(figures), encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(f"{page[: page.index(MARK)]}{MARK}\n{table}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ from progress import Progress, first_line
 
 os.environ["FINN_BUILD_DIR"] = str(Path(sys.argv[1]).resolve() / "finn")  # read when finn is imported
 
+import finn.xsi
+
+finn.xsi.SimEngine = None  # of Vivado's simulator, without which the module of the steps could not be imported
+
 from finn.builder.build_dataflow import resolve_build_steps
 from finn.builder.build_dataflow_config import (
     DataflowBuildConfig,
