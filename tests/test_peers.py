@@ -44,14 +44,14 @@ def test_sums_are_those_of_the_rows():
 
 @pytest.fixture
 def folder(tmp_path):
-    """A job of two frames and three outputs, in which FINN failed twice and then stopped later, and the flow is done."""
+    """A job of two frames and three outputs, whose reference and end are written; the flow's outputs are other ones."""
     job = {"name": "small", "group": "cases", "residual": False, "count": 2}
     (tmp_path / "job.json").write_text(json.dumps(job))
     reference = np.array([[0.0, 1.0, 10.0], [3.0, 0.0, 1.0]])
     np.save(tmp_path / "reference.npy", reference)
     np.save(tmp_path / "flow.npy", reference[:, [0, 2, 1]])
     for tool in compare.TOOLS:
-        (tmp_path / f"{tool}.end.json").write_text('{"code": 0, "seconds": 9.0}')
+        (tmp_path / f"{tool}.end.json").write_text('{"ended": "done", "code": 0}')
     return tmp_path
 
 
@@ -81,14 +81,14 @@ def test_a_row_tells_the_best_attempt(folder):
 
 
 def test_a_process_that_was_ended_or_wrote_nothing(folder):
-    (folder / "finn.end.json").write_text('{"code": null, "seconds": 120.0}')
+    (folder / "finn.end.json").write_text('{"ended": "limit", "code": -24}')
     finn = Progress(folder / "finn.json")
     finn.begin(input="pixels", steps="default")["running"] = "step_streamline"
     finn.write()
-    (folder / "flow.end.json").write_text('{"code": -9, "seconds": 4.5}')
+    (folder / "flow.end.json").write_text('{"ended": "crashed", "code": -9}')
     row = row_of(folder, compare.TOOLS)
     assert table_row(row) == (
-        "| small | not done in time: step_streamline |  | 0.0 |  |  |  | crashed in start |  | 4.5 |  |  |  |"
+        "| small | not done in time: step_streamline |  | 0.0 |  |  |  | crashed in start |  | 0.0 |  |  |  |"
     )
 
 

@@ -4,24 +4,21 @@
     .venv/bin/python -m benchmarks.peers.compare --table    # only the table of what is stored
 
 Every file is run by each of the two in a process of its own, within a limit of time and memory, on one thread. What is
-known of a file lies in build/peers/; the figures of the table in benchmarks/peers/finn.json, the table in finn.md and docs/peers.md.
+known of a file lies in build/peers/; the figures of the table go to benchmarks/peers/finn.json, the table to finn.md
+beside it and to docs/peers.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import resource
-import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from .environment import environment, versions_of
+from .forks import GIGABYTES, SECONDS
 from .jobs import Job, all_jobs, prepare
 from .rows import row_of
 from .table import markdown
@@ -30,7 +27,6 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FIGURES, TABLE, PAGE = HERE / "finn.json", HERE / "finn.md", ROOT / "docs/peers.md"
 MARK = "<!-- The rest is written by the command. -->\n"  # of the page
-SECONDS, GIGABYTES = 120, 12  # of a process
 TOOLS = ("finn", "flow")
 
 
@@ -60,7 +56,7 @@ def arguments() -> argparse.Namespace:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Run the files by both and write the figures and the table after each."""
+    """Run the files by both and write the figures and the table."""
     python = environment(options.venv)
     versions = {"finn": versions_of(python), "flow": commit()}
     jobs = all_jobs(options.cases)
@@ -68,16 +64,17 @@ def measure(options: argparse.Namespace) -> None:
         raise SystemExit(
             f"{', '.join(sorted(unknown))}: no such files; there are {', '.join(job.name for job in jobs)}"
         )
-    for job in jobs:
-        if options.names and job.name not in options.names:
-            continue
-        folder = options.work / job.stem
-        prepare(job, folder)
-        for tool, interpreter in zip(TOOLS, (python, Path(sys.executable))):
-            if options.fresh in (tool, "both"):
-                (folder / f"{tool}.end.json").unlink(missing_ok=True)
-            run(tool, interpreter, folder, job)
-        store(jobs, options.work, versions)
+    chosen = [job for job in jobs if not options.names or job.name in options.names]
+    for job in chosen:
+        print(f"files: {job.stem}", file=sys.stderr, flush=True)
+        prepare(job, options.work / job.stem)
+    for tool, interpreter in zip(TOOLS, (python, Path(sys.executable))):
+        ends = [options.work / job.stem / f"{tool}.end.json" for job in chosen]
+        if options.fresh in (tool, "both"):
+            for end in ends:
+                end.unlink(missing_ok=True)
+        run(tool, interpreter, [end.parent for end in ends if not end.exists()])
+    store(jobs, options.work.resolve(), versions)
 
 
 def commit() -> str:
@@ -86,48 +83,17 @@ def commit() -> str:
     return subprocess.run(call, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def run(tool: str, python: Path, folder: Path, job: Job) -> None:
-    """Run one of the two on a job in a process of its own, unless it was; note how that ended."""
-    end = folder / f"{tool}.end.json"
-    if end.exists():
-        return
-    for old in (folder / f"{tool}.json", folder / f"{tool}.npy"):
-        old.unlink(missing_ok=True)
-    shutil.rmtree(folder / tool, ignore_errors=True)
-    threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PYTHONPATH": str(ROOT)}
-    settings = {**os.environ, **threads, "NUM_DEFAULT_WORKERS": "1"}
-    print(f"{job.name}: {tool}", file=sys.stderr, flush=True)
-    begin = time.monotonic()
-    with (folder / f"{tool}.log").open("w") as log:
-        process = subprocess.Popen(
-            [python, HERE / f"{tool}_steps.py", folder],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=settings,
-            start_new_session=True,
-            preexec_fn=limit_memory,
-        )
-        try:
-            code = process.wait(SECONDS)
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            stop(process)
-    shutil.rmtree(folder / tool, ignore_errors=True)
-    seconds = round(time.monotonic() - begin, 1)
-    end.write_text(json.dumps({"code": code, "seconds": seconds}) + "\n")
-
-
-def limit_memory() -> None:
-    """Limit the address space of this process."""
-    resource.setrlimit(resource.RLIMIT_AS, (GIGABYTES << 30, GIGABYTES << 30))
-
-
-def stop(process: subprocess.Popen) -> None:
-    """End a process and those it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def run(tool: str, python: Path, folders: list[Path]) -> None:
+    """Run one of the two on the jobs of these folders."""
+    settings = {
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "passive",
+        "NUM_DEFAULT_WORKERS": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    if folders:
+        call = [python, HERE / f"{tool}_steps.py", *(folder.resolve() for folder in folders)]
+        subprocess.run(call, env={**os.environ, **settings}, check=True)
 
 
 def store(jobs: list[Job], work: Path, versions: dict) -> None:

@@ -1,8 +1,8 @@
 """FINN's own environment: a virtual one, with finn-plus and a torch for CPUs.
 
-Brevitas 0.13.0, which finn-plus asks for, says that it takes no setuptools from 70 on, and torch 2.13 none before 77: left
-to itself pip goes back to a torch that brings gigabytes of CUDA. So Brevitas comes without its requirements, and these
-after it, but for torch and setuptools. The two work together all the same.
+Brevitas 0.13.0, which finn-plus asks for, takes no setuptools from 70 on, and torch 2.13 none before 77: left to itself
+pip goes back to a torch that brings gigabytes of CUDA. So Brevitas comes without its requirements, and these after it,
+but for torch, with a setuptools that both work with. psutil is imported by FINN's steps and not among its requirements.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 TORCH, FINN = "torch==2.13.0", "finn-plus==1.6.1"
+UNSAID = ("setuptools>=77.0.3,<82", "psutil")
 SHOWN = ("finn-plus", "qonnx", "onnx", "brevitas")  # versions in the table
 ASK = "import importlib.metadata as m, json, sys; print(json.dumps({name: m.%s(name) for name in sys.argv[1:]}))"
 
@@ -32,7 +33,7 @@ def environment(folder: Path) -> Path:
     brevitas = next(name for name in needed if _package(name) == "brevitas")
     install(python, "--no-deps", brevitas)
     others = [name for name in needed + required(python, "brevitas") if _package(name) not in _GIVEN]
-    install(python, *others)
+    install(python, *others, *UNSAID)
     ready.write_text(wanted, encoding="utf-8")
     return python
 

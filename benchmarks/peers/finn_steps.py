@@ -1,8 +1,8 @@
-"""Takes one ONNX file through FINN's own build steps, up to its estimates. Runs in FINN's environment.
+"""Takes ONNX files through FINN's own build steps, up to its estimates. Runs in FINN's environment.
 
-    .venv-finn/bin/python benchmarks/peers/finn_steps.py JOB_FOLDER
+    .venv-finn/bin/python benchmarks/peers/finn_steps.py JOB_FOLDER ...
 
-The folder is that of a `files.Job`. Written are finn.json (see `progress.Progress`) and finn.npy, the outputs of
+The folders are those of `jobs.prepare`. Written are finn.json (see `progress.Progress`) and finn.npy, the outputs of
 the latest graph that FINN's Python execution takes, float64 [N, elements].
 
 A file is tried in FINN's ways until one goes through: by the default steps and by those the package has for ResNet-18
@@ -14,22 +14,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from importlib.resources import files
 from pathlib import Path
 
+import finn.xsi
 import numpy as np
 import yaml
-from onnx import helper
-from progress import Progress, first_line
-
-os.environ["FINN_BUILD_DIR"] = str(Path(sys.argv[1]).resolve() / "finn")  # read when finn is imported
-
-import finn.xsi
-
-finn.xsi.SimEngine = None  # of Vivado's simulator, without which the module of the steps could not be imported
-
-from finn.builder.build_dataflow import resolve_build_steps
 from finn.builder.build_dataflow_config import (
     DataflowBuildConfig,
     DataflowOutputType,
@@ -37,9 +27,15 @@ from finn.builder.build_dataflow_config import (
     default_build_dataflow_steps,
 )
 from finn.builder.custom_step_library.general import add_preproc_divide_by_255
-from finn.core.onnx_exec import execute_onnx
+from forks import each
+from onnx import helper
+from progress import Progress, first_line
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
+
+finn.xsi.SimEngine = None  # Vivado's simulator, which the module of the steps asks for when it is imported
+from finn.builder.build_dataflow import resolve_build_steps  # noqa: E402
+from finn.core.onnx_exec import execute_onnx  # noqa: E402
 
 LAST = "step_generate_estimate_reports"  # the next ones ask for Vivado
 PARTITION = "step_create_dataflow_partition"  # from here on FINN executes its graph by HLS or RTL only
@@ -47,8 +43,13 @@ RESNET = "resnet18"
 
 
 def main() -> None:
-    """Read the job's folder, go through the attempts, and execute what the best of them left."""
-    folder = Path(sys.argv[1]).resolve()
+    """Take every file of the command line through the steps."""
+    each("finn", take)
+
+
+def take(folder: Path) -> None:
+    """Go through the attempts at a job, and execute what the best of them left."""
+    os.environ["FINN_BUILD_DIR"] = str(folder / "finn")
     job = json.loads((folder / "job.json").read_text())
     progress = Progress(folder / "finn.json")
     orders = (RESNET, "default") if job["residual"] else ("default", RESNET)
@@ -88,7 +89,7 @@ def configuration(output: Path, job: dict, order: str) -> DataflowBuildConfig:
     """Return FINN's configuration of a build for the board, clock and rate of the job."""
     settings = {"steps": default_build_dataflow_steps}
     if order != "default":
-        text = files("finn.benchmarking").joinpath("dut", f"{order}.yml").read_text()
+        text = (files("finn.benchmarking") / "dut" / f"{order}.yml").read_text()
         settings = {
             key: value for key, value in yaml.safe_load(text).items() if key in ("steps", "standalone_thresholds")
         }

@@ -1,18 +1,18 @@
-"""Takes one ONNX file through this flow's steps, up to its plan. The counterpart of finn_steps.py.
+"""Takes ONNX files through this flow's steps, up to its plan. The counterpart of finn_steps.py.
 
-    .venv/bin/python benchmarks/peers/flow_steps.py JOB_FOLDER
+    .venv/bin/python benchmarks/peers/flow_steps.py JOB_FOLDER ...
 
-The folder is that of a `files.Job`. Written are flow.json (see `progress.Progress`) and flow.npy, the outputs of the
-integer graph, with what the driver computes behind it, float64 [N, elements].
+The folders are those of `jobs.prepare`. Written are flow.json (see `progress.Progress`) and flow.npy, the outputs of
+the integer graph, with what the driver computes behind it, float64 [N, elements].
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
+from forks import each
 from progress import Progress
 
 import flow
@@ -28,8 +28,12 @@ STEPS = ("export", "streamline", "plan")  # the next ones write and simulate har
 
 
 def main() -> None:
-    """Read the job's folder and go through the steps."""
-    folder = Path(sys.argv[1]).resolve()
+    """Take every file of the command line through the steps."""
+    each("flow", take)
+
+
+def take(folder: Path) -> None:
+    """Go through the steps with a job, and keep its outputs."""
     job = json.loads((folder / "job.json").read_text())
     progress = Progress(folder / "flow.json")
     found = progress.begin()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -19,11 +18,17 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"[:LONGEST]
 
 
+def _seconds() -> float:
+    """Return the seconds of a processor that this process and its children took."""
+    return sum(os.times()[:4])
+
+
 class Progress:
     """The attempts at one network; each is a dictionary that is written whenever a step begins or ends.
 
-    An attempt has its own fields, ``seconds`` of each finished step by name, ``running`` (the step that has begun, None
-    when there is none) and ``stopped`` (the step that failed and the error's first line, None where all were done).
+    An attempt has its own fields, ``seconds`` of a processor for each finished step by name, ``running`` (the step that
+    has begun, or None) and ``stopped`` (the step that failed and the error's first line, or None). The caller adds
+    ``estimate`` when all steps are done.
     """
 
     def __init__(self, path: Path):
@@ -41,14 +46,14 @@ class Progress:
         attempt = self.attempts[-1]
         attempt["running"] = step
         self.write()
-        begin = time.perf_counter()
+        begin = _seconds()
         try:
             result = call()
         except Exception as error:
             attempt.update(running=None, stopped={"step": step, "error": first_line(error)})
             self.write()
             raise
-        attempt["seconds"][step] = round(time.perf_counter() - begin, 2)
+        attempt["seconds"][step] = round(_seconds() - begin, 2)
         attempt["running"] = None
         self.write()
         return result

@@ -31,13 +31,13 @@ def result_of(folder: Path, tool: str, reference: np.ndarray) -> dict:
     if progress.path.exists():
         progress.attempts = json.loads(progress.path.read_text(encoding="utf-8"))["attempts"]
     if not progress.attempts:
-        return {"state": "limit" if end["code"] is None else "crashed", "step": "start", "seconds": end["seconds"]}
+        return {"state": end["ended"], "step": "start", "seconds": 0.0}
     best = progress.attempts[progress.best()]
     found = {"state": "done", "tried": len(progress.attempts), "seconds": round(sum(best["seconds"].values()), 1)}
     if best["stopped"]:
         found |= {"state": "stopped", **best["stopped"]}
     elif "estimate" not in best:
-        found |= {"state": "limit" if end["code"] is None else "crashed", "step": best["running"]}
+        found |= {"state": end["ended"], "step": best["running"]}
     found |= {
         key: best[key] for key in ("input", "steps", "nodes", "estimate", "executed", "not_executed") if key in best
     }
