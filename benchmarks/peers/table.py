@@ -11,7 +11,7 @@ GROUPS = {
     "bnn_pynq": "Brevitas' bnn_pynq, random weights",
     "bundled": "Networks of this flow, as its exporter writes them",
 }
-RESULT = ("its output", "s", "LUT", "BRAM18", "cycles")
+RESULT = ("its output", "CPU s", "LUT", "BRAM18", "cycles")
 HEADER = ("file", "FINN", *RESULT, "this flow", *RESULT)
 
 
@@ -31,7 +31,7 @@ def head(figures: dict) -> list[str]:
     limits, rows = figures["limits"], figures["rows"]
     lines = [
         f"{versions}; this flow at {figures['versions']['flow']}. {len(rows)} of {figures['files']} files were run, "
-        f"each in a process of one thread, {limits['seconds']} s and {limits['gigabytes']} GiB at most.",
+        f"each in a process of one thread, {limits['seconds']} s of a processor and {limits['gigabytes']} GiB at most.",
         "",
         line(["", "FINN", "this flow"]),
         line(["---"] * 3),
@@ -99,9 +99,11 @@ def outcome(result: dict) -> str:
     nodes = result["nodes"]
     outside, total = len(nodes["outside"]), len(nodes["outside"]) + nodes["inside"]
     said = "converted"
-    if outside:
-        kinds = ", ".join(sorted(set(nodes["outside"])))
-        said = f"mixed CPU and dataflow parts: {nodes['inside']} of {total} nodes are hardware (not {kinds})"
+    kinds = sorted(set(nodes["outside"]))
+    if kinds == ["Transpose"]:
+        said = f"converted, {nodes['inside']} of {total} nodes: a Transpose stays on the CPU"
+    elif outside:
+        said = f"mixed CPU and dataflow parts: {nodes['inside']} of {total} nodes are hardware (not {', '.join(kinds)})"
     return said + (f", {nodes['floats']} of them on floats" if nodes["floats"] else "")
 
 
