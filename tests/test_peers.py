@@ -13,31 +13,36 @@ from benchmarks.peers.progress import Progress
 from benchmarks.peers.rows import compared, row_of
 from benchmarks.peers.table import markdown, table_row
 
-FIGURES = json.loads(compare.FIGURES.read_text(encoding="utf-8"))
 CASES = Path(__file__).parents[1] / "../shared/cases"
 
 
-def test_the_stored_table_is_that_of_the_figures():
-    table = markdown(FIGURES)
+@pytest.fixture(scope="module")
+def figures():
+    """The stored figures."""
+    return json.loads(compare.FIGURES.read_text(encoding="utf-8"))
+
+
+def test_the_stored_table_is_that_of_the_figures(figures):
+    table = markdown(figures)
     assert compare.TABLE.read_text(encoding="utf-8") == table
     assert compare.PAGE.read_text(encoding="utf-8").partition(compare.MARK)[2] == f"\n{table}"
 
 
-def test_every_file_has_a_row():
-    rows = [row["name"] for row in FIGURES["rows"]]
-    assert len(set(rows)) == len(rows) == FIGURES["files"]
+def test_every_file_has_a_row(figures):
+    rows = [row["name"] for row in figures["rows"]]
+    assert len(set(rows)) == len(rows) == figures["files"]
     if (CASES / "cases.json").exists():
         assert rows == [job.name for job in jobs.all_jobs(CASES)]
-    lines = markdown(FIGURES).splitlines()
+    lines = markdown(figures).splitlines()
     assert all(sum(line.startswith(f"| {name} |") for line in lines) == 1 for name in rows)
 
 
-def test_sums_are_those_of_the_rows():
+def test_sums_are_those_of_the_rows(figures):
     sums = {
-        line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ")[1:] for line in markdown(FIGURES).splitlines()
+        line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ")[1:] for line in markdown(figures).splitlines()
     }
     for number, tool in enumerate(compare.TOOLS):
-        states = [row[tool]["state"] for row in FIGURES["rows"]]
+        states = [row[tool]["state"] for row in figures["rows"]]
         assert int(sums["converted to the end"][number]) == states.count("done")
         assert int(sums["stopped with an error"][number]) == states.count("stopped")
 

@@ -99,12 +99,13 @@ def outcome(result: dict) -> str:
     nodes = result["nodes"]
     outside, total = len(nodes["outside"]), len(nodes["outside"]) + nodes["inside"]
     said = "converted"
-    kinds = sorted(set(nodes["outside"]))
+    kinds, floats = sorted(set(nodes["outside"])), f", {nodes['floats']} of them on floats" if nodes["floats"] else ""
+    if not outside:
+        return f"converted{floats and f': {total} nodes{floats}'}"
     if kinds == ["Transpose"]:
-        said = f"converted, {nodes['inside']} of {total} nodes: a Transpose stays on the CPU"
-    elif outside:
-        said = f"mixed CPU and dataflow parts: {nodes['inside']} of {total} nodes are hardware (not {', '.join(kinds)})"
-    return said + (f", {nodes['floats']} of them on floats" if nodes["floats"] else "")
+        return f"converted: {nodes['inside']} of {total} nodes{floats} (a Transpose stays on the CPU)"
+    parts = f"{nodes['inside']} of {total} nodes are hardware{floats} (not {', '.join(kinds)})"
+    return f"mixed CPU and dataflow parts: {parts}"
 
 
 def shortened(error: str) -> str:
