@@ -98,7 +98,6 @@ def outcome(result: dict) -> str:
         return "converted"
     nodes = result["nodes"]
     outside, total = len(nodes["outside"]), len(nodes["outside"]) + nodes["inside"]
-    said = "converted"
     kinds, floats = sorted(set(nodes["outside"])), f", {nodes['floats']} of them on floats" if nodes["floats"] else ""
     if not outside:
         return f"converted{floats and f': {total} nodes{floats}'}"
