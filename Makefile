@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-slow test-pynq test-docker formal notebook random kills abuse faults cards setup tools
+.PHONY: help demo lint test test-slow test-pynq test-docker formal notebook random fuzz kills abuse faults cards setup tools
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ abuse: setup ## make hundreds of wrong calls, with damaged files; each must end 
 DATA ?= ../shared/data/cifar10
 random: setup ## compile and compare 300 random networks, half of them files of other people's kind (hours)
 	$(VENV)/bin/python -m tests.compiler.random_networks --networks 300 --rtl 30
+
+CASES ?= ../shared/cases
+fuzz: setup ## compile 2,000 mutated ONNX files: a verified build or one clear message each; a stopped run goes on (hours)
+	$(VENV)/bin/python -m tests.compiler.fuzz --files 2000 --log build/fuzz.jsonl --cases $(CASES)
 
 kills: setup ## kill builds and trainings 50 times at random and go on with them (hours)
 	$(VENV)/bin/python -m tests.random_kills --kills 50 --data $(DATA)

@@ -92,6 +92,7 @@ def engines():
         (64, 64, 8, 2, 0),
         (64, 64, 8, 4, 1),
         (64, 128, 8, 8, 0),
+        (512, 256, 1, 4, 0),
     ):
         yield (
             "IntConv",
@@ -180,7 +181,10 @@ def others():
     for p, out_p, bits in ((1, 8, 1), (8, 1, 1), (64, 2, 1), (2, 64, 1), (1, 4, 8), (8, 1, 8)):
         yield "WidthConverter", {**MAP, "channels": 64, "p": p, "out_p": out_p, "bits": bits}
     for kind in ("AvgPool", "MaxPool"):
-        yield kind, {"height": 32, "width": 32, "channels": 64, "p": 1, "bits": 8}
+        for p, bits in ((1, 8), (4, 8), (8, 2)):
+            yield kind, {"height": 32, "width": 32, "channels": 64, "p": p, "bits": bits}
+    for p, bits, steps, out_bits in ((1, 12, 1, 2), (4, 12, 3, 3), (1, 16, 15, 5), (4, 10, 7, 4)):
+        yield "MultiThreshold", {**MAP, "channels": 64, "p": p, "bits": bits, "steps": steps, "out_bits": out_bits}
     yield "GlobalPool", {**MAP, "channels": 512, "p": 1, "bits": 8}
     for p, bits, scaled in ((1, 8, 1), (4, 4, 1), (4, 4, 0)):
         size = {
@@ -256,6 +260,9 @@ def constants(op, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         bias = rng.integers(-reach, reach, op.features)
         return (weights, bias, rng.integers(1 << 5, 1 << 6, op.features)) if op.scaled else (weights, bias)
     tables = {"VoteSelect": 2, "SignThreshold": 1}
+    if op.kind == "MultiThreshold":
+        spread = 1 << op.bits // 2 + 2
+        return (np.sort(rng.integers(-spread, spread, (op.channels, op.steps)), axis=1),)
     if op.kind == "RPReLU":
         before, after = rng.integers(-60, 60, (2, op.channels))
         return before, rng.integers(0, 4, op.channels), after

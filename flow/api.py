@@ -133,6 +133,19 @@ class Result:
         """Return the exact logits int32 [N, classes] of images uint8 [N, H, W, C]."""
         return self._golden.execute(_checked(images))
 
+    def accuracy(self, images: np.ndarray, labels: np.ndarray, source: str = "labels") -> dict:
+        """Return the accuracy on images uint8 [N, H, W, C] with labels int [N], of the network and of its integers.
+
+        The network is the QONNX file, or the export of a checkpoint; see `flow.accuracy.side_by_side` for the keys.
+
+        Raises:
+            FlowError: a label is no class (``source`` says whose labels they are), the network gives no classes, or
+                its file is gone or has changed.
+        """
+        from flow.accuracy import measure
+
+        return measure(self.workspace, _checked(images), np.asarray(labels), source)
+
     def simulate(self, images: np.ndarray, **traffic) -> RtlResult:
         """Run images uint8 [N, H, W, C] through the RTL in Verilator; see `flow.sim.rtl.RtlAccelerator.execute`.
 

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import re
+
+LONGEST_REASON = 240
 
 
 class FlowError(Exception):
@@ -18,6 +21,16 @@ class UnknownNameError(FlowError):
 class VerificationError(FlowError):
     """Something built is not what it must be: a file was changed, or a simulation differs; names the layer or
     stream."""
+
+
+def reason_of(error: Exception) -> str:
+    """Return what another library says in one line, without its codes: at most LONGEST_REASON characters."""
+    said = " ".join(str(error).split())
+    said = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", said)
+    said = re.sub(r"<class '([\w.]+)'>", r"\1", said)
+    if not said or isinstance(error, LookupError):  # whose text is the key alone
+        said = f"something that it refers to is missing{f': {said}' if said else ''}"
+    return said if len(said) <= LONGEST_REASON else said[: LONGEST_REASON - 3] + "..."
 
 
 def require_space(said: str) -> None:

@@ -109,6 +109,7 @@ class Execution:
             return tuple(arrays[name] for name in node.output)
         variables = [name for name in dict.fromkeys(node.input) if name and name not in self._initializers]
         wide = node.op_type in LAYERS and not self._carries_bits(node.input[0])
+        wide &= all(context[name].dtype.kind == "f" for name in variables)  # else onnxruntime says what is wrong
         wide |= node.op_type in WIDE and any(context[name].dtype == np.float64 for name in variables)
         feeds = {name: _as(context[name], np.float64 if wide else np.float32) for name in variables}
         if not wide:

@@ -14,10 +14,10 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from flow.analysis import Scaled, scaled_tensors
 from flow.compile import cleaned
-from flow.errors import FlowError
+from flow.errors import FlowError, reason_of
 from flow.memory import require_memory
 from flow.normalise import normalise, read_file
-from flow.onnx_file import require_quantizers
+from flow.onnx_file import require_quantizers, settle_shapes
 from flow.passes import REAL_PASSES, run_pass
 from flow.passes.finish import is_constant, refusals
 from flow.passes.grid import grid_of
@@ -78,9 +78,8 @@ def load_foreign(path: Path) -> ModelWrapper:
     except (FlowError, MemoryError):
         raise
     except Exception as error:  # onnx, onnxruntime and qonnx raise a dozen kinds
-        reason = str(error).strip().split("\n")[0]
         raise FlowError(
-            f"{path} cannot be used: its constants or shapes cannot be computed ({type(error).__name__}: {reason}); "
+            f"{path} cannot be used: its constants or shapes cannot be computed ({reason_of(error)}); "
             "export it again with fixed input sizes"
         ) from error
     _drop_unread_inputs(model)
@@ -88,6 +87,7 @@ def load_foreign(path: Path) -> ModelWrapper:
     unknown = [node.name for node in model.graph.node if model.get_tensor_shape(node.output[0]) is None]
     if unknown:
         raise FlowError(f"{path}: the shape behind {unknown[0]} cannot be inferred: export with fixed input sizes")
+    settle_shapes(path, model)
     _flatten(model)
     return normalise(model)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
+from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 
-from flow.errors import FlowError
+from flow.errors import FlowError, reason_of
+from flow.execute import Execution
 from flow.files import require_file
 from flow.memory import require_memory
 
@@ -73,6 +74,47 @@ def require_quantizers(path: Path, model: ModelWrapper) -> None:
             if wrong or not np.isfinite(value).all():
                 allowed = {"scale": "above 0", "zero point": "finite", "bits": f"whole, 1 to {MOST_BITS}"}[what]
                 raise FlowError(f"{path}: the {what} of {node.name} is {value.ravel()[0]:g}: it must be {allowed}")
+
+
+def settle_shapes(path: Path, model: ModelWrapper) -> None:
+    """Compute every node once, and correct shapes that the file says otherwise.
+
+    Raises:
+        FlowError: a node cannot be computed; names the first.
+    """
+    execution = Execution(model)
+    context = {info.name: np.zeros(model.get_tensor_shape(info.name), np.float32) for info in model.graph.input}
+    last = {name: index for index, node in enumerate(model.graph.node) for name in node.input}
+    for index, node in enumerate(model.graph.node):
+        _require_memory_of_windows(path, model, node)
+        try:
+            with np.errstate(all="ignore"):
+                execution.node(node, context)
+        except (FlowError, MemoryError):
+            raise
+        except Exception as error:  # of many kinds: of onnxruntime, onnx, qonnx and numpy
+            named = f"{node.name or node.output[0]} ({node.op_type})"
+            shapes = (model.get_tensor_shape(name) for name in node.input if name)
+            read = ", ".join("x".join(map(str, shape or ())) or "one number" for shape in shapes)
+            raise FlowError(
+                f"{path}: {named} cannot be computed on inputs of {read} ({reason_of(error)}): export it again"
+            ) from error
+        for name in filter(None, node.output):
+            if list(model.get_tensor_shape(name) or ()) != list(context[name].shape):
+                kind = helper.np_dtype_to_tensor_dtype(context[name].dtype)
+                model.set_tensor_shape(name, list(context[name].shape), kind)
+        for name in {name for name in node.input if last[name] == index}:
+            context.pop(name, None)
+
+
+def _require_memory_of_windows(path: Path, model: ModelWrapper, node) -> None:
+    """Raise FlowError if the windows of a convolution, which is computed in float64, do not fit into memory."""
+    if node.op_type != "Conv" or len(node.input) < 2:
+        return
+    weights, output = (model.get_tensor_shape(name) for name in (node.input[1], node.output[0]))
+    if weights and output:
+        needed = 16 * math.prod(output[2:]) * math.prod(weights[1:])
+        require_memory(needed, f"{path}: {node.name or node.output[0]} (Conv)", "export it for smaller images")
 
 
 def _parsed(path: Path) -> ModelProto:

@@ -5,7 +5,6 @@ It tells accidents and edits from what was built. It does not stop a person, who
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from flow.errors import VerificationError
-from flow.files import appearing
+from flow.files import appearing, file_sha256
 
 
 @dataclass
@@ -44,7 +43,7 @@ class Record:
 
     def finish(self, step: str, key: str, seconds: float, paths: Iterable[Path]) -> None:
         """Store that ``step`` left the files ``paths``, which other steps do not have any longer."""
-        files = {str(path.relative_to(self.folder)): _sha256(path) for path in sorted(set(paths))}
+        files = {str(path.relative_to(self.folder)): file_sha256(path) for path in sorted(set(paths))}
         for entry in self.steps.values():
             entry.files = {name: digest for name, digest in entry.files.items() if name not in files}
         self.steps.pop(step, None)
@@ -60,7 +59,7 @@ class Record:
         """Raise VerificationError if there is a file at ``path`` that is not the one which a finished step left."""
         name = os.path.relpath(path, self.folder)
         for step, entry in self.steps.items():
-            if name in entry.files and path.is_file() and _sha256(path) != entry.files[name]:
+            if name in entry.files and path.is_file() and file_sha256(path) != entry.files[name]:
                 raise VerificationError(
                     f"{path} is not what step {step} wrote: put it back, or build with --fresh to make everything again"
                 )
@@ -77,8 +76,3 @@ class Record:
     def _write(self) -> None:
         with appearing(self.path) as partial:
             partial.write_text(json.dumps({name: asdict(entry) for name, entry in self.steps.items()}, indent=1) + "\n")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

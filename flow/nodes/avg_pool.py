@@ -10,4 +10,4 @@ class AvgPool(Pool2x2):
 
     def cost(self):
         row = memory_cost(self.width // 2 * self.channels // self.p, self.p * (self.bits + 2), "distributed")
-        return Cost(lut=self.p * (self.bits + 2) * 2 + 40, ff=self.p * self.bits * 2 + 40) + row
+        return Cost(lut=self.p * (self.bits + 2) + 10, ff=self.p * self.bits + 14) + row

@@ -251,7 +251,7 @@ class BinaryEngine(Engine):
         lut += self.windows_masked
         lut += {
             "threshold": 0.4 * self.sum_bits,
-            "popcount_scale": self.out_bits + 1,
+            "popcount_scale": 2 * self.out_bits + 0.4 * self.shift,
             "sum": self.out_bits - 1,
         }.get(self.activation, 0)
         count = (votes or self.simd * (1 + self.windows_masked)).bit_length()

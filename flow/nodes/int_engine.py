@@ -165,12 +165,10 @@ class IntEngine(MultiplyShift, Engine):
         sum_bits = self.bits + self.weight_bits - 1 + self.synapses.bit_length()
         running = sum_bits if self.scaled else self.acc_bits
         lane = self.products_cost() + Cost(lut=running + 1.5 * self.out_bits, ff=running + 2 * self.out_bits)
-        if self.scaled:  # the slice has the registers of the constants, and adds the bias
-            lane = lane + Cost(dsp=self._multiplier_dsps(sum_bits))
+        if self.scaled:  # multiply_shift adds the bias in LUTs
+            lane = lane + Cost(lut=1.2 * self.acc_bits, dsp=self._multiplier_dsps(sum_bits))
         bits = self.acc_bits + self.scaled * self.multiplier_bits
         constants = constants_cost(self.neuron_fold, self.pe * bits)
-        if self.scaled:
-            constants = Cost(lut=constants.lut)
         lanes = Cost(*(self.pe * value for value in lane.as_dict().values()))
         return Cost(lut=40, ff=40) + lanes + constants
 

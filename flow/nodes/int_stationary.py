@@ -110,7 +110,7 @@ class IntStationary(IntEngine):
         sums = ram_cost(self.pixels, self.pe * self.acc_bits, "distributed")
         outputs = ram_cost(2 * self.pixels * self.neuron_fold, self.pe * self.out_bits, self.output_memory)
         words = 2 * self.simd * self.bits + 2 * self.pe * self.simd * self.weight_bits
-        walk = Cost(lut=60, ff=60 + words)
+        walk = Cost(lut=10, ff=25 + words)
         return walk + self.sums_cost() + maps + sums + outputs + PORT
 
 

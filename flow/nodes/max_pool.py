@@ -13,4 +13,4 @@ class MaxPool(Pool2x2):
 
     def cost(self):
         row = memory_cost(self.width // 2 * self.channels // self.p, self.p * self.bits, "distributed")
-        return Cost(lut=self.p * self.bits * 2 + 40, ff=self.p * self.bits * 2 + 40) + row
+        return Cost(lut=self.p * self.bits + 10, ff=self.p * self.bits + 14) + row

@@ -92,7 +92,8 @@ class MultiThreshold(HardwareOp):
         return Call("multi_threshold", parameters, (Table("thresholds", integer_type(rows), rows, layout),))
 
     def cost(self):
-        table = memory_cost(self.channels // self.p, self.p * self.thresholds * self.bits, "distributed")
+        digits = min(self.bits, self.bits / 2 + 3)  # thresholds lie where the sums do: their high digits are one sign
+        table = memory_cost(self.channels // self.p, self.p * self.thresholds * digits, "distributed")
         compare = self.p * self.thresholds * (self.bits / 2 + 1)
         count = self.p * (self.thresholds + self.out_bits * (1 + (self.falls > 0)))
         return Cost(lut=compare + count + 8, ff=self.p * (self.thresholds + 2 * self.out_bits) + 8) + table

@@ -64,4 +64,4 @@ class RPReLU(HardwareOp):
         width = 2 * self.bits + self.slope_bits
         table = memory_cost(self.channels // self.p, self.p * width, "distributed")
         # lines through Yosys estimates of rtl/rprelu.sv
-        return Cost(lut=self.p * self.bits * 6 + 8, ff=self.p * (4 * self.bits + width + 2) + 10) + table
+        return Cost(lut=self.p * self.bits * 4 + 8, ff=self.p * (4 * self.bits + width + 2) + 10) + table

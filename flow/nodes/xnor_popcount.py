@@ -16,6 +16,7 @@ from .weight_stationary import WeightStationary
 from .windows import Windows, as_windows
 
 WORDS_LAYOUT = "[nf * SF + sf], bit e * Simd + i: weight of input sf * Simd + i for output nf * Pe + e; 1 is +1"
+DEEP = 8192  # words of weights beyond which multiplexers between block RAMs take time
 
 
 @dataclass(kw_only=True)
@@ -137,6 +138,10 @@ class XnorPopcount(BinaryEngine):
         packed = words(fold(weights, self.pe, self.simd), 1, "weights", bipolar=True)
         folded = Table("weights", *native_rows(packed, self.pe * self.simd), WORDS_LAYOUT, self.memory)
         return Call("xnor_popcount", parameters, (folded, *tables))
+
+    def path_ns(self):
+        deep = self.memory == "block" and self.neuron_fold * self.synapse_fold > DEEP
+        return max(super().path_ns(), 9.7 if deep else 0.0)  # words of many block RAMs are multiplexed
 
     def cost(self):
         """Return its estimated resources: lines through Yosys 0.70's figures of the demo's engines."""

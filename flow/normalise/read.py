@@ -9,15 +9,17 @@ import onnx
 import onnx.version_converter
 from onnx import ModelProto, TensorProto, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import is_custom_op
 from qonnx.transformation.qcdq_to_qonnx import QCDQToQuant
 
-from flow.onnx_file import readable
+from flow.onnx_file import OURS, readable
 
 from .edit import QUANT_DOMAIN, NodeRefused
 
 OLD_DOMAINS = ("finn", "finn.custom_op.general", "onnx.brevitas", "qonnx", "")
 QONNX_NODES = ("Quant", "BipolarQuant", "Trunc", "IntQuant", "MultiThreshold")
 LEAST = 11  # opset
+CONTRIBUTED = "com.microsoft"  # nodes of onnxruntime, which executes those that it has
 HALF = (TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
 
@@ -35,18 +37,64 @@ def read_file(path: Path) -> ModelWrapper:
     for node in proto.graph.node:
         if node.op_type in QONNX_NODES and node.domain in OLD_DOMAINS:
             node.domain = QUANT_DOMAIN
+    _require_known_kinds(proto)
+    _drop_unread_nodes(proto)
+    _one_shape_each(proto)
     proto = _modern(proto)
     if any(node.op_type == "DequantizeLinear" for node in proto.graph.node):
         _zero_points(proto)
+        clipped = _clip_integers(proto)
         proto = onnx.shape_inference.infer_shapes(proto)  # the types of integers
     model = ModelWrapper(proto)
     if any(node.op_type == "DequantizeLinear" for node in proto.graph.node):
         for node in [node for node in model.graph.node if node.op_type == "DequantizeLinear"]:
-            _integers_as_quant(model, node)
+            _integers_as_quant(model, node, clipped.get(node.input[0]))
         model = model.transform(QCDQToQuant())
     for node in [node for node in model.graph.node if node.op_type == "Trunc"]:
         _trunc_as_quants(model, node)
     return model
+
+
+def _require_known_kinds(proto: ModelProto) -> None:
+    """Raise NodeRefused if a node is of a kind that its domain does not have."""
+    functions = {(function.domain, function.name) for function in proto.functions}
+    for node in proto.graph.node:
+        domain = "" if node.domain in OURS else node.domain
+        known = (node.domain, node.op_type) in functions or domain == CONTRIBUTED
+        if not (known or onnx.defs.has(node.op_type, domain) or is_custom_op(domain, node.op_type)):
+            where = f"the domain {node.domain!r}" if domain else "ONNX"
+            raise NodeRefused(node, f"{where} has no such kind of node", "export it with nodes of ONNX and QONNX")
+
+
+def _drop_unread_nodes(proto: ModelProto) -> None:
+    """Remove nodes that the network's output does not depend on."""
+    graph = proto.graph
+    writers = {name: node for node in graph.node for name in node.output if name}
+    waiting, needed = [info.name for info in graph.output], set()
+    while waiting:
+        node = writers.get(waiting.pop())
+        if node is not None and node.output[0] not in needed:
+            needed.add(node.output[0])
+            waiting.extend(_reads(node))
+    for node in list(graph.node):
+        if not node.output or node.output[0] not in needed:
+            graph.node.remove(node)
+
+
+def _one_shape_each(proto: ModelProto) -> None:
+    """Remove what is said of a tensor's shape a second time."""
+    graph = proto.graph
+    said = {info.name for info in (*graph.input, *graph.output)}
+    for info in list(graph.value_info):
+        if info.name in said:
+            graph.value_info.remove(info)
+        said.add(info.name)
+
+
+def _reads(node) -> list[str]:
+    """Return the names of all that a node reads, those of graphs in its attributes too."""
+    graphs = [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
+    return [*node.input, *(name for graph in graphs for inner in graph.node for name in _reads(inner))]
 
 
 def _zero_points(proto: ModelProto) -> None:
@@ -62,8 +110,25 @@ def _zero_points(proto: ModelProto) -> None:
             node.input.append(name)
 
 
-def _integers_as_quant(model: ModelWrapper, node) -> None:
-    """Replace DequantizeLinear of constant integers, such as weights, by the Quant of their values."""
+def _clip_integers(proto: ModelProto) -> dict[str, int]:
+    """Clip constant integers, as weights are in the QCDQ files of Brevitas; return how many bits hold what is left."""
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    bits = {}
+    for node in [node for node in proto.graph.node if node.op_type == "Clip"]:
+        integers, *ends = (constants.get(name) for name in node.input)
+        if integers is None or integers.dtype.kind not in "iu" or len(ends) != 2 or any(end is None for end in ends):
+            continue
+        low, high = (int(end.reshape(-1)[0]) for end in ends)
+        proto.graph.initializer.append(numpy_helper.from_array(integers.clip(low, high), node.output[0]))
+        proto.graph.node.remove(node)
+        unsigned = max(high, -low - 1).bit_length()
+        bits[node.output[0]] = max(2, unsigned + (integers.dtype.kind == "i"))
+    return bits
+
+
+def _integers_as_quant(model: ModelWrapper, node, bits: int | None = None) -> None:
+    """Replace DequantizeLinear of constant integers, such as weights, by the Quant of their values, of 8 bits unless
+    they were clipped to fewer."""
     integers, scale, zero = (model.get_initializer(name) for name in node.input)
     if integers is None or scale is None or zero is None or integers.dtype not in (np.int8, np.uint8):
         return
@@ -74,10 +139,10 @@ def _integers_as_quant(model: ModelWrapper, node) -> None:
     scale, zero = (value.astype(np.float64).reshape(shape if scale.size > 1 else ()) for value in (scale, zero))
     names = [model.make_new_valueinfo_name() for _ in range(4)]
     zero = np.zeros(()) if not zero.any() else zero
-    for name, value in zip(names, ((integers - zero) * scale, scale, zero, np.float64(8))):
+    for name, value in zip(names, ((integers - zero) * scale, scale, zero, np.float64(bits or 8))):
         model.set_initializer(name, np.asarray(value, np.float32))
-    signed = int(integers.dtype == np.int8)
-    attributes = {"signed": signed, "narrow": int(signed and integers.min() > -128), "rounding_mode": "ROUND"}
+    signed, least = int(integers.dtype == np.int8), -(1 << ((bits or 8) - 1))
+    attributes = {"signed": signed, "narrow": int(signed and integers.min() > least), "rounding_mode": "ROUND"}
     quant = onnx.helper.make_node("Quant", names, list(node.output), name=node.name, domain=QUANT_DOMAIN, **attributes)
     model.graph.node.insert(list(model.graph.node).index(node), quant)
     model.graph.node.remove(node)

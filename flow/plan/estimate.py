@@ -3,6 +3,7 @@ stalls."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
@@ -15,7 +16,7 @@ from .hls_cost import hls_estimate
 from .plan import Plan
 from .target import Target
 
-CONTROL = Cost(lut=1750, ff=2000)  # registers, counters and stream adapters of the top: Yosys estimate
+CONTROL = Cost(lut=1150, ff=950)  # registers, counters and stream adapters of the top: Yosys estimate
 CONTROL_NS = 8.6  # as path_ns of a node: of these and of the master that reads weights
 
 
@@ -53,12 +54,13 @@ def estimate(model: ModelWrapper, plan: Plan, target: Target, route: str = "rtl"
     Of ``route`` "hls" the block RAM is that of the HLS project, and the rest that of the RTL: it is not known of HLS.
     """
     nodes = list(hardware_nodes(model))
-    cycles = max(node.op.cycles() for node in nodes)
+    ddr = sum(node.op.ddr_words * 8 for node in nodes)
+    readable = 1e9 * target.ddr_limit(plan.clock_mhz)  # bytes a second
+    cycles = max(*(node.op.cycles() for node in nodes), math.ceil(ddr * plan.clock_mhz * 1e6 / readable))
     fps = plan.clock_mhz * 1e6 / cycles
     total = CONTROL + target.platform.cost()
     for cost in node_costs(model).values():
         total = total + cost
-    ddr = sum(node.op.ddr_words * 8 for node in nodes)
     if route == "hls":
         total = replace(total, bram36=hls_estimate(model, target).bram36)
     used = {k: round(v, 1) for k, v in asdict(total).items()}
@@ -67,7 +69,9 @@ def estimate(model: ModelWrapper, plan: Plan, target: Target, route: str = "rtl"
     path = longest_path(nodes) if target.delays_known else None
     slack = None if path is None else round(1000 / plan.clock_mhz - path, 2)
     fits = (
-        all(used[k] <= limits[k] for k in used) and bandwidth <= target.ddr_gb_per_s and (slack is None or slack >= 0)
+        all(used[k] <= limits[k] for k in used)
+        and ddr * plan.requested_fps <= readable
+        and (slack is None or slack >= 0)
     )
     return Estimate(round(fps, 2), cycles, latency(nodes), used, ddr, round(bandwidth, 4), path, slack, fits)
 

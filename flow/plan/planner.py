@@ -85,7 +85,7 @@ def plan_network(
         return plan
     nearest = _nearest(model, target, fps, clock, route)
     faster = _faster(model, target, fps, clock, path, route)
-    budget = {**target.budget(), "ddr_gb_per_s": target.ddr_gb_per_s}
+    budget = {**target.budget(), "ddr_gb_per_s": target.ddr_limit(clock)}
     if plan is None:
         why = "needs more parallelism than its channels give"
     else:
@@ -167,7 +167,8 @@ def _cheapest(
         else:
             nodes[node.name] = NodePlan()
     joins = [_join_costs(model, join, engines) for join in joins_of(model)]
-    chosen, needed = _choose(engines, joins, fixed, target, fps)
+    limits = {**target.budget(), "ddr_gb_per_s": target.ddr_limit(clock)}
+    chosen, needed = _choose(engines, joins, fixed, limits, fps)
     for name, option in chosen.items():
         nodes[name] = NodePlan(pe=option.pe, simd=option.simd, memory=option.memory)
         nodes[windows[name]] = NodePlan(memory=option.window)
@@ -293,11 +294,10 @@ def _choose(
     engines: dict[str, list[Option]],
     joins: list[dict[frozenset[str], Cost]],
     fixed: Cost,
-    target: Target,
+    limits: dict[str, float],
     fps: float,
 ):
     """Return an option for every engine, and the need of each resource that even the best choice overdraws."""
-    limits = {**target.budget(), "ddr_gb_per_s": target.ddr_gb_per_s}
     problem = cp_model.CpModel()
     picks = {n: [problem.new_bool_var(f"{n}_{i}") for i in range(len(o))] for n, o in engines.items()}
     fifos = [[problem.new_bool_var(f"join{n}_{i}") for i in range(len(costs))] for n, costs in enumerate(joins)]

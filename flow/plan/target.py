@@ -12,6 +12,8 @@ from flow.nodes import Cost
 
 DIVISORS = range(1, 64)  # of each of the two dividers between a PLL of a Zynq-7000 and a clock of its logic
 CLOCK_TOLERANCE = 0.001  # of a clock that is written with few digits: 142.86 is 1000 / 7
+PORT_BYTES = 8  # a cycle, of the master that reads weights
+PORT_SHARE = 0.95  # of its cycles that bring one
 
 
 class Resources(BaseModel):
@@ -81,6 +83,11 @@ class Target(BaseModel):
             return []
         products = sorted({first * second for second in DIVISORS for first in DIVISORS})
         return [self.pll_mhz / n for n in products if 1000 * n / self.pll_mhz >= below_ns]
+
+    def ddr_limit(self, clock_mhz: float) -> float:
+        """Return the gigabytes of weights a second that can be read: what the memory gives, and the accelerator's one
+        port of 64 bits takes at a clock."""
+        return min(self.ddr_gb_per_s, PORT_SHARE * PORT_BYTES * clock_mhz / 1000)
 
     def budget(self) -> dict[str, float]:
         """Return what the accelerator itself may take: the usable part less the platform's share."""

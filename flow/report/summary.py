@@ -141,6 +141,11 @@ def show(summary: dict, console: Console) -> None:
             f"accuracy   top-1 {accuracy['top1']:.2f} %, top-5 {accuracy['top5']:.2f} % of {accuracy['images']} images "
             f"({accuracy['data']}; {accuracy['backend']} integers)"
         )
+    if accuracy and "file" in accuracy:
+        console.print(
+            f"the file   top-1 {accuracy['file']['top1']:.2f} %, top-5 {accuracy['file']['top5']:.2f} % of the same; "
+            f"another class in {len(accuracy['other_class'])}"
+        )
     baseline = summary["baseline_operations"]
     table = Table("operations a frame", summary["strategy"], *["popcount baseline"] * bool(baseline), box=None)
     for kind, count in summary["operations"].items():

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from flow.errors import VerificationError
+from flow.files import file_sha256
 from flow.state import Build, Comparison, percent
 
 
@@ -34,9 +35,9 @@ def _foreign(build: Build) -> None:
     model, approximation = prepare(build.foreign, images, *options.pixels, options.fixed_point_bits)
     build.workspace.save_graph(model, "export")
     build.workspace.save_array("export_logits", execute_graph(model, images))
-    build.report(
-        "export", {"file": str(options.onnx), "approximation": approximation.as_dict(), "images": images_of(build)}
-    )
+    assert options.onnx is not None
+    file = {"file": str(options.onnx.resolve()), "sha256": file_sha256(options.onnx), "pixels": options.pixels}
+    build.report("export", {**file, "approximation": approximation.as_dict(), "images": images_of(build)})
     build.store([], "export")
     found = (
         f"{approximation.tensors} real tensors became fixed point of {approximation.bits} bits: logits differ by "

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from flow.errors import FlowError
+from flow.accuracy import accuracy
 from flow.state import Build
 
 
@@ -32,7 +30,8 @@ def report(build: Build) -> None:
 def integer_accuracy(build: Build) -> dict | None:
     """Return top-1 and top-5 of the golden model on the packaged images, or on the data set that was given.
 
-    Of a QONNX file on the images that were given with labels; None without.
+    Of a QONNX file on the images that were given with labels, beside the accuracy of the file itself and the images
+    whose class is another; None without labels.
 
     Raises:
         FlowError: a label is no class of the network.
@@ -52,32 +51,18 @@ def integer_accuracy(build: Build) -> dict | None:
         classes, source = build.samples.classes, build.samples.source
     if logits.shape[1] != classes:
         return None
-    return _accuracy(logits, labels, source)
+    return {**accuracy(logits, labels), "images": len(labels), "data": source, "backend": "golden"}
 
 
 def _own_accuracy(build: Build) -> dict | None:
-    from deploy.scores import class_scores
-    from flow.normalise.tail import score_steps
+    from flow.accuracy import file_scores, integer_scores, side_by_side
 
     if build.labels is None:
         return None
-    logits = class_scores(build.golden_logits(), score_steps(build.graph("integer")))
-    if logits.ndim > 2:
-        raise FlowError(f"{build.options.labels} has a class an image, and the network gives maps: leave --labels out")
-    if build.labels.max() >= logits.shape[1]:
-        raise FlowError(
-            f"{build.options.labels} has class {build.labels.max()}, and the network {logits.shape[1]} classes: give "
-            "labels from 0 on"
-        )
-    return _accuracy(logits, build.labels, f"{build.options.images}, labels of {build.options.labels}")
-
-
-def _accuracy(logits: np.ndarray, labels: np.ndarray, source: str) -> dict:
-    order = np.argsort(-logits, axis=1, kind="stable")[:, :5] == labels[:, None]
-    return {
-        "top1": round(100 * float(order[:, 0].mean()), 2),
-        "top5": round(100 * float(order.any(1).mean()), 2),
-        "images": len(labels),
-        "data": source,
-        "backend": "golden",
-    }
+    options, model = build.options, build.graph("integer")
+    assert options.onnx is not None and options.labels is not None
+    integers = integer_scores(model, build.golden_logits(), build.labels, options.labels)
+    network = file_scores(model, options.onnx, build.every_image, options.pixels)
+    found = side_by_side(network, integers, build.labels)
+    source = {"images": len(build.labels), "data": f"{options.images}, labels of {options.labels}", "backend": "golden"}
+    return {**found["integers"], **source, "file": found["network"], "other_class": found["other_class"]}

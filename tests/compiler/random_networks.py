@@ -120,7 +120,7 @@ def networks(draw) -> Sample:
         kernel = draw(st.sampled_from(kernels))
         assume(kernel <= pixels * stride)
         layers.append(Layer(stride, kernel, draw(st.booleans())))
-    fps = draw(st.sampled_from((500.0, 5_000.0, 20_000.0)))
+    fps = draw(st.sampled_from((500.0, 5_000.0, 15_000.0)))
     return Sample(config, tuple(layers), size, draw(st.integers(0, 1000)), fps)
 
 
@@ -216,7 +216,7 @@ def verify_file(file: File, tally: Tally) -> str:
             output=Path(folder) / "build",
             last="simulate" if rtl else "csim",
         )
-        _hold_scores(built, expected, exact=writer.exact)
+        hold_scores(built, expected, exact=writer.exact)
         for stage in ("csim", "simulate")[: 1 + rtl]:
             for line in built.workspace.load_json(stage)["verification"]:
                 assert line["mismatches"] == 0, line
@@ -233,7 +233,7 @@ def file_outputs(path: Path, inputs: np.ndarray) -> np.ndarray:
     return np.array([next(iter(execute_onnx(model, {name: x[None]}).values())).ravel() for x in inputs], np.float64)
 
 
-def _hold_scores(built, expected: np.ndarray, exact: bool) -> None:
+def hold_scores(built, expected: np.ndarray, exact: bool) -> None:
     """Assert that the scores of golden differ from a file's outputs by what the build says, and by little."""
     workspace = built.workspace
     steps = score_steps(workspace.load_graph("integer"))
@@ -241,7 +241,7 @@ def _hold_scores(built, expected: np.ndarray, exact: bool) -> None:
     (said,) = (c for c in workspace.load_json("streamline")["verification"] if c["against"] == "file")
     approximated = workspace.load_json("export")["approximation"]["tensors"]
     approximated += len(workspace.load_json("streamline")["approximations"])
-    if said["deviation"] is None:  # indices
+    if said.get("deviation") is None:  # indices
         assert said["mismatches"] == (found != expected).sum(), said
         assert said["mismatches"] <= (CLASSES if approximated or not exact else 0), said
         return

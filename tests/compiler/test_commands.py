@@ -11,7 +11,10 @@ import torch
 
 from brevitas_models.checkpoint import Metadata, load_checkpoint, save_checkpoint
 from brevitas_models.data import load_samples
+from flow import api
 from flow.cli.ptq import ptq
+from flow.errors import FlowError
+from flow.reference import file_outputs
 
 from .networks import settled_network
 from .small import random_images
@@ -52,11 +55,25 @@ def test_a_foreign_residual_network_through_every_stage(tmp_path):
     summary = verified(tmp_path / "out", ("csim", "rtl"))
     assert summary["foreign"]["relative_difference"] < 0.05
     assert summary["accuracy"]["images"] == 48 and summary["accuracy"]["data"] == "images.npy, labels of labels.npy"
+    found = api.load(tmp_path / "out").accuracy(images, np.arange(48) % 10)
+    stored = {name: summary["accuracy"][name] for name in ("top1", "top5", "file", "other_class")}
+    assert stored == {**found["integers"], "file": found["network"], "other_class": found["other_class"]}
+    reference = file_outputs(tmp_path / "residual.onnx", images, -1.0, 1.0).argmax(axis=1)
+    assert found["network"]["top1"] == round(100 * float((reference == np.arange(48) % 10).mean()), 2)
+    changed = {row["image"]: row["integers"] for row in found["other_class"]}
+    golden = [changed.get(i, int(c)) for i, c in enumerate(reference)]
+    assert golden == list(np.load(api.load(tmp_path / "out").workspace.arrays / "golden_logits.npy").argmax(axis=1))
+    own = ["--test", "images.npy", "--labels", "labels.npy", "--images", "16"]
+    evaluated = flow("eval", "out", *own, folder=tmp_path)
+    assert "on 16 test images, images.npy, labels of labels.npy; another class in" in evaluated
     assert said.count("real tensors became fixed point") == 2 and "CIFAR" not in said
     exact = {line["stage"]: "deviation" not in line for line in summary["verification"]}
     assert exact == {"golden": False, "csim": True, "rtl": True}
     said = flow("inspect", "residual.onnx", "--pixels=-1,1", folder=tmp_path)
     assert "XnorPopcount" in said
+    (tmp_path / "residual.onnx").write_bytes(b"")
+    with pytest.raises(FlowError, match="residual.onnx, of which .* was built, is gone or has changed"):
+        api.load(tmp_path / "out").accuracy(images, np.arange(48) % 10)
 
 
 @pytest.fixture(scope="module")

@@ -104,6 +104,22 @@ def test_the_planner_weighs_memories(tmp_path):
     assert "block" in rows(planned(lut=12_000))
 
 
+def test_what_the_port_brings_bounds_the_rate():
+    """A plan is as fast as its weights come, and fits where that is the rate that was asked for."""
+    network = settle(SmallNetwork(NetworkConfig(width=64), (Layer(2), Layer(2), Layer())), IMAGES[:4])
+    model, target = integer_graph(network, size=16), load_target("pynq-z2")
+    board = target.model_copy(
+        update={"resources": target.resources.model_copy(update={"bram36": target.platform.bram36 + 20})}
+    )
+    plan, _ = _solve(model, board, 500, target.clock_mhz, "rtl")
+    hardware, engines = apply_plan(model, plan), estimate(apply_plan(model, plan), plan, board)
+    slow = board.model_copy(update={"ddr_gb_per_s": engines.ddr_bytes_per_frame * 100 / 1e9})
+    found = estimate(hardware, plan, slow)
+    assert engines.fits and not found.fits
+    assert found.fps == pytest.approx(100, rel=1e-3)
+    assert found.ddr_gb_per_s == pytest.approx(slow.ddr_gb_per_s, rel=1e-2)
+
+
 def test_slow_plans_may_take_triples_from_ddr():
     """Words of triples divide into beats of 64 bits only from 192 bits on, which is far more than a low rate needs."""
     network = settle(SmallNetwork(NetworkConfig(width=8, voter="maj3"), (Layer(2), Layer(2), Layer())), IMAGES)

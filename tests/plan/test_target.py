@@ -94,3 +94,8 @@ def test_impossible_fields_are_named(board, changes, message):
 def test_scripts_need_to_know_how_the_clock_is_made(board, changes):
     target = load_target(board(**changes))
     assert "the Vivado scripts set its clock by pll_mhz and processor" in unsupported(target)
+
+
+@pytest.mark.parametrize(("clock", "limit"), [(50, 0.38), (100, 0.76), (200, 1.2)])
+def test_weights_come_through_one_port_of_64_bits(clock, limit):
+    assert load_target("pynq-z2").ddr_limit(clock) == pytest.approx(limit)
