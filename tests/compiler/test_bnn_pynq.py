@@ -7,16 +7,10 @@ held to what the file itself gives. ``FLOW_BNN_PYNQ_RECORD`` names a file that a
 import json
 import os
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from brevitas.export import export_qonnx
-from brevitas_examples.bnn_pynq.models.CNV import CNV
-from brevitas_examples.bnn_pynq.models.FC import FC
-from torch import nn
 
 import flow
 from deploy.scores import scores
@@ -24,29 +18,10 @@ from flow.foreign import sample_images
 from flow.normalise.tail import score_steps
 from flow.reference import file_outputs
 
+from .bnn_pynq import BITS, NAMES, PIXELS, write_network
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
-HIDDEN = {"tfc": 64, "sfc": 256, "lfc": 1024}  # features of each of the three hidden layers
-BITS = {"1w1a": (1, 1), "1w2a": (1, 2), "2w2a": (2, 2)}  # of weights and of activations
-PIXELS = (-1.0, 1.0)
 IMAGES = 24
-
-
-def network(name: str, weights: int, activations: int) -> tuple[nn.Module, tuple[int, int, int]]:
-    """Return a network with random weights and statistics, and the shape of its input."""
-    torch.manual_seed(0)
-    if name == "cnv":
-        module, shape = CNV(10, weights, activations, 8, 3), (3, 32, 32)
-    else:
-        module, shape = FC(10, weights, activations, activations, 1, [HIDDEN[name]] * 3, (28, 28)), (1, 28, 28)
-    with torch.no_grad():
-        for part in module.modules():
-            if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):
-                part.weight.uniform_(-0.5, 1.5)
-                part.bias.uniform_(-0.5, 0.5)
-        module.train()
-        for _ in range(4):
-            module(torch.rand(64, *shape) * 2 - 1)
-    return module.eval(), shape
 
 
 def near_classes(found: np.ndarray, expected: np.ndarray, spread: float) -> int:
@@ -57,13 +32,10 @@ def near_classes(found: np.ndarray, expected: np.ndarray, spread: float) -> int:
 
 
 @pytest.mark.parametrize("bits", BITS)
-@pytest.mark.parametrize("name", [*HIDDEN, "cnv"])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_stage_agrees(name, bits, tmp_path):
-    module, shape = network(name, *BITS[bits])
     path = tmp_path / f"{name}_{bits}.onnx"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        export_qonnx(module, args=torch.zeros(1, *shape), export_path=str(path), opset_version=13, dynamo=False)
+    shape = write_network(name, bits, path)
     begin = time.monotonic()
     result = flow.build(onnx=path, pixels=PIXELS, target="pynq-z2", fps=20.0, output=tmp_path / "build")
     seconds = time.monotonic() - begin
