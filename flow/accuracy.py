@@ -80,9 +80,14 @@ def measure(workspace: Workspace, images: np.ndarray, labels: np.ndarray, source
     The network is the QONNX file of the build, or, of a checkpoint, its export, which was compared with PyTorch.
 
     Raises:
-        FlowError: the build did not come to its integers, its file is gone or changed, or a label is no class.
+        FlowError: the build did not come to its integers, its file is gone or changed, the images are of another shape,
+            or a label is no class.
     """
     model = workspace.load_graph("integer")
+    shape = tuple(model.get_tensor_shape(model.graph.input[0].name)[1:])
+    if images.shape[1:] != shape:
+        found, taken = ("x".join(map(str, size)) for size in (images.shape[1:], shape))
+        raise FlowError(f"images of {source} are {found}, and the network takes {taken}: give it its own")
     integers = integer_scores(model, Golden(model).execute(images), labels, source)
     exported = workspace.load_json("export")
     if "file" not in exported:

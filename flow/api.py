@@ -139,12 +139,14 @@ class Result:
         The network is the QONNX file, or the export of a checkpoint; see `flow.accuracy.side_by_side` for the keys.
 
         Raises:
-            FlowError: a label is no class (``source`` says whose labels they are), the network gives no classes, or
-                its file is gone or has changed.
+            FlowError: images are not the network's or labels no classes (``source`` says whose they are), the network
+                gives no classes, or its file is gone or has changed.
         """
         from flow.accuracy import measure
+        from flow.images import checked_labels
 
-        return measure(self.workspace, _checked(images), np.asarray(labels), source)
+        images = _checked(images)
+        return measure(self.workspace, images, checked_labels(np.asarray(labels), len(images), source), source)
 
     def simulate(self, images: np.ndarray, **traffic) -> RtlResult:
         """Run images uint8 [N, H, W, C] through the RTL in Verilator; see `flow.sim.rtl.RtlAccelerator.execute`.

@@ -65,9 +65,17 @@ def load_labels(path: Path, images: int) -> np.ndarray:
     Raises:
         FlowError: it is no such file, of another length, or holds no classes.
     """
-    labels = load_npy(path, f"labels, integers [{images}]")
+    return checked_labels(load_npy(path, f"labels, integers [{images}]"), images, str(path))
+
+
+def checked_labels(labels: np.ndarray, images: int, source: str) -> np.ndarray:
+    """Return labels as int64 [N].
+
+    Raises:
+        FlowError: they are no integers, not one an image, or no classes; ``source`` says whose they are.
+    """
     if labels.dtype.kind not in "iu" or labels.shape != (images,):
-        raise FlowError(f"{path} holds {labels.dtype} {list(labels.shape)}: give integers [{images}], one an image")
+        raise FlowError(f"{source} holds {labels.dtype} {list(labels.shape)}: give integers [{images}], one an image")
     if labels.min() < 0 or labels.max() > np.iinfo(np.int32).max:
-        raise FlowError(f"{path} has labels from {labels.min()} to {labels.max()}: give classes from 0 on")
+        raise FlowError(f"{source} has labels from {labels.min()} to {labels.max()}: give classes from 0 on")
     return np.asarray(labels, np.int64)

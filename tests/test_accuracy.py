@@ -6,6 +6,7 @@ from onnx import TensorProto, helper
 
 from flow.accuracy import file_scores, integer_scores, side_by_side
 from flow.errors import FlowError
+from flow.images import checked_labels
 
 CLASSES = 3
 
@@ -67,3 +68,16 @@ def test_values_without_indices_are_no_classes(tmp_path, ends_with):
 def test_a_label_that_is_no_class_is_refused(ends_with):
     with pytest.raises(FlowError, match="labels.npy has class 3, and the network 3 classes"):
         integer_scores(ends_with(), np.zeros((2, CLASSES)), np.array([0, 3]), "labels.npy")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array([0.0, 1.0]), r"mine holds float64 \[2\]: give integers \[2\]"),
+        (np.array([0, 1, 2]), r"mine holds int64 \[3\]: give integers \[2\]"),
+        (np.array([0, -1]), "mine has labels from -1 to 0: give classes from 0 on"),
+    ],
+)
+def test_labels_are_classes_one_an_image(labels, message):
+    with pytest.raises(FlowError, match=message):
+        checked_labels(labels, 2, "mine")

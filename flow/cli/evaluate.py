@@ -114,6 +114,8 @@ def _own_images(build: Path, test: Path | None, labels: Path | None, context: ty
     if test is None or labels is None:
         if test or labels:
             raise FlowError("--test are images and --labels their classes: give both")
+        if "file" in Workspace(build).load_json("export"):
+            raise FlowError(f"{build} is of a QONNX file, whose test set is not known: give --test and --labels")
         return None
     refuse_given(context, ("data",), "is another test set than --test: give one of them")
     graph = Workspace(build).load_graph("integer")
@@ -131,10 +133,8 @@ def _of_build(build: Path, images: ImageSet, count: int) -> None:
     typer.echo(f"on {len(chosen)} test images, {images.source}; another class in {len(found['other_class'])}")
     for row in found["other_class"][:SHOWN]:
         typer.echo("  image {image}: class {network}, of the integers {integers}; label {label}".format(**row))
-    if more := len(found["other_class"]) - SHOWN:
-        typer.echo(
-            f"  and {more} more: all by flow.load({str(build)!r}).accuracy(images, labels)"
-        ) if more > 0 else None
+    if (more := len(found["other_class"]) - SHOWN) > 0:
+        typer.echo(f"  and {more} more: all by flow.load({str(build)!r}).accuracy(images, labels)")
 
 
 def test_images(data: Path) -> ImageSet:

@@ -20,7 +20,7 @@ from flow.graph import Node, hardware_nodes
 from flow.nodes import Cost, HardwareOp, ram_cost
 
 from .apply import apply_plan
-from .estimate import CONTROL, longest_path, node_costs
+from .estimate import CONTROL, CONTROL_NS, node_costs
 from .fifos import DISTRIBUTED_FIFO_BITS, branch, join_fifos, joins_of
 from .hls_cost import hls_estimate
 from .plan import FifoPlan, NodePlan, Plan, fingerprint
@@ -73,7 +73,7 @@ def plan_network(
         PlanError: it does not fit; the message has the numbers and the nearest rate that does.
     """
     clock = clock_mhz or target.clock_mhz
-    path = longest_path(hardware_nodes(model))
+    path = max(CONTROL_NS, *(_least_path(node.op) for node in hardware_nodes(model)))
     if target.delays_known and path > 1000 / clock:
         slower = f"use --clock {target.clocks(path)[0]:.6g}" if target.clocks(path) else "choose a slower clock"
         raise PlanError(
@@ -246,7 +246,7 @@ def _options(model: ModelWrapper, node: Node, cycles: int, period_ns: float = ma
         if (engine := op.variant(pe=pe, simd=simd)).misfit() is None
         and engine.cycles() <= cycles
         and window.variant(p=simd).cycles() <= cycles
-        and engine.path_ns() <= period_ns
+        and _least_path(engine) <= period_ns
     ]
     if not folded:
         return []
@@ -268,12 +268,18 @@ def _options(model: ModelWrapper, node: Node, cycles: int, period_ns: float = ma
         for style, before in _windows(window.variant(p=engine.simd)):
             before = before + converters
             for memory in ("distributed", "block") if size <= 2 * least else ():
-                cost = engine.variant(memory=memory).cost() + before
-                options.append(Option(engine.pe, engine.simd, memory, style, cost, 0))
+                kept = engine.variant(memory=memory)
+                if kept.path_ns() <= period_ns:
+                    options.append(Option(engine.pe, engine.simd, memory, style, kept.cost() + before, 0))
             if stationary:
                 cost, read = stationary.cost() + before, stationary.ddr_words * 8
                 options.append(Option(engine.pe, engine.simd, "ddr", style, cost, read))
     return options
+
+
+def _least_path(op: HardwareOp) -> float:
+    """Return a bound of the longest path of ``op``, of an engine in the memory with the shorter one: that is chosen."""
+    return op.variant(memory="distributed").path_ns() if op.engine and "memory" in op.values() else op.path_ns()
 
 
 def _converters(engine: HardwareOp) -> Cost:

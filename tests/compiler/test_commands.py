@@ -63,6 +63,10 @@ def test_a_foreign_residual_network_through_every_stage(tmp_path):
     changed = {row["image"]: row["integers"] for row in found["other_class"]}
     golden = [changed.get(i, int(c)) for i, c in enumerate(reference)]
     assert golden == list(np.load(api.load(tmp_path / "out").workspace.arrays / "golden_logits.npy").argmax(axis=1))
+    with pytest.raises(FlowError, match="images of mine are 16x16x3, and the network takes 32x32x3"):
+        api.load(tmp_path / "out").accuracy(images[:, ::2, ::2], np.arange(48) % 10, "mine")
+    with pytest.raises(AssertionError, match="whose test set is not known: give --test and --labels"):
+        flow("eval", "out", folder=tmp_path)
     own = ["--test", "images.npy", "--labels", "labels.npy", "--images", "16"]
     evaluated = flow("eval", "out", *own, folder=tmp_path)
     assert "on 16 test images, images.npy, labels of labels.npy; another class in" in evaluated

@@ -43,6 +43,25 @@ def test_a_target_without_multipliers_is_refused(model):
         plan_network(model, without(load_target("pynq-z2"), "dsp"), 100)
 
 
+def test_an_engine_of_many_words_can_have_a_fast_clock():
+    """Deep memories of weights are slow, and which folding and memory there are is the plan's choice."""
+    network = settle(SmallNetwork(NetworkConfig(width=64), (Layer(), Layer())), IMAGES[:4])
+    model, target = integer_graph(network, size=16), load_target("pynq-z2")
+    engines = [node.op for node in hardware_nodes(model) if node.kind == "XnorPopcount"]
+    assert max(op.path_ns() for op in engines) > 9.5 and op_words(engines[0]) > 8192
+    slow, fast = (
+        [node.op for node in hardware_nodes(apply_plan(model, plan_network(model, target.at(clock), 10)))]
+        for clock in (100, 111.111)
+    )
+    assert any(op.kind == "XnorPopcount" and op_words(op) > 8192 for op in slow)
+    assert max(op.path_ns() for op in fast) <= 9.0
+
+
+def op_words(op) -> int:
+    """Words of the weights of a binary engine."""
+    return op.neuron_fold * op.synapse_fold
+
+
 @pytest.mark.parametrize("network", [pooled_network, bent_network, votes_network])
 def test_latency_is_that_of_the_simulation(network, tmp_path):
     """Within 3 %: windows, pools, engines of all speeds. (tests/compiler/test_build.py has weights from DDR.)"""
