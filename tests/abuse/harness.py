@@ -77,7 +77,7 @@ def run(call: Call, folder: Path) -> Outcome:
     child = os.fork()
     if not child:
         _become(call, folder, out, err)
-    status = _wait(child, WAITING * call.seconds)
+    status = wait_for(child, WAITING * call.seconds)
     del held
     seconds = time.monotonic() - started
     code = os.waitstatus_to_exitcode(status) if status is not None else None
@@ -132,7 +132,7 @@ def _judged(call: Call, code: int | None, said: str, complained: str) -> str:
     return "right"
 
 
-def _wait(child: int, seconds: float) -> int | None:
+def wait_for(child: int, seconds: float) -> int | None:
     """Return the wait status of a process group's leader; None, and the end of the group, after so many seconds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -45,7 +45,7 @@ import flow.steps.streamline  # once for all files, which are forked
 from brevitas_models.data import load_samples
 from flow.errors import FlowError, VerificationError
 from flow.foreign import image_shape, sample_images
-from tests.abuse.harness import preload
+from tests.abuse.harness import preload, wait_for
 
 from .fuzz_seeds import GROUPS, Seed, load
 from .mutations import mutated
@@ -209,7 +209,7 @@ def bounded(seed: Seed, content: bytes, deep: bool = False) -> tuple[str, str, f
         child = os.fork()
         if not child:
             _become(seed, content, folder, deep)
-        status = _wait(child, WAITING * (DEEP_SECONDS if deep else SECONDS))
+        status = wait_for(child, WAITING * (DEEP_SECONDS if deep else SECONDS))
         seconds = round(_used() - begin, 2)
         if (folder / "outcome.json").exists():
             outcome, message = json.loads((folder / "outcome.json").read_text())
@@ -246,19 +246,6 @@ def _become(seed: Seed, content: bytes, folder: Path, deep: bool) -> None:
         (folder / "outcome.tmp").rename(folder / "outcome.json")
     finally:
         os._exit(0)
-
-
-def _wait(child: int, seconds: float) -> int | None:
-    """Return the wait status of a process; None, and the end of its group, after so many seconds of the clock."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return status
-        time.sleep(0.005)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return None
 
 
 # ------------------------------------------------------------ many files
