@@ -19,6 +19,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.general import GiveUniqueNodeNames, SortGraph
 from qonnx.transformation.infer_shapes import InferShapes
 
+from flow.analysis import scaled_tensors
 from flow.errors import FlowError
 from flow.execute import Execution, execute_graph
 from flow.graph import consumers
@@ -31,7 +32,7 @@ from flow.normalise.tail import classes_of
 from flow.passes.chain import CURVED, ELEMENTWISE, QUANTIZERS, chain_input, chain_to_quantizer, is_uniform
 from flow.passes.grid import Grid, grid_of
 from flow.passes.lines import BENT
-from flow.passes.response import MOST_THRESHOLDS
+from flow.passes.response import MOST_THRESHOLDS, MOST_WALKED
 from flow.passes.steps import is_monotone
 from flow.passes.window import constant_value
 
@@ -307,13 +308,23 @@ def _around_curve(model: ModelWrapper, curve: NodeProto, cuts: dict[str, Cut], i
 
 def _few_steps(model: ModelWrapper, chain: list[NodeProto]) -> bool:
     """Return whether a chain to a quantizer has so few results that thresholds give them: half as many if it may fall
-    and rise, and bits only if it does not."""
+    and rise, which is found on every value that enters it."""
     grid = grid_of(model, chain[-1].output[0]) if chain and chain[-1].op_type in QUANTIZERS else None
     if grid is None:
         return False
     if is_monotone(model, chain):
         return len(grid.integers) <= MOST_THRESHOLDS + 1
-    return not grid.bipolar and 2 * len(grid.integers) <= MOST_THRESHOLDS + 1
+    return 2 * len(grid.integers) <= MOST_THRESHOLDS + 1 and _is_walked(model, chain)
+
+
+def _is_walked(model: ModelWrapper, chain: list[NodeProto]) -> bool:
+    """Return whether a Response of the chain is found on every value."""
+    tensor = chain_input(model, chain)
+    known = scaled_tensors(model).get(tensor)
+    if known is None:
+        return False
+    reach = max(-known.low.min(), known.high.max())
+    return (2 * reach // known.stride + 1) * model.get_tensor_shape(tensor)[1] <= MOST_WALKED
 
 
 def _chain_from(model: ModelWrapper, tensor: str, cuts: dict[str, Cut]) -> list[NodeProto]:

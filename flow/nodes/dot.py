@@ -32,5 +32,8 @@ def by_groups(
 def dot_bounds(inputs: tuple[np.ndarray, np.ndarray], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the least and the largest sum [O] of weights [O, n] times values between ``inputs``, two arrays [n]."""
     low, high = (side.astype(np.int64) for side in inputs)
+    reach = np.abs(weights.astype(np.float64)) @ np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
+    if reach.size and reach.max() >= 2.0**62:  # int64 would wrap
+        low, high, weights = (side.astype(object) for side in (low, high, weights))
     positive, negative = np.maximum(weights, 0), np.minimum(weights, 0)
     return positive @ low + negative @ high, positive @ high + negative @ low

@@ -45,8 +45,9 @@ class MultiplyShift(HardwareOp):
 
     def from_sum_bounds(self, sums: Interval, bias=0, multiplier=1) -> list[Interval]:
         """Return the interval of the output for that of the sums."""
+        *sums, bias, multiplier = _unlimited(*sums, bias, multiplier)
         sides = [multiplier * side + bias for side in sums]
-        return [tuple(self.shifted(side(*sides)) for side in (np.minimum, np.maximum))]
+        return [tuple(self.shifted(side(*sides)).astype(np.int64) for side in (np.minimum, np.maximum))]
 
     def accumulator(self, sums: Interval, bias=0, multiplier=1) -> dict[str, int]:
         """Return ``acc_bits`` for the interval of the sums.
@@ -54,6 +55,7 @@ class MultiplyShift(HardwareOp):
         Raises:
             NodeError: they are more than 64.
         """
+        *sums, bias, multiplier = _unlimited(*sums, bias, multiplier)
         products = [multiplier * side for side in sums]
         low, high = np.minimum(*products), np.maximum(*products)
         bits = max(signed_bits(*sums, low, high, low + bias, high + bias), self.shift + 1)
@@ -97,6 +99,11 @@ class MultiplyShift(HardwareOp):
         else:
             lane = lane + Cost(ff=self.acc_bits)
         return cost + lane.times(pe)
+
+
+def _unlimited(*values) -> list[np.ndarray]:
+    """Return arrays of Python's integers, which do not wrap as int64 does."""
+    return [np.asarray(value, object) for value in values]
 
 
 def shifted(totals: np.ndarray, shift: int, even: int) -> np.ndarray:

@@ -40,7 +40,7 @@ def chains_to_quantizers(model: ModelWrapper, start: NodeProto) -> Iterator[list
     """Yield the chains of `chain_to_quantizer` up to the first quantizer, the second, and so on; the last ends at the
     first that gives bits, the narrowest stream there is."""
     chain = [start]
-    while chain[-1].op_type in (*ELEMENTWISE, *QUANTIZERS) and _one_variable(model, chain[-1]):
+    while chain[-1].op_type in (*ELEMENTWISE, *QUANTIZERS) and has_constants_of_channels(model, chain[-1]):
         node = chain[-1]
         if node.op_type in QUANTIZERS and not _has_offset(model, node):
             yield list(chain)
@@ -67,6 +67,8 @@ def chain_end(model: ModelWrapper, start: NodeProto) -> str:
             return f"it runs into {node.name} ({node.op_type})"
         if not _one_variable(model, node):
             return f"{node.name} ({node.op_type}) adds another stream"
+        if not has_constants_of_channels(model, node):
+            return f"{node.name} ({node.op_type}) has constants of pixels"
 
 
 def _has_offset(model: ModelWrapper, node: NodeProto) -> bool:
@@ -100,6 +102,23 @@ def rising_steps(bits: np.ndarray, node: NodeProto) -> tuple[np.ndarray, np.ndar
     if (falling & (steps > 0).any(axis=0)).any():
         raise refuse(node, "it neither rises nor falls with what it compares in every channel")
     return falling, (~np.where(falling, bits[::-1], bits)).sum(axis=0)
+
+
+def has_constants_of_channels(model: ModelWrapper, node: NodeProto) -> bool:
+    """Return whether one input of an elementwise node varies, and the others are constants of channels, or of all."""
+    if not _one_variable(model, node):
+        return False
+    if node.op_type in ("BatchNormalization", "MultiThreshold", "Pointwise"):  # theirs are of channels
+        return True
+    varying = next(name for name in node.input if name and model.get_initializer(name) is None)
+    rank = len(model.get_tensor_shape(varying) or (0, 0, 0, 0))
+    for name in node.input:
+        value = model.get_initializer(name) if name else None
+        if value is not None and value.size > 1:
+            sides = (1,) * (rank - value.ndim) + value.shape
+            if sides[1] != value.size:
+                return False
+    return True
 
 
 def _one_variable(model: ModelWrapper, node: NodeProto) -> bool:

@@ -11,9 +11,12 @@ from flow.pointwise import written_kind
 from .grid import TRANSPARENT
 from .rewrite import REFUSALS, PassError, read_notes
 
+NOT_QUANTIZED = (
+    "its input or weights are not quantized with one scale a tensor",
+    "quantize both with one scale a tensor",
+)
 HINTS = {
-    "Conv": ("its input or weights are not quantized with one scale a tensor", "quantize both with one scale a tensor"),
-    "Gemm": ("its input or weights are not quantized with one scale a tensor", "quantize both with one scale a tensor"),
+    **dict.fromkeys(("Conv", "Gemm", "MatMul"), NOT_QUANTIZED),
     "Quant": ("what stands in front of it is no chain of constants from a quantized tensor", ""),
     "BipolarQuant": ("what stands in front of it is no chain of constants from a quantized tensor", ""),
     "BatchNormalization": ("it is not followed by a quantizer", "put a quantizer behind it"),
@@ -93,13 +96,22 @@ def refusals(model) -> list[dict[str, str]]:
         note, suffers = notes.get(node.output[0]), bool(tainted & set(node.input))
         if note is None and not suffers and (node.op_type in TRANSPARENT or is_constant(model, node)):
             continue  # no other node is refused for it
-        if note is None and not suffers:
-            reason, way = HINTS.get(node.op_type, NO_NODE)
-            note = {"name": node.name or node.output[0], "type": written_kind(node), "reason": reason, "way": way}
-        if note is not None:
-            rows.append({**note, "shape": "x".join(map(str, model.get_tensor_shape(node.output[0]) or ["?"]))})
+        if note is not None or not suffers:
+            rows.append(_row(model, node, notes))
         tainted |= set(node.output)
+    if not rows:  # what changes shapes only is in the way of nothing else
+        left = [node for node in model.graph.node if not is_hardware(node) and not is_constant(model, node)]
+        blamed = [node for node in left if node.output[0] in notes]
+        blamed = blamed or [node for node in left if node.op_type not in BOUNDARIES]
+        rows = [_row(model, node, notes) for node in blamed]
     return rows
+
+
+def _row(model, node, notes) -> dict[str, str]:
+    reason, way = HINTS.get(node.op_type, NO_NODE)
+    own = {"name": node.name or node.output[0], "type": written_kind(node), "reason": reason, "way": way}
+    shape = "x".join(map(str, model.get_tensor_shape(node.output[0]) or ["?"]))
+    return {**notes.get(node.output[0], own), "shape": shape}
 
 
 def is_constant(model, node) -> bool:

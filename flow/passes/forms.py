@@ -41,6 +41,14 @@ def exact_form(response: Response, model, chain, real, bits: int, out_bits: int)
     return min(forms, key=lambda form: form.price(bits, len(response.base)), default=None)
 
 
+def form_nodes(rewriter, stream, forms, bits: int):
+    """Add the nodes of ``forms`` behind a stream of ``bits`` bits; return the stream behind the last."""
+    for form in forms:
+        stream = rewriter.node(form.kind, stream, form.constants, bits=bits, **form.attributes)
+        bits = form.attributes.get("out_bits", 1)
+    return stream
+
+
 @dataclass(frozen=True)
 class Nearest:
     """The nearest form, and how its results differ from the chain's: by ``largest`` at most, in ``differ`` of

@@ -41,16 +41,14 @@ class Grid:
 
 
 def grid_of(model: ModelWrapper, tensor: str) -> Grid | None:
-    """Return the grid of ``tensor``, or None where it is not known to have one.
-
-    Raises:
-        ValueError: the scale of a BipolarQuant is no constant scalar.
-    """
+    """Return the grid of ``tensor``, or None where it is not known to have one, with one scale."""
     node = model.find_producer(tensor)
     if node is None:
         return None
     if node.op_type == "BipolarQuant":
-        return Grid(_scalar(model, node.input[1]), -1, 1, bipolar=True)
+        scale = model.get_initializer(node.input[1])
+        one = scale is not None and scale.size == 1
+        return Grid(float(scale.reshape(())), -1, 1, bipolar=True) if one else None
     if node.op_type == "Quant":
         return _quant_grid(model, node)
     if node.op_type == "FromStream":
@@ -62,15 +60,18 @@ def grid_of(model: ModelWrapper, tensor: str) -> Grid | None:
     if node.op_type == "GroupVote":
         return Grid(1.0, -1, 1, bipolar=True)
     if node.op_type in TRANSPARENT:
-        return grid_of(model, node.input[0])
+        grid = grid_of(model, node.input[0])
+        return grid if node.op_type != "Pad" or grid is None or _pads_on(grid, model, node) else None
     return None
 
 
-def _scalar(model: ModelWrapper, tensor: str) -> float:
-    value = model.get_initializer(tensor)
-    if value is None or value.size != 1:
-        raise ValueError(f"{tensor} is not a constant scalar")
-    return float(value.reshape(()))
+def _pads_on(grid: Grid, model: ModelWrapper, pad) -> bool:
+    """Return whether a Pad surrounds its map with values of ``grid``: 0 is none of -1 and +1."""
+    value = model.get_initializer(pad.input[2]) if len(pad.input) > 2 and pad.input[2] else np.zeros(1)
+    if value is None:
+        return False
+    units = np.asarray(value, np.float64) / grid.scale
+    return bool(np.isclose(units, np.rint(units), atol=1e-4).all() and np.isin(np.rint(units), grid.integers).all())
 
 
 def _quant_grid(model: ModelWrapper, node) -> Grid | None:

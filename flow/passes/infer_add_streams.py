@@ -18,6 +18,13 @@ class InferAddStreams(Rewrite):
             raise refuse(add, "its sum is not quantized: put a Quant with the residual's scale behind it")
         quant = following[0]
         result = grid_of(model, quant.output[0])
+        if result is None:
+            raise refuse(quant, "its grid has several scales or a zero point", "use one scale and no zero point")
+        least, largest = -(1 << (result.bits - 1)), (1 << (result.bits - 1)) - 1
+        if result.high != largest or (result.low != least and sum(grid.low for grid in grids) < result.low):
+            raise refuse(
+                quant, f"its integers are {result.low}..{result.high}, not {least}..{largest}", "use all of them"
+            )
         if not grids[0].scale == grids[1].scale == result.scale or max(g.bits for g in grids) > result.bits:
             raise refuse(add, f"its scales {grids[0].scale}, {grids[1].scale} and {result.scale} differ")
         rewriter = Rewriter(model)

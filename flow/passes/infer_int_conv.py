@@ -7,8 +7,8 @@ from flow.graph import consumers
 from flow.nodes.multiply_shift import shifted
 from flow.nodes.stream import saturate, signed_bits
 
-from .chain import chain_end, chains_to_quantizers, evaluate_chain
-from .forms import Form, exact_form, nearest_form
+from .chain import chain_end, chains_to_quantizers, evaluate_chain, has_constants_of_channels
+from .forms import Form, exact_form, form_nodes, nearest_form
 from .grid import grid_of
 from .integer import AFFINE, LARGEST_SHIFT, affine_constants, dyadic_multiply_shift, nearest_multiply_shift
 from .response import Response
@@ -118,7 +118,7 @@ class Layer:
         """Emit the sums less the threshold of each channel, saturated to two bits, and their sign."""
         turned = response.turned()
         if turned.falls.size or turned.rises.shape[1] > 2:  # a step is 2: from -1 to +1
-            return False
+            return self._turning_vote(chain, response)
         first = np.full(len(falling), -self.reach - 1)  # of a channel that is always +1
         if turned.rises.size:
             first = turned.rises[:, 0]
@@ -126,7 +126,18 @@ class Layer:
         self.weights = np.where(falling[:, None], -self.weights, self.weights)
         zeros = np.zeros(len(first), np.int64)
         form = Form("SignThreshold", [zeros], {})
-        self._emit(chain, chain[-1].output[0], 1.0, -first, shift=0, out_bits=2, form=form)
+        self._emit(chain, chain[-1].output[0], 1.0, -first, shift=0, out_bits=2, forms=(form,))
+        return True
+
+    def _turning_vote(self, chain, response):
+        """Emit the sums, the form that gives -1 and 0 for bits that turn, and its sign; return whether there is one."""
+        bits = signed_bits(-self.reach, self.reach)
+        form = exact_form(response.of_bits(), self.model, chain, self._real, bits, 2)
+        if form is None:
+            return False
+        zeros = np.zeros(len(response.base), np.int64)
+        sign = Form("SignThreshold", [zeros], {})
+        self._emit(chain, chain[-1].output[0], 1.0, zeros, shift=0, out_bits=bits, forms=(form, sign))
         return True
 
     def _value(self, chain, response, falling, grid):
@@ -145,7 +156,7 @@ class Layer:
             return False
         self.weights = np.where(falling[:, None], -self.weights, self.weights)
         zeros = np.zeros(len(falling), np.int64)
-        self._emit(chain, chain[-1].output[0], grid.scale, zeros, shift=0, out_bits=bits, form=form)
+        self._emit(chain, chain[-1].output[0], grid.scale, zeros, shift=0, out_bits=bits, forms=(form,))
         return True
 
     def _multiply(self, chain, grid, found):
@@ -195,7 +206,7 @@ class Layer:
             self.model, APPROXIMATIONS, {**read_notes(self.model, APPROXIMATIONS), self.node.name: nearest.note()}
         )
         zeros, bits = np.zeros(len(self.weights), np.int64), signed_bits(-self.reach, self.reach)
-        self._emit(chain, chain[-1].output[0], grid.scale, zeros, shift=0, out_bits=bits, form=nearest.form)
+        self._emit(chain, chain[-1].output[0], grid.scale, zeros, shift=0, out_bits=bits, forms=(nearest.form,))
 
     def _to_output(self):
         """Return the constants between the layer and the graph's output, or None where another node is there."""
@@ -203,6 +214,8 @@ class Layer:
         while tensor != self.model.graph.output[0].name:
             following = consumers(self.model, tensor)
             if len(following) != 1 or following[0].op_type not in AFFINE:
+                return None
+            if not has_constants_of_channels(self.model, following[0]):
                 return None
             chain.append(following[0])
             tensor = following[0].output[0]
@@ -298,12 +311,12 @@ class Layer:
         note = {"what": what, "largest_error": largest, "values": values, "differ": differing}
         write_notes(self.model, APPROXIMATIONS, {**read_notes(self.model, APPROXIMATIONS), self.node.name: note})
 
-    def _emit(self, chain, output, scale, bias, scaled=(), form=None, **attributes):
+    def _emit(self, chain, output, scale, bias, scaled=(), forms=(), **attributes):
         rewriter = Rewriter(self.model)
         stream = rewriter.to_stream(self.conv.input, self.conv.grid.scale, self.conv.flat)
         stream = self._core(rewriter, stream, bias, scaled, attributes)
-        if form is not None:
-            stream = rewriter.node(form.kind, stream, form.constants, bits=attributes["out_bits"], **form.attributes)
+        if forms:
+            stream = form_nodes(rewriter, stream, forms, attributes["out_bits"])
             scale = grid_of(self.model, output).scale
         rewriter.from_stream(stream, scale, output)
         rewriter.replace([*self.conv.nodes, *chain])

@@ -2,7 +2,7 @@ from flow.graph import is_hardware
 
 from .grid import grid_of
 from .rewrite import Rewrite, Rewriter, refuse
-from .window import pool_window
+from .window import before_pad, pool_window
 
 
 class InferMaxPool(Rewrite):
@@ -12,7 +12,7 @@ class InferMaxPool(Rewrite):
     def rewrite(self, model, pool):
         if pool.op_type != "MaxPool" or is_hardware(pool):
             return False
-        grid = grid_of(model, pool.input[0])
+        grid = grid_of(model, before_pad(model, pool))
         if grid is None:
             raise refuse(pool, "its input is not quantized", "put a quantizer in front of it")
         channels, *size = model.get_tensor_shape(pool.input[0])[1:]

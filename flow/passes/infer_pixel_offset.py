@@ -1,6 +1,6 @@
 import numpy as np
 
-from .chain import chain_to_quantizer, evaluate_chain
+from .chain import chain_end, chain_to_quantizer, evaluate_chain
 from .forms import exact_form, nearest_form
 from .grid import grid_of
 from .response import Response
@@ -24,10 +24,12 @@ class InferPixelOffset(Rewrite):
         if chain is None or len(model.find_consumers(image)) != 1:
             raise refuse(
                 node,
-                "the image does not run through constants into one quantizer",
+                f"the image does not run through constants into one quantizer: {chain_end(model, node)}",
                 "quantize the input to 8 bits first",
             )
         grid = grid_of(model, chain[-1].output[0])
+        if grid is None:
+            raise refuse(chain[-1], "its grid has several scales or a zero point", "quantize the input with one scale")
         pixels = np.arange(256)
         channels = model.get_tensor_shape(image)[1]
         integers = evaluate_chain(model, chain, pixels, channels) / grid.scale

@@ -11,7 +11,7 @@ from flow.analysis.pools import common_count, taps_counted
 from .grid import grid_of
 from .infer_depthwise import DepthwiseLayer
 from .rewrite import Rewrite, refuse
-from .window import Convolution, Weights, pool_window
+from .window import Convolution, Weights, before_pad, pool_window
 
 
 class InferPools(Rewrite):
@@ -31,7 +31,7 @@ class InferPools(Rewrite):
         Where means are over different numbers of pixels, it is that of a mean over their least common multiple.
         """
         channels, *size = model.get_tensor_shape(pool.input[0])[1:]
-        grid = grid_of(model, pool.input[0])
+        grid = grid_of(model, before_pad(model, pool))
         if grid is None:
             raise refuse(pool, "its input is not quantized", "put a quantizer in front of it")
         nodes, source, window, pad_value = pool_window(model, pool, size)

@@ -40,7 +40,7 @@ class InferRPReLU(Rewrite):
         if chain is None or chain[-1].op_type != "Quant" or not any(node.op_type == "PRelu" for node in chain):
             return None
         grid = grid_of(model, chain_input(model, chain))
-        if grid is None or grid.bipolar:
+        if grid is None or grid.bipolar or grid.low != -(1 << (grid.bits - 1)):
             return None
         while grid_of(model, chain[-1].output[0]) != grid:
             following = consumers(model, chain[-1].output[0])

@@ -22,6 +22,9 @@ class InferSignThreshold(Rewrite):
         grid = grid_of(model, tensor)
         if grid is None or grid.bipolar:
             return False
+        result = grid_of(model, chain[-1].output[0])
+        if result is None:
+            raise refuse(chain[-1], "it has several scales", "use one scale, and a Mul behind it")
         channels = model.get_tensor_shape(tensor)[1]
         bits = evaluate_chain(model, chain, grid.integers * grid.scale, channels) > 0
         rewriter = Rewriter(model)
@@ -45,7 +48,7 @@ class InferSignThreshold(Rewrite):
             stream = rewriter.node("PReLU", stream, [lowest, *lines], bits=grid.bits, shift=0, out_bits=2)
             thresholds, width = np.zeros(channels, np.int64), 2
         stream = rewriter.node("SignThreshold", stream, [thresholds], bits=width)
-        rewriter.from_stream(stream, grid_of(model, chain[-1].output[0]).scale, chain[-1].output[0])
+        rewriter.from_stream(stream, result.scale, chain[-1].output[0])
         rewriter.replace(chain)
         return True
 

@@ -5,8 +5,8 @@ from flow.nodes.multiply_shift import shifted
 from flow.nodes.stream import saturate
 from flow.nodes.window import taps_together
 
-from .chain import chain_end, chains_to_quantizers, evaluate_chain, rising_steps
-from .forms import exact_form
+from .chain import chain_end, chains_to_quantizers, evaluate_chain, has_constants_of_channels, rising_steps
+from .forms import Form, exact_form, form_nodes
 from .grid import grid_of
 from .integer import AFFINE, affine_constants, dyadic_multiply_shift, fit_multiply_shift
 from .response import MOST_THRESHOLDS, Response
@@ -98,7 +98,11 @@ class Layer:
             raise refuse(chain[-1], "has several scales", "use one scale")
         results = evaluate_chain(self.model, chain, self._real_sums(), self.features)
         if grid.bipolar:
-            attributes, constants = self._votes(chain[-1], results > 0)
+            try:
+                attributes, constants = self._votes(chain[-1], results > 0)
+            except PassError:  # bits that turn
+                self._form(chain, grid)
+                return
             self._emit(chain, grid.scale, chain[-1].output[0], constants, **attributes)
             return
         integers = np.rint(results / grid.scale).astype(np.int64)
@@ -139,11 +143,14 @@ class Layer:
 
         channels = self.features
         response = Response.of(self.model, chain, -self.n, self.n, real, channels, grid.scale, stride)
+        if response is not None and grid.bipolar:
+            response = response.of_bits()
         form = exact_form(response, self.model, chain, real, bits, grid.bits) if response is not None else None
         if form is None:
             forms = f"multiplier and shift, two lines or {MOST_THRESHOLDS} thresholds"
             raise refuse(chain[-1], f"no {forms} give its result on every sum")
-        self._emit(chain, grid.scale, chain[-1].output[0], form=form, activation="sum", out_bits=bits)
+        sign = [Form("SignThreshold", [np.zeros(channels, np.int64)], {})] if grid.bipolar else []
+        self._emit(chain, grid.scale, chain[-1].output[0], forms=(form, *sign), activation="sum", out_bits=bits)
 
     def _real_sums(self) -> np.ndarray:
         """Return the real value [K, O] of each sum in each channel, with the convolution's bias."""
@@ -157,6 +164,12 @@ class Layer:
         while tensor != self.model.graph.output[0].name:
             following = consumers(self.model, tensor)
             if len(following) != 1 or following[0].op_type not in (*AFFINE, "Flatten", "Reshape"):
+                return None
+            shape = self.model.get_tensor_shape(tensor)
+            if following[0].op_type in AFFINE:
+                if not has_constants_of_channels(self.model, following[0]):
+                    return None
+            elif np.prod(shape[2:]) != 1:  # the order of several pixels
                 return None
             nodes.append(following[0])
             tensor = following[0].output[0]
@@ -175,7 +188,7 @@ class Layer:
             return {"activation": "majority_vote", "threshold": int(thresholds[0])}, []
         return {"activation": "threshold"}, [thresholds]
 
-    def _emit(self, chain, scale, output, constants=(), form=None, **attributes):
+    def _emit(self, chain, scale, output, constants=(), forms=(), **attributes):
         rewriter = Rewriter(self.model)
         order = attributes.pop("order", "tap")
         together = taps_together(order, self.conv.window["kernel"])
@@ -195,7 +208,6 @@ class Layer:
             simd=together,
             **attributes,
         )
-        if form is not None:
-            stream = rewriter.node(form.kind, stream, form.constants, bits=attributes["out_bits"], **form.attributes)
+        stream = form_nodes(rewriter, stream, forms, attributes.get("out_bits"))
         rewriter.from_stream(stream, scale, output)
         rewriter.replace([*self.conv.nodes, *chain])

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 
+from .chain import has_constants_of_channels
 from .rewrite import refuse
 
 AFFINE = ("Add", "Sub", "Mul", "Div", "Neg", "BatchNormalization", "Identity")
@@ -101,10 +102,12 @@ def affine_constants(model, chain, channels: int) -> tuple[np.ndarray, np.ndarra
     """Return gain and offset float64 [channels] of a chain of constants: y = gain * x + offset.
 
     Raises:
-        PassError: a node of the chain is not affine.
+        PassError: a node of the chain is not affine, or its constants are not of channels.
     """
     gain, offset = np.ones(channels), np.zeros(channels)
     for node in chain:
+        if not has_constants_of_channels(model, node):
+            raise refuse(node, "its operands are not one stream and constants of its channels")
         constants = [
             model.get_initializer(name) for name in node.input if name and model.get_initializer(name) is not None
         ]

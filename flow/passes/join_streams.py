@@ -39,24 +39,22 @@ class JoinStreams(Rewrite):
 
 
 class InsertDuplicates(Transformation):
-    """A stream with two consumers gets a Duplicate."""
+    """A stream that is read twice gets a Duplicate."""
 
     def apply(self, model):
         for node in list(model.graph.node):
             for tensor in node.output:
-                users = consumers(model, tensor)
-                if not is_hardware(node) or len(users) < 2:
+                reads = [(user, i) for user in model.graph.node for i, name in enumerate(user.input) if name == tensor]
+                if not is_hardware(node) or len(reads) < 2:
                     continue
                 rewriter = Rewriter(model)
                 bits = model.get_tensor_datatype(tensor).bitwidth()
                 rewriter.node("Duplicate", tensor, bits=bits)
                 duplicate = rewriter.new[0]
                 duplicate.name = f"Duplicate_{tensor}"
-                # the second output, like the first, goes to one user; a third user waits for the next round
-                for user, output in zip(users[:2], duplicate.output):
-                    user.input[list(user.input).index(tensor)] = output
-                for user in users[2:]:
-                    user.input[list(user.input).index(tensor)] = duplicate.output[1]
+                # the second output, like the first, has one reader; a third one waits for the next round
+                for read, (user, position) in enumerate(reads):
+                    user.input[position] = duplicate.output[min(read, 1)]
                 model.graph.node.insert(list(model.graph.node).index(node) + 1, duplicate)
                 return model, True
         return model, False

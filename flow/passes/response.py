@@ -12,7 +12,8 @@ from .lines import BENT, fit_lines, flat_steps
 from .rewrite import PassError
 from .steps import Steps, is_monotone
 
-MOST_VALUES = 1 << 21  # results that are computed one by one; of longer ranges the changes are found by bisection
+MOST_VALUES = 1 << 21  # results that are computed one by one; of longer ranges the changes are found by bisection,
+MOST_WALKED = 1 << 24  # unless the chain is not monotone
 MOST_CHANGES = 1 << 12  # of a channel
 MOST_THRESHOLDS = 31  # of a MultiThreshold: results of 5 bits, or of 4 that fall and rise
 PART = 1 << 16
@@ -47,7 +48,7 @@ class Response:
             values = real(np.broadcast_to(integers, (len(integers), channels)))
             return np.rint(evaluate_chain(model, chain, values, channels) / unit).astype(np.int64)
 
-        if count * channels <= MOST_VALUES:
+        if count * channels <= (MOST_VALUES if is_monotone(model, chain) else MOST_WALKED):
             integers = low + stride * np.arange(count)
             parts = range(0, count, max(1, PART // channels))
             step = max(1, PART // channels)
@@ -116,6 +117,10 @@ class Response:
         last = self.results(np.full((1, len(self.base)), self.high))[0]
         base = np.where(self.falling, last, self.base)
         return Response(self.low, self.high, self.stride, base, _trimmed(rises, self.high), _trimmed(falls, self.high))
+
+    def of_bits(self) -> Response:
+        """Return the response of -1 and 0 for results of -1 and +1, whose every change stands in its row twice."""
+        return replace(self, base=(self.base - 1) // 2, rises=self.rises[:, ::2], falls=self.falls[:, ::2])
 
     def points(self, more: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return integers [K, C] on both sides of every change, at both ends, and those of ``more`` [K, C]; with their

@@ -83,19 +83,26 @@ def convolution_of(model: ModelWrapper, node: NodeProto) -> Convolution | None:
     """Return ``node`` as a Convolution, or None if it is none with quantized input and weights.
 
     Raises:
-        PassError: padding that is no constant around the map.
+        PassError: padding that is no constant around the map, factors of a Gemm, or scales that are not of outputs.
     """
-    if node.op_type not in ("Conv", "Gemm", "MatMul", "GroupVote") or len(
-        model.get_tensor_shape(node.output[0])
-    ) not in (2, 4):
+    dense = node.op_type in ("Gemm", "MatMul")
+    if not (dense or node.op_type in ("Conv", "GroupVote")):
         return None
-    weights, grid = _weights(model, node), grid_of(model, node.input[0])
+    if len(model.get_tensor_shape(node.output[0])) != (2 if dense else 4):
+        return None
+    weights, grid = _weights(model, node), grid_of(model, before_pad(model, node))
     if grid is None or weights is None:
         return None
     bias = constant_value(model, node.input[2]) if len(node.input) > 2 else None
-    if node.op_type in ("Gemm", "MatMul"):
+    if dense:
         return _dense(model, node, grid, weights, bias)
     return _convolution(model, node, grid, weights, bias)
+
+
+def before_pad(model: ModelWrapper, node: NodeProto) -> str:
+    """Return the tensor that ``node`` reads, or that a Pad in front of it reads."""
+    producer = model.find_producer(node.input[0])
+    return producer.input[0] if producer is not None and producer.op_type == "Pad" else node.input[0]
 
 
 def constant_value(model: ModelWrapper, tensor: str) -> np.ndarray | None:
@@ -125,14 +132,15 @@ def _weights(model: ModelWrapper, node: NodeProto) -> Weights | None:
         return None
     values = values.T if transposed else values
     scale = model.get_initializer(producer.input[1]).astype(np.float64)
-    scale = (scale.T if transposed and scale.ndim == 2 else scale).reshape(-1)
-    if scale.size not in (1, len(values)):
+    scale = scale.reshape((1,) * (values.ndim - scale.ndim) + scale.shape)
+    scale = scale.T if transposed else scale
+    if scale.size not in (1, len(scale)):
         raise refuse(
             node,
-            f"its weights have {scale.size} scales",
+            f"its weights have scales of shape {list(scale.shape)}",
             "quantize weights with one scale a tensor or an output channel",
         )
-    scale = np.broadcast_to(scale, len(values))
+    scale = np.broadcast_to(scale.reshape(-1), len(values))
     integers = values.reshape(len(values), values.shape[1], *values.shape[2:] or (1, 1)) / scale[:, None, None, None]
     if producer.op_type == "BipolarQuant" or (np.abs(np.rint(integers)) == 1).all():
         return Weights(np.rint(integers), scale, 1, True)
@@ -143,6 +151,10 @@ def _weights(model: ModelWrapper, node: NodeProto) -> Weights | None:
 
 def _dense(model, node, grid, weights, bias):
     """Return a dense layer as a convolution over one pixel, which has all elements of the map before a Flatten."""
+    if node.op_type == "Gemm" and (
+        any(_attribute(node, name, 1.0) != 1.0 for name in ("alpha", "beta")) or _attribute(node, "transA", 0)
+    ):
+        raise refuse(node, "its alpha, beta or transA is set", "fold alpha and beta into weights and bias")
     nodes, source, integers = [node], node.input[0], weights.integers
     flatten = model.find_producer(source)
     flat = flatten is not None and flatten.op_type in ("Flatten", "Reshape")
@@ -164,6 +176,8 @@ def _window(kernel=(1, 1), stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1))
 def _convolution(model, node, grid, weights, bias):
     kernels, strides = _attribute(node, "kernel_shape", weights.integers.shape[2:]), _attribute(node, "strides", [1, 1])
     voter = {}
+    if _attribute(node, "auto_pad", b"NOTSET") not in (b"", b"NOTSET", b"VALID"):
+        raise refuse(node, "its auto_pad is set", "write its pads")
     if node.op_type == "GroupVote":
         voter = {
             name: getCustomOp(node).get_nodeattr(name) for name in ("group", "order", "group_threshold", "threshold")
@@ -175,6 +189,8 @@ def _convolution(model, node, grid, weights, bias):
     if producer is not None and producer.op_type == "Pad":
         if any(pads):
             raise refuse(node, "a padded convolution behind an explicit Pad")
+        if len(model.find_consumers(producer.output[0])) > 1:
+            raise refuse(node, f"others too read the map that {producer.name} (Pad) padded", "pad in each layer itself")
         pads, pad_value = _pad(model, producer)
         nodes, source = [producer, node], producer.input[0]
     groups = _attribute(node, "group", 1) if node.op_type == "Conv" else 1

@@ -256,7 +256,6 @@ def test_an_accumulator_of_more_than_64_bits_is_refused():
         op.variant(shift=64).fitted([ONE], constants[:2])
 
 
-@pytest.mark.xfail(strict=True, reason="products beyond 64 bits wrap in int64 before their bits are counted")
 def test_products_of_more_than_64_bits_are_refused():
     with pytest.raises(NodeError, match="use fewer bits$"):
         hardware_op("IntConv", channels=1, features=1).fitted(

@@ -73,10 +73,21 @@ def test_channels_of_their_own_and_zero_points_have_none(quantizer):
     assert grid(graph, graph.quant("image", **shaped)) is None
 
 
-def test_signs_of_several_scales_raise():
+def test_signs_of_several_scales_have_none():
     graph = QonnxGraph()
-    with pytest.raises(ValueError, match="constant_1 is not a constant scalar"):
-        grid(graph, graph.signs(np.ones((1, 4, 1, 1))))
+    assert grid(graph, graph.signs(np.ones((1, 4, 1, 1)))) is None
+
+
+@pytest.mark.parametrize("value, known", [(-0.25, True), (0.25, True), (0.0, False), (0.5, False)])
+def test_a_pad_of_signs_is_one_of_them(value, known):
+    graph = QonnxGraph()
+    assert (grid(graph, graph.pad(graph.signs(0.25), value)) is not None) == known
+
+
+@pytest.mark.parametrize("value, known", [(0.0, True), (1.75, True), (2.0, False), (0.1, False)])
+def test_a_pad_of_integers_is_on_their_grid(value, known):
+    graph = QonnxGraph()
+    assert (grid(graph, graph.pad(graph.integers(4, 0.25), value)) is not None) == known
 
 
 def test_real_tensors_have_none():

@@ -186,7 +186,6 @@ def test_a_leaky_relu_behind_constants_of_channels():
     assert kinds(applied(graph.model(x), InferActivation, tolerance=LAST_PLACE)) == ["PReLU"]
 
 
-@pytest.mark.xfail(strict=True, reason="evaluate_chain reads the constant of the first pixel for all of them")
 @pytest.mark.parametrize("shape", [(1, 1, 4, 4), (4,)], ids=["of every pixel", "of every column"])
 def test_constants_of_pixels_are_no_constants_of_channels(shape):
     graph = QonnxGraph()

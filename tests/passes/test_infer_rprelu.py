@@ -140,9 +140,6 @@ def test_another_function_is_named_by_its_channel():
         fit_rprelu(table, 5, NODE)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="fit_rprelu takes a table of 2^bits values, which a narrow or unsigned grid has not: ValueError"
-)
 @pytest.mark.parametrize("grid", [{"narrow": 1}, {"signed": 0}], ids=["narrow", "unsigned"])
 def test_grids_of_another_range(grid):
     """As a convolution's output is: InferIntConv, which gives it the whole range, comes later."""

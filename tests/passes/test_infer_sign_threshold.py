@@ -93,7 +93,6 @@ def test_signs_of_signs_and_of_shared_sums_are_left_alone():
     assert kinds(applied(model, InferSignThreshold)) == []
 
 
-@pytest.mark.xfail(strict=True, reason="evaluate_chain reads the constant of the first pixel for all of them")
 @pytest.mark.parametrize("shape", [(1, 1, 4, 4), (4,)], ids=["of every pixel", "of every column"])
 def test_constants_of_pixels_are_no_constants_of_channels(shape):
     graph = QonnxGraph()
@@ -103,9 +102,6 @@ def test_constants_of_pixels_are_no_constants_of_channels(shape):
     applied(model, InferSignThreshold)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="grid_of raises ValueError for a BipolarQuant with several scales, which no pass catches"
-)
 def test_several_scales_behind_a_sign_are_refused():
     graph = QonnxGraph()
     scales = np.float32([0.25, 0.25, 0.5, 0.5]).reshape(1, 4, 1, 1)

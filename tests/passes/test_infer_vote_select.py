@@ -88,13 +88,11 @@ def test_several_scales_are_left_alone():
     )
 
 
-@pytest.mark.xfail(strict=True, reason="grid_of looks through a Pad with 0, which makes three values of two")
 def test_a_vote_padded_with_zeros_is_no_vote():
     graph = QonnxGraph()
     applied(graph.model(graph.quant(graph.node("Mul", graph.pad(graph.signs()), 3.0))), InferVoteSelect)
 
 
-@pytest.mark.xfail(strict=True, reason="evaluate_chain reads the constant of the first pixel for all of them")
 def test_constants_of_pixels_are_no_constants_of_channels():
     graph = QonnxGraph()
     x = graph.node("Mul", graph.signs(), np.arange(16.0).reshape(1, 1, 4, 4) / 4)

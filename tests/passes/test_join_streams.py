@@ -109,7 +109,6 @@ def test_a_map_that_is_read_as_one_row_is_refused():
     assert "a stream of shape [1, 2, 2, 2] is read as [1, 1, 1, 8]" in refusal_of_the_second_reader(model)
 
 
-@pytest.mark.xfail(strict=True, reason="refusals skips a ToStream, so the list that the user reads is empty")
 def test_a_map_that_is_read_as_one_row_is_listed():
     graph = QonnxGraph(channels=2, height=2)
     with pytest.raises(PassError, match="is read as"):
@@ -161,7 +160,6 @@ def test_a_stream_of_integers_has_its_bits():
     assert only(model, "Duplicate").op.bits == 7
 
 
-@pytest.mark.xfail(strict=True, reason="a node that reads a stream twice counts as one reader, and gets no Duplicate")
 def test_a_tensor_that_is_added_to_itself():
     graph = QonnxGraph()
     x = graph.integers()

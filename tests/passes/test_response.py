@@ -62,5 +62,5 @@ def test_bisection_finds_what_a_walk_finds(kind, stride, monkeypatch):
 
 def test_a_curve_that_turns_on_millions_of_integers_is_none(monkeypatch):
     model, chain = chain_of("HardSwish", 5, 0.07, 6)
-    monkeypatch.setattr(module, "MOST_VALUES", 0)
+    monkeypatch.setattr(module, "MOST_WALKED", 0)
     assert Response.of(model, chain, -500, 500, real, 4, 0.07) is None

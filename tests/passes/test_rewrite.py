@@ -36,12 +36,14 @@ def test_a_pass_without_a_rewrite_is_no_pass():
 
 
 def graph_of_pools(count, odd=None):
-    """Pools one behind the other; the one of number ``odd`` reads a map padded with a number off the grid."""
+    """Pools one behind the other; the one of number ``odd`` reads a map padded with a number off the grid, after which
+    no grid is known."""
     graph = QonnxGraph(height=16)
     x = graph.quant(graph.node("Sub", "image", 128.0), 1.0, 8)
     for index in range(count):
         x = graph.pad(x, -200.5) if index == odd else x
         x = graph.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+        x = graph.quant(x, 1.0, 8) if index == odd else x
     return graph.model(x)
 
 
@@ -50,7 +52,7 @@ def test_a_pass_goes_on_behind_what_it_refuses():
     assert node_types(model)[2:] == [
         *("ToStream", "MaxPool", "FromStream"),
         *("Pad", "MaxPool"),
-        *("ToStream", "SlidingWindow", "ReduceWindow", "FromStream"),
+        *("Quant", "ToStream", "SlidingWindow", "ReduceWindow", "FromStream"),
     ]
     (refused,) = notes(model, "refusals").values()
     assert refused["name"] == "MaxPool_1" and refused["type"] == "MaxPool" and "padded with -200.5" in refused["reason"]

@@ -217,7 +217,8 @@ def test_weights_of_other_scales_are_refused():
     graph = QonnxGraph()
     scales = graph.rng.uniform(0.1, 1, (1, 1, 3, 3)).astype(np.float32)
     model = graph.model(graph.quant(graph.conv(graph.integers(), graph.integer_weights(4, 4, 3, 3, scale=scales))))
-    match = r"Conv_0 .*its weights have 9 scales; quantize weights with one scale a tensor or an output channel"
+    match = r"Conv_0 .*its weights have scales of shape \[1, 1, 3, 3\]; quantize weights with one scale a tensor or an "
+    match += "output channel"
     assert_refused(model, InferIntConv, match)
 
 
