@@ -16,10 +16,12 @@ from .layout import FlattenLater, ImageInput, MoveTransposes
 from .means import GlobalPools, ViewedMaps
 from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms, SmallConstants, SqueezedRows, SumsOfTwo
 from .offsets import MergeAdds, MoveOffsets, MoveScales
+from .pads import Pads
 from .pointwise import FusePointwise
 from .quantizers import Rounds, SignedQuants
 from .read import read_file
 from .refusals import RefuseReshapes, RefuseUnmapped
+from .selections import Selections
 from .signals import SignalsAsMaps
 from .signs import BinaryWeights, Choices, Signs, Thresholds
 from .tail import SplitLastConstants, SplitTail
@@ -45,6 +47,8 @@ NORMALISATIONS = (
     Thresholds,
     BinaryWeights,
     Rounds,
+    Selections,
+    Pads,
     FlattenLater,
     SplitTail,
     RefuseReshapes,

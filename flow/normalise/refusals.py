@@ -64,6 +64,6 @@ class RefuseReshapes(Normalisation):
             return False
         before, after = (len(graph.shape(name)) for name in (node.input[0], node.output[0]))
         if after > 4 or (before == 4 and after == 3):
-            way = "shuffle channels by the weights of the next layer, or leave maps as they are"
+            way = "leave maps as they are, or shuffle whole channels"
             raise NodeRefused(node, f"it makes {after} axes of {before}", way)
         return False

@@ -1,0 +1,122 @@
+"""Pads of maps: right in front of one layer or pool each."""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import NodeProto
+
+from flow.analysis.attributes import attributes_of
+from flow.graph import consumers
+from flow.passes.chain import ELEMENTWISE, QUANTIZERS, evaluate_chain, has_constants_of_channels, is_uniform
+from flow.passes.grid import grid_of
+
+from .edit import Editor, Normalisation, reroute, set_attribute
+from .selections import on_grid
+from .windows import zero_padded_weights
+
+WINDOWS = ("Conv", "AveragePool", "MaxPool", "GlobalAveragePool", "GlobalMaxPool", "Pad")
+
+
+class Pads(Normalisation):
+    """A Pad with a constant around a map stands in front of one layer or pool.
+
+    It is repeated for each reader, goes behind elementwise nodes of one number for all channels, and is one with the
+    zeros of a convolution that pads itself. In front of any other node it is a convolution, whose windows take one
+    element each.
+    """
+
+    kinds = ("Pad",)
+
+    def apply(self, model):
+        for _ in range(100):
+            before = [(node.op_type, list(node.input)) for node in model.graph.node]
+            model, _ = super().apply(model)
+            if before == [(node.op_type, list(node.input)) for node in model.graph.node]:
+                break
+        return model, False
+
+    def rewrite(self, graph, node):
+        model, tensor, found = graph.model, node.output[0], around(graph, node)
+        if found is None or tensor == model.graph.output[0].name:
+            return False
+        pads, value = found
+        readers = consumers(model, tensor)
+        for reader in readers[1:]:
+            again = graph.before("Pad", list(node.input), mode="constant")
+            reroute(reader, tensor, again)
+        if len(readers) != 1:
+            return bool(readers)
+        (reader,) = readers
+        if reader.op_type in (*ELEMENTWISE, *QUANTIZERS) and has_constants_of_channels(model, reader):
+            return is_uniform(model, [reader]) and self._behind(graph, node, reader, value)
+        if reader.op_type == "Conv" and value == 0:
+            return self._into(graph, reader, pads)
+        if reader.op_type in WINDOWS or value != 0:
+            return False
+        return self._windows(graph, node, pads)
+
+    @staticmethod
+    def _behind(graph, node, reader, value) -> bool:
+        model, output = graph.model, reader.output[0]
+        result = float(evaluate_chain(model, [reader], np.array([value]), 1)[0, 0])
+        reroute(reader, node.output[0], node.input[0])
+        inner = Editor(model, reader)
+        source = inner.behind(output)
+        for info in [info for info in model.graph.value_info if info.name == source]:
+            model.graph.value_info.remove(info)  # smaller than what it was named after
+        inner.after("Pad", [source, node.input[1], graph.constant(np.float32(result))], output, mode="constant")
+        graph.remove()
+        return True
+
+    @staticmethod
+    def _into(graph, conv, pads) -> bool:
+        given = attributes_of(conv)
+        own = list(given.get("pads", [0] * 4))
+        if not any(own) or given.get("auto_pad", b"NOTSET") != b"NOTSET":
+            return False  # a Pad alone, which a layer takes with it
+        set_attribute(conv, pads=[a + b for a, b in zip(own, pads)])
+        graph.bypass()
+        return True
+
+    @staticmethod
+    def _windows(graph, node, pads) -> bool:
+        """Write it as windows of one tap each that is no 0, for a layer pads less than its window on each side."""
+        top, left, bottom, right = pads
+        channels = graph.shape(node.input[0])[1]
+        taps = np.zeros((channels, 1, top + bottom + 1, left + right + 1))
+        taps[:, :, bottom, right] = 1
+        kernel = zero_padded_weights(graph, taps, np.ones(channels))
+        around_all = [top + bottom, left + right] * 2
+        grid = grid_of(graph.model, node.input[0])
+        output = node.output[0] if grid is None else None
+        moved = graph.before(
+            "Conv", [node.input[0], kernel], output, kernel_shape=taps.shape[2:], pads=around_all, group=channels
+        )
+        if grid is not None:
+            on_grid(graph, moved, grid, True, node.output[0])
+        graph.remove()
+        return True
+
+
+def around(graph: Editor, node: NodeProto) -> tuple[list[int], float] | None:
+    """Return the pads (top, left, bottom, right) and the value of a Pad with a constant around a map, else None."""
+    model = graph.model
+    pads = model.get_initializer(node.input[1])
+    if (
+        pads is None
+        or len(graph.shape(node.input[0])) != 4
+        or attributes_of(node).get("mode", b"constant") != b"constant"
+    ):
+        return None
+    if len(node.input) > 3 and node.input[3]:  # axes
+        axes, given = model.get_initializer(node.input[3]), pads
+        if axes is None:
+            return None
+        pads = np.zeros(8, np.int64)
+        for index, axis in enumerate(np.ravel(axes)):
+            pads[axis % 4], pads[axis % 4 + 4] = given[index], given[index + len(np.ravel(axes))]
+    value = model.get_initializer(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros(1)
+    top, left, bottom, right = (int(pads[index]) for index in (2, 3, 6, 7))
+    if value is None or any(pads[[0, 1, 4, 5]]) or min(top, left, bottom, right) < 0:
+        return None
+    return [top, left, bottom, right], float(np.ravel(value)[0])

@@ -1,0 +1,163 @@
+"""Networks that move elements: shortcuts that sample and pad, shuffled and split channels, blocks as channels, pads
+anywhere. Each is held against its own file's answers."""
+
+import numpy as np
+import pytest
+
+from flow.errors import FlowError
+
+from .test_other_networks import File, near
+
+END = np.iinfo(np.int64).max
+
+
+class Maps(File):
+    """A graph on an image [1, 3, 8, 8], with lists as constants of int64."""
+
+    def __init__(self):
+        super().__init__(1, 3, 8, 8)
+
+    def constant(self, value, dtype=np.float32):
+        value = np.asarray(value)
+        return super().constant(value, np.int64 if value.dtype == np.int64 and value.ndim else dtype)
+
+    def stem(self, x="", channels=8):
+        """A convolution of the image and its BatchNorm, real, [1, channels, 8, 8]."""
+        x = self.conv(x or self.image(), self.weights(channels, 3, 3, 3), pads=[1] * 4)
+        return self.norm(x, channels)
+
+    def signs_of_stem(self, channels=8):
+        return self.bipolar(self.stem(channels=channels))
+
+    def cut(self, x, starts, ends, axes, steps):
+        return self.node("Slice", x, *([int(v) for v in side] for side in (starts, ends, axes, steps)))
+
+    def split(self, x, axis=1):
+        """Two halves."""
+        first = self.node("Split", x, axis=axis)
+        self.nodes[-1].output.append(second := f"{first}_second")
+        return first, second
+
+    def layer(self, x, outputs, inputs, kernel=3, **attributes):
+        x = self.conv(x, self.binary_weights(outputs, inputs, kernel, kernel, scale=0.2), **attributes)
+        return self.norm(x, outputs)
+
+    def end(self, x, channels, size):
+        """A binary layer on bits [1, channels, size, size], and the classes."""
+        x = self.bipolar(self.layer(x, 4, channels))
+        return self.classes(x, 4 * (size - 2) ** 2)
+
+
+def shortcut_of_samples(g, x):
+    """The shortcut of the first ResNets for CIFAR-10: every second pixel, and channels of 0 on both sides."""
+    y = g.layer(g.bipolar(x), 16, 8, pads=[1] * 4, strides=[2, 2])
+    s = g.cut(g.cut(x, [0], [END], [2], [2]), [0], [END], [3], [2])
+    s = g.node("Pad", s, [0, 4, 0, 0, 0, 4, 0, 0], 0.0)
+    return g.end(g.bipolar(g.node("Add", y, s)), 16, 4)
+
+
+def shuffled(g, x):
+    x = g.node("Reshape", x, [1, 2, 4, 8, 8])
+    return g.node("Reshape", g.node("Transpose", x, perm=[0, 2, 1, 3, 4]), [1, 8, 8, 8])
+
+
+def shuffle_units(g):
+    """Half of the channels runs past the layer, and both halves are shuffled."""
+    a, b = g.split(g.signs_of_stem())
+    x = g.node("Concat", a, g.bipolar(g.layer(b, 4, 4, pads=[1] * 4)), axis=1)
+    return g.end(shuffled(g, x), 8, 8)
+
+
+def cropped_residual(g):
+    """Layers without padding, and a shortcut that is cut to their size."""
+    x = g.quant(g.stem(), 0.25, 4)
+    y = g.quant(g.layer(g.bipolar(x), 8, 8), 0.25, 4)
+    return g.end(g.bipolar(g.node("Add", y, g.cut(x, [1, 1], [-1, -1], [2, 3], [1, 1]))), 8, 6)
+
+
+def padded_residual(g):
+    x = g.quant(g.stem(), 0.25, 4)
+    y = g.pad(g.quant(g.layer(g.bipolar(x), 8, 8), 0.25, 4))
+    return g.end(g.bipolar(g.node("Add", x, y)), 8, 8)
+
+
+def unevenly_padded_residual(g):
+    x = g.quant(g.stem(), 0.25, 4)
+    y = g.quant(g.layer(g.bipolar(x), 8, 8, kernel=4), 0.25, 4)
+    return g.end(g.bipolar(g.node("Add", x, g.pad(y, pads=(0, 0, 1, 2, 0, 0, 2, 1)))), 8, 8)
+
+
+def blocks(g):
+    """Four strided slices side by side, as YOLO's Focus."""
+    x = g.image()
+    parts = [g.cut(x, [i, j], [END, END], [2, 3], [2, 2]) for i in (0, 1) for j in (0, 1)]
+    x = g.conv(g.node("Concat", *parts, axis=1), g.weights(8, 12, 3, 3), pads=[1] * 4)
+    return g.end(g.bipolar(g.norm(x, 8)), 8, 4)
+
+
+def space_to_depth(g):
+    x = g.conv(g.node("SpaceToDepth", g.image(), blocksize=2), g.weights(8, 12, 3, 3), pads=[1] * 4)
+    return g.end(g.bipolar(g.norm(x, 8)), 8, 4)
+
+
+def two_readers_of_a_pad(g):
+    x = g.pad(g.signs_of_stem(), -1.0)
+    parts = [g.quant(g.layer(x, 8, 8), 0.25, 4) for _ in range(2)]
+    return g.end(g.bipolar(g.node("Add", *parts)), 8, 8)
+
+
+EXACT = {
+    "shortcut of samples, quantized": lambda g: shortcut_of_samples(g, g.quant(g.stem(), 0.25, 4)),
+    "shuffled channels": lambda g: g.end(shuffled(g, g.signs_of_stem()), 8, 8),
+    "shuffle units": shuffle_units,
+    "gathered channels": lambda g: g.end(g.node("Gather", g.signs_of_stem(), [3, 1, 2, 0, 7, 5, 6, 4], axis=1), 8, 8),
+    "some channels": lambda g: g.end(g.cut(g.signs_of_stem(), [2], [7], [1], [1]), 5, 8),
+    "channels backwards": lambda g: g.end(g.cut(g.signs_of_stem(), [-1], [-9], [1], [-1]), 8, 8),
+    "some channels as a row": lambda g: g.classes(g.cut(g.signs_of_stem(), [2], [7], [1], [1]), 5 * 64),
+    "every second pixel of bits": lambda g: g.end(g.cut(g.signs_of_stem(), [1, 0], [END] * 2, [2, 3], [2, 2]), 8, 4),
+    "cropped": lambda g: g.end(g.cut(g.signs_of_stem(), [1, 0], [7, 6], [2, 3], [1, 1]), 8, 6),
+    "cropped residual": cropped_residual,
+    "padded residual": padded_residual,
+    "unevenly padded residual": unevenly_padded_residual,
+    "blocks": blocks,
+    "blocks by SpaceToDepth": space_to_depth,
+    "a pad and a padded layer": lambda g: g.end(g.pad(g.quant(g.stem(), 0.25, 4)), 8, 10),
+    "two readers of a pad": two_readers_of_a_pad,
+    "a pad in front of the sign": lambda g: g.end(g.bipolar(g.pad(g.stem())), 8, 10),
+    "a pad in front of ReLU": lambda g: g.end(g.quant(g.node("Relu", g.pad(g.stem())), 0.25, 3, signed=0), 8, 10),
+    "a pad of signs in front of a scale": lambda g: g.end(
+        g.quant(g.node("Mul", g.pad(g.signs_of_stem()), 3.0), 0.5, 6), 8, 10
+    ),
+    "channels of 0 behind signs": lambda g: g.end(
+        g.node("Pad", g.signs_of_stem(), [0, 2, 0, 0, 0, 3, 0, 0], 0.0), 13, 8
+    ),
+}
+CALIBRATED = {
+    "shortcut of samples": lambda g: shortcut_of_samples(g, g.stem()),
+    "some channels of a real map": lambda g: g.end(g.bipolar(g.cut(g.stem(), [2], [7], [1], [1])), 5, 8),
+}
+
+
+@pytest.mark.parametrize("name", [*EXACT, *CALIBRATED])
+def test_moved_elements(name, tmp_path):
+    g = Maps()
+    network = {**EXACT, **CALIBRATED}[name](g)
+    near(g.save(tmp_path / "network.onnx", network))
+
+
+def test_elements_moved_several_times_are_one_layer(tmp_path):
+    g = Maps()
+    x = g.signs_of_stem()
+    for _ in range(3):
+        x = shuffled(g, x)
+    kinds = [node.kind for node in near(g.save(tmp_path / "network.onnx", g.end(x, 8, 8)))]
+    g = Maps()
+    straight = [node.kind for node in near(g.save(tmp_path / "straight.onnx", g.end(g.signs_of_stem(), 8, 8)))]
+    assert len(kinds) <= len(straight) + 3  # a window, sums, signs
+
+
+def test_what_repeats_pixels_is_refused(tmp_path):
+    g = Maps()
+    x = g.node("Resize", g.signs_of_stem(), "", [1.0, 1.0, 2.0, 2.0], mode="nearest")
+    with pytest.raises(FlowError, match=r"Resize_0 \(Resize.*no hardware node does this"):
+        near(g.save(tmp_path / "network.onnx", g.end(x, 8, 16)))
