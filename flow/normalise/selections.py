@@ -13,7 +13,7 @@ from flow.execute import Execution
 from flow.graph import consumers
 from flow.passes.grid import Grid, grid_of
 
-from .edit import QUANT_DOMAIN, Editor, Normalisation
+from .edit import Editor, Normalisation, reroute
 from .windows import zero_padded_weights
 
 MOVES = ("Slice", "Split", "Gather", "Pad", "SpaceToDepth", "Reshape", "Transpose")
