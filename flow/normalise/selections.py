@@ -13,7 +13,7 @@ from flow.execute import Execution
 from flow.graph import consumers
 from flow.passes.grid import Grid, grid_of
 
-from .edit import Editor, Normalisation, reroute
+from .edit import QUANT_DOMAIN, Editor, Normalisation, reroute
 from .windows import zero_padded_weights
 
 MOVES = ("Slice", "Split", "Gather", "Pad", "SpaceToDepth", "Reshape", "Transpose")
@@ -161,10 +161,8 @@ def selection_of(graph: Editor, chain: list[NodeProto], source: str, output: str
         least = int(places[some].max()) + 1
         rest = shape[2 + axis] - strides[axis] * (size[2 + axis] - 1)  # a window of so many taps gives the outputs
         taps.append(max(least, rest - strides[axis] + 1))
-    found = Selection(
-        channel[:, 0, 0], np.where(some, rows, 0), np.where(some, columns, 0), tuple(strides), tuple(taps)
-    )
-    return found
+    rows, columns = (np.where(some, places, 0) for places in (rows, columns))
+    return Selection(channel[:, 0, 0], rows, columns, tuple(strides), tuple(taps))
 
 
 def moved_from(model: ModelWrapper, tensor: str) -> tuple[list[NodeProto], str]:
