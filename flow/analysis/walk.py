@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.general.quant import resolve_rounding_mode
 
 from .attributes import attributes_of
 from .constants import Constants
@@ -93,9 +94,9 @@ def _quant(walk, node):
 
 def _narrowed(result: Scaled, source: Scaled | None, rounding: bytes) -> Scaled:
     """Return what a quantizer gives of ``source``, whose interval may be narrower than its own."""
-    rounds = {b"ROUND": np.rint, b"HALF_EVEN": np.rint, b"FLOOR": np.floor, b"CEIL": np.ceil}.get(rounding)
-    if source is None or rounds is None:
+    if source is None:
         return result
+    rounds = resolve_rounding_mode(rounding.decode())
     ends = [rounds(result.integers(source.values(side))) for side in (source.low, source.high)]
     low, high = (np.clip(end, result.low, result.high) for end in (np.minimum(*ends), np.maximum(*ends)))
     return Scaled(result.scale, result.offset, low, high)

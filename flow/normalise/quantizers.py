@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from qonnx.custom_op.general.quant import resolve_rounding_mode
 
 from flow.analysis.attributes import attributes_of
 from flow.analysis.constants import Constants
@@ -10,7 +11,8 @@ from flow.graph import consumers
 
 from .edit import QUANT_DOMAIN, Editor, NodeRefused, Normalisation
 
-ROUNDINGS = ("ROUND", "FLOOR", "CEIL", "HALF_EVEN")
+ROUNDINGS = ("ROUND", "FLOOR", "CEIL", "UP", "DOWN", "HALF_UP", "HALF_DOWN")  # UP is away from 0, DOWN is towards it
+ABOUT_ZERO = ("UP", "DOWN", "HALF_UP", "HALF_DOWN")  # negative numbers as positive ones
 MOST_BITS = 16
 
 
@@ -93,8 +95,7 @@ class SignedQuants(Normalisation):
         if scale is None or zero is None or bits is None:
             raise NodeRefused(node, "its scale, zero point or width depends on the image", "use a static quantizer")
         given, bits = attributes_of(node), float(np.max(bits))
-        rounding = given.get("rounding_mode", b"ROUND").decode().upper()
-        rounding = "ROUND" if rounding == "HALF_EVEN" else rounding
+        rounding = given.get("rounding_mode", b"ROUND").decode()
         signed, narrow = given.get("signed", 1), given.get("narrow", 0)
         low = -(2.0 ** (bits - 1)) + narrow if signed else 0.0
         high = 2.0 ** (bits - signed) - 1 - (0 if signed else narrow)
@@ -123,7 +124,7 @@ class SignedQuants(Normalisation):
         ends = _clip_ends(graph.model, clip)
         if ends is None or len(consumers(graph.model, clip.output[0])) > 1:
             return interval
-        rounds = {"FLOOR": np.floor, "CEIL": np.ceil}.get(rounding, np.rint)
+        rounds = resolve_rounding_mode(rounding)
         found = [float(rounds(np.float32(end) / np.float32(scale) + np.float32(zero))) for end in ends]
         low, high = max(interval[0], found[0]), min(interval[1], found[1])
         if high - low < 1:
@@ -156,8 +157,13 @@ class SignedQuants(Normalisation):
 
     @staticmethod
     def _two_levels(graph, node, scale, zero, high, rounding):
-        edge = {"FLOOR": high, "CEIL": high - 1}.get(rounding, high - 0.5)
-        strict = rounding == "CEIL" or (rounding == "ROUND" and high % 2 == 1)
+        if rounding in ABOUT_ZERO:  # both levels are on one side of 0, or one of them is 0
+            positive = high > 0.5
+            strict = rounding in (("UP", "HALF_DOWN") if positive else ("DOWN", "HALF_UP"))
+            edge = high - 0.5 if "HALF" in rounding else high - strict
+        else:
+            edge = {"FLOOR": high, "CEIL": high - 1}.get(rounding, high - 0.5)
+            strict = rounding == "CEIL" or (rounding == "ROUND" and high % 2 == 1)
         limit = np.float32(scale * (edge - zero))
         limit = np.nextafter(limit, np.float32(np.inf)) if strict else limit
         difference = graph.before("Sub", [node.input[0], graph.constant(limit)])
@@ -177,7 +183,7 @@ class SignedQuants(Normalisation):
             even = [2 * np.floor((low + half) / 2)]
         centre = 0.0 if 0.0 in even else even[0]
         tensor, output = node.input[0], node.output[0]
-        if zero != 0:  # rounding is left to the quantizer itself, what follows is exact
+        if zero != 0 or rounding in ABOUT_ZERO:  # rounding is left to the quantizer itself, what follows is exact
             tensor = graph.before("Quant", list(node.input), domain=QUANT_DOMAIN, **attributes_of(node))
             rounding = "ROUND"
         if zero != centre:

@@ -37,6 +37,8 @@ def read_file(path: Path) -> ModelWrapper:
     for node in proto.graph.node:
         if node.op_type in QONNX_NODES and node.domain in OLD_DOMAINS:
             node.domain = QUANT_DOMAIN
+        if node.domain == QUANT_DOMAIN:
+            _qonnx_rounding(node)
     _require_known_kinds(proto)
     _drop_unread_nodes(proto)
     _one_shape_each(proto)
@@ -53,6 +55,14 @@ def read_file(path: Path) -> ModelWrapper:
     for node in [node for node in model.graph.node if node.op_type == "Trunc"]:
         _trunc_as_quants(model, node)
     return model
+
+
+def _qonnx_rounding(node) -> None:
+    """Give a rounding the name that QONNX has for it: Brevitas writes ROUND_TO_ZERO, and small letters."""
+    for attribute in node.attribute:
+        if attribute.name == "rounding_mode":
+            name = attribute.s.decode().upper()
+            attribute.s = {"ROUND_TO_ZERO": "DOWN", "HALF_EVEN": "ROUND"}.get(name, name).encode()
 
 
 def _require_known_kinds(proto: ModelProto) -> None:

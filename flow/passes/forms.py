@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from flow import nodes
+from flow.nodes.multi_threshold import MOST
 from flow.nodes.stream import signed_bits
 from flow.nodes.value_table import WIDEST
 
 from .lines import line_results, nearest_lines
-from .response import Response
+from .response import MOST_THRESHOLDS, Response
 
 DSP, BRAM36 = 50, 300  # look-up tables that one is worth
 
@@ -38,6 +39,7 @@ def exact_form(response: Response, model, chain, real, bits: int, out_bits: int)
         *_lines(response, model, chain, real, out_bits),
         *_table(response, bits, out_bits),
     ]
+    forms = forms or [*_thresholds(response, bits, out_bits, MOST)]  # costly, and better than none
     return min(forms, key=lambda form: form.price(bits, len(response.base)), default=None)
 
 
@@ -78,8 +80,8 @@ def nearest_form(response: Response, model, chain, real, out_bits: int) -> Neare
     return min(found, key=lambda one: (one.largest, one.differ))
 
 
-def _thresholds(response, bits, out_bits):
-    found = response.thresholds()
+def _thresholds(response, bits, out_bits, most=MOST_THRESHOLDS):
+    found = response.thresholds(most)
     if found is None:
         return
     thresholds, falls, base = found

@@ -20,6 +20,7 @@ LOGIT_BITS = 32
 MULTIPLIER_BITS = 16  # of a gain that is no multiple of a power of two, and 6 more than the result has
 MEASURED = 4096  # sums on which an integer form is compared with the real chain
 SATURATING = ("Relu", "Clip", "Max", "Min")
+ROUNDINGS = (b"FLOOR", b"ROUND")  # of a shift
 
 
 class InferIntConv(Rewrite):
@@ -175,6 +176,7 @@ class Layer:
         if is_monotone(self.model, chain):
             response = self._response(chain, grid)
         straight = all(node.op_type in AFFINE for node in chain[:-1]) and grid.low == -(1 << (grid.bits - 1))
+        straight &= self._rounding(chain) in ROUNDINGS
         if response is None or straight:
             found = self._nearest(chain, grid)
         else:
@@ -240,11 +242,14 @@ class Layer:
 
     def _nearest(self, chain, grid):
         """Return multiplier, offset and shift whose results differ from the chain's by 1 at most."""
-        quant = chain[-1]
-        rounding = {a.name: a.s for a in quant.attribute}.get("rounding_mode", b"ROUND")
-        if rounding not in (b"FLOOR", b"ROUND"):
-            raise refuse(quant, f"rounds by {rounding.decode()}", "use FLOOR or ROUND")
+        rounding = self._rounding(chain)
+        if rounding not in ROUNDINGS:
+            raise refuse(chain[-1], f"rounds by {rounding.decode()}", "use FLOOR or ROUND")
         return self._integers(*self._affine(chain, grid), rounding == b"ROUND", grid.bits)
+
+    @staticmethod
+    def _rounding(chain) -> bytes:
+        return {a.name: a.s for a in chain[-1].attribute}.get("rounding_mode", b"ROUND")
 
     def _affine(self, chain, grid):
         """Return gain and offset [O] of the quantizer's integers, per unit of a sum."""
@@ -255,8 +260,8 @@ class Layer:
     def _exact_constants(self, chain, grid):
         """Return multiplier, offset and shift of an affine chain whose gain and offset are multiples of a power of two,
         if they give all its results, else None: no fit is needed then."""
-        rounding = {a.name: a.s for a in chain[-1].attribute}.get("rounding_mode", b"ROUND")
-        if not all(node.op_type in AFFINE for node in chain[:-1]) or rounding not in (b"FLOOR", b"ROUND"):
+        rounding = self._rounding(chain)
+        if not all(node.op_type in AFFINE for node in chain[:-1]) or rounding not in ROUNDINGS:
             return None
         gain, offset = self._affine(chain, grid)
         found = dyadic_multiply_shift(gain, offset, rounding == b"ROUND")

@@ -1,6 +1,7 @@
 import numpy as np
 
 from flow.graph import consumers
+from flow.nodes.multi_threshold import MOST
 from flow.nodes.multiply_shift import shifted
 from flow.nodes.stream import saturate
 from flow.nodes.window import taps_together
@@ -9,7 +10,7 @@ from .chain import chain_end, chains_to_quantizers, evaluate_chain, has_constant
 from .forms import Form, exact_form, form_nodes
 from .grid import grid_of
 from .integer import AFFINE, affine_constants, dyadic_multiply_shift, fit_multiply_shift
-from .response import MOST_THRESHOLDS, Response
+from .response import Response
 from .rewrite import PassError, Rewrite, Rewriter, refuse
 from .window import convolution_of
 
@@ -147,7 +148,7 @@ class Layer:
             response = response.of_bits()
         form = exact_form(response, self.model, chain, real, bits, grid.bits) if response is not None else None
         if form is None:
-            forms = f"multiplier and shift, two lines or {MOST_THRESHOLDS} thresholds"
+            forms = f"multiplier and shift, two lines or {MOST} thresholds"
             raise refuse(chain[-1], f"no {forms} give its result on every sum")
         sign = [Form("SignThreshold", [np.zeros(channels, np.int64)], {})] if grid.bipolar else []
         self._emit(chain, grid.scale, chain[-1].output[0], forms=(form, *sign), activation="sum", out_bits=bits)

@@ -133,16 +133,16 @@ class Response:
         integers = np.sort(np.clip(np.concatenate(rows), self.low, last), axis=0)
         return integers, self.results(integers)
 
-    def thresholds(self) -> tuple[np.ndarray, int, int] | None:
+    def thresholds(self, most: int = MOST_THRESHOLDS) -> tuple[np.ndarray, int, int] | None:
         """Return thresholds [C, K], of which the last ``falls`` count down, that number, and the base of a
-        MultiThreshold; None if they are too many."""
+        MultiThreshold; None if they are more than ``most``."""
         base = int(self.base.min())
         more = self.base - base  # results that a channel begins with
         always = np.where(np.arange(more.max())[None] < more[:, None], self.low, self.high + 1)
         rises = _trimmed(np.sort(np.concatenate([always, self.rises], axis=1), axis=1), self.high)
         if not rises.shape[1] and self.falls.shape[1]:
             rises = np.full((len(self.base), 1), self.high + 1)  # a MultiThreshold has one
-        if not 0 < rises.shape[1] + self.falls.shape[1] <= MOST_THRESHOLDS:
+        if not 0 < rises.shape[1] + self.falls.shape[1] <= most:
             return None
         return np.concatenate([rises, self.falls], axis=1), self.falls.shape[1], base
 

@@ -368,7 +368,7 @@ def test_a_vote_for_both_ends_has_two_thresholds():
 
 
 def test_a_vote_that_turns_more_often_than_there_are_thresholds_is_refused():
-    graph = QonnxGraph(channels=16)
+    graph = QonnxGraph(channels=128)
     x = graph.node("Sin", graph.batch_norm(graph.binary_conv(graph.signs()), [1.4, 1.5, 1.6, 1.7]))
     assert_refused(graph.model(graph.bipolar(x)), InferXnorPopcount, r"BipolarQuant_2 .*no multiplier and shift")
 
