@@ -39,6 +39,7 @@ def images(tmp_path, monkeypatch):
     monkeypatch.setitem(data.SPLITS, "test", 64)
     monkeypatch.setattr(data, "load_cifar", lambda path, split: sets[split])
     monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
+    monkeypatch.setattr(Trainer, "compiles", False)  # which takes longer than these few steps
     monkeypatch.chdir(tmp_path)
     torch.set_num_threads(1)
     return sets["train"], sets["test"]

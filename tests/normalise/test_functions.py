@@ -140,7 +140,7 @@ REFUSED = {
     ),
     "five axes": (
         lambda graph, x: graph.node("Reshape", x, graph.constant([1, 2, 2, 4, 4], np.int64)),
-        "Reshape_0 .*: it makes 5 axes of 4; shuffle channels by the weights",
+        "Reshape_0 .*: it makes 5 axes of 4; leave maps as they are",
     ),
     "tokens": (
         lambda graph, x: graph.node("Reshape", x, graph.constant([1, 4, 16], np.int64)),

@@ -148,7 +148,7 @@ def test_quantizers(bits, signed, narrow, zero, rounding):
         ({"scale": np.float32([0.1, 0.2, 0.3, 0.4]).reshape(1, 4, 1, 1)}, "it has 4 scales"),
         ({"bits": 20}, "it has 20 bits"),
         ({"bits": 2.5}, "it has 2.5 bits"),
-        ({"rounding": "UP"}, "it rounds by UP"),
+        ({"rounding": "EVEN"}, "it rounds by EVEN"),
         ({"scale": -1.0}, "its scale is -1"),
     ],
 )
