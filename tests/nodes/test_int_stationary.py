@@ -54,7 +54,7 @@ class TestIntStationary(NodeTests):
         case(16, 4, 2, 4, 8, out_bits=32, acc_bits=27, shift=0, multiplier_bits=8, rtl=SLOW),  # no saturation
         case(64, 32, 2, 4, 4, acc_bits=40, shift=29, multiplier_bits=18),
         case(32, 16, 2, 8, 5, bits=2, weight_bits=1, out_bits=5, acc_bits=9, shift=1),  # signs as weights
-        case(16, 8, 2, 16, 4, bits=8, weight_bits=1, acc_bits=24, shift=6, multiplier_bits=9),
+        case(16, 8, 2, 16, 4, bits=8, weight_bits=1, acc_bits=24, shift=6, multiplier_bits=9, rtl=SLOW),
         case(16, 8, 2, 8, 4, bits=1, weight_bits=4, out_bits=6, acc_bits=14, shift=2, masked=1),  # signs as inputs
         case(16, 4, 2, 8, 40, bits=4, weight_bits=4, out_bits=7, acc_bits=14, shift=2, even=1),
         case(16, 4, 2, 4, 40, bits=3, weight_bits=2, out_bits=7, acc_bits=14, shift=2, multiplier_bits=3, even=1),
