@@ -16,6 +16,7 @@ from .edit import Editor, Normalisation, set_attribute
 from .means import REDUCTIONS, reduce_over, reduced_axes
 
 TO_ROWS, TO_CHANNELS = [0, 2, 3, 1], [0, 3, 1, 2]  # NCHW to NHWC, and back
+TOGETHER = ("Add", "Sub", "Sum", "Max", "Min", "Concat")  # of several streams
 ELEMENTWISE = (*(kind for kind in STRAIGHT if kind != "BatchNormalization"), *CURVED, "Quant", "BipolarQuant", "Sign")
 
 
@@ -90,8 +91,12 @@ class MoveTransposes(Normalisation):
             reader.input[0] = source
             set_attribute(reader, perm=[0, 1, 2, 3])
             return True
+        if reader.op_type in TOGETHER and self._together(graph, reader):
+            return True
         if reader.op_type in ELEMENTWISE:
             return self._elementwise(graph, reader, tensor, source)
+        if reader.op_type in ("Pad", "Slice"):
+            return self._by_axis(graph, reader, source)
         if reader.op_type in ("Flatten", "Reshape"):
             return self._flatten(graph, reader, tensor, source)
         if reader.op_type in REDUCTIONS:
@@ -110,10 +115,41 @@ class MoveTransposes(Normalisation):
                 value = value.reshape([1] * (4 - value.ndim) + list(value.shape))
                 reader.input[position] = graph.constant(np.ascontiguousarray(value.transpose(TO_CHANNELS)))
         reader.input[list(reader.input).index(tensor)] = source
-        output = reader.output[0]
-        inner = graph.behind(output)
-        _forget_shapes(graph.model, inner, output)
-        graph.after("Transpose", [inner], output, perm=TO_ROWS)
+        _to_rows_behind(graph, reader)
+        return True
+
+    @staticmethod
+    def _together(graph, reader) -> bool:
+        """Let a node read the maps whose rows it reads, if all that it reads are such."""
+        producers = [graph.model.find_producer(name) for name in reader.input]
+        if not all(node is not None and node.op_type == "Transpose" for node in producers):
+            return False
+        if any(attributes_of(node).get("perm") != TO_ROWS for node in producers):
+            return False
+        if reader.op_type == "Concat":
+            set_attribute(reader, axis=TO_ROWS[attributes_of(reader)["axis"] % 4])
+        for position, node in enumerate(producers):
+            reader.input[position] = node.input[0]
+        _to_rows_behind(graph, reader)
+        return True
+
+    @staticmethod
+    def _by_axis(graph, reader, source) -> bool:
+        """Move behind a Pad or a Slice, whose numbers are of axes."""
+        constants = [graph.model.get_initializer(name) for name in reader.input[1:] if name]
+        if reader.op_type == "Pad":
+            if len(reader.input) > 3 or constants[0] is None:
+                return False
+            reader.input[1] = graph.constant(constants[0].reshape(2, 4)[:, TO_CHANNELS].reshape(-1))
+        else:
+            if any(value is None for value in constants):
+                return False
+            axes = np.ravel(constants[2]) if len(constants) > 2 else np.arange(constants[0].size)
+            moved = graph.constant(np.array([TO_ROWS[axis % 4] for axis in axes], np.int64))
+            del reader.input[3:4]
+            reader.input.insert(3, moved)
+        reader.input[0] = source
+        _to_rows_behind(graph, reader)
         return True
 
     @staticmethod
@@ -123,10 +159,7 @@ class MoveTransposes(Normalisation):
             return False
         reduce_over(graph, reader, source, [axis + 1 for axis in axes])
         if keep:
-            output = reader.output[0]
-            inner = graph.behind(output)
-            _forget_shapes(graph.model, inner, output)
-            graph.after("Transpose", [inner], output, perm=TO_ROWS)
+            _to_rows_behind(graph, reader)
         return True
 
     @staticmethod
@@ -151,6 +184,13 @@ class MoveTransposes(Normalisation):
         holder.input[list(holder.input).index(name)] = turned
         reader.input[0] = source
         return True
+
+
+def _to_rows_behind(graph: Editor, node) -> None:
+    output = node.output[0]
+    inner = Editor(graph.model, node).behind(output)
+    _forget_shapes(graph.model, inner, output)
+    graph.after("Transpose", [inner], output, perm=TO_ROWS)
 
 
 NORMS = ("BatchNormalization",)

@@ -362,6 +362,38 @@ def test_a_transpose_goes_behind_a_dense_layers_flatten():
     assert "Transpose" not in node_types(same(graph.model(x), MoveTransposes))
 
 
+def _int64(graph, *values):
+    return [graph.constant(value, np.int64) for value in values]
+
+
+IN_ROWS = {  # what stands between maps in NHWC order, and the shape [1, H, W, C] that it gives
+    "sum": (lambda g, a, b: g.node("Add", a, b), (4, 4, 3)),
+    "largest": (lambda g, a, b: g.node("Max", a, b), (4, 4, 3)),
+    "channels side by side": (lambda g, a, b: g.node("Concat", a, b, axis=3), (4, 4, 6)),
+    "channels from the end": (lambda g, a, b: g.node("Concat", a, b, axis=-1), (4, 4, 6)),
+    "zeros around": (lambda g, a, b: g.pad(g.node("Add", a, b), pads=(0, 1, 2, 0, 0, 0, 1, 0)), (5, 7, 3)),
+    "every second column": (
+        lambda g, a, b: g.node("Slice", g.node("Add", a, b), *_int64(g, [0], [4], [2], [2])),
+        (4, 2, 3),
+    ),
+    "a part, without axes": (
+        lambda g, a, b: g.node("Slice", g.node("Add", a, b), *_int64(g, [0, 1, 0, 1], [1, 4, 4, 3])),
+        (3, 4, 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("between", IN_ROWS)
+def test_what_is_between_maps_in_the_order_of_rows(between):
+    graph = QonnxGraph(channels=3)
+    kernel = graph.integer_weights(3, 3, 1, 1)
+    rows = [graph.node("Transpose", graph.conv(graph.integers(), kernel), perm=[0, 2, 3, 1]) for _ in range(2)]
+    function, (height, width, channels) = IN_ROWS[between]
+    x = graph.node("Transpose", function(graph, *rows), perm=[0, 3, 1, 2])
+    model = same(graph.model(graph.conv(x, graph.integer_weights(5, channels, height, width))), MoveTransposes)
+    assert "Transpose" not in node_types(model)
+
+
 def test_pixels_are_quantized_before_they_are_flattened():
     graph = QonnxGraph()
     flat = graph.node("Flatten", "image")
