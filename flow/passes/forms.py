@@ -39,8 +39,12 @@ def exact_form(response: Response, model, chain, real, bits: int, out_bits: int)
         *_lines(response, model, chain, real, out_bits),
         *_table(response, bits, out_bits),
     ]
-    forms = forms or [*_thresholds(response, bits, out_bits, MOST)]  # costly, and better than none
     return min(forms, key=lambda form: form.price(bits, len(response.base)), default=None)
+
+
+def many_thresholds(response: Response, bits: int, out_bits: int) -> Form | None:
+    """Return a MultiThreshold of up to 255 steps that gives the response, or None: costly, where there is no other."""
+    return next(_thresholds(response, bits, out_bits, MOST), None)
 
 
 def form_nodes(rewriter, stream, forms, bits: int):

@@ -1,5 +1,5 @@
 from .chain import CURVED, chain_input, chain_to_quantizer, is_uniform
-from .forms import exact_form, nearest_form
+from .forms import exact_form, many_thresholds, nearest_form
 from .grid import grid_of
 from .lines import BENT
 from .response import Response
@@ -36,16 +36,18 @@ class InferActivation(Rewrite):
         form = exact_form(response, model, chain, real, grid.bits, result.bits)
         rewriter = Rewriter(model)
         stream = rewriter.to_stream(tensor, grid.scale)
-        form = form or self._nearest(model, chain, response, real, result.bits)
+        form = form or self._nearest(model, chain, response, real, grid, result)
         stream = rewriter.node(form.kind, stream, form.constants, bits=grid.bits, **form.attributes)
         rewriter.from_stream(stream, result.scale, chain[-1].output[0])
         rewriter.replace(chain)
         return True
 
     @staticmethod
-    def _nearest(model, chain, response, real, bits):
+    def _nearest(model, chain, response, real, grid, result):
         """Return lines whose results differ by 1 at most: halves that are rounded to even are on no straight line."""
-        nearest = nearest_form(response, model, chain, real, bits)
+        nearest = nearest_form(response, model, chain, real, result.bits)
+        if nearest.largest > 1 and (many := many_thresholds(response, grid.bits, result.bits)) is not None:
+            return many
         if nearest.largest > 1:
             blamed = next((node for node in chain if node.op_type in (*CURVED, *BENT)), chain[-1])
             raise refuse(

@@ -8,7 +8,7 @@ from flow.nodes.multiply_shift import shifted
 from flow.nodes.stream import saturate, signed_bits
 
 from .chain import chain_end, chains_to_quantizers, evaluate_chain, has_constants_of_channels
-from .forms import Form, exact_form, form_nodes, nearest_form
+from .forms import Form, exact_form, form_nodes, many_thresholds, nearest_form
 from .grid import grid_of
 from .integer import AFFINE, LARGEST_SHIFT, affine_constants, dyadic_multiply_shift, nearest_multiply_shift
 from .response import Response
@@ -134,6 +134,7 @@ class Layer:
         """Emit the sums, the form that gives -1 and 0 for bits that turn, and its sign; return whether there is one."""
         bits = signed_bits(-self.reach, self.reach)
         form = exact_form(response.of_bits(), self.model, chain, self._real, bits, 2)
+        form = form or many_thresholds(response.of_bits(), bits, 2)
         if form is None:
             return False
         zeros = np.zeros(len(response.base), np.int64)
@@ -197,7 +198,11 @@ class Layer:
         return None if off.max() > 1 else (multiplier, bias, shift)
 
     def _nearest_lines(self, chain, response, grid):
+        zeros, bits = np.zeros(len(self.weights), np.int64), signed_bits(-self.reach, self.reach)
         nearest = nearest_form(response, self.model, chain, self._real, grid.bits)
+        if nearest.largest > 1 and (many := many_thresholds(response, bits, grid.bits)) is not None:
+            self._emit(chain, chain[-1].output[0], grid.scale, zeros, shift=0, out_bits=bits, forms=(many,))
+            return
         if nearest.largest > 1:
             raise refuse(
                 chain[-1],
@@ -207,7 +212,6 @@ class Layer:
         write_notes(
             self.model, APPROXIMATIONS, {**read_notes(self.model, APPROXIMATIONS), self.node.name: nearest.note()}
         )
-        zeros, bits = np.zeros(len(self.weights), np.int64), signed_bits(-self.reach, self.reach)
         self._emit(chain, chain[-1].output[0], grid.scale, zeros, shift=0, out_bits=bits, forms=(nearest.form,))
 
     def _to_output(self):

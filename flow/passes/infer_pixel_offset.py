@@ -1,7 +1,7 @@
 import numpy as np
 
 from .chain import chain_end, chain_to_quantizer, evaluate_chain
-from .forms import exact_form, nearest_form
+from .forms import exact_form, many_thresholds, nearest_form
 from .grid import grid_of
 from .response import Response
 from .rewrite import APPROXIMATIONS, Rewrite, Rewriter, read_notes, refuse, write_notes
@@ -59,6 +59,8 @@ class InferPixelOffset(Rewrite):
         if form is not None:
             return form
         nearest = nearest_form(*found, bits)
+        if nearest.largest > 1 and (many := many_thresholds(response, PIXEL_BITS, bits)) is not None:
+            return many
         if nearest.largest > 1:
             raise refuse(chain[-1], "its channels quantize the same pixel by no straight lines", "normalise all alike")
         write_notes(model, APPROXIMATIONS, {**read_notes(model, APPROXIMATIONS), chain[-1].name: nearest.note()})

@@ -1,7 +1,7 @@
 import numpy as np
 
 from .chain import chain_input, chain_to_quantizer, evaluate_chain
-from .forms import exact_form
+from .forms import exact_form, many_thresholds
 from .grid import Grid, grid_of
 from .response import Response
 from .rewrite import PassError, Rewrite, Rewriter, refuse
@@ -57,7 +57,8 @@ class InferSignThreshold(Rewrite):
         """Return the form that gives -1 and 0 for bits [K, C] that turn, or None."""
         results = bits.astype(np.int64) - 1
         response = Response.walked(grid.low, grid.high, 1, results)
-        return exact_form(response, model, chain, lambda integers: integers * grid.scale, grid.bits, 2)
+        form = exact_form(response, model, chain, lambda integers: integers * grid.scale, grid.bits, 2)
+        return form or many_thresholds(response, grid.bits, 2)
 
 
 def rising_steps_of(bits: np.ndarray, node) -> tuple[np.ndarray, np.ndarray]:

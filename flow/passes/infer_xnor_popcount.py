@@ -7,7 +7,7 @@ from flow.nodes.stream import saturate
 from flow.nodes.window import taps_together
 
 from .chain import chain_end, chains_to_quantizers, evaluate_chain, has_constants_of_channels, rising_steps
-from .forms import Form, exact_form, form_nodes
+from .forms import Form, exact_form, form_nodes, many_thresholds
 from .grid import grid_of
 from .integer import AFFINE, affine_constants, dyadic_multiply_shift, fit_multiply_shift
 from .response import Response
@@ -147,6 +147,8 @@ class Layer:
         if response is not None and grid.bipolar:
             response = response.of_bits()
         form = exact_form(response, self.model, chain, real, bits, grid.bits) if response is not None else None
+        if form is None and response is not None:
+            form = many_thresholds(response, bits, grid.bits)
         if form is None:
             forms = f"multiplier and shift, two lines or {MOST} thresholds"
             raise refuse(chain[-1], f"no {forms} give its result on every sum")

@@ -116,14 +116,24 @@ def test_halves_of_channels_of_their_own_are_off_by_one_at_most_and_noted():
     assert 0 < note["differ"] <= note["values"] * gain
 
 
+@pytest.mark.parametrize("kind", ["Sigmoid", "Sin"])
+def test_a_curve_of_channels_of_their_own_has_up_to_255_thresholds(kind):
+    graph = QonnxGraph()
+    x = graph.node("Add", graph.node(kind, graph.integers(bits=6, scale=1 / 16)), per_channel([0.0, 0.1, 0.2, 0.3]))
+    model = applied(graph.model(graph.quant(x, 0.02, 8)), InferActivation, tolerance=LAST_PLACE)
+    assert kinds(model) == ["MultiThreshold"] and 31 < only(model, "MultiThreshold").op.thresholds <= 255
+
+
 # what it refuses or leaves
 
 
 def test_a_curve_of_channels_of_their_own_and_many_steps_is_refused():
     graph = QonnxGraph()
-    x = graph.node("Add", graph.node("Sigmoid", graph.integers(bits=6)), per_channel([0.0, 0.1, 0.2, 0.3]))
+    x = graph.node(
+        "Add", graph.node("Sigmoid", graph.integers(bits=10, scale=1 / 64)), per_channel([0.0, 0.1, 0.2, 0.3])
+    )
     assert_refused(
-        graph.model(graph.quant(x, 0.01, 8)),
+        graph.model(graph.quant(x, 0.001, 12)),
         InferActivation,
         r"Sigmoid_0 \(Sigmoid, .*two straight lines a channel differ by \d+ from it, and it has too many steps",
     )

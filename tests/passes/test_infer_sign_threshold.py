@@ -78,7 +78,7 @@ def test_the_sign_of_a_size_turns():
 
 def test_a_sign_that_turns_often_and_in_each_channel_otherwise_is_refused():
     graph = QonnxGraph()
-    x = graph.node("Sin", graph.batch_norm(graph.integers(bits=8), [10.0, 11.0, 12.0, 13.0]))
+    x = graph.node("Sin", graph.batch_norm(graph.integers(bits=10), [10.0, 11.0, 12.0, 13.0]))
     match = r"BipolarQuant_0 \(BipolarQuant, 1x4x4x4\): it neither rises nor falls with what it compares"
     assert_refused(graph.model(graph.bipolar(x)), InferSignThreshold, match)
 

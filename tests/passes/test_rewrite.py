@@ -63,9 +63,9 @@ def test_the_first_refusal_of_a_node_stays():
 
     def bent():
         graph = QonnxGraph()
-        x = graph.node("Sigmoid", graph.node("PRelu", graph.integers(bits=7), np.full((4, 1, 1), 0.5)))
+        x = graph.node("Sigmoid", graph.node("PRelu", graph.integers(bits=10, scale=1 / 64), np.full((4, 1, 1), 0.5)))
         x = graph.node("Add", x, np.linspace(0, 1, 4).reshape(4, 1, 1))
-        return graph.model(graph.quant(x, 0.01, 8))
+        return graph.model(graph.quant(x, 0.001, 12))
 
     model = bent()
     first = notes(run_pass(model, InferRPReLU), "refusals")
