@@ -1,5 +1,6 @@
 """The trainer on a tiny network: it learns, it can be stopped, and it stops when it must."""
 
+import copy
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from brevitas_models.data import DataError, ImageSet
 from brevitas_models.evaluate import accuracy, logits_of
 from brevitas_models.quantizers import PopBinVote
 from brevitas_models.state import TrainError, command_line
-from brevitas_models.teacher import distance
+from brevitas_models.teacher import distance, kept_logits
 from brevitas_models.train import Trainer
 
 NETWORK = NetworkConfig(width=4)
@@ -382,6 +383,23 @@ def test_a_float_network_learns(samples, teacher):
     packed, metadata = from_training_state(teacher.state_file)
     assert metadata.network.model == "twin18"
     assert np.array_equal(logits_of(packed, samples.images[:8]), logits_of(teacher.model, samples.images[:8]))
+
+
+def test_answers_of_a_teacher_are_found_once(samples, teacher, tmp_path, monkeypatch):
+    """A run that goes on, or another one of the same teacher, takes them from the cache; other weights have others."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    images, network, asked = samples.images[:6], copy.deepcopy(teacher.model).eval(), []
+    network.register_forward_hook(lambda *_: asked.append(1))
+    found = kept_logits(network, images)
+    np.testing.assert_array_equal(found, logits_of(teacher.model, images))
+    again = copy.deepcopy(teacher.model).eval()
+    again.register_forward_hook(lambda *_: asked.append(2))
+    np.testing.assert_array_equal(kept_logits(again, images), found)
+    assert asked == [1]
+    with torch.no_grad():
+        next(again.parameters()).mul_(1.5)
+    assert (kept_logits(again, images) != found).any() and (kept_logits(again, images[:3]) != found[:3]).any()
+    assert asked == [1, 2, 2]
 
 
 def test_learning_from_a_teacher(samples, tmp_path, teacher):
