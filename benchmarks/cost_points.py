@@ -67,6 +67,12 @@ def engines():
         yield "WeightStationary", {**last, "bits": 1, "pe": pe, "simd": simd}
     yield "WeightStationary", {**last, "bits": 1, "pe": 2, "simd": 64, "activation": "threshold"}
     yield "WeightStationary", {**last, "bits": 1, "pe": 8, "simd": 24, "channels": 504, "group": 3}
+    dense = {"height": 1, "width": 1, "kernel": 1, "bits": 1}
+    for channels, features, pe, simd in ((784, 256, 1, 8), (1024, 512, 2, 32)):
+        yield (
+            "WeightStationary",
+            {**dense, "channels": channels, "features": features, "pe": pe, "simd": simd, "activation": "threshold"},
+        )
     for pe, simd, scaled in ((2, 4, 0), (4, 4, 0), (1, 8, 1)):
         yield (
             "IntStationary",

@@ -27,7 +27,7 @@ class Cost:
         return asdict(self)
 
 
-PORT = Cost(lut=300, ff=325)  # of the master that reads weights from DDR: its FIFO and counters, for one layer
+PORT = Cost(lut=320, ff=335)  # of the master that reads weights from DDR: its FIFO and counters, for one layer
 BRAM18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))  # words, bits
 
 

@@ -144,5 +144,5 @@ class WeightStationary(Window, BinaryEngine):
         sums = ram_cost(self.out_pixels, self.pe * self.sum_bits, "distributed")
         votes = ram_cost(2 * self.out_pixels * self.neuron_fold, self.pe * self.output_bits, "distributed")
         words = 2 * self.pe * self.simd + 2 * self.simd
-        walk = Cost(lut=200, ff=70 + words + self.pe * self.sum_bits)
+        walk = Cost(lut=200 if self.out_pixels > 1 else 100, ff=70 + words + self.pe * self.sum_bits)
         return walk + self.lanes_cost() + maps + sums + votes + PORT

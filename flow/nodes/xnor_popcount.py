@@ -148,4 +148,4 @@ class XnorPopcount(BinaryEngine):
         width = self.simd + self.masked
         replay = ram_cost(self.synapse_fold, width, "distributed") if self.neuron_fold > 1 else Cost()
         weights = memory_cost(self.neuron_fold * self.synapse_fold, self.pe * self.simd, self.memory)
-        return Cost(lut=32 + width, ff=24 + 1.5 * width) + self.lanes_cost() + replay + weights
+        return Cost(lut=18 + width, ff=24 + 1.5 * width) + self.lanes_cost() + replay + weights

@@ -16,7 +16,7 @@ from .hls_cost import hls_estimate
 from .plan import Plan
 from .target import Target
 
-CONTROL = Cost(lut=1150, ff=950)  # registers, counters and stream adapters of the top: Yosys estimate
+CONTROL = Cost(lut=1000, ff=850)  # registers, counters and stream adapters of the top: Yosys estimate
 CONTROL_NS = 8.6  # as path_ns of a node: of these and of the master that reads weights
 
 
