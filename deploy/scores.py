@@ -94,8 +94,18 @@ def _hard_sigmoid(values, alpha, beta):
     return np.clip(alpha * values + beta, 0, 1)
 
 
+ROUNDINGS = {  # UP is away from 0, DOWN towards it
+    "FLOOR": np.floor,
+    "CEIL": np.ceil,
+    "UP": lambda x: np.sign(x) * np.ceil(np.abs(x)),
+    "DOWN": np.trunc,
+    "HALF_UP": lambda x: np.sign(x) * np.floor(np.abs(x) + 0.5),
+    "HALF_DOWN": lambda x: np.sign(x) * np.ceil(np.abs(x) - 0.5),
+}
+
+
 def _quant(values, step):
-    rounds = {"FLOOR": np.floor, "CEIL": np.ceil}.get(step["rounding"].upper(), np.rint)
+    rounds = ROUNDINGS.get(step["rounding"].upper(), np.rint)
     scale, zero = _classwise(step["scale"], values), _classwise(step["zero"], values)
     integers = np.clip(rounds(values / scale + zero), step["low"], step["high"])
     return (integers - zero) * scale

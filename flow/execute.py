@@ -147,6 +147,12 @@ class Execution:
         constants = {name: _as(self.constant(name), np.float64) for name in node.input if name in self._initializers}
         if node.op_type == "Conv":
             return [convolution({**constants, **feeds}, node)]
+        if node.op_type == "Pad" and node.input[1] in constants:
+            pads, x = constants[node.input[1]].astype(int), {**constants, **feeds}[node.input[0]]
+            if len(pads) == 2 * x.ndim and pads.min() < 0:  # which the reference does not take
+                ends = [(-min(a, 0), size + min(b, 0)) for a, b, size in zip(pads, pads[x.ndim :], x.shape)]
+                feeds = {**feeds, node.input[0]: x[tuple(slice(*end) for end in ends)]}
+                constants[node.input[1]] = np.maximum(pads, 0)
         key = f"{node.output[0]} in float64"  # what it reads may need float64 for one image and not for another
         if key not in self._functions:
             self._functions[key] = ReferenceEvaluator(node, opsets=self.model.get_opset_imports())

@@ -34,7 +34,7 @@ from flow.passes.grid import Grid, grid_of
 from flow.passes.lines import BENT
 from flow.passes.response import MOST_THRESHOLDS, MOST_WALKED
 from flow.passes.steps import is_monotone
-from flow.passes.window import constant_value
+from flow.passes.window import before_pad, constant_value
 
 WIDTHS = (8, 10, 12, 14, 16)  # of fixed point
 ENOUGH = 0.01  # of the spread of the outputs: half of what a build may differ by, on other images too
@@ -250,6 +250,8 @@ def stream_tensors(model: ModelWrapper) -> tuple[dict[str, Cut], dict[str, int]]
 
     for node in model.graph.node:
         variables = [name for name in node.input if name and constant_value(model, name) is None]
+        if node.op_type in (*POOLS, *LAYERS) and variables:
+            variables[0] = before_pad(model, node)  # which is one with its window
         adds = node.op_type == "Add" and len(variables) == 2
         if adds:
             one, other = (grid_of(model, name) for name in variables)

@@ -236,6 +236,9 @@ def _pad(walk, node):
     x, value = walk.found.get(node.input[0]), walk.constant(node, 2)
     if x is None or attributes_of(node).get("mode", b"constant") != b"constant":
         return None
+    pads, rank = walk.constant(node, 1), len(walk.shape(node.input[0]))
+    if pads is None or len(pads) != 2 * rank or any(pads[[0, 1, rank, rank + 1]]):
+        return None  # of channels
     integer = x.integers(np.full_like(x.scale, 0.0 if value is None else float(value.reshape(-1)[0])))
     if not np.array_equal(integer, np.rint(integer)):
         return None
@@ -283,7 +286,11 @@ def _moved(x: Scaled, shape: list[int], move) -> Scaled:
 
     def apply(array: np.ndarray) -> np.ndarray:
         moved = move(np.broadcast_to(array, [1, *shape[1:]]))
-        return moved.reshape(-1)[:1].reshape([1] * moved.ndim) if array.size == 1 else moved
+        if array.size == 1:
+            return moved.reshape(-1)[:1].reshape([1] * moved.ndim)
+        if moved.ndim == 4 and (moved == moved[:, :, :1, :1]).all():
+            return moved[:, :, :1, :1]
+        return moved
 
     return x.reshaped(apply)
 

@@ -16,7 +16,7 @@ from .layout import FlattenLater, ImageInput, MoveTransposes
 from .means import GlobalPools, ViewedMaps
 from .no_ops import RemoveNoOps, RemoveUnsqueezedNorms, SmallConstants, SqueezedRows, SumsOfTwo
 from .offsets import MergeAdds, MoveOffsets, MoveScales
-from .pads import Pads
+from .pads import Pads, WholePads
 from .pointwise import FusePointwise
 from .quantizers import Rounds, SignedQuants
 from .read import read_file
@@ -28,6 +28,7 @@ from .tail import SplitLastConstants, SplitTail
 from .windows import PlainConvs, Pools
 
 NORMALISATIONS = (
+    WholePads,
     RemoveNoOps,
     RemoveUnsqueezedNorms,
     SqueezedRows,

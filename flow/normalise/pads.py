@@ -10,11 +10,30 @@ from flow.graph import consumers
 from flow.passes.chain import ELEMENTWISE, QUANTIZERS, evaluate_chain, has_constants_of_channels, is_uniform
 from flow.passes.grid import grid_of
 
-from .edit import Editor, Normalisation, reroute, set_attribute
+from .edit import Editor, NodeRefused, Normalisation, reroute, set_attribute
 from .selections import on_grid
 from .windows import zero_padded_weights
 
 WINDOWS = ("Conv", "AveragePool", "MaxPool", "GlobalAveragePool", "GlobalMaxPool", "Pad")
+
+
+class WholePads(Normalisation):
+    """A Pad of some axes says what it pads of all, and has no axes."""
+
+    kinds = ("Pad",)
+
+    def rewrite(self, graph, node):
+        if len(node.input) < 4 or not node.input[3]:
+            return False
+        pads, axes = (graph.model.get_initializer(name) for name in (node.input[1], node.input[3]))
+        if pads is None or axes is None:
+            raise NodeRefused(node, "its pads or axes depend on the image", "use constant ones")
+        rank, axes = len(graph.shape(node.input[0])), np.ravel(axes)
+        whole = np.zeros((2, rank), np.int64)
+        whole[:, axes % rank] = pads.reshape(2, len(axes))
+        node.input[1] = graph.constant(whole.reshape(-1))
+        del node.input[3:]
+        return True
 
 
 class Pads(Normalisation):
@@ -47,8 +66,14 @@ class Pads(Normalisation):
         if len(readers) != 1:
             return bool(readers)
         (reader,) = readers
-        if reader.op_type in (*ELEMENTWISE, *QUANTIZERS) and has_constants_of_channels(model, reader):
-            return is_uniform(model, [reader]) and self._behind(graph, node, reader, value)
+        elementwise = reader.op_type in (*ELEMENTWISE, *QUANTIZERS) and has_constants_of_channels(model, reader)
+        if elementwise and is_uniform(model, [reader]):
+            return self._behind(graph, node, reader, value)
+        if reader.op_type == "Pad" and (inner := around(graph, reader)) is not None and inner[1] == value:
+            sums = [a + b for a, b in zip(pads, inner[0])]
+            reader.input[1] = graph.constant(np.array([0, 0, *sums[:2], 0, 0, *sums[2:]], np.int64))
+            graph.bypass()
+            return True
         if reader.op_type == "Conv" and value == 0:
             return self._into(graph, reader, pads)
         if reader.op_type in WINDOWS or value != 0:
@@ -108,13 +133,6 @@ def around(graph: Editor, node: NodeProto) -> tuple[list[int], float] | None:
         or attributes_of(node).get("mode", b"constant") != b"constant"
     ):
         return None
-    if len(node.input) > 3 and node.input[3]:  # axes
-        axes, given = model.get_initializer(node.input[3]), pads
-        if axes is None:
-            return None
-        pads = np.zeros(8, np.int64)
-        for index, axis in enumerate(np.ravel(axes)):
-            pads[axis % 4], pads[axis % 4 + 4] = given[index], given[index + len(np.ravel(axes))]
     value = model.get_initializer(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros(1)
     top, left, bottom, right = (int(pads[index]) for index in (2, 3, 6, 7))
     if value is None or any(pads[[0, 1, 4, 5]]) or min(top, left, bottom, right) < 0:

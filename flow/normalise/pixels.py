@@ -35,6 +35,8 @@ class PixelGrids(Normalisation):
         known = scaled_tensors(model, (0.0, 255.0)).get(tensor)
         if known is None or grid_of(model, tensor) is not None or known.scale.size > 1 or known.scale.flat[0] <= 0:
             return False
+        if np.ptp(known.offset):
+            return False  # each channel has a grid of its own
         scale, offset = float(known.scale.flat[0]), float(known.offset.flat[0])
         if padded and abs(offset / scale - round(offset / scale)) > ZERO_OFF_GRID:
             return False

@@ -67,7 +67,7 @@ class Selections(Normalisation):
         readers = consumers(model, output)
         if not nodes or not readers or any(len(graph.shape(name)) != 4 for name in (source, output)):
             return False
-        if any(self._goes_on(model, reader) for reader in readers) or _has_own_node(model, nodes):
+        if all(self._goes_on(model, reader) for reader in readers) or _has_own_node(model, nodes):
             return False
         selection = selection_of(graph, nodes, source, output)
         if selection is None:
@@ -185,8 +185,9 @@ def _moves(model: ModelWrapper, node: NodeProto) -> bool:
         return False
     if node.op_type != "Pad":
         return True
-    pads = model.get_initializer(node.input[1])
-    return pads is not None and pads.size == 8 and max(pads[[2, 3, 6, 7]]) <= 0
+    pads, value = (model.get_initializer(name) if name else None for name in (*node.input[1:3], "")[:2])
+    zeros = attributes_of(node).get("mode", b"constant") == b"constant" and (value is None or not value.any())
+    return zeros and pads is not None and pads.size == 8 and max(pads[[2, 3, 6, 7]]) <= 0
 
 
 def _has_own_node(model: ModelWrapper, nodes: list[NodeProto]) -> bool:

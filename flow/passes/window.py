@@ -229,6 +229,8 @@ def _pad(model, node):
     pads = model.get_initializer(node.input[1]).astype(int).tolist()
     if any(pads[:2]) or any(pads[4:6]) or _attribute(node, "mode", b"constant") != b"constant":
         raise refuse(node, "only constant padding of height and width is mapped")
+    if pads.count(0) != 8 and min(pads) < 0:
+        raise refuse(node, f"its pads {pads} cut off rows or columns", "cut by a Slice")
     value = model.get_initializer(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros(1)
     return pads[2:4] + pads[6:8], float(np.asarray(value).reshape(-1)[0])
 

@@ -132,6 +132,29 @@ EXACT = {
         g.node("Pad", g.signs_of_stem(), [0, 2, 0, 0, 0, 3, 0, 0], 0.0), 13, 8
     ),
 }
+EXACT |= {
+    "a pad of bits": lambda g: g.end(g.pad(g.signs_of_stem(), 0.0), 8, 10),
+    "a pad of bits in front of a pool": lambda g: g.end(
+        g.node("MaxPool", g.pad(g.signs_of_stem(), -1.0), kernel_shape=[2, 2], strides=[2, 2]), 8, 5
+    ),
+    "two pads": lambda g: g.end(
+        g.pad(g.pad(g.quant(g.stem(), 0.25, 4), pads=(0, 0, 1, 0, 0, 0, 1, 0)), pads=(0, 0, 0, 1, 0, 0, 0, 1)), 8, 10
+    ),
+    "a pad in front of a norm": lambda g: g.end(g.bipolar(g.norm(g.pad(g.quant(g.stem(), 0.25, 4)), 8)), 8, 10),
+    "every second channel": lambda g: g.end(g.cut(g.quant(g.stem(), 0.25, 4), [0], [END], [1], [2]), 4, 8),
+    "a slice, and a slice of it": lambda g: _slice_and_slice(g),
+}
+
+
+def _slice_and_slice(g):
+    s = g.cut(g.signs_of_stem(), [2], [7], [1], [1])
+    parts = [
+        g.quant(g.layer(s, 8, 5, strides=[2, 2], pads=[1] * 4), 0.25, 4),
+        g.quant(g.layer(g.cut(s, [0, 0], [END] * 2, [2, 3], [2, 2]), 8, 5, pads=[1] * 4), 0.25, 4),
+    ]
+    return g.end(g.bipolar(g.node("Add", *parts)), 8, 4)
+
+
 CALIBRATED = {
     "shortcut of samples": lambda g: shortcut_of_samples(g, g.stem()),
     "some channels of a real map": lambda g: g.end(g.bipolar(g.cut(g.stem(), [2], [7], [1], [1])), 5, 8),
@@ -161,3 +184,48 @@ def test_what_repeats_pixels_is_refused(tmp_path):
     x = g.node("Resize", g.signs_of_stem(), "", [1.0, 1.0, 2.0, 2.0], mode="nearest")
     with pytest.raises(FlowError, match=r"Resize_0 \(Resize.*no hardware node does this"):
         near(g.save(tmp_path / "network.onnx", g.end(x, 8, 16)))
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.5])
+def test_channels_of_another_value_are_refused(value, tmp_path):
+    g = Maps()
+    x = g.node("Pad", g.signs_of_stem(), [0, 2, 0, 0, 0, 3, 0, 0], value)
+    with pytest.raises(FlowError, match="Pad_0"):
+        near(g.save(tmp_path / "network.onnx", g.end(x, 13, 8)))
+
+
+@pytest.mark.parametrize("axes, pads", [([2, 3], [1, 2, 2, 1]), ([-1, 2], [2, 1, 1, 2]), ([1], [2, 3])])
+def test_pads_of_some_axes(axes, pads, tmp_path):
+    """As opset 18 has them."""
+    g, size = Maps(), (13, 8) if axes == [1] else (8, 11)
+    x = g.node("Pad", g.quant(g.stem(), 0.25, 4), pads, 0.0, axes)
+    near(g.save(tmp_path / "network.onnx", g.end(x, *size), opset=18))
+
+
+def test_a_pad_that_cuts(tmp_path):
+    g = Maps()
+    x = g.pad(g.signs_of_stem(), 0.0, pads=(0, 0, -1, 0, 0, 0, -1, -2))
+    near(g.save(tmp_path / "network.onnx", g.end(x, 8, 6)))
+
+
+def test_pads_that_cut_and_pad_are_refused(tmp_path):
+    g = Maps()
+    x = g.pad(g.signs_of_stem(), -1.0, pads=(0, 0, -1, -1, 0, 0, 1, 1))
+    with pytest.raises(FlowError, match="Pad_0|cut off"):
+        near(g.save(tmp_path / "network.onnx", g.end(x, 8, 8)))
+
+
+def test_a_mean_of_each_channel_in_front_of_a_move(tmp_path):
+    g = Maps()
+    x = g.node(
+        "Gather", g.node("Sub", "image", np.float32([0.125, 0.25, 0.375]).reshape(1, 3, 1, 1)), [2, 1, 0], axis=1
+    )
+    x = g.conv(g.quant(x, 1 / 32, 8), g.weights(8, 3, 3, 3), pads=[1] * 4)
+    near(g.save(tmp_path / "network.onnx", g.end(g.bipolar(g.norm(x, 8)), 8, 8)))
+
+
+@pytest.mark.parametrize("rounding", ["UP", "DOWN", "HALF_UP", "HALF_DOWN"])
+def test_roundings_of_the_scores(rounding, tmp_path):
+    g = Maps()
+    x = g.node("MatMul", g.node("Flatten", g.signs_of_stem()), g.integer_weights(512, 5, scale=0.125, bits=3))
+    near(g.save(tmp_path / "network.onnx", g.quant(x, 0.5, 8, rounding=rounding)))
