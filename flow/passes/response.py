@@ -17,6 +17,7 @@ MOST_WALKED = 1 << 24  # unless the chain is not monotone
 MOST_CHANGES = 1 << 12  # of a channel
 MOST_THRESHOLDS = 31  # of a MultiThreshold: results of 5 bits, or of 4 that fall and rise
 PART = 1 << 16
+ROUNDED_BY_SIGN = ("UP", "DOWN", "ROUND_TO_ZERO", "HALF_UP", "HALF_DOWN")  # the other way below zero than above it
 
 
 @dataclass(frozen=True)
@@ -167,12 +168,13 @@ class Response:
         return None
 
     def bends(self, model, chain, real, bits):
-        """Yield the least integers [C] of the upper lines that are likely: where the input of a bend changes its sign,
-        and where results that stay the same at one end begin or end to."""
+        """Yield the least integers [C] of the upper lines that are likely: where the input of a bend, or of a rounding
+        towards or away from zero, changes its sign, and where results that stay the same at one end begin or end to."""
         channels = len(self.base)
-        bends = [index for index, node in enumerate(chain) if node.op_type in BENT]
-        if bends and is_monotone(model, chain[: bends[0]]):
-            yield self._sign_change(model, chain[: bends[0]], real, channels)
+        bends = [index for index, node in enumerate(chain) if node.op_type in BENT or _rounds_by_sign(node)]
+        for index in sorted({*bends[:1], *bends[-1:]}):
+            if is_monotone(model, chain[:index]):
+                yield self._sign_change(model, chain[:index], real, channels)
         integers, results = self.points()
         yield flat_steps(integers, results, bits)
 
@@ -190,6 +192,11 @@ class Response:
             reached = positive(np.clip(middle, 0, count)) != falling
             above, below = np.where(reached, middle, above), np.where(reached, below, middle)
         return (self.low + self.stride * above)[0]
+
+
+def _rounds_by_sign(node) -> bool:
+    modes = [a.s.decode() for a in node.attribute if a.name == "rounding_mode"] if node.op_type == "Quant" else []
+    return any(mode in ROUNDED_BY_SIGN for mode in modes)
 
 
 def _rows(channel, places, results, high) -> np.ndarray:
