@@ -9,8 +9,9 @@ from __future__ import annotations
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
 
+from .concats import Concats
 from .dense import SplitGemms
-from .grids import ExactGrids, SplitConcats
+from .grids import ExactGrids
 from .late_pools import LatePools
 from .layout import FlattenLater, ImageInput, MoveTransposes
 from .means import GlobalPools, ViewedMaps
@@ -56,11 +57,11 @@ NORMALISATIONS = (
     Pools,
     LatePools,
     PlainConvs,
+    Concats,
     SignedQuants,
     MoveOffsets,
     MoveScales,
     MergeAdds,
-    SplitConcats,
     ExactGrids,
     SplitLastConstants,
 )

@@ -16,75 +16,13 @@ from flow.nodes.stream import signed_bits
 from flow.passes.chain import chain_to_quantizer
 from flow.passes.grid import Grid, grid_of
 
-from .edit import QUANT_DOMAIN, Editor, NodeRefused, Normalisation
-from .windows import as_one_group
+from .edit import QUANT_DOMAIN, Editor
 
 WIDEST = 16  # bits of a stream's element
 WIDEST_BEND = 11  # bits of sums whose PReLU is evaluated on every value
 LAYERS = ("Conv", "MatMul")
 BENDS = ("PRelu", "LeakyRelu")
 MEANS = ("AveragePool", "GlobalAveragePool")
-
-
-class SplitConcats(Normalisation):
-    """A layer that reads several tensors side by side becomes the sum of a layer for each."""
-
-    kinds = LAYERS
-
-    def rewrite(self, graph, node):
-        model = graph.model
-        concat, pad = model.find_producer(node.input[0]), None
-        if concat is not None and concat.op_type == "Pad":
-            pad, concat = concat, model.find_producer(concat.input[0])
-        if concat is None or concat.op_type != "Concat" or len(set(concat.input)) == 1:
-            return False
-        if attributes_of(concat)["axis"] % len(graph.shape(concat.output[0])) != 1:
-            return False
-        as_one_group(graph, node)  # the tensors and the groups may share no borders
-        quant = model.find_producer(node.input[1])
-        weights = model.get_initializer(quant.input[0]) if quant is not None else None
-        if weights is None:
-            raise NodeRefused(node, "its input is a Concat and its weights are not quantized", "quantize its weights")
-        rows = node.op_type == "MatMul"
-        scale, *others = (model.get_initializer(name) for name in quant.input[1:])
-        outputs = weights.shape[1 if rows else 0]
-        if np.size(scale) not in (1, outputs) or any(np.size(value) > 1 for value in others):
-            raise NodeRefused(node, "its input is a Concat and its weights have several scales", "use one an output")
-        factors, names = None, list(quant.input[1:])
-        if np.size(scale) > 1:  # parts of integers; their sum is multiplied
-            weights, factors = weights / scale, scale.reshape(-1, *[1] * (0 if rows else 2))
-            names[0] = graph.constant(1.0)
-        sizes = [graph.shape(name)[1] for name in concat.input]
-        parts, start = [], 0
-        for name, size in zip(concat.input, sizes):
-            part = weights[start : start + size] if rows else weights[:, start : start + size]
-            start += size
-            source = name
-            if pad is not None:
-                source = graph.before("Pad", [name, *pad.input[1:]], **attributes_of(pad))
-            kernel = graph.before(
-                quant.op_type,
-                [graph.constant(np.ascontiguousarray(part)), *names],
-                domain=QUANT_DOMAIN,
-                **attributes_of(quant),
-            )
-            bias = list(node.input[2:]) if not parts and factors is None else []
-            parts.append(graph.before(node.op_type, [source, kernel, *bias], **attributes_of(node)))
-        total = parts[0]
-        for part in parts[1:]:
-            total = graph.before("Add", [total, part])
-        if factors is not None:
-            total = graph.before("Mul", [total, graph.constant(factors)])
-            for name in node.input[2:]:
-                bias = model.get_initializer(name)
-                total = graph.before("Add", [total, graph.constant(bias.reshape(factors.shape))])
-        model.find_producer(total).output[0] = node.output[0]
-        graph.remove()
-        if not consumers(model, concat.output[0]) or (pad is not None and not consumers(model, pad.output[0])):
-            for dead in (pad, concat):
-                if dead is not None and not consumers(model, dead.output[0]):
-                    model.graph.node.remove(dead)
-        return True
 
 
 class ExactGrids(Transformation):

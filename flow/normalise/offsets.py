@@ -8,9 +8,11 @@ from qonnx.transformation.base import Transformation
 from flow.analysis.attributes import attributes_of
 from flow.analysis.constants import Constants
 from flow.graph import consumers
+from flow.passes.chain import ELEMENTWISE, QUANTIZERS
 
-from .edit import Editor, Normalisation, set_attribute
+from .edit import Editor, Normalisation, reroute, set_attribute
 
+LAYERS = ("Conv", "MatMul")
 POOLS = ("MaxPool", "AveragePool", "GlobalAveragePool")
 RESHAPES = ("Flatten", "Reshape")
 ON_GRID = (
@@ -52,7 +54,7 @@ class MoveOffsets(Normalisation):
         position = int(offset[0] is None)
         source, offset = node.input[1 - position], np.asarray(offset[position], np.float64)
         producer = model.find_producer(source)
-        if producer is None or producer.op_type not in ON_GRID:
+        if producer is None or producer.op_type not in (*ON_GRID, *LAYERS):
             return False
         constants = [model.get_initializer(name) for name in producer.input]
         if producer.op_type in ("Mul", "Div"):
@@ -69,11 +71,26 @@ class MoveOffsets(Normalisation):
         offset, moved = offset.reshape(-1), False
         for reader in consumers(model, node.output[0]):
             move = MOVES.get(reader.op_type)
-            if move is not None:
+            if move is not None and (producer.op_type not in LAYERS or _sums_layers(model, reader)):
                 moved |= move(Editor(model, reader), reader, node.output[0], source, offset)
-        if not consumers(model, node.output[0]) and node.output[0] != model.graph.output[0].name:
+        left = consumers(model, node.output[0])
+        if not left and node.output[0] != model.graph.output[0].name:
             model.graph.node.remove(node)
+        for reader in left[1:] if producer.op_type in QUANTIZERS else []:  # one each, for a chain of its own
+            if reader.op_type in ELEMENTWISE:
+                copy = graph.before("Add", list(node.input))
+                reroute(reader, node.output[0], copy)
+                moved = True
         return moved
+
+
+def _sums_layers(model, node) -> bool:
+    """Return whether ``node`` adds the sums of layers, constants among them, and nothing else."""
+    variables = [name for name in node.input if model.get_initializer(name) is None]
+    producers = [model.find_producer(name) for name in variables]
+    if node.op_type != "Add" or None in producers:
+        return False
+    return all(one.op_type in LAYERS or _sums_layers(model, one) for one in producers)
 
 
 def _read_source(graph: Editor, reader, tensor: str, source: str, behind: np.ndarray) -> bool:

@@ -160,9 +160,8 @@ def _dense(model, node, grid, weights, bias):
     flat = flatten is not None and flatten.op_type in ("Flatten", "Reshape")
     flat = flat and len(model.get_tensor_shape(flatten.input[0])) == 4
     if flat:
-        if len(model.find_consumers(flatten.output[0])) > 1:
-            raise refuse(node, "a dense layer over a map: only maps with one consumer are mapped")
-        nodes, source = [flatten, node], flatten.input[0]
+        shared = len(model.find_consumers(flatten.output[0])) > 1
+        nodes, source = [node] if shared else [flatten, node], flatten.input[0]
         shape = model.get_tensor_shape(source)[1:]
         integers = integers.reshape(len(integers), *shape).transpose(0, 2, 3, 1).reshape(len(integers), -1, 1, 1)
     return Convolution(nodes, source, grid, replace(weights, integers=integers), bias, _window(), 0.0, flat=flat)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from flow.execute import Execution
 from flow.normalise import normalise
+from flow.normalise.concats import Concats
 from flow.normalise.dense import SplitGemms
 from flow.normalise.edit import NodeRefused
-from flow.normalise.grids import ExactGrids, SplitConcats
+from flow.normalise.grids import ExactGrids
 from flow.normalise.layout import FlattenLater, MoveTransposes
 from flow.normalise.means import GlobalPools
 from flow.normalise.no_ops import RemoveNoOps, RemoveUnsqueezedNorms
@@ -315,7 +316,7 @@ def test_a_layer_on_a_concat_is_a_sum(padded):
     x = graph.node("Concat", graph.integers(), graph.signs(0.3), axis=1)
     x = graph.pad(x, 0.0) if padded else x
     x = graph.conv(x, graph.integer_weights(3, 8, 3, 3), graph.rng.normal(size=3))
-    assert node_types(same(graph.model(x), SplitConcats)).count("Conv") == 2
+    assert node_types(same(graph.model(x), Concats)).count("Conv") == 2
 
 
 @pytest.mark.parametrize("bipolar", [True, False])
@@ -324,7 +325,7 @@ def test_weights_of_a_scale_an_output_that_read_a_concat(bipolar):
     scales, real = np.float32([0.5, 0.1, 0.3]).reshape(3, 1, 1, 1), graph.rng.normal(size=(3, 8, 3, 3))
     weights = graph.bipolar(real, scales) if bipolar else graph.quant(real, scales, 3, narrow=1)
     x = graph.node("Concat", graph.integers(), graph.signs(0.3), axis=1)
-    model = same(graph.model(graph.conv(x, weights, graph.rng.normal(size=3))), SplitConcats)
+    model = same(graph.model(graph.conv(x, weights, graph.rng.normal(size=3))), Concats)
     assert [node_types(model).count(kind) for kind in ("Conv", "Concat")] == [2, 0]
 
 
@@ -332,7 +333,7 @@ def test_rows_of_a_scale_an_output_that_read_a_concat():
     graph = QonnxGraph()
     weights = graph.bipolar(graph.rng.normal(size=(128, 5)), np.float32([[0.5, 0.1, 0.3, 0.2, 0.9]]))
     x = graph.node("Concat", *(graph.node("Flatten", part) for part in (graph.integers(), graph.integers(3))), axis=1)
-    model = same(graph.model(graph.node("MatMul", x, weights)), SplitConcats)
+    model = same(graph.model(graph.node("MatMul", x, weights)), Concats)
     assert [node_types(model).count(kind) for kind in ("MatMul", "Concat")] == [2, 0]
 
 
@@ -342,7 +343,7 @@ def test_groups_that_read_a_concat_are_split_with_it(group):
     graph = QonnxGraph()
     x = graph.node("Concat", graph.integers(), graph.signs(0.3), axis=1)
     x = graph.conv(x, graph.integer_weights(8, 8 // group, 3, 3), group=group)
-    assert node_types(same(graph.model(x), SplitConcats)).count("Conv") == 2
+    assert node_types(same(graph.model(x), Concats)).count("Conv") == 2
 
 
 def test_exact_grids_change_nothing():
