@@ -67,6 +67,9 @@ module add_subtract #(
   logic [Bits*(Ones+Triples)+Extra-1:0] bits;  // of each weight: parities and single bits, majorities of the weight below, corrections
 
   for (genvar b = 0; b < Bits; b++) begin : gen_weight
+    localparam int unsigned From       = bits_below(b);  // as localparams: Verilator makes code of functions in an assign
+    localparam int unsigned Majorities = bits_below(b + 1) + (b + 1 < Bits ? Ones : 0);
+
     logic [Numbers-1:0] plane;
 
     for (genvar i = 0; i < Numbers; i++) begin : gen_number
@@ -76,12 +79,12 @@ module add_subtract #(
       match_triple i_triple (
           .a_i       (plane[3*t+:3]),
           .b_i       (add_i[3*t+:3]),
-          .parity_o  (bits[bits_below(b)+t]),
-          .majority_o(bits[bits_below(b+1)+(b + 1 < Bits ? Ones : 0)+t])
+          .parity_o  (bits[From+t]),
+          .majority_o(bits[Majorities+t])
       );
     end
     for (genvar i = 0; i < Singles; i++) begin : gen_single
-      assign bits[bits_below(b)+Triples+i] = ~(plane[3*Triples+i] ^ add_i[3*Triples+i]);
+      assign bits[From+Triples+i] = ~(plane[3*Triples+i] ^ add_i[3*Triples+i]);
     end
   end
   if (Corrected != 0) begin : gen_corrected

@@ -42,6 +42,8 @@ module compressor_tree #(
 
   localparam logic HasFives = has_fives();
 
+  // Where bits are is computed in localparams only: Verilator makes code of functions that are called in an assign.
+
   // Of weight 2**c: bits that the fives of the weight below take, fives, threes, and bits that stay as they are. What is taken is found
   // for all weights at once, as tools that interpret these functions would take long otherwise.
   function automatic logic [8*Weights-1:0] all_taken();
@@ -104,10 +106,13 @@ module compressor_tree #(
     logic [SumBits:0] first, second, total;
     logic carry;
 
-    assign carry = count(0) == 3 ? bits[count(0) == 3 ? 2 : 0] : 1'b0;
+    localparam logic HasCarry = count(0) == 3;
+    assign carry = HasCarry ? bits[HasCarry?2 : 0] : 1'b0;
     for (genvar c = 0; c < SumBits; c++) begin : gen_weight
-      assign first[c+1]  = count(c) >= 1 ? bits[count(c) >= 1 ? bits_below(c) : 0] : 1'b0;
-      assign second[c+1] = count(c) >= 2 ? bits[count(c) >= 2 ? bits_below(c) + 1 : 0] : 1'b0;
+      localparam int unsigned Count = count(c);
+      localparam int unsigned At    = bits_below(c);
+      assign first[c+1]  = Count >= 1 ? bits[Count>=1?At : 0] : 1'b0;
+      assign second[c+1] = Count >= 2 ? bits[Count>=2?At+1 : 0] : 1'b0;
     end
     assign first[0]  = carry;
     assign second[0] = carry;
@@ -130,16 +135,19 @@ module compressor_tree #(
 
     for (genvar c = 0; c < Weights; c++) begin : gen_weight
       localparam int unsigned From    = bits_below(c) + taken(c);
+      localparam int unsigned Above   = bits_below(c + 1);
+      localparam int unsigned Twos    = taken(c + 1);
       localparam int unsigned Fives   = fives(c);
       localparam int unsigned Threes  = threes(c);
       localparam int unsigned Rest    = rest(c);
-      localparam int unsigned ToSum   = next_below(c) + Rest;
+      localparam int unsigned ToRest  = next_below(c);
+      localparam int unsigned ToSum   = ToRest + Rest;
       localparam int unsigned ToCarry = next_below(c + 1) + rest(c + 1) + fives(c + 1) + threes(c + 1);
       localparam int unsigned ToLast  = next_below(c + 2) + rest(c + 2) + fives(c + 2) + threes(c + 2) + fives(c + 1) + threes(c + 1);
 
       for (genvar k = 0; k < Fives; k++) begin : gen_five
         logic two;
-        assign two = k < taken(c + 1) ? bits[k < taken(c + 1) ? bits_below(c + 1) + k : 0] : 1'b0;
+        assign two = k < Twos ? bits[k < Twos ? Above + k : 0] : 1'b0;
         compressor i_compressor (
             .ones_i(bits[From+5*k+:5]),
             .two_i (two),
@@ -160,7 +168,7 @@ module compressor_tree #(
       end
 
       for (genvar k = 0; k < Rest; k++) begin : gen_rest
-        assign left[next_below(c)+k] = bits[From+5*Fives+3*Threes+k];
+        assign left[ToRest+k] = bits[From+5*Fives+3*Threes+k];
       end
     end
 

@@ -90,7 +90,7 @@ class TestXnorPopcount(NodeTests):
         case(20, 5, 5, 4, 40, rtl=SLOW),  # many beats, one pass
         case(27, 6, 2, 9, 40, threshold=-9),
         case(576, 64, 2, 32, 4),
-        case(576, 16, 4, 576, 30, WideBeats, SLOW, hls=False),
+        case(576, 16, 4, 192, 30, WideBeats, SLOW, hls=False),
         case(4608, 512, 4, 64, 2, rtl=SLOW),
         # masks, groups and activations
         case(27, 6, 2, 9, masked=1),  # halves of odd beats
