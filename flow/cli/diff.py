@@ -27,7 +27,7 @@ def diff(
     from rich.table import Table
 
     from flow.diff import STAGES, compare_stages
-    from flow.report.console import plain_console
+    from flow.report.console import Name, figures, plain_console, print_table
 
     for name in (reference, stage):
         known("stage", name, STAGES)
@@ -42,11 +42,12 @@ def diff(
             f"{reference} and {stage} agree: {values:,} values of {len(result.tensors)} tensors, {images} images"
         )
         return
-    table = Table("tensor", "values", "differ", "first at image, row, column", "channel", reference, stage, box=None)
+    headings = ("values", "differ", "first at image,\nrow, column", "channel", reference, stage)
+    table = Table("tensor", *figures(headings, "left"), box=None)
     for row in differing:
         image, line, column, channel = row.index
         table.add_row(
-            row.tensor,
+            Name(row.tensor),
             f"{row.values:,}",
             f"{row.mismatches:,}",
             f"{image}, {line}, {column}",
@@ -54,7 +55,7 @@ def diff(
             f"{row.expected}",
             f"{row.actual}",
         )
-    console.print(table)
+    print_table(console, table)
     first = differing[0]
     console.print(
         f"the first that differs is {first.tensor}, written by {result.writers.get(first.tensor, 'the image')}"

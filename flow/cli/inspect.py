@@ -24,11 +24,11 @@ def inspect(
     has no hardware.
     """
     from rich.progress import track
-    from rich.table import Column, Table
+    from rich.table import Table
     from rich.text import Text
 
     from flow.inspection import inspect_file
-    from flow.report.console import plain_console
+    from flow.report.console import Name, figures, plain_console, print_table
 
     def bar(passes):
         return track(
@@ -36,16 +36,18 @@ def inspect(
         )
 
     found = inspect_file(file, parse_range(pixels), fixed_point_bits, bar)
-    table = Table(
-        *(Column(name, no_wrap=True) for name in ("node", "type", "precision", "shape", "operations", "becomes")),
-        box=None,
-    )
+    table = Table("node", "type", *figures(("precision", "shape", "operations"), "left"), "becomes", box=None)
     for row in found.rows:
         table.add_row(
-            row.name, row.kind, row.precision, row.shape, f"{row.operations:,}" if row.operations else "", row.becomes
+            Name(row.name),
+            Name(row.kind),
+            row.precision,
+            row.shape,
+            f"{row.operations:,}" if row.operations else "",
+            row.becomes,
         )
     console = plain_console(PLAIN_WIDTH)
-    console.print(table)
+    print_table(console, table)
     console.print(f"{len(found.rows)} nodes, {found.operations:,} multiply-accumulates a frame")
     for row in found.refused:
         way = f"; {row['way']}" if row["way"] else ""

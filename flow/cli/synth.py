@@ -20,6 +20,7 @@ JobsOption = Annotated[
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No line for every part that is synthesised.")]
 ROWS = ("node", "kind")
+HEADINGS = ("LUT", "packed", "memory", "LUT\nplan", "FF", "FF\nplan", "BRAM36", "BRAM36\nplan", "DSP", "DSP\nplan")
 PLAIN_WIDTH = 160  # of the table where there is no terminal
 
 
@@ -72,22 +73,21 @@ def run_netlist(result: Result, count: int, jobs: int | None = None) -> str:
 
 def show(report: dict, console: Console, by: str = "node") -> None:
     """Print the table, the totals, and the memories that are not as planned."""
-    from rich.table import Column, Table
+    from rich.table import Table
     from rich.text import Text
 
+    from flow.report.console import Name, figures, print_table
     from flow.synth.report import by_kind
 
     rows = by_kind(report["nodes"]) if by == "kind" else report["nodes"]
-    figures = ("LUT", "packed", "memory", "LUT plan", "FF", "FF plan", "BRAM36", "plan", "DSP", "plan")
-    columns = [Column(by, no_wrap=True), *(Column(name, justify="right") for name in figures)]
-    table = Table(*columns, box=None)
+    table = Table(by, *figures(HEADINGS), box=None, padding=(0, 1, 0, 0))
     for name, row in rows.items():
         label = f"{name} ({row['count']})" if "count" in row else name
-        table.add_row(label, *_figures(row, row["plan"]))
+        table.add_row(Name(label), *_figures(row, row["plan"]))
     table.add_section()
-    table.add_row("accelerator", *_figures(report["accelerator"], report["accelerator_plan"]))
-    table.add_row("with the platform", *_figures(report["total"], report["total_plan"]))
-    console.print(table)
+    table.add_row(Name("accelerator"), *_figures(report["accelerator"], report["accelerator_plan"]))
+    table.add_row(Name("with platform"), *_figures(report["total"], report["total_plan"]))
+    print_table(console, table)
     share, device = report["share"], report["device"]
     console.print(
         f"{report['origin']}, out of context: {share['lut']:.0%} of the {device['lut']:,.0f} LUT of "

@@ -39,27 +39,28 @@ def timing(
 
 def show(report: dict, console: Console, nodes: bool = False) -> None:
     """Print the worst paths, the slack and the longest chain of ready."""
-    from rich.table import Column, Table
+    from rich.table import Table
     from rich.text import Text
 
+    from flow.report.console import Name, figures, print_table
+
     if nodes:
-        table = Table("node", Column("levels", justify="right"), Column("ns", justify="right"), box=None)
+        table = Table("node", *figures(("levels", "ns")), box=None)
         timed = {name: row for name, row in report["nodes"].items() if row}
         for name, row in sorted(timed.items(), key=lambda item: item[1]["ns"], reverse=True):
-            table.add_row(name, str(row["levels"]), f"{row['ns']:.2f}")
-        console.print(table)
-    right = [Column(name, justify="right") for name in ("ns", "slack", "levels")]
-    table = Table(*right, Column("from", no_wrap=True), Column("to", no_wrap=True), "through", box=None)
+            table.add_row(Name(name), str(row["levels"]), f"{row['ns']:.2f}")
+        print_table(console, table)
+    table = Table(*figures(("ns", "slack", "levels")), "from", "to", "through", box=None)
     for path in report["paths"]:
         table.add_row(
             f"{path['ns']:.2f}",
             f"{path['slack_ns']:.2f}",
             str(path["levels"]),
-            path["start"],
-            path["end"],
+            Name(path["start"]),
+            Name(path["end"]),
             " > ".join(path["instances"]),
         )
-    console.print(table)
+    print_table(console, table)
     console.print(f"signals of the worst: {' > '.join(_ends(report['paths'][0]['signals']))}")
     console.print(
         f"slack {report['slack_ns']:g} ns at {report['clock_mhz']:g} MHz, at most {report['fmax_mhz']:g} MHz: "

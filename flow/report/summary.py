@@ -10,6 +10,7 @@ from rich.text import Text
 from flow.errors import FlowError
 from flow.graph import hardware_nodes
 from flow.project import MANIFEST, sha256
+from flow.report.console import figures, print_table
 from flow.state import percent
 from flow.workspace import Workspace
 
@@ -147,11 +148,12 @@ def show(summary: dict, console: Console) -> None:
             f"another class in {len(accuracy['other_class'])}"
         )
     baseline = summary["baseline_operations"]
-    table = Table("operations a frame", summary["strategy"], *["popcount baseline"] * bool(baseline), box=None)
+    networks = [summary["strategy"], *["popcount baseline"] * bool(baseline)]
+    table = Table("operations a frame", *figures(networks, "left"), box=None)
     for kind, count in summary["operations"].items():
         if count or (baseline and baseline[kind]):
             table.add_row(kind, f"{count:,}", *([f"{baseline[kind]:,}"] if baseline else []))
-    console.print(table)
+    print_table(console, table)
     used = ", ".join(f"{value:,.0f} {kind}" for kind, value in plan["resources"].items())
     path = f"longest path {plan['path_ns']:g} ns, slack {plan['slack_ns']:g}; " if plan["path_ns"] else ""
     console.print(
@@ -191,12 +193,12 @@ def show(summary: dict, console: Console) -> None:
             f"differ by {percent(foreign['relative_difference'])}, another class in {foreign['other_class']} of "
             f"{foreign['images']} images ({summary['images']})"
         )
-    table = Table("stage", "against", "what", "images", "values", "mismatches", box=None)
+    table = Table("stage", "against", "what", *figures(("images", "values", "mismatches"), "left"), box=None)
     for line in summary["verification"]:
         equal = "deviation" not in line
         result = f"{line['mismatches']:,}" if equal else f"not exact: {percent(line['deviation'])}"
         table.add_row(
             line["stage"], line["against"], line["what"], f"{line['images']:,}", f"{line['values']:,}", result
         )
-    console.print(table)
+    print_table(console, table)
     console.print("seconds    " + ", ".join(f"{step} {value:g}" for step, value in summary["seconds"].items()))

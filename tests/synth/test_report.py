@@ -14,6 +14,7 @@ from flow.options import Options
 from flow.plan.plan import Plan
 from flow.plan.target import load_target
 from flow.project import MANIFEST, write_manifest
+from flow.report.console import plain_console
 from flow.report.summary import synthesis
 from flow.run import run
 from flow.steps.synth import synth
@@ -171,6 +172,33 @@ def test_rows_may_be_kinds(build):
     with console.capture() as capture:
         show(SynthesisedBuild(build).synth(), console, "kind")
     assert "Window (2)" in capture.get()
+
+
+LONG = "WidthConverter_SignThreshold_0_out_of_the_second_branch"
+
+
+def narrow(show, report, width):
+    console = plain_console(width=width)
+    with console.capture() as capture:
+        show(report, console)
+    return capture.get()
+
+
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_figures_of_a_large_network_are_whole_in_a_narrow_terminal(build, width):
+    from flow.cli import synth, timing
+
+    result = flow.load(build.folder)
+    report = result.synth()
+    row = report["nodes"]["Engine_0"] | {"lut": 123456, "lut_packed": 112233, "bram36": 134.5}
+    text = narrow(synth.show, {**report, "nodes": {f"{LONG}_{n}": row for n in range(2)}}, width)
+    lines = [line for line in text.splitlines() if line.startswith("WidthC")]
+    assert len(lines) == 2 and all("123,456" in line and "112,233" in line and "134.5" in line for line in lines)
+    report = result.timing()
+    ends = {"start": f"{LONG}.i_a.q[0]", "end": f"{LONG}.i_b.q[1]", "instances": [LONG] * 5}
+    text = narrow(timing.show, {**report, "paths": [report["paths"][0] | ends]}, width)
+    line = next(line for line in text.splitlines() if "q[0]" in line)
+    assert line.split()[:3] == ["3.00", "7.00", "3"] and "q[1]" in line
 
 
 def simulated(build, monkeypatch, image, simulate):
