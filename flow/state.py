@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -206,8 +205,7 @@ class Build:
 
     def build_id(self) -> str:
         """Return 32 hex digits over the planned graph and the target."""
-        content = self.workspace.graph_bytes("hardware") + self.options.target.encode()
-        return hashlib.sha256(content).hexdigest()[:32]
+        return self.workspace.build_id(self.options.target)
 
     # reports
 

@@ -117,10 +117,20 @@ class Workspace:
             raise FlowError(f"{path} is damaged ({error}): build without --from-step") from error
 
     def graph_bytes(self, name: str) -> bytes:
-        """Return the content of a graph's file, in which shared constants are named by their SHA-256."""
+        """Return the content of a graph's file, in which shared constants are named by their SHA-256.
+
+        Raises:
+            FlowError: it is missing, or not what its step wrote.
+        """
         path = self.graphs / f"{name}.onnx"
+        if not path.is_file():
+            raise FlowError(f"{path} is missing: build without --from-step first")
         self.record.check(path)
         return path.read_bytes()
+
+    def build_id(self, target: str) -> str:
+        """Return 32 hex digits over the planned graph and the name of its target."""
+        return hashlib.sha256(self.graph_bytes("hardware") + target.encode()).hexdigest()[:32]
 
     def forget_unused_tensors(self) -> None:
         """Remove shared constants that no graph has any longer."""

@@ -51,7 +51,8 @@ class SynthesisedBuild:
         log: is called with a line for every part.
 
     Raises:
-        FlowError: there is no Yosys, no RTL in the folder or a damaged one, or Yosys does not take a part.
+        FlowError: there is no Yosys, no RTL in the folder, a damaged one or that of another plan, or Yosys does not
+            take a part.
     """
 
     def __init__(self, workspace: Workspace, jobs: int | None = None, log: Log = no_log):
@@ -60,9 +61,10 @@ class SynthesisedBuild:
         if not (workspace.rtl / MANIFEST).is_file():
             raise FlowError(f"{workspace.rtl} holds no RTL project: build to the step rtl first")
         self.nodes: dict[str, dict] = workspace.load_json("plan")["nodes"]  # type: ignore[call-overload]
-        self.plan = Plan.read(workspace.plan)
-        self.target: Target = load_target(self.plan.target).at(self.plan.clock_mhz)
-        self.design: Design = read_design(workspace.rtl, check_project(workspace.rtl)["top"], self.yosys)
+        workspace.record.check(workspace.rtl / MANIFEST)
+        manifest = check_project(workspace.rtl)
+        self.target: Target = _planned_target(workspace, manifest)
+        self.design: Design = read_design(workspace.rtl, manifest["top"], self.yosys)
         parts = [self.design.glue, *self.design.instances.values()]
         self.netlists: dict[Part, Path] = synthesise(parts, self.yosys, jobs, log)
 
@@ -116,7 +118,7 @@ class SynthesisedBuild:
         worst = timing.worst(WORST_PATHS)
         if not worst:
             raise FlowError(f"{self.workspace.rtl} has no path from register to register")
-        period, longest = 1000 / self.plan.clock_mhz, max(path.ns for path in worst)
+        period, longest = 1000 / self.target.clock_mhz, max(path.ns for path in worst)
         inside = {
             node: max((part.inside[0] for name in instances if (part := timing.parts[name]).inside), default=None)
             for node, instances in self.instances().items()
@@ -128,7 +130,7 @@ class SynthesisedBuild:
             "project": self.project,
             "target": self.target.name,
             "level_ns": level_ns,
-            "clock_mhz": self.plan.clock_mhz,
+            "clock_mhz": self.target.clock_mhz,
             "period_ns": round(period, 3),
             "worst_ns": round(longest, 2),
             "slack_ns": round(period - longest, 2),
@@ -180,6 +182,22 @@ class SynthesisedBuild:
             "device": device,
             "share": {**share, "lut_packed": round(whole["lut_packed"] / device["lut"], 3)},
         }
+
+
+def _planned_target(workspace: Workspace, manifest: dict) -> Target:
+    """Return the target that the RTL was planned for, at its clock; plan.yaml may have been edited since.
+
+    Raises:
+        FlowError: the step plan was done again, and the step rtl was not.
+    """
+    workspace.record.check(workspace.planned)
+    planned = Plan.read(workspace.planned)
+    if workspace.build_id(planned.target) != manifest["build_id"]:
+        raise FlowError(
+            f"{workspace.rtl} is not the RTL of the plan in {workspace.planned}, which was made later: finish that "
+            "build, by flow build with the same options"
+        )
+    return load_target(planned.target).at(manifest["clock_mhz"])
 
 
 def manifest_digest(workspace: Workspace) -> str:

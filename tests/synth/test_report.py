@@ -56,16 +56,22 @@ def glue():
     return netlist(top=module(ports, {**cells, "q": flip_flop(30, 31)}), **boxes)
 
 
+def manifest(workspace, **fields):
+    return {"build_id": workspace.build_id("pynq-z2"), "clock_mhz": 100.0, "top": "top", "regions": [], **fields}
+
+
 @pytest.fixture
 def build(tmp_path, monkeypatch):
     """A build folder whose four instances are synthesised without Yosys."""
     workspace = Workspace(tmp_path / "build")
     (workspace.rtl).mkdir()
-    write_manifest(workspace.rtl, {"top": "top", "regions": []}, {})
+    (workspace.graphs / "hardware.onnx").write_bytes(b"a graph")
+    write_manifest(workspace.rtl, manifest(workspace), {})
     nodes = {name: {"kind": name.split("_")[0], **COST} for name in ("Engine_0", "Window_0", "Window_1")}
     workspace.save_json("plan", {"nodes": nodes})
     plan = Plan(network="0" * 16, target="pynq-z2", clock_mhz=100, requested_fps=1, nodes={}, fifos={})
-    plan.save(workspace.plan)
+    for path in (workspace.plan, workspace.planned):
+        plan.save(path)
     parts = {name: part(name) for name in ("engine", "window", "control")}
     instances = {"Engine_0": "engine", "Window_0": "window", "Window_1": "window", "i_control": "control"}
     design = Design("top", GLUE, {name: parts[kind] for name, kind in instances.items()})
@@ -134,7 +140,7 @@ def test_a_report_of_other_rtl_is_not_in_the_summary(build):
     found = synthesis(build)
     assert found["origin"] == "synthesised by Yosys 0.70"
     assert found["timing"]["worst_path"]["ns"] == found["timing"]["worst_ns"]
-    write_manifest(build.rtl, {"top": "top", "regions": [], "build_id": "another"}, {})
+    write_manifest(build.rtl, manifest(build, build_id="another"), {})
     assert synthesis(build) is None
 
 
@@ -155,6 +161,39 @@ def test_a_build_without_rtl_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(report_module, "find_yosys", lambda: Yosys((), "Yosys 0.70"))
     with pytest.raises(FlowError, match="holds no RTL project: build to the step rtl first"):
         SynthesisedBuild(Workspace(tmp_path))
+
+
+def test_an_edited_plan_changes_nothing_of_the_rtl_that_is_there(build):
+    """Target and clock are those that the RTL was planned for, until flow build takes the edited plan."""
+    text = build.plan.read_text()
+    build.plan.write_text(text.replace("pynq-z2", "zcu104").replace("clock_mhz: 100", "clock_mhz: 250"))
+    assert build.edited_plan()
+    made = SynthesisedBuild(build)
+    assert (made.synth()["target"], made.synth()["device"]["lut"]) == ("pynq-z2", 53200)
+    assert (made.timing()["clock_mhz"], made.timing()["slack_ns"]) == (100, 7.0)
+    build.plan.write_text("damaged: [")
+    assert SynthesisedBuild(build).target.name == "pynq-z2"
+
+
+@pytest.mark.parametrize("change", ["graph", "target"])
+def test_rtl_of_an_earlier_plan_is_refused(build, change):
+    """As after ``flow build ... --to-step plan``."""
+    if change == "graph":
+        (build.graphs / "hardware.onnx").write_bytes(b"another graph")
+    else:
+        build.planned.write_text(build.planned.read_text().replace("pynq-z2", "zcu104"))
+    with pytest.raises(FlowError, match=r"rtl is not the RTL of the plan in .*planned\.yaml, which was made later"):
+        SynthesisedBuild(build)
+
+
+def test_a_planned_yaml_or_manifest_that_was_edited_is_refused(build):
+    build.record.finish("rtl", "key", 0, [build.planned, build.rtl / MANIFEST])
+    for path in (build.planned, build.rtl / MANIFEST):
+        text = path.read_text()
+        path.write_text(text.replace("100.0", "250.0"))
+        with pytest.raises(VerificationError, match=f"{path.name} is not what step rtl wrote"):
+            SynthesisedBuild(build)
+        path.write_text(text)
 
 
 def test_a_node_that_the_rtl_does_not_have_is_named(build):
@@ -204,7 +243,7 @@ def test_figures_of_a_large_network_are_whole_in_a_narrow_terminal(build, width)
 def simulated(build, monkeypatch, image, simulate):
     """The exit code of ``flow synth --simulate 2`` where ``simulate`` stands for the simulation of the netlist."""
     (build.rtl / MANIFEST).unlink()
-    write_manifest(build.rtl, {"top": "top", "regions": [], "image": image}, {})
+    write_manifest(build.rtl, manifest(build, image=image), {})
     monkeypatch.setattr(SynthesisedBuild, "simulate", simulate)
     with pytest.raises(SystemExit) as ended:
         main(["synth", str(build.folder), "--quiet", "--simulate", "2"])
