@@ -166,7 +166,7 @@ class Result:
         Raises:
             FlowError: no Yosys is installed, or the RTL is missing or changed.
         """
-        return self._stored("synth", self._synthesised(jobs, log).synth())
+        return self._stored("synth", lambda: self._synthesised(jobs, log).synth(), log or _silent)
 
     def timing(
         self, level_ns: float = LEVEL_NS, jobs: int | None = None, log: Callable[[str], None] | None = None
@@ -180,7 +180,7 @@ class Result:
         Raises:
             FlowError: as for `synth`.
         """
-        return self._stored("timing", self._synthesised(jobs, log).timing(level_ns))
+        return self._stored("timing", lambda: self._synthesised(jobs, log).timing(level_ns), log or _silent)
 
     def simulate_netlist(
         self, images: np.ndarray, jobs: int | None = None, log: Callable[[str], None] | None = None
@@ -202,11 +202,23 @@ class Result:
 
         return SynthesisedBuild(self.workspace, jobs, log or _silent)
 
-    def _stored(self, name: str, report: dict) -> dict:
-        with self.workspace.locked():
-            self.workspace.record.forget(["synth"])  # whose report is replaced
-            self.workspace.save_json(name, report)
+    def _stored(self, name: str, make: Callable[[], dict], log: Callable[[str], None]) -> dict:
+        """Return the report that ``make`` makes, stored; that it can be is looked at first, as that takes long."""
+        workspace = self.workspace
+        with workspace.locked(otherwise="work on a copy of it"):
+            workspace.require_writable(f"{name}.json")
+            report = make()
+            workspace.record.replace("synth", workspace.save_json(name, report))
+            self._refresh_summary(log)
         return report
+
+    def _refresh_summary(self, log: Callable[[str], None]) -> None:
+        """Put summary.json together again, if there is one."""
+        if (self.workspace.reports / "summary.json").is_file():
+            try:
+                self.workspace.save_json("summary", self.summary)
+            except FlowError as error:
+                log(f"summary.json is as before: {error}")
 
     def report(self) -> str:
         """Return the summary as the command line shows it."""

@@ -34,7 +34,13 @@ def file_sha256(path: Path) -> str:
 
 @contextlib.contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """Yield another name to write a file under, which then takes the place of ``path``, or goes where that fails."""
+    """Yield another name to write a file under, which then takes the place of ``path``, or goes where that fails.
+
+    Raises:
+        FlowError: ``path`` is a folder.
+    """
+    if path.is_dir():
+        raise FlowError(f"{path} is a folder, and a file is to be written there: remove it")
     partial = path.with_name(f"{path.name}.part")
     try:
         yield partial
@@ -45,9 +51,9 @@ def appearing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, what: str) -> Iterator[None]:
+def locked(folder: Path, what: str, otherwise: str = "use another --output") -> Iterator[None]:
     """Keep others out of ``folder``, which is made if it is not there; the lock ends with the process, however that
-    ends. ``what`` works there, in words.
+    ends. ``what`` works there, ``otherwise`` a user may do that, in words.
 
     Raises:
         FlowError: another one works in it, or it cannot be written.
@@ -56,12 +62,10 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = os.fdopen(os.open(folder / LOCK, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644), "w")
     except OSError as error:
-        raise FlowError(
-            f"{folder} cannot be written ({error.strerror}): make it writable, or use another --output"
-        ) from error
+        raise FlowError(f"{folder} cannot be written ({error.strerror}): make it writable, or {otherwise}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise FlowError(f"another {what} works in {folder}: wait for it, or use another --output") from None
+            raise FlowError(f"another {what} works in {folder}: wait for it, or {otherwise}") from None
         yield

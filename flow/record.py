@@ -14,6 +14,15 @@ from pathlib import Path
 from flow.errors import VerificationError
 from flow.files import appearing, file_sha256
 
+COMMANDS = {"synth.json": "flow synth", "timing.json": "flow timing"}  # which write a report, as a step does
+REPLACED = ""  # key of a step of which a command wrote a report
+
+
+def way_out(path: Path, otherwise: str = "") -> str:
+    """Return how the file of a build at ``path`` is made again: by its command, or ``otherwise``."""
+    command = COMMANDS.get(path.name)
+    return f"run {command} {path.parent.parent} again, or remove it" if command else otherwise
+
 
 @dataclass
 class Entry:
@@ -50,6 +59,17 @@ class Record:
         self.steps[step] = Entry(key, seconds, files)
         self._write()
 
+    def replace(self, step: str, path: Path) -> None:
+        """Store the file that a command left in place of one of ``step``, which does not count as finished now."""
+        files = self.steps[step].files if step in self.steps else {}
+        self.finish(step, REPLACED, 0.0, [path])
+        self.steps[step].files = {**files, **self.steps[step].files}
+        self._write()
+
+    def finished(self) -> dict[str, Entry]:
+        """Return the entries of steps that are finished."""
+        return {name: entry for name, entry in self.steps.items() if entry.key != REPLACED}
+
     def forget(self, steps: Iterable[str]) -> None:
         """Remove steps: their files may change."""
         self.steps = {name: entry for name, entry in self.steps.items() if name not in set(steps)}
@@ -60,9 +80,8 @@ class Record:
         name = os.path.relpath(path, self.folder)
         for step, entry in self.steps.items():
             if name in entry.files and path.is_file() and file_sha256(path) != entry.files[name]:
-                raise VerificationError(
-                    f"{path} is not what step {step} wrote: put it back, or build with --fresh to make everything again"
-                )
+                again = way_out(path, "build with --fresh to make everything again")
+                raise VerificationError(f"{path} is not what step {step} wrote: put it back, or {again}")
 
     def check_step(self, step: str) -> None:
         """Raise VerificationError if a file of ``step`` is not what it left."""

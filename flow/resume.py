@@ -83,6 +83,15 @@ class Progress:
         index = names.index(step.name)
         self.record.forget(names[index:] if step.optional else [step.name])
 
+    def drop(self, step) -> None:
+        """Remove what an earlier call left of an optional step."""
+        left = [path for name in step.leaves if (path := self.workspace.folder / name).is_file()]
+        if left or step.name in self.record.steps:
+            self.begin(step)
+        for path in left:
+            path.unlink()
+            self.build.log(f"{step.name}: {path}, of an earlier build, is removed (--fresh)")
+
     def finish(self, step, seconds: float) -> None:
         """Store that the step is finished, and what it left."""
         if step.name == "plan":

@@ -40,6 +40,9 @@ def run(
     start, end = NAMES.index(first or NAMES[0]), NAMES.index(last or NAMES[-1])
     if start > end:
         raise FlowError(f"--from-step {first} comes after --to-step {last}")
+    if not any(step.is_asked(options) for step in STEPS[start : end + 1]):
+        names = " and ".join(f"--{name}" for name in NAMES[start : end + 1])
+        raise FlowError(f"--from-step {NAMES[start]} and --to-step {NAMES[end]} leave nothing to do: give {names}")
     for step in STEPS:
         if step.optional and step.is_asked(options) and step not in STEPS[start : end + 1]:
             asked = f"--from-step {NAMES[start]} and --to-step {NAMES[end]}"
@@ -54,6 +57,8 @@ def run(
         for step in STEPS[start : end + 1]:
             if not step.is_asked(options):
                 log(f"{step.name}: not asked for with --{step.name}")
+                if fresh:
+                    progress.drop(step)
                 continue
             skipping = skipping and progress.is_finished(step)
             if skipping:

@@ -15,7 +15,7 @@ import numpy as np
 
 from flow.errors import FlowError, VerificationError
 from flow.files import appearing, locked
-from flow.record import Record
+from flow.record import Record, way_out
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -50,13 +50,15 @@ class Workspace:
         self.record = Record(self.folder)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, otherwise: str = "use another --output") -> Iterator[None]:
         """Keep a second build out of the folder; the lock ends with the process, however that ends.
+
+        ``otherwise``: what a user may do where that cannot be, in words.
 
         Raises:
             FlowError: another build works in it, or it cannot be written.
         """
-        with locked(self.folder, "build"):
+        with locked(self.folder, "build", otherwise):
             self.record.read()
             yield
 
@@ -208,6 +210,14 @@ class Workspace:
         """Write ``report/<name>.json``."""
         return self.save_text(self.reports / f"{name}.json", json.dumps(content, indent=2) + "\n")
 
+    def require_writable(self, name: str) -> None:
+        """Raise FlowError if ``report/<name>`` cannot be written."""
+        path = self.reports / name
+        if path.is_dir():
+            raise FlowError(f"{path} is a folder, and a report is to be written there: remove it")
+        if not os.access(self.reports, os.W_OK):
+            raise FlowError(f"{self.reports} cannot be written: make it writable, or work on a copy of the build")
+
     def load_json(self, name: str) -> dict | list:
         """Return the content of ``report/<name>.json``.
 
@@ -220,8 +230,11 @@ class Workspace:
             return json.loads(path.read_text())
         except FileNotFoundError:
             raise FlowError(f"{path} is missing: build without --from-step first") from None
+        except OSError as error:
+            raise FlowError(f"{path} cannot be read ({error.strerror}): {way_out(path, 'make it readable')}") from error
         except ValueError as error:
-            raise FlowError(f"{path} is damaged ({error}): build without --from-step") from error
+            again = way_out(path, "build without --from-step")
+            raise FlowError(f"{path} is damaged ({error}): {again}") from error
 
     @contextlib.contextmanager
     def fresh(self, folder: Path) -> Iterator[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -26,6 +26,12 @@ def plain_console(plain_width: int | None = None, **how) -> Console:
     if plain_width and not console.is_terminal:
         console.width = plain_width
     return console
+
+
+def amounts(resources: Mapping[str, float]) -> str:
+    """Return resources in words: "5,466 lut, 6.5 bram36". Block RAMs come in halves, of others parts are estimates."""
+    digits = {"bram36": 1}
+    return ", ".join(f"{n:,.{digits.get(kind, 0)}f}".removesuffix(".0") + f" {kind}" for kind, n in resources.items())
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from qonnx.core.modelwrapper import ModelWrapper
 from rich.console import Console
 from rich.table import Table
@@ -9,10 +11,13 @@ from rich.text import Text
 
 from flow.errors import FlowError
 from flow.graph import hardware_nodes
-from flow.project import MANIFEST, sha256
-from flow.report.console import figures, print_table
+from flow.report.console import amounts, figures, print_table
+from flow.report.synthesis import synthesis
 from flow.state import percent
+from flow.synth.delays import LEVEL_NS
 from flow.workspace import Workspace
+
+RESOURCES = ("lut", "ff", "bram36", "dsp")
 
 
 def binary_layers(model: ModelWrapper) -> list[dict]:
@@ -48,24 +53,6 @@ def implementation(workspace: Workspace) -> dict | None:
     return workspace.load_json("bitfile") if (workspace.reports / "bitfile.json").exists() else None
 
 
-def synthesis(workspace: Workspace) -> dict | None:
-    """Return Yosys' figures of the RTL that the build has, and its timing; None where it did not run, or not on it."""
-    reports, load = workspace.reports, workspace.load_json
-    if not all((reports / f"{name}.json").exists() for name in ("synth", "timing")):
-        return None
-    synth, timing = load("synth"), load("timing")
-    project = sha256((workspace.rtl / MANIFEST).read_bytes())
-    if {synth["project"], timing["project"]} != {project}:
-        return None
-    figures = ("accelerator", "total", "share", "memories_not_as_planned")
-    timed = ("origin", "level_ns", "worst_ns", "slack_ns", "fmax_mhz", "ready_chain")
-    return {
-        "origin": synth["origin"],
-        **{key: synth[key] for key in figures},
-        "timing": {**{key: timing[key] for key in timed}, "worst_path": timing["paths"][0]},
-    }
-
-
 def put_together(workspace: Workspace) -> dict:
     """Return the content of summary.json, from the reports of all steps; it is put together whenever it is shown.
 
@@ -86,6 +73,7 @@ def _put_together(workspace: Workspace) -> dict:
     final, streamlined, planned, simulated = load("report"), load("streamline"), load("plan"), load("simulate")
     exported = load("export")
     stages = (exported, streamlined, load("csim"), simulated)
+    synthesised, left_out = _optional(synthesis, workspace)
     return {
         **final["build"],
         "accuracy": final["accuracy"],
@@ -99,11 +87,20 @@ def _put_together(workspace: Workspace) -> dict:
         "hls": load("hls"),
         "csim": {"bounded_streams": load("csim")["bounded_streams"]},
         "simulated": simulated["simulated"],
-        "synthesis": synthesis(workspace),
+        "synthesis": synthesised,
+        "left_out": left_out,
         "implementation": implementation(workspace),
         "verification": [line for stage in stages for line in stage["verification"]],
-        "seconds": {name: entry.seconds for name, entry in workspace.record.steps.items()},
+        "seconds": {name: entry.seconds for name, entry in workspace.record.finished().items()},
     }
+
+
+def _optional(report: Callable[[Workspace], dict | None], workspace: Workspace) -> tuple[dict | None, list[str]]:
+    """Return what a report says that no build needs, and why it is left out if it cannot be read."""
+    try:
+        return report(workspace), []
+    except FlowError as error:
+        return None, [str(error)]
 
 
 def _fits(fits: bool) -> str:
@@ -154,7 +151,7 @@ def show(summary: dict, console: Console) -> None:
         if count or (baseline and baseline[kind]):
             table.add_row(kind, f"{count:,}", *([f"{baseline[kind]:,}"] if baseline else []))
     print_table(console, table)
-    used = ", ".join(f"{value:,.0f} {kind}" for kind, value in plan["resources"].items())
+    used = amounts(plan["resources"])
     path = f"longest path {plan['path_ns']:g} ns, slack {plan['slack_ns']:g}; " if plan["path_ns"] else ""
     console.print(
         f"plan       {plan['fps']:g} fps, {plan['cycles_per_frame']:,} cycles a frame; estimate: {used}; "
@@ -174,14 +171,17 @@ def show(summary: dict, console: Console) -> None:
     if made := summary.get("synthesis"):
         timing = made["timing"]
         other = "the RTL, which --bitfile does not take by route hls: " * (summary.get("route") == "hls")
-        used = ", ".join(f"{made['total'][kind]:,.6g} {kind}" for kind in ("lut", "ff", "bram36", "dsp"))
+        used = amounts({kind: made["total"][kind] for kind in RESOURCES})
+        level = f" ({timing['level_ns']:g} ns a LUT with its route)" * (timing["level_ns"] != LEVEL_NS)
         console.print(
             f"netlist    {other}{made['origin']}, with the platform's share: {used} ({made['share']['lut']:.0%} of the "
-            f"LUTs); {timing['origin']}: worst path {timing['worst_ns']:g} ns, slack {timing['slack_ns']:g} ns, at "
-            f"most {timing['fmax_mhz']:g} MHz"
+            f"LUTs); {timing['origin']}{level}: worst path {timing['worst_ns']:g} ns, slack {timing['slack_ns']:g} ns, "
+            f"at most {timing['fmax_mhz']:g} MHz"
         )
+    for reason in summary.get("left_out", ()):
+        console.print(Text.assemble(("left out", "yellow"), f"   {reason}"))
     if made := summary["implementation"]:
-        used = ", ".join(f"{made[kind]:,.6g} {kind}" for kind in ("lut", "ff", "bram36", "dsp"))
+        used = amounts({kind: made[kind] for kind in RESOURCES})
         timing = "timing met" if made["timing_met"] else "TIMING NOT MET"
         console.print(
             f"bitfile    route {made['route']}, {made['tool']}, with DMA and interconnect: {used}; worst slack "

@@ -21,6 +21,7 @@ def plan(build: Build) -> None:
     from flow.plan.hls_cost import hls_estimate, why_not
     from flow.plan.plan import Plan
     from flow.plan.planner import plan_network
+    from flow.report.console import amounts
 
     options, model = build.options, build.graph("integer")
     given = options.plan or _edited(build, model)
@@ -53,7 +54,7 @@ def plan(build: Build) -> None:
     if options.route == "hls" and (reason := why_not(hls_estimate(hardware, build.target), build.target)):
         raise FlowError(reason)
     if not result.fits:
-        used = ", ".join(f"{value:g} {kind}" for kind, value in result.resources.items())
+        used = amounts(result.resources)
         slow = f"; its longest path takes {result.path_ns:g} ns" if result.path_ns else ""
         raise FlowError(f"the plan does not fit {options.target}: it needs {used}{slow}; edit it or lower --fps")
 

@@ -8,6 +8,7 @@ from flow.options import Options
 from flow.resume import KINDS
 from flow.run import run
 from flow.sim.cpp import CONCURRENT_FOLDER
+from flow.workspace import Workspace
 
 from .networks import settled_network
 
@@ -66,6 +67,22 @@ def test_what_is_missing_is_made_again(options):
 
 def test_fresh_does_everything(options):
     assert again(options, fresh=True) == []
+
+
+def test_fresh_drops_what_an_optional_step_left(options):
+    """A report of synthesis may be damaged, and a build does not need it."""
+    workspace = Workspace(options.folder)
+    for name in ("synth", "timing"):
+        workspace.save_json(name, {})
+    lines = []
+    with workspace.locked():
+        workspace.record.replace("synth", workspace.reports / "timing.json")
+    run(options, "vivado", "synth", log=lines.append)
+    assert all((workspace.reports / f"{name}.json").exists() for name in ("synth", "timing"))
+    run(options, "vivado", "synth", log=lines.append, fresh=True)
+    workspace.record.read()
+    assert not any((workspace.reports / f"{name}.json").exists() for name in ("synth", "timing"))
+    assert "synth" not in workspace.record.steps and "timing.json, of an earlier build, is removed" in lines[-1]
 
 
 def test_a_flipped_bit_in_a_finished_project_is_found(options):

@@ -8,6 +8,7 @@ from rich.console import Console
 from flow.plan.hls_cost import HlsEstimate
 from flow.report.hls import read_hls_report
 from flow.report.summary import show
+from flow.synth.delays import LEVEL_NS
 
 from .vitis import report
 
@@ -77,6 +78,36 @@ def test_what_vitis_hls_reported_takes_its_place(project, interval, cosim, rate,
         f"41,000 of 53,200 LUT; 7.3 ns of 10; {rate} cycles a frame, II at most 1; cosimulation: {ended}"
     ) in text
     assert "unknown without" not in text and "bitfile    route hls, Vivado v.2022.2" in text
+
+
+def test_block_rams_come_in_halves():
+    plan = {**SUMMARY["plan"], "resources": {"lut": 1234567.8, "ff": 5720.5, "bram36": 6.5, "dsp": 0.0}}
+    assert "estimate: 1,234,568 lut, 5,720 ff, 6.5 bram36, 0 dsp;" in shown(plan=plan)
+
+
+NETLIST = {
+    "origin": "synthesised by Yosys 0.70",
+    "total": {"lut": 1234567, "ff": 5691, "bram36": 5.5, "dsp": 2},
+    "share": {"lut": 0.101},
+    "timing": {
+        "origin": "estimated from the netlist",
+        "level_ns": LEVEL_NS,
+        "worst_ns": 7.98,
+        "slack_ns": 2.02,
+        "fmax_mhz": 125.3,
+    },
+}
+
+
+@pytest.mark.parametrize(("level", "said"), [(LEVEL_NS, ""), (0.2, " (0.2 ns a LUT with its route)")])
+def test_another_level_than_the_default_is_said(level, said):
+    text = shown(synthesis={**NETLIST, "timing": {**NETLIST["timing"], "level_ns": level}})
+    assert "1,234,567 lut, 5,691 ff, 5.5 bram36, 2 dsp (10% of the LUTs)" in text
+    assert f"estimated from the netlist{said}: worst path 7.98 ns, slack 2.02 ns" in text
+
+
+def test_what_was_left_out_is_said():
+    assert "left out   report/synth.json is damaged" in shown(left_out=["report/synth.json is damaged"])
 
 
 def test_csim_without_bounds_is_said():

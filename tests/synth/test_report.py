@@ -1,6 +1,7 @@
 """Reports of a build by node, from netlists that were made by hand; commands, summary and refusals."""
 
 import json
+import re
 import types
 
 import numpy as np
@@ -10,12 +11,14 @@ from rich.console import Console
 import flow
 from flow.cli import main
 from flow.errors import FlowError, VerificationError
+from flow.files import LOCK
 from flow.options import Options
 from flow.plan.plan import Plan
 from flow.plan.target import load_target
 from flow.project import MANIFEST, write_manifest
 from flow.report.console import plain_console
-from flow.report.summary import synthesis
+from flow.report.summary import _optional
+from flow.report.synthesis import synthesis
 from flow.run import run
 from flow.steps.synth import synth
 from flow.synth import report as report_module
@@ -144,6 +147,113 @@ def test_a_report_of_other_rtl_is_not_in_the_summary(build):
     assert synthesis(build) is None
 
 
+@pytest.fixture
+def reported(build):
+    """A build with both reports of the commands."""
+    result = flow.load(build.folder)
+    result.synth()
+    result.timing()
+    build.record.read()
+    return build
+
+
+@pytest.mark.parametrize("name", ["synth", "timing"])
+def test_a_report_of_a_command_that_was_edited_is_not_believed(reported, name):
+    path = reported.reports / f"{name}.json"
+    path.write_text(path.read_text().replace("Yosys 0.70", "Yosys 0.71"))
+    with pytest.raises(
+        VerificationError, match=rf"{name}\.json is not what step synth wrote: .*run flow {name} \S+ again"
+    ):
+        synthesis(Workspace(reported.folder))
+    getattr(flow.load(reported.folder), name)()
+    assert synthesis(Workspace(reported.folder))["origin"] == "synthesised by Yosys 0.70"
+
+
+@pytest.mark.parametrize("name", ["synth", "timing"])
+def test_a_report_of_the_step_stays_known_when_a_command_writes_the_other(reported, name):
+    reported.record.finish("synth", "key", 1.5, [reported.reports / f"{n}.json" for n in ("synth", "timing")])
+    getattr(flow.load(reported.folder), name)()
+    reported.record.read()
+    assert sorted(reported.record.steps["synth"].files) == ["report/synth.json", "report/timing.json"]
+    assert "synth" not in reported.record.finished()  # so that --synth does it again
+
+
+DAMAGES = {
+    "half": (lambda text: text[: len(text) // 2], "is damaged"),
+    "empty": (lambda text: "{}", "has another form than flow gives it .origin is missing"),
+    "a list": (lambda text: "[]", "has another form"),
+    "a word": (
+        lambda text: text.replace('"lut": 8', '"lut": "many"').replace('"slack_ns": 7.0', '"slack_ns": "x"'),
+        "'",
+    ),
+    "no number": (
+        lambda text: text.replace('"lut": 8', '"lut": NaN').replace('"slack_ns": 7.0', '"slack_ns": NaN'),
+        "nan",
+    ),
+    "no text": (lambda text: "\udcff", "is damaged"),
+    "a folder": (None, "cannot be read .Is a directory."),
+}
+
+
+@pytest.mark.parametrize("name", ["synth", "timing"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_report_is_left_out_and_says_how_it_is_made_again(reported, name, damage):
+    change, text = DAMAGES[damage]
+    path = reported.reports / f"{name}.json"
+    reported.record.forget(["synth"])
+    if change:
+        path.write_bytes(change(path.read_text()).encode(errors="surrogateescape"))
+    else:
+        path.unlink()
+        path.mkdir()
+    made, (reason,) = _optional(synthesis, reported)
+    assert made is None and re.search(text, reason)
+    assert reason.endswith(f": run flow {name} {reported.folder} again, or remove it")
+
+
+def test_a_folder_in_the_place_of_a_report_is_named_before_anything_is_synthesised(reported, monkeypatch, capsys):
+    path = reported.reports / "synth.json"
+    path.unlink()
+    path.mkdir()
+    monkeypatch.setattr(report_module, "synthesise", None)
+    with pytest.raises(FlowError, match=r"synth\.json is a folder, .*: remove it"):
+        flow.load(reported.folder).synth()
+    with pytest.raises(FlowError, match=r"synth\.json is a folder, .*: remove it"):
+        reported.save_json("synth", {})
+
+
+@pytest.mark.parametrize("command", ["synth", "timing"])
+@pytest.mark.parametrize("place", ["folder", "report"])
+def test_a_build_that_cannot_be_written_is_refused_before_anything_is_synthesised(
+    build, monkeypatch, capsys, command, place
+):
+    monkeypatch.setattr(report_module, "synthesise", None)
+    if place == "folder":
+        (build.folder / LOCK).mkdir()
+    else:
+        monkeypatch.setattr("flow.workspace.os.access", lambda path, mode: path != build.reports)
+    with pytest.raises(SystemExit):
+        main([command, str(build.folder)])
+    said = capsys.readouterr().err
+    assert "cannot be written" in said and "make it writable, or work on a copy" in said and "--output" not in said
+
+
+def test_the_summary_is_refreshed(reported, monkeypatch):
+    monkeypatch.setattr("flow.report.summary.put_together", lambda workspace: {"level": workspace.load_json("timing")})
+    flow.load(reported.folder).timing(0.5)
+    assert not (reported.reports / "summary.json").exists()  # the build did not come so far
+    reported.save_json("summary", {})
+    flow.load(reported.folder).timing(0.4)
+    assert reported.load_json("summary")["level"]["level_ns"] == 0.4
+
+
+def test_a_summary_that_cannot_be_refreshed_is_said(reported):
+    reported.save_json("summary", {"old": 1})
+    lines = []
+    flow.load(reported.folder).synth(log=lines.append)
+    assert lines[-1].startswith("summary.json is as before: ") and reported.load_json("summary") == {"old": 1}
+
+
 def test_the_step_stores_both_reports(build):
     stored = {}
     state = types.SimpleNamespace(workspace=build, log=print, report=stored.__setitem__)
@@ -155,6 +265,18 @@ def test_the_step_stores_both_reports(build):
 def test_a_call_that_ends_before_the_step_is_refused(tmp_path):
     with pytest.raises(FlowError, match="step synth is not between --from-step export and --to-step rtl: leave out"):
         run(Options(synth=True, output=tmp_path), last="rtl")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "options"),
+    [("synth", "synth", "--synth"), ("bitfile", "bitfile", "--bitfile"), ("bitfile", "synth", "--bitfile and --synth")],
+)
+def test_a_call_that_would_do_nothing_says_what_to_give(tmp_path, first, last, options):
+    with pytest.raises(
+        FlowError, match=f"--from-step {first} and --to-step {last} leave nothing to do: give {options}$"
+    ):
+        run(Options(output=tmp_path / "out"), first, last)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_build_without_rtl_is_refused(tmp_path, monkeypatch):
