@@ -83,6 +83,16 @@ class Design:
     glue: Part
     instances: dict[str, Part]
 
+    def labels(self) -> dict[Part, str]:
+        """Return by part the instance it is of, of several the first: "SlidingWindow_0 and 2 more (sliding_window)"."""
+        names: dict[Part, list[str]] = {self.glue: [self.name]}
+        for name, part in self.instances.items():
+            names.setdefault(part, []).append(name)
+        return {
+            part: f"{first}{f' and {len(others)} more' if others else ''} ({part.module})"
+            for part, (first, *others) in names.items()
+        }
+
 
 def read_design(project: Path, top: str, yosys: Yosys) -> Design:
     """Elaborate the top module of an RTL project, and no module below it.

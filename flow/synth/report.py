@@ -26,7 +26,7 @@ from .netlist import Area, Memory, count, flatten, memories_of, read_netlist
 from .parts import Design, Part, read_design
 from .synthesis import SYNTH, synthesise
 from .timing import DesignTiming
-from .yosys import Yosys, find_yosys
+from .yosys import PREPARING, Yosys, find_yosys
 
 if TYPE_CHECKING:
     from flow.sim.rtl import RtlResult
@@ -64,9 +64,11 @@ class SynthesisedBuild:
         workspace.record.check(workspace.rtl / MANIFEST)
         manifest = check_project(workspace.rtl)
         self.target: Target = _planned_target(workspace, manifest)
+        if not self.yosys.is_prepared():
+            log(PREPARING)
         self.design: Design = read_design(workspace.rtl, manifest["top"], self.yosys)
         parts = [self.design.glue, *self.design.instances.values()]
-        self.netlists: dict[Part, Path] = synthesise(parts, self.yosys, jobs, log)
+        self.netlists: dict[Part, Path] = synthesise(parts, self.yosys, jobs, log, self.design.labels())
 
     @property
     def project(self) -> str:

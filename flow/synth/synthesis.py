@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
@@ -47,14 +47,21 @@ write_json {mapped}
 
 
 def synthesise(
-    parts: Iterable[Part], yosys: Yosys, jobs: int | None = None, log: Callable[[str], None] = lambda line: None
+    parts: Iterable[Part],
+    yosys: Yosys,
+    jobs: int | None = None,
+    log: Callable[[str], None] = lambda line: None,
+    labels: Mapping[Part, str] | None = None,
 ) -> dict[Part, Path]:
     """Return the folder of every part's netlist; those that are not cached are made, ``jobs`` at a time.
+
+    ``labels``: what the log calls a part; its title by default.
 
     Raises:
         FlowError: Yosys does not take a part; names it.
     """
     wanted = list(dict.fromkeys(parts))
+    names = labels or {part: part.title for part in wanted}
     found = {part: cache_folder() / _key(part, yosys) for part in wanted}
     missing = [part for part in wanted if not found[part].exists()]
     log(f"{len(wanted)} distinct parts, {len(wanted) - len(missing)} of them synthesised before")
@@ -63,7 +70,7 @@ def synthesise(
         try:
             for count, future in enumerate(as_completed(futures), 1):
                 future.result()
-                log(f"synthesised {count} of {len(missing)}: {futures[future].title}")
+                log(f"synthesised {count} of {len(missing)}: {names[futures[future]]}")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

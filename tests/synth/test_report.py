@@ -26,7 +26,7 @@ from flow.synth.delays import LEVEL_NS
 from flow.synth.parts import Design, Part
 from flow.synth.report import SynthesisedBuild, by_kind
 from flow.synth.synthesis import MAPPED, MEMORIES
-from flow.synth.yosys import Yosys
+from flow.synth.yosys import PREPARING, Yosys
 from flow.workspace import Workspace
 
 from .netlists import cell, flip_flop, module, netlist
@@ -87,7 +87,7 @@ def build(tmp_path, monkeypatch):
         (folders[found] / MEMORIES).write_text(json.dumps({"part": rows} if found.module == "engine" else {}))
     monkeypatch.setattr(report_module, "find_yosys", lambda: Yosys((), "Yosys 0.70"))
     monkeypatch.setattr(report_module, "read_design", lambda folder, top, yosys: design)
-    monkeypatch.setattr(report_module, "synthesise", lambda parts, yosys, jobs, log: folders)
+    monkeypatch.setattr(report_module, "synthesise", lambda parts, yosys, jobs, log, labels: folders)
     return workspace
 
 
@@ -133,6 +133,14 @@ def test_the_commands_print_and_store(build, capsys):
     assert "longest chain of ready: through 3 instances: Window_1 > Window_0 > Engine_0" in said
     assert build.load_json("synth")["accelerator"]["lut"] == 8
     assert build.load_json("timing")["level_ns"] == LEVEL_NS
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_the_first_run_of_the_wheel_is_announced(build, monkeypatch, prepared):
+    monkeypatch.setattr(Yosys, "is_prepared", lambda self: prepared)
+    lines = []
+    SynthesisedBuild(build, log=lines.append)
+    assert lines == ([] if prepared else [PREPARING])
 
 
 def test_a_report_of_other_rtl_is_not_in_the_summary(build):

