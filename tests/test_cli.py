@@ -77,7 +77,15 @@ WRONG_CALLS = {
     "window of another division": (["train", "--window", "3:0.9"], "--window is of --division rms, not of c*alpha"),
     "command": (["frob"], "frob"),
     "option": (["train", "--frob"], "--frob"),
-    "number": (["train", "--epochs", "many"], "'--epochs'"),
+    "number": (["train", "--epochs", "many"], "'--epochs': many should be a valid integer"),
+    "jobs": (["synth", ".", "--jobs", "0"], "'--jobs': 0 should be greater than or equal to 1"),
+    "jobs in words": (["timing", ".", "--jobs", "two"], "'--jobs': two should be a valid integer"),
+    "level": (["timing", ".", "--level", "-1"], "'--level': -1 should be greater than or equal to 0.2"),
+    "level nan": (["timing", ".", "--level", "nan"], "'--level': nan is no finite number"),
+    "level inf": (["timing", ".", "--level=-inf"], "'--level': -inf is no finite number"),
+    "images": (["synth", ".", "--simulate", "513"], "'--simulate': 513 should be less than or equal to 512"),
+    "fps": (["build", "--fps", "nan"], "'--fps': nan is no finite number"),
+    "clock": (["build", "--clock", "fast"], "'--clock': fast should be a valid number"),
 }
 
 

@@ -130,7 +130,7 @@ def explain(error: BaseException) -> tuple[str | None, int]:
     if isinstance(error, (FlowError, ModelError)):
         return str(error), 1
     if hasattr(error, "format_message"):  # typer's own: a wrong option, a missing argument
-        return error.format_message(), getattr(error, "exit_code", 2)
+        return _explain_option(error), getattr(error, "exit_code", 2)
     if isinstance(error, OSError):
         return _explain_os(error), 1
     if isinstance(error, MemoryError) or "allocate memory" in str(error):  # the second is torch's, a RuntimeError
@@ -155,6 +155,24 @@ def _explain_os(error: OSError) -> str:
     if cut or error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full{where}: free some space and call again; what was finished is kept"
     return f"{error.strerror or error}{where}"
+
+
+def _explain_option(error) -> str:
+    """Return the message of a wrong option with its value, which typer leaves out where pydantic found it wrong."""
+    cause = error.__cause__
+    if hasattr(cause, "errors") and hasattr(error, "message"):
+        field = cause.errors()[0]
+        value, said = field["input"], field["msg"].removeprefix("Input ")
+        error.message = f"{value} {said}" if _is_finite(value) else f"{value} is no finite number"
+    return error.format_message()
+
+
+def _is_finite(value) -> bool:
+    """Return whether a value, or the text of one, is no NaN and not infinite."""
+    try:
+        return math.isfinite(float(value))
+    except (ValueError, TypeError, OverflowError):
+        return True
 
 
 def _explain_field(field: dict) -> str:
