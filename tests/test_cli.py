@@ -1,6 +1,7 @@
 """The command line: what a user does wrong is answered by one message, never by a traceback."""
 
 import errno
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +121,19 @@ def test_what_happens_to_a_user(error, code, text, capsys, monkeypatch):
     monkeypatch.setattr("brevitas_models.data.load_cifar", fail)
     found, _, err = call(capsys, "train", "--width", "4")
     assert found == code and text in err and "Traceback" not in err
+
+
+def test_a_signal_that_comes_twice_is_told_once(capsys):
+    """``timeout`` sends one to the process, and one to its group."""
+    before = signal.signal(signal.SIGTERM, cli._terminated)
+    try:
+        with pytest.raises(SystemExit) as stop:
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert stop.value.code == cli.TERMINATED
+    assert capsys.readouterr().err.count("terminated") == 1
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):

@@ -118,7 +118,8 @@ def _drop_unprinted() -> None:
 
 
 def _terminated(number: int, frame) -> None:
-    """End as after an exception, so that what is half-made is removed."""
+    """End as after an exception, so that what is half-made is removed; a second signal changes nothing."""
+    signal.signal(number, signal.SIG_IGN)
     complain("terminated; what was finished is kept")
     sys.exit(TERMINATED)
 

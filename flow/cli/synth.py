@@ -64,9 +64,10 @@ def run_netlist(result: Result, count: int, jobs: int | None = None) -> str:
 
     images = images_of(tuple(read_manifest(result.workspace.rtl)["image"]), count)
     run = result.simulate_netlist(images, jobs)
+    what = "1 image" if count == 1 else f"{count} images"
     values = sum(stream.size for stream in run.streams.values())
     return (
-        f"{count} images through the netlist: logits as golden, and {values:,} values of {len(run.streams)} streams "
+        f"{what} through the netlist: logits as golden, and {values:,} values of {len(run.streams)} streams "
         f"({run.total_cycles:,} cycles in {run.seconds:,.0f} s)"
     )
 

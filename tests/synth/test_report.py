@@ -394,6 +394,16 @@ def test_images_go_through_the_netlist(build, monkeypatch, capsys, image):
     )
 
 
+def test_one_image_is_no_images(build, monkeypatch):
+    from flow.cli.synth import run_netlist
+
+    ran = types.SimpleNamespace(streams={}, total_cycles=1, seconds=1.0)
+    monkeypatch.setattr(SynthesisedBuild, "simulate", lambda self, images: ran)
+    (build.rtl / MANIFEST).unlink()
+    write_manifest(build.rtl, manifest(build, image=[32, 32, 3]), {})
+    assert run_netlist(flow.load(build.folder), 1).startswith("1 image through the netlist")
+
+
 def test_a_netlist_that_differs_ends_with_1(build, monkeypatch, capsys):
     def simulate(self, images):
         raise VerificationError("the netlist differs from the golden model: layer a: stream b: 1 of 2 values differ")
