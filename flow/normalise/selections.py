@@ -1,4 +1,4 @@
-"""Nodes that only move elements of a map, as convolutions whose weights are 0 and 1."""
+"""Nodes that only move elements of a map or a row, as layers whose weights are 0 and 1."""
 
 from __future__ import annotations
 
@@ -65,9 +65,10 @@ class Selections(Normalisation):
         model = graph.model
         nodes, source = moved_from(model, output)
         readers = consumers(model, output)
-        if not nodes or not readers or any(len(graph.shape(name)) != 4 for name in (source, output)):
+        rank = len(graph.shape(output))
+        if not nodes or not readers or rank not in (2, 4) or rank != len(graph.shape(source)):
             return False
-        if all(self._goes_on(model, reader) for reader in readers) or _has_own_node(model, nodes):
+        if all(self._goes_on(model, reader, rank) for reader in readers) or (rank == 4 and _has_own_node(model, nodes)):
             return False
         selection = selection_of(graph, nodes, source, output)
         if selection is None:
@@ -84,27 +85,27 @@ class Selections(Normalisation):
         return True
 
     @staticmethod
-    def _goes_on(model, reader) -> bool:
-        """Return whether what a reader gives is moved elements of the same map, and a map or on its way to one."""
+    def _goes_on(model, reader, rank: int) -> bool:
+        """Return whether what a reader gives is moved elements of the same map, and a map or on its way to one; or of
+        the same row, and a row."""
         nodes, _ = moved_from(model, reader.output[0])
-        return len(nodes) > 1 and len(model.get_tensor_shape(reader.output[0])) >= 4
+        given = len(model.get_tensor_shape(reader.output[0]))
+        return len(nodes) > 1 and (given >= 4 if rank == 4 else given == 2)
 
     @staticmethod
     def _write(graph, selection, source, output) -> None:
         inputs = graph.shape(source)[1]
         weights = selection.weights(inputs)
-        group = inputs if weights.shape[1] != inputs else 1
-        kernel = zero_padded_weights(graph, weights, np.ones(len(weights)))
-        grid = grid_of(graph.model, source)
-        moved = graph.before(
-            "Conv",
-            [source, kernel],
-            output if grid is None else None,
-            kernel_shape=list(selection.taps),
-            strides=list(selection.strides),
-            pads=[0, 0, 0, 0],
-            group=group,
-        )
+        grid, window = grid_of(graph.model, source), {}
+        if len(graph.shape(source)) == 2:
+            weights = weights[:, :, 0, 0].T
+        else:
+            group = inputs if weights.shape[1] != inputs else 1
+            window = {"kernel_shape": list(selection.taps), "strides": list(selection.strides), "pads": [0] * 4}
+            window["group"] = group
+        kernel = zero_padded_weights(graph, weights, np.ones(1))
+        kind = "Conv" if window else "MatMul"
+        moved = graph.before(kind, [source, kernel], output if grid is None else None, **window)
         if grid is not None:
             on_grid(graph, moved, grid, bool((selection.channels < 0).any()), output)
 
@@ -135,7 +136,8 @@ def selection_of(graph: Editor, chain: list[NodeProto], source: str, output: str
         if any(name and graph.model.get_initializer(name) is None and name not in context for name in node.input):
             return None
         execution.node(node, context)
-    moved = np.rint(context[output][0]).astype(np.int64) - 1  # [O, H', W'], -1: a zero
+    shape, size = (given if len(given) == 4 else [*given, 1, 1] for given in (shape, size))
+    moved = np.rint(context[output]).astype(np.int64).reshape(size)[0] - 1  # [O, H', W'], -1: a zero
     channel, row, column = np.unravel_index(np.maximum(moved, 0), shape[1:])
     channel = np.where(moved < 0, -1, channel)
     if (channel != channel[:, :1, :1]).any():

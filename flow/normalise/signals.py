@@ -84,8 +84,10 @@ class SignalsAsMaps(Transformation):
             self._reshape(node)
         elif kind in REDUCTIONS:
             self._axes(node)
-        elif kind == "Concat" and entering:
+        elif kind in ("Concat", "Split", "Gather") and entering:
             self._axis(node)
+        elif kind == "Slice" and entering:
+            self._slice_axes(node)
         elif kind == "Pad" and entering:
             pads = self.model.get_initializer(node.input[1])
             self._constant(node, 1, np.insert(pads, [2, 5], 0))
@@ -143,5 +145,15 @@ class SignalsAsMaps(Transformation):
 
     @staticmethod
     def _axis(node) -> None:
-        axis = attributes_of(node)["axis"] % 3
+        axis = attributes_of(node).get("axis", 0) % 3
         set_attribute(node, axis=axis + (axis == 2))
+
+    def _slice_axes(self, node) -> None:
+        starts = self.model.get_initializer(node.input[1])
+        given = self.model.get_initializer(node.input[3]) if len(node.input) > 3 and node.input[3] else None
+        if starts is None or (given is None and len(node.input) > 3 and node.input[3]):
+            raise NodeRefused(node, "its places depend on the image", "use constants")
+        axes = np.arange(len(starts)) if given is None else given % 3
+        if len(node.input) == 3:
+            node.input.append("")
+        self._constant(node, 3, (axes + (axes == 2)).astype(np.int64))

@@ -229,3 +229,65 @@ def test_roundings_of_the_scores(rounding, tmp_path):
     g = Maps()
     x = g.node("MatMul", g.node("Flatten", g.signs_of_stem()), g.integer_weights(512, 5, scale=0.125, bits=3))
     near(g.save(tmp_path / "network.onnx", g.quant(x, 0.5, 8, rounding=rounding)))
+
+
+class Signals(Maps):
+    """A graph on a signal [1, 2, 20]; `signs` has 8 channels of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.shape = (1, 2, 20)
+
+    def signs(self):
+        return self.bipolar(self.norm(self.conv(self.image(), self.weights(8, 2, 3), pads=[1, 1]), 8))
+
+    def read(self, x, channels, samples):
+        x = self.norm(self.conv(x, self.binary_weights(4, channels, 3, scale=0.2)), 4)
+        return self.classes(self.bipolar(x), 4 * (samples - 2))
+
+
+def _halves_of_a_signal(g):
+    first, second = g.split(g.signs())
+    parts = (g.quant(g.norm(g.conv(x, g.binary_weights(4, 4, 3, scale=0.2)), 4), 0.25, 4) for x in (first, second))
+    return g.classes(g.bipolar(g.node("Add", *parts)), 4 * 18)
+
+
+SIGNALS = {
+    "some channels": lambda g: g.read(g.cut(g.signs(), [2], [7], [1], [1]), 5, 20),
+    "every second sample": lambda g: g.read(g.cut(g.signs(), [0], [END], [2], [2]), 8, 10),
+    "a part of both": lambda g: g.read(g.cut(g.signs(), [1, 3], [6, END], [-2, -1], [1, 1]), 5, 17),
+    "chosen channels": lambda g: g.read(g.node("Gather", g.signs(), [5, 0, 2, 2], axis=1), 4, 20),
+    "halves": _halves_of_a_signal,
+}
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_moved_samples(name, tmp_path):
+    g = Signals()
+    near(g.save(tmp_path / "network.onnx", SIGNALS[name](g)))
+
+
+def _row(g):
+    row = g.node("Flatten", g.signs_of_stem(4))
+    norm = g.batch_norm(g.node("MatMul", row, g.binary_weights(256, 24, scale=0.1)), np.linspace(0.5, 1.5, 24), 0.1)
+    return g.bipolar(norm)
+
+
+def _halves_of_a_row(g):
+    first, second = g.split(_row(g))
+    parts = (g.quant(g.node("MatMul", x, g.weights(12, 9)), 0.25, 5) for x in (first, second))
+    return g.node("MatMul", g.bipolar(g.node("Sub", g.node("Add", *parts), 0.125)), g.weights(9, 5))
+
+
+ROWS = {
+    "some elements": lambda g: g.node("MatMul", g.cut(_row(g), [3], [20], [1], [1]), g.weights(17, 5)),
+    "every third": lambda g: g.node("MatMul", g.cut(_row(g), [1], [END], [1], [3]), g.weights(8, 5)),
+    "chosen": lambda g: g.node("MatMul", g.node("Gather", _row(g), [7, 1, 1, 20], axis=1), g.weights(4, 5)),
+    "halves": _halves_of_a_row,
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_moved_elements_of_a_row(name, tmp_path):
+    g = Maps()
+    near(g.save(tmp_path / "network.onnx", ROWS[name](g)))
