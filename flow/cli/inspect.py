@@ -36,7 +36,7 @@ def inspect(
         )
 
     found = inspect_file(file, parse_range(pixels), fixed_point_bits, bar)
-    table = Table("node", "type", *figures(("precision", "shape", "operations"), "left"), "becomes", box=None)
+    table = Table("node", "type", "precision", *figures(("shape", "operations"), "left"), "becomes", box=None)
     for row in found.rows:
         table.add_row(
             Name(row.name),

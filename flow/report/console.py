@@ -62,6 +62,10 @@ def figures(headings: Iterable[str], justify: str = "right") -> list[Column]:
 def print_table(console: Console, table: Table) -> None:
     """Print a table. Columns of `figures` keep their width, names and text take what is left; where they have less than
     they need at least, the lines run over."""
+    for column in table.columns:
+        if column.no_wrap:  # rich takes the longest word for the least width
+            cells = (column.header, *column.cells)
+            column.min_width = max((len(line) for cell in cells for line in str(cell).splitlines()), default=0)
     needed = table.__rich_measure__(console, console.options.update(width=WIDEST)).minimum
     if needed > console.width:
         table.width = needed

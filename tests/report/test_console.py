@@ -32,6 +32,17 @@ def test_figures_are_whole_at_any_width(width):
         assert max(map(len, text.splitlines())) <= width
 
 
+@pytest.mark.parametrize("width", [20, 60, 200])
+def test_figures_of_several_words_are_whole_too(width):
+    table = Table("name", *figures(("popcount baseline", "first"), "left"), box=None)
+    table.add_row(Name(LONG), "9,585,920", "12, 31, 31")
+    console = plain_console(width=width)
+    with console.capture() as capture:
+        print_table(console, table)
+    heading, row = capture.get().splitlines()
+    assert "popcount baseline" in heading and "12, 31, 31" in row and row.strip().startswith("Width")
+
+
 @pytest.mark.parametrize(("width", "text"), [(6, "abcdef"), (5, "ab…ef"), (4, "ab…f"), (3, "a…f"), (2, "a…"), (1, "…")])
 def test_names_are_cut_in_the_middle(width, text):
     assert Name("abcdef").shortened(width) == text
