@@ -40,13 +40,14 @@ def readable(path: Path) -> ModelProto:
     _require_written(path, graph)
     _require_inputs(path, graph)
     _require_memory_of_tensors(path, model)
+    pads = _values_of_pads(graph)  # in front of a maximum nothing is less than these
     for name, tensor in _constants(graph):
         if tensor.data_type in REAL:
             try:
                 values = numpy_helper.to_array(tensor)
             except (ValueError, TypeError) as error:
                 raise FlowError(f"{path}: {name} has not as many values as its shape {list(tensor.dims)}") from error
-            if not np.isfinite(values).all():
+            if not np.isfinite(values).all() and not (np.isneginf(values).all() and name in pads):
                 raise FlowError(
                     f"{path}: {int((~np.isfinite(values)).sum())} of the {values.size} values of {name} are NaN or "
                     "infinite: export a network whose parameters are numbers"
@@ -205,6 +206,18 @@ def _require_memory_of_tensors(path: Path, model: ModelProto) -> None:
         require_memory(
             COPIES * 4 * math.prod(shape), f"{path}: its tensor {info.name} of {size}", "export it for smaller images"
         )
+
+
+def _values_of_pads(graph: GraphProto) -> set[str]:
+    """Return the tensors that are values of Pads, and nothing else."""
+    found = {node.input[2] for node in graph.node if node.op_type == "Pad" and len(node.input) > 2}
+    others = {
+        name
+        for node in graph.node
+        for position, name in enumerate(node.input)
+        if node.op_type != "Pad" or position != 2
+    }
+    return found - others
 
 
 def _constants(graph: GraphProto):

@@ -7,6 +7,7 @@ from onnx import NodeProto
 
 from flow.analysis.attributes import attributes_of
 from flow.graph import consumers
+from flow.nodes.windows import reach
 from flow.passes.chain import ELEMENTWISE, QUANTIZERS, evaluate_chain, has_constants_of_channels, is_uniform
 from flow.passes.grid import grid_of
 
@@ -41,10 +42,11 @@ class Pads(Normalisation):
 
     It is repeated for each reader, goes behind elementwise nodes of one number for all channels, and is one with the
     zeros of a convolution that pads itself. In front of any other node it is a convolution, whose windows take one
-    element each.
+    element each; so it is where pads hold whole windows of the layer behind. What a maximum never takes are the pads of
+    the pool itself.
     """
 
-    kinds = ("Pad",)
+    kinds = ("Pad", "Conv")
 
     def apply(self, model):
         for _ in range(100):
@@ -55,6 +57,8 @@ class Pads(Normalisation):
         return model, False
 
     def rewrite(self, graph, node):
+        if node.op_type == "Conv":
+            return self._out_of(graph, node)
         model, tensor, found = graph.model, node.output[0], around(graph, node)
         if found is None or tensor == model.graph.output[0].name:
             return False
@@ -74,7 +78,13 @@ class Pads(Normalisation):
             reader.input[1] = graph.constant(np.array([0, 0, *sums[:2], 0, 0, *sums[2:]], np.int64))
             graph.bypass()
             return True
+        if reader.op_type == "MaxPool" and self._into_pool(graph, node, reader, pads, value):
+            return True
+        if not np.isfinite(value):
+            raise NodeRefused(node, f"it pads with {value:g}", "pad a pool in the pool itself, others with a number")
         if reader.op_type == "Conv" and value == 0:
+            if _hold_windows(graph, reader, pads):
+                return self._windows(graph, node, pads)
             return self._into(graph, reader, pads)
         if reader.op_type in WINDOWS or value != 0:
             return False
@@ -91,6 +101,33 @@ class Pads(Normalisation):
             model.graph.value_info.remove(info)  # smaller than what it was named after
         inner.after("Pad", [source, node.input[1], graph.constant(np.float32(result))], output, mode="constant")
         graph.remove()
+        return True
+
+    @staticmethod
+    def _out_of(graph, conv) -> bool:
+        """Put zeros that hold whole windows of a convolution into a Pad in front of it."""
+        pads = list(attributes_of(conv).get("pads", [0] * 4))
+        if len(graph.shape(conv.input[0])) != 4 or not _hold_windows(graph, conv, pads):
+            return False
+        full = graph.constant(np.array([0, 0, *pads[:2], 0, 0, *pads[2:]], np.int64))
+        conv.input[0] = graph.before("Pad", [conv.input[0], full], mode="constant")
+        set_attribute(conv, pads=[0] * 4)
+        return True
+
+    @staticmethod
+    def _into_pool(graph, node, pool, pads, value) -> bool:
+        """Let a maximum have the pads, if it is that of the pixels in every window."""
+        grid = grid_of(graph.model, node.input[0])
+        if value != -np.inf and (grid is None or value >= grid.scale * grid.low):
+            return False
+        given = attributes_of(pool)
+        sums = [a + b for a, b in zip(given.get("pads", [0] * 4), pads)]
+        if given.get("auto_pad", b"NOTSET") != b"NOTSET" or given.get("ceil_mode", 0):
+            return False
+        if any(pad >= taps for pad, taps in zip(sums, list(given["kernel_shape"]) * 2)):
+            return False  # a window of pads alone
+        set_attribute(pool, pads=sums)
+        graph.bypass()
         return True
 
     @staticmethod
@@ -121,6 +158,15 @@ class Pads(Normalisation):
             on_grid(graph, moved, grid, True, node.output[0])
         graph.remove()
         return True
+
+
+def _hold_windows(graph: Editor, conv: NodeProto, pads: list[int]) -> bool:
+    """Return whether some windows of a convolution would lie in the pads alone."""
+    given, kernel = attributes_of(conv), graph.shape(conv.input[1])[2:]
+    if len(kernel) != 2 or given.get("auto_pad", b"NOTSET") != b"NOTSET":
+        return False
+    span = reach(kernel, given.get("dilations", [1, 1]))
+    return any(pad >= side for pad, side in zip(pads, (*span, *span)))
 
 
 def around(graph: Editor, node: NodeProto) -> tuple[list[int], float] | None:

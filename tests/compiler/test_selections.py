@@ -231,6 +231,44 @@ def test_roundings_of_the_scores(rounding, tmp_path):
     near(g.save(tmp_path / "network.onnx", g.quant(x, 0.5, 8, rounding=rounding)))
 
 
+def _pool(g, x, value, pads=1, kernel=3):
+    return g.node("MaxPool", g.pad(x, value, [0, 0, pads, pads] * 2), kernel_shape=[kernel] * 2, strides=[1, 1])
+
+
+WIDE_PADS = {
+    "of a 1x1 layer": lambda g: g.classes(
+        g.bipolar(g.norm(g.conv(g.signs_of_stem(4), g.binary_weights(4, 4, 1, 1), pads=[1] * 4), 4)), 400
+    ),
+    "of a layer": lambda g: g.classes(
+        g.bipolar(g.norm(g.conv(g.quant(g.stem(channels=4), 0.25, 4), g.weights(4, 4, 3, 3), pads=[3] * 4), 4)), 576
+    ),
+    "of the image": lambda g: g.classes(
+        g.bipolar(g.norm(g.conv(g.image(), g.weights(4, 3, 3, 3), pads=[3] * 4), 4)), 576
+    ),
+    "in front of a layer": lambda g: g.classes(
+        g.bipolar(g.norm(g.conv(g.pad(g.signs_of_stem(4), 0.0, [0, 0, 3, 3] * 2), g.weights(4, 4, 3, 3)), 4)), 576
+    ),
+    "-inf of a pool": lambda g: g.end(g.bipolar(g.norm(_pool(g, g.quant(g.stem(), 0.25, 4), -np.inf), 8)), 8, 8),
+    "-1e30 of a pool": lambda g: g.end(g.bipolar(g.norm(_pool(g, g.quant(g.stem(), 0.25, 4), -1e30), 8)), 8, 8),
+    "-inf of bits": lambda g: g.end(_pool(g, g.signs_of_stem(), -np.inf), 8, 8),
+}
+
+
+@pytest.mark.parametrize("name", WIDE_PADS)
+def test_pads_as_large_as_windows_and_pads_of_a_maximum(name, tmp_path):
+    g = Maps()
+    near(g.save(tmp_path / "network.onnx", WIDE_PADS[name](g)))
+
+
+@pytest.mark.parametrize("what", ["a window of pads", "a layer"])
+def test_pads_of_no_number_are_refused(what, tmp_path):
+    g = Maps()
+    x = g.quant(g.stem(), 0.25, 4)
+    x = _pool(g, x, -np.inf, 2, 2) if what == "a window of pads" else g.pad(x, -np.inf, [0, 0, 1, 1] * 2)
+    with pytest.raises(FlowError, match=r"Pad_0 \(Pad\): it pads with -inf; pad a pool in the pool itself"):
+        near(g.save(tmp_path / "network.onnx", g.bipolar(g.layer(x, 4, 8))))
+
+
 class Signals(Maps):
     """A graph on a signal [1, 2, 20]; `signs` has 8 channels of it."""
 
