@@ -8,7 +8,7 @@
 /// registers in front of its third stage and at its end. With the macro FLOW_COUNTONES, which simulations of whole accelerators set, a
 /// plain sum stands for it, as in popcount_lane.
 module add_subtract #(
-    parameter  int unsigned Numbers   = 16,  // a beat, at most 255
+    parameter  int unsigned Numbers   = 16,  // a beat, at most 255, or 190 where Corrected: no weight has more bits (compressor_tree)
     parameter  int unsigned Bits      = 2,   // of a number, at most 16
     parameter  int unsigned Corrected = 0,   // 1: -x is -x, and not its complement
     parameter  int unsigned Masked    = 0,   // 1: a beat may be masked: its sum is that of zeros
@@ -25,7 +25,8 @@ module add_subtract #(
 
   // synthesis translate_off
   initial begin
-    if (Numbers > 255) $fatal(1, "add_subtract: Numbers is %0d, must be at most 255", Numbers);
+    if (Numbers > (Corrected != 0 ? 190 : 255))
+      $fatal(1, "add_subtract: Numbers is %0d, must be at most %0d", Numbers, Corrected != 0 ? 190 : 255);
     if (Bits < 2 || Bits > 16) $fatal(1, "add_subtract: Bits is %0d, must be within 2 and 16", Bits);
   end
   // synthesis translate_on
